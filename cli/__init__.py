@@ -1,0 +1,1 @@
+"""The control flow: what the user wants, where it runs, what came of it. Of `job` it imports `params` and `records` only."""

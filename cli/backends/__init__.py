@@ -1,0 +1,1 @@
+"""Where a run can be sent."""

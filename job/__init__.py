@@ -1,0 +1,1 @@
+"""The data flow on Spark: photos in, features and a PCA matrix out. Never imports `cli`."""

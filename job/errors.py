@@ -1,0 +1,77 @@
+"""
+What can end a run, as one tree. Bad data never comes here: it costs a row in `rejects`.
+
+    JobError                    code 1: the run failed
+    ├── SetupError              code 2: usage or configuration
+    │   ├── InputError          INPUT is missing, empty, unreadable, or holds OUTPUT
+    │   ├── OutputError         OUTPUT cannot be written
+    │   ├── ModelError          weights are missing or do not compute what they should
+    │   └── CredentialsError    S3 refuses the credentials, or has none
+    ├── LeaseError              code 3: another run holds OUTPUT, or took it over
+    ├── RejectsError            more images were rejected than `--max-reject-ratio` allows
+    └── VarianceError           there is nothing to decompose: one image, or all alike
+
+`DecodeError` and `FetchError` are about one image: they become rows of `rejects`.
+"""
+
+from __future__ import annotations
+
+
+class JobError(Exception):
+    """A run that ends: `message` says what happened with the value, `hint` the one thing to do."""
+
+    code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class SetupError(JobError):
+    code = 2
+
+
+class InputError(SetupError):
+    pass
+
+
+class OutputError(SetupError):
+    pass
+
+
+class ModelError(SetupError):
+    pass
+
+
+class CredentialsError(SetupError):
+    pass
+
+
+class LeaseError(JobError):
+    code = 3
+
+
+class RejectsError(JobError):
+    pass
+
+
+class VarianceError(JobError):
+    pass
+
+
+class ImageError(Exception):
+    """One image that cannot be used. `stage` says where it fell, `str(error)` why."""
+
+    stage = "image"
+
+
+class FetchError(ImageError):
+    """The bytes could not be read. Tried again by the next run."""
+
+    stage = "fetch"
+
+
+class DecodeError(ImageError):
+    """The bytes are not a picture we read. The same bytes are not tried again."""
+
+    stage = "decode"

@@ -1,0 +1,87 @@
+"""The job's arguments, defined once for both sides of the seam. Standard library only."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import MISSING, Field, dataclass, fields
+from typing import Any, get_type_hints
+
+MODELS = ("mobilenet_v2", "mean_colour")
+ENGINES = ("litert", "tensorflow")
+
+
+@dataclass(frozen=True)
+class Params:
+    """One run of the job. `Params.from_argv(p.to_argv()) == p`. Raises ValueError, naming the value, if it is out of range."""
+
+    input: str  # URI with one sub-folder per label
+    output: str  # URI that receives features/, rejects/, runs/<run_id>/
+    run_id: str  # a new attempt of the same run replaces its own output, never appends
+    model: str = "mobilenet_v2"
+    engine: str = "litert"
+    weights: str | None = None  # local path of Keras's HDF5 weights; models without weights need none
+    cache: str | None = None  # local folder that keeps the converted model between runs
+    components: int | None = None  # 50 if neither this nor `variance` is given
+    variance: float | None = None  # instead of components: the share of variance to keep, 0..1
+    standardize: bool = False  # unit variance for every feature before the PCA
+    fit_on: str | None = None  # glob on label or on the path below INPUT; None fits on all
+    pca: str | None = None  # run_id whose fitted PCA is used instead of fitting one
+    chunk_images: int | None = None  # images per commit; None: sized to take a minute or two
+    max_reject_ratio: float = 0.05
+    retry_rejects: bool = False  # try again what an earlier run could not decode
+    content_hash: bool = False  # local files: etag from content instead of size and mtime
+    keep_runs: int = 5
+    lease_seconds: float = 60.0  # without a renewal for so long, a run may be taken over
+
+    def __post_init__(self) -> None:
+        if self.model not in MODELS:
+            raise ValueError(f"model is one of {', '.join(MODELS)}, not `{self.model}`")
+        if self.engine not in ENGINES:
+            raise ValueError(f"engine is one of {', '.join(ENGINES)}, not `{self.engine}`")
+        if self.components is not None and self.variance is not None:
+            raise ValueError("give components or variance, not both")
+        if self.components is not None and self.components < 1:
+            raise ValueError(f"components is at least 1, not `{self.components}`")
+        if self.variance is not None and not 0 < self.variance <= 1:
+            raise ValueError(f"variance is a share above 0 and up to 1, not `{self.variance}`")
+        if self.chunk_images is not None and self.chunk_images < 1:
+            raise ValueError(f"chunk-images is at least 1, not `{self.chunk_images}`")
+        if not 0 <= self.max_reject_ratio <= 1:
+            raise ValueError(f"max-reject-ratio is between 0 and 1, not `{self.max_reject_ratio}`")
+        if self.keep_runs < 1:
+            raise ValueError(f"keep-runs is at least 1, not `{self.keep_runs}`")
+        if self.pca and (self.components or self.variance or self.standardize or self.fit_on):
+            raise ValueError("pca takes a fitted model as it is: leave out components, variance, standardize and fit-on")
+
+    def to_argv(self) -> list[str]:
+        """One `--name=value` per field that is not None, ready for spark-submit."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return [f"{_flag(name)}={value}" for name, value in values.items() if value is not None]
+
+    @classmethod
+    def from_argv(cls, argv: Sequence[str]) -> Params:
+        """Raises SystemExit(2) with a usage line for unknown or missing arguments, ValueError for values out of range."""
+        parser = argparse.ArgumentParser("job", allow_abbrev=False)
+        types = get_type_hints(cls)
+        for field in fields(cls):
+            required = field.default is MISSING
+            parser.add_argument(_flag(field.name), required=required, default=_default(field), type=_parser(types[field.name]))
+        return cls(**vars(parser.parse_args(argv)))
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _default(field: Field[Any]) -> Any:
+    return None if field.default is MISSING else field.default
+
+
+def _parser(kind: Any) -> Any:
+    if kind is bool:
+        return lambda text: {"True": True, "False": False}[text]
+    for plain in (int, float):
+        if kind in (plain, plain | None):
+            return plain
+    return str
