@@ -1,0 +1,56 @@
+# The only task names: CI calls these and nothing else.
+PYTHONS := '>=3.11,<3.13'
+export UV_PYTHON_DOWNLOADS ?= never
+UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+BIN := .venv/bin
+
+.PHONY: help install demo test check bench bench-quick s3-server lock clean
+
+help:  ## these lines
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+install: .venv/installed  ## .venv/ with everything in it, from hash-pinned requirements
+
+.tools/bin/uv:
+	@echo "uv is not on this machine: installing it into .tools/"
+	@python3 -m pip install --quiet --disable-pip-version-check --no-warn-script-location --target .tools --require-hashes -r requirements/uv.txt
+
+# A Python out of range is refused here, with the way out.
+.venv/bin/python: | $(filter .tools/%,$(UV))
+	@$(UV) venv --quiet --python $(PYTHONS) .venv || { echo "hint: install Python 3.11 or 3.12 (apt install python3.11, brew install python@3.12, or: uv python install 3.12), then run make again" >&2; exit 1; }
+
+.venv/installed: requirements/dev.txt pyproject.toml | .venv/bin/python
+	@echo "Installing into .venv/ (2.7 GB, a minute or two)"
+	@$(UV) pip sync --quiet --require-hashes --python $(BIN)/python requirements/dev.txt
+	@$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
+	@touch $@
+
+demo: install  ## the whole chain on a small real data set
+	$(BIN)/fruitsctl sample build/demo/photos
+	$(BIN)/fruitsctl run build/demo/photos build/demo/out --local
+
+test: install s3-server  ## all tests
+	$(BIN)/pytest
+
+check: install  ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: install  ## the notebook and ours, side by side; an hour on two cores
+	$(BIN)/python -m benchmarks
+
+bench-quick: install  ## the same on few images, to see that it works
+	$(BIN)/python -m benchmarks --quick
+
+# The S3 server of the tests; from PATH, or built from its Go module, or a stand-in where there is no Go.
+s3-server: install
+	@tests/s3/server.sh
+
+lock: | $(filter .tools/%,$(UV))  ## pin requirements anew
+	$(UV) pip compile pyproject.toml --extra job --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --upgrade --output-file requirements/dev.txt
+	echo 'uv' | $(UV) pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements/uv.txt
+
+clean:
+	rm -rf .venv .tools build

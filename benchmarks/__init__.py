@@ -1,0 +1,1 @@
+"""`python -m benchmarks`: the notebook that people copy today and this project, side by side on the same images in one run."""

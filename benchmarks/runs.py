@@ -1,0 +1,122 @@
+"""The things that are measured, each in a process of its own. In: images and where to write. Out: what they report about themselves."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from subprocess import PIPE
+from typing import Any
+
+from benchmarks.memory import Sampler, peaks
+from job.records import STAGES, Stage
+
+
+class BenchmarkError(Exception):
+    """Something that was to be measured did not run to its end."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Stages by their names, the job's counts, and the peak memory by kind of process where it was sampled."""
+
+    stages: dict[str, Stage]
+    counts: dict[str, int] = field(default_factory=dict)
+    memory: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all runs have in common."""
+
+    assets: Path
+    weights: Path
+    work: Path
+    java_home: Path
+    cores: int
+    log: Path  # stderr of all runs
+
+    def notebook(self, images: Path, variant: str, memory: bool = False) -> Run:
+        command = ["benchmarks.notebook", f"--images={images}", f"--work={self.work / 'notebook'}", f"--weights={self.weights}"]
+        told, sampler, _ = self._start([*command, f"--variant={variant}", f"--cores={self.cores}", "--json"], memory)
+        return Run(_stages(told["stages"]), memory=_memory(sampler, 0, time.monotonic()))
+
+    def ours(self, images: Path, output: Path, memory: bool = False) -> Run:
+        """The real command. Memory is that of the embed stage."""
+        told, sampler, said = self._start(["cli", "run", str(images), str(output), "--local", "--json"], memory)
+        return Run(_stages(told["stages"]), told["counts"], _memory(sampler, *embed_window(said)))
+
+    def limit(self, images: Path) -> float:
+        """images/s"""
+        command = ["benchmarks.limit", f"--images={images}", f"--weights={self.weights}", f"--cache={self.work / 'cache'}"]
+        told, _, _ = self._start([*command, f"--cores={self.cores}", "--json"])
+        return float(told["images_per_second"])
+
+    def pca(self, rows: int, repeats: int) -> dict[str, Any]:
+        command = ["benchmarks.pca", f"--rows={rows}", f"--work={self.work}", f"--cores={self.cores}", f"--repeats={repeats}", "--json"]
+        return self._start(command)[0]
+
+    def _start(self, module: Sequence[str], memory: bool = False) -> tuple[dict[str, Any], Sampler | None, list[tuple[float, str]]]:
+        """
+        The JSON object that `python -m module` prints, the memory samples, and its stderr lines with the moment of each.
+
+        Raises:
+            BenchmarkError: it failed.
+        """
+        environment = {
+            **os.environ,
+            "FRUITS_ASSETS": str(self.assets),
+            "FRUITS_CACHE": str(self.work / "cache"),
+            "FRUITS_MASTER": f"local[{self.cores}]",
+            "JAVA_HOME": str(self.java_home),
+        }
+        command = [sys.executable, "-m", *module]
+        said: list[tuple[float, str]] = []
+        with (
+            self.log.open("a") as log,
+            subprocess.Popen(command, env=environment, stdout=PIPE, stderr=PIPE, text=True, errors="replace") as process,
+        ):
+            listener = threading.Thread(target=_listen, args=(process, log, said))
+            listener.start()
+            assert process.stdout is not None
+            sampler = Sampler(process.pid) if memory else None
+            with sampler or nullcontext():
+                printed = process.stdout.read()
+            listener.join()
+        if process.returncode:
+            raise BenchmarkError(f"`{' '.join(module)}` ended with code {process.returncode}, see `{self.log}`")
+        told: dict[str, Any] = json.loads(printed[printed.index("{") :])
+        return told, sampler, said
+
+
+def embed_window(said: Sequence[tuple[float, str]]) -> tuple[float, float]:
+    """When the embed stage began and ended, from the progress lines of `fruitsctl run` without a terminal."""
+    ended = {title: at for title in (STAGES["new"], STAGES["embed"]) for at, line in said if line.startswith(title + ":")}
+    try:
+        return ended[STAGES["new"]], ended[STAGES["embed"]]
+    except KeyError as missing:
+        raise BenchmarkError(f"no progress line of stage {missing}") from missing
+
+
+def _listen(process: subprocess.Popen[str], log: Any, said: list[tuple[float, str]]) -> None:
+    assert process.stderr is not None
+    for line in process.stderr:
+        said.append((time.monotonic(), line))
+        log.write(line)
+
+
+def _stages(told: Mapping[str, Mapping[str, Any]]) -> dict[str, Stage]:
+    return {name: Stage(stage["seconds"], stage["images"]) for name, stage in told.items()}
+
+
+def _memory(sampler: Sampler | None, since: float, until: float) -> dict[str, dict[str, float]]:
+    if sampler is None:
+        return {}
+    return {kind: vars(peak) for kind, peak in peaks(sampler.samples, since, until).items()}

@@ -1,0 +1,5 @@
+"""`python -m cli` is `fruitsctl`."""
+
+from cli.main import main
+
+main()

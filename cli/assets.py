@@ -1,0 +1,360 @@
+"""
+Keras's MobileNetV2 weights and a few real photos: from the network or from a folder, in; files under their final names, out.
+
+A file is complete or absent. A download goes on where it stopped, also in the next call. Nothing here reads the environment.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import struct
+import time
+import zipfile
+import zlib
+from bisect import bisect_right
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from cli.errors import AssetError, UsageError
+
+if TYPE_CHECKING:
+    from requests import RequestException, Response, Session
+
+Progress = Callable[[int, "int | None"], None]  # done, total; None: not known
+T = TypeVar("T")
+
+# What keras.applications.MobileNetV2(include_top=False) downloads: keras/src/applications/mobilenet_v2.py of Keras 3.15.1
+KERAS_WEIGHTS_URL = (
+    "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
+    "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
+)
+SAMPLE_URL = "https://s3.eu-west-1.amazonaws.com/course.oc-static.com/projects/Data_Scientist_P8/fruits.zip"
+# 20 photos of each of 25 fruits: ten times the rows that 50 components need, embedded in seconds, 2.3 MB.
+SAMPLE_IMAGES, SAMPLE_CLASSES = 500, 25
+
+TRAINING = re.compile(r"fruits-360_dataset/fruits-360/Training/([^/]+)/([^/.][^/]*\.jpg)")
+UNSAFE = re.compile(r"(^|[/\\])\.\.([/\\]|$)|^[/\\]|^[A-Za-z]:")  # climbs, is absolute, or names a Windows drive
+CONNECTIONS = 8  # a photo is 6 KB: the time goes into round trips
+TIMEOUT_SECONDS = (10, 30)  # to connect, between two packets
+PAUSES_SECONDS = (0.5, 1.0, 2.0)  # between attempts
+
+
+@dataclass(frozen=True)
+class SampleResult:
+    images: int
+    classes: int
+    bytes: int  # of all its photos
+    already: int  # photos that were there before
+
+
+@dataclass(frozen=True)
+class Photo:
+    label: str
+    name: str
+    size: int  # bytes
+    read: Callable[[], bytes]
+
+
+def weights(assets: Path | None, cache: Path, progress: Progress, url: str = KERAS_WEIGHTS_URL) -> Path:
+    """
+    Keras's HDF5 weights without the top: the file in `<assets>/weights/`, else `<cache>/weights/`, downloaded if it is not there.
+
+    `progress` gets bytes. Whether the file is the right one is proven when it is loaded, by what it computes.
+
+    Raises:
+        AssetError: `assets` has no such file, or more than one; the network or the disk fails.
+    """
+    what, name = "MobileNetV2's ImageNet weights", url.rsplit("/", 1)[-1]
+    if assets is not None:
+        found = sorted((assets / "weights").glob("*no_top*.h5"))
+        official = [path for path in found if path.name == name]
+        if not found:
+            raise AssetError(f"no file *no_top*.h5 in `{assets / 'weights'}`", _ways(url))
+        if len(found) > 1 and not official:
+            names = ", ".join(path.name for path in found)
+            raise AssetError(f"{len(found)} files *no_top*.h5 in `{assets / 'weights'}`", f"leave one of {names}")
+        return (official or found)[0]
+    target = cache / "weights" / name
+    part = target.with_name(name + ".part")
+    try:
+        if target.is_file():
+            return target
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _Remote(url, what) as remote:
+            remote.patiently(lambda: remote.download(part, progress))
+        with suppress(FileNotFoundError):  # another process was first
+            os.replace(part, target)
+        _validator(part).unlink(missing_ok=True)
+    except OSError as error:
+        raise AssetError(f"cannot write `{target}`: {error.strerror}", "free space, or set FRUITS_CACHE to another folder") from error
+    return target
+
+
+def sample(destination: Path, images: int, classes: int, assets: Path | None, progress: Progress, url: str = SAMPLE_URL) -> SampleResult:
+    """
+    Put `images` photos of `classes` labels into `<destination>/<label>/`, the same ones at every call; those already there stay.
+
+    They come from `<assets>/fruits-360-sample/Training/`, else from the archive at `url`, of which only its directory
+    and the wanted members are read. `progress` gets images.
+
+    Raises:
+        UsageError: there are fewer labels, or fewer photos of a label, than asked.
+        AssetError: the source is missing, unreachable, damaged or not the published one; a photo cannot be written.
+    """
+    if not 1 <= classes <= images:
+        raise UsageError(f"`{images}` images of `{classes}` classes: each needs at least one", "raise --images or lower --classes")
+    progress(0, images)  # before the archive's directory: 11 MB that name 100,000 members
+    if assets is not None:
+        return _store(_choose(_in_folder(assets, url), images, classes), destination, progress)
+    with _Remote(url, "the sample photos") as remote:
+        return _store(_choose(_in_archive(remote), images, classes), destination, progress)
+
+
+def _in_folder(assets: Path, url: str) -> list[Photo]:
+    folder = assets / "fruits-360-sample" / "Training"
+    files = [path for path in folder.glob("*/*.jpg") if path.is_file()]
+    if not files:
+        raise AssetError(f"no photos in `{folder}`", _ways(url))
+    return [Photo(path.parent.name, path.name, path.stat().st_size, partial(_read, path)) for path in files]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise AssetError(f"cannot read `{path}`: {error.strerror}", "make the file readable") from error
+
+
+def _in_archive(remote: _Remote) -> list[Photo]:
+    from remotezip import RemoteZip, RemoteZipError
+
+    try:
+        with RemoteZip(remote.url, fetcher=lambda *_, **__: remote) as archive:
+            members: list[zipfile.ZipInfo] = archive.infolist()
+            starts = [*sorted(member.header_offset for member in members), archive.start_dir]
+            if any(start >= archive.start_dir for start in starts[:-1]):
+                raise zipfile.BadZipFile("a member begins behind the directory")
+    except (zipfile.BadZipFile, RemoteZipError) as error:
+        raise AssetError(f"`{remote.url}` is not a readable ZIP archive: {error}", _ways(remote.url)) from error
+    photos = []
+    for member in members:
+        if UNSAFE.search(member.filename):
+            raise AssetError(f"`{remote.url}` holds a name that leaves its folder: `{member.filename}`", "do not use this archive")
+        if match := TRAINING.fullmatch(member.filename):
+            end = starts[bisect_right(starts, member.header_offset)]  # the next member, or the directory
+            photos.append(Photo(match[1], match[2], member.file_size, partial(_extract, remote, member, end)))
+    if not photos:
+        raise AssetError(f"`{remote.url}` holds no fruits-360/Training/: its layout is not the published one", _ways(remote.url))
+    return photos
+
+
+def _extract(remote: _Remote, member: zipfile.ZipInfo, end: int) -> bytes:
+    """The member in the bytes from its local header to `end`, in one request and without sharing a ZipFile between threads."""
+    window, _ = remote.read(member.header_offset, end - 1)
+    try:
+        # Lengths in the local header, 4.3.7 of https://pkware.cachefly.net/webdocs/APPNOTE/APPNOTE-6.3.9.TXT
+        name, extra = struct.unpack_from("<HH", window, 26)
+        with zipfile.ZipExtFile(io.BytesIO(window[30 + name + extra :]), "r", member) as content:
+            return content.read()  # zipfile checks the CRC
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError) as error:
+        raise AssetError(f"`{member.filename}` came damaged from `{remote.url}`: {error}", "run the command again") from error
+
+
+def _choose(photos: list[Photo], images: int, classes: int) -> list[Photo]:
+    """Evenly over the labels, and over each label's frames: neighbouring frames of one video look alike."""
+    by_label: dict[str, list[Photo]] = {}
+    for photo in photos:
+        by_label.setdefault(photo.label, []).append(photo)
+    if classes > len(by_label):
+        raise UsageError(f"`{classes}` classes asked, there are {len(by_label)}", f"use --classes {len(by_label)} or less")
+    labels = _spread(sorted(by_label), classes)
+    chosen = []
+    for position, label in enumerate(labels):
+        share = images // classes + (position < images % classes)
+        frames = sorted(by_label[label], key=_frame)
+        if share > len(frames):
+            hint = "lower --images or raise --classes"
+            raise UsageError(f"`{share}` images of `{label}` asked, there are {len(frames)}", hint)
+        chosen += _spread(frames, share)
+    return chosen
+
+
+def _spread(items: list[T], count: int) -> list[T]:
+    """The middle of each of `count` equal stretches."""
+    return [items[(2 * i + 1) * len(items) // (2 * count)] for i in range(count)]
+
+
+def _frame(photo: Photo) -> list[str | int]:
+    """Sorts `r_9_100.jpg` before `r_10_100.jpg`, as filmed; text and numbers take turns, so they never meet."""
+    return [int(piece) if piece.isdecimal() else piece for piece in re.split(r"(\d+)", photo.name)]
+
+
+def _store(photos: list[Photo], destination: Path, progress: Progress) -> SampleResult:
+    missing = [photo for photo in photos if not _is_there(photo, destination)]
+    already = len(photos) - len(missing)
+    progress(already, len(photos))
+    pool = ThreadPoolExecutor(CONNECTIONS)
+    try:
+        futures = [pool.submit(_save, photo, destination) for photo in missing]
+        for done, future in enumerate(as_completed(futures), start=already + 1):
+            future.result()
+            progress(done, len(photos))
+    finally:
+        pool.shutdown(cancel_futures=True)  # after an error or Ctrl-C: end what is in flight, begin nothing
+    return SampleResult(len(photos), len({photo.label for photo in photos}), sum(photo.size for photo in photos), already)
+
+
+def _is_there(photo: Photo, destination: Path) -> bool:
+    path = destination / photo.label / photo.name
+    try:
+        return path.is_file() and path.stat().st_size == photo.size
+    except OSError:  # a folder that may not be entered: writing into it will say so
+        return False
+
+
+def _save(photo: Photo, destination: Path) -> None:
+    content = photo.read()
+    target = destination / photo.label / photo.name
+    part = target.with_name(target.name + ".part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            part.write_bytes(content)
+            os.replace(part, target)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise AssetError(f"cannot write `{target}`: {error.strerror}", "free space there, or name another folder") from error
+
+
+def _ways(url: str) -> str:
+    return (
+        f"allow access to {url}, or set FRUITS_ASSETS=DIR to a folder with "
+        "weights/ (one *no_top*.h5) and fruits-360-sample/Training/<label>/ (JPEG photos)"
+    )
+
+
+def _validator(part: Path) -> Path:
+    """Beside a `.part`: the ETag or date of the file that it is a part of."""
+    return part.with_name(part.name + ".etag")
+
+
+class _Remote:
+    """One file on an HTTP server, read in ranges or downloaded. Several threads may read: the pool under the session is made for it."""
+
+    def __init__(self, url: str, what: str) -> None:
+        import requests
+
+        self.url, self.what = url, what
+        self.session: Session = requests.Session()
+        for scheme in ("http://", "https://"):
+            self.session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=CONNECTIONS))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.session.close()
+
+    def get(self, **headers: str) -> Response:
+        # identity: ranges and Content-Length are to count the file's own bytes
+        headers = {"Accept-Encoding": "identity", **{name.replace("_", "-"): value for name, value in headers.items()}}
+        return self.session.get(self.url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS)
+
+    def patiently(self, action: Callable[[], T]) -> T:
+        """`action`, and again after a pause if the connection or the server failed."""
+        from requests import RequestException
+
+        pauses = iter(PAUSES_SECONDS)
+        while True:
+            try:
+                return action()
+            except RequestException as error:
+                pause = next(pauses, None) if _may_pass(error) else None
+                if pause is None:
+                    raise AssetError(f"cannot get {self.what}: {_reason(error, self.url)}", _ways(self.url)) from error
+                time.sleep(pause)
+
+    def read(self, first: int, last: int | None) -> tuple[bytes, int]:
+        """Bytes `first` to `last`, both included, and where they begin; `first` < 0 with `last` None: so many from the end."""
+        return self.patiently(lambda: self._read(f"bytes={first}" if first < 0 else f"bytes={first}-{last}"))
+
+    def _read(self, wanted: str) -> tuple[bytes, int]:
+        with self.get(Range=wanted) as response:
+            response.raise_for_status()
+            served = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+            if response.status_code != 206 or served is None:  # the body would be the whole archive
+                raise AssetError(f"`{self.url}` is not served in ranges (something on the way may strip them)", _ways(self.url))
+            return response.content, int(served[1])
+
+    def fetch(self, data_range: tuple[int, int | None], stream: bool = False) -> Any:
+        """What RemoteZip asks of its fetcher: `remotezip.RemoteFetcher.fetch`."""
+        from remotezip import PartialBuffer
+
+        content, begin = self.read(*data_range)
+        return PartialBuffer(io.BytesIO(content), begin, len(content), stream)
+
+    def download(self, part: Path, progress: Progress) -> None:
+        """
+        Append to `part` what it lacks; begin again if the server's file is not the one that `part` began with.
+
+        Written at absolute positions: a second process doing the same writes the same bytes to the same places.
+        """
+        import requests
+
+        validator = _validator(part)
+        begun_with = validator.read_text() if validator.is_file() and part.is_file() else ""
+        done = part.stat().st_size if begun_with else 0
+        # https://www.rfc-editor.org/rfc/rfc9110#field.if-range
+        with self.get(**({"Range": f"bytes={done}-", "If_Range": begun_with} if done else {})) as response:
+            ranged = response.headers.get("Content-Range", "").startswith(f"bytes {done}-")
+            if response.status_code == 416 or (response.status_code == 206 and not ranged):
+                validator.unlink(missing_ok=True)  # next attempt from the start
+                raise requests.ConnectionError(f"the rest from byte {done} was not served")
+            response.raise_for_status()
+            length = response.headers.get("Content-Length")
+            if response.status_code != 206:
+                done = 0
+            total = done + int(length) if length else None
+            with part.open("r+b" if done else "wb") as file:
+                if not done:  # only now, with `part` empty: a validator never stands beside another file's bytes
+                    validator.write_text(_version(response))
+                file.seek(done)
+                for chunk in response.iter_content(64 * 1024):
+                    file.write(chunk)
+                    done += len(chunk)
+                    progress(done, total)
+                file.flush()
+                os.fsync(file.fileno())
+        if total is not None and done != total:
+            raise requests.ConnectionError(f"{done} of {total} bytes came")
+
+
+def _version(response: Response) -> str:
+    """A strong ETag, else the date; weak ones do not go into If-Range."""
+    etag = str(response.headers.get("ETag", ""))
+    return etag if etag and not etag.startswith("W/") else str(response.headers.get("Last-Modified", ""))
+
+
+def _may_pass(error: RequestException) -> bool:
+    from requests import exceptions
+
+    if error.response is not None:
+        return error.response.status_code >= 500 or error.response.status_code in (408, 429)
+    return isinstance(error, (exceptions.ConnectionError, exceptions.Timeout, exceptions.ChunkedEncodingError))
+
+
+def _reason(error: RequestException, url: str) -> str:
+    if error.response is not None:
+        return f"`{url}` answered {error.response.status_code} {error.response.reason}"
+    root: BaseException = error
+    while root.__context__ is not None:  # requests and urllib3 wrap `Connection refused` in three sentences
+        root = root.__context__
+    return f"`{url}` does not answer ({getattr(root, 'strerror', None) or root})"

@@ -1,0 +1,102 @@
+"""Runs the job on this machine: the same argv as everywhere, in a process of its own, progress read from its stdout."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from job.params import Params
+from job.records import Outcome, Progress, from_line
+
+GRACE_SECONDS = 30  # for a job that was interrupted to end its Spark session
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be started: the exact command, what its environment adds, and where its log goes."""
+
+    command: list[str]
+    environment: dict[str, str]
+    log: Path
+
+    def as_shell(self) -> str:
+        variables = [f"{name}={shlex.quote(value)}" for name, value in self.environment.items()]
+        return " ".join([*variables, shlex.join(self.command), "2>>", shlex.quote(str(self.log))])
+
+
+def plan(params: Params, java_home: Path, driver_memory: str, log: Path) -> Plan:
+    command = [sys.executable, "-m", "job", *params.to_argv()]
+    environment = {
+        "JAVA_HOME": str(java_home),
+        "FRUITS_DRIVER_MEMORY": driver_memory,
+        "PYTHONUNBUFFERED": "1",
+        # The workers inherit it: Spark owns the parallelism, one BLAS or OpenMP thread per worker.
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    return Plan(command, environment, log)
+
+
+def start(todo: Plan, run_id: str, environment: Mapping[str, str], on_progress: Callable[[Progress], None]) -> Outcome:
+    """
+    Run to the end. Ctrl-C reaches the job too, which ends in good order; a second one kills it.
+
+    What the job says that is no progress, and all that Spark says, goes to the log.
+    """
+    todo.log.parent.mkdir(parents=True, exist_ok=True)
+    outcome: Outcome | None = None
+    with open(todo.log, "a", encoding="utf-8", errors="replace") as log:
+        job = subprocess.Popen(
+            todo.command,
+            env={**environment, **todo.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,  # a terminal's Ctrl-C comes to us alone; we pass it on once
+        )
+        with _interruptible(job):
+            assert job.stdout is not None
+            for line in job.stdout:
+                record = from_line(line)
+                if isinstance(record, Progress):
+                    on_progress(record)
+                elif isinstance(record, Outcome):
+                    outcome = record
+                else:
+                    log.write(line)
+            code = job.wait()
+    if outcome is None:
+        message = f"the job ended without a word, exit code `{code}`"
+        return Outcome(run_id, 1, "Died", message, f"see the end of {todo.log}")
+    return outcome
+
+
+@contextmanager
+def _interruptible(job: subprocess.Popen[str]) -> Iterator[None]:
+    """While inside, SIGINT and SIGTERM go to the job; if we leave by an error, the job does not stay behind."""
+
+    def pass_on(number: int, frame: object) -> None:
+        job.send_signal(signal.SIGKILL if interrupted else signal.SIGINT)
+        interrupted.append(number)
+
+    interrupted: list[int] = []
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if job.poll() is None:
+            job.terminate()
+            try:
+                job.wait(GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                job.kill()

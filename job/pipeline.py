@@ -1,0 +1,111 @@
+"""The whole data flow on one screen: photos in; features, a PCA and a published run out."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from job import moments, pca, publish
+from job.chunks import chunks
+from job.embed import Reject, collect_rejects, embed_images, tasks_for
+from job.errors import RejectsError
+from job.lease import Lease
+from job.listing import list_images, read_listing
+from job.models import load_model
+from job.objects import Folder
+from job.params import Params
+from job.progress import Report, counting_tasks
+from job.records import Manifest
+from job.session import start_session
+from job.store import FeatureStore
+from job.uris import is_s3, join
+
+
+def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifest:
+    """
+    One run into `folder` (OUTPUT) under `lease`; every stage reports its progress.
+
+    Raises:
+        JobError: as the tree in job/errors.py says; what was embedded before stays.
+    """
+    run_uri, work_uri = join(params.output, "runs", params.run_id), join(params.output, "work", params.run_id)
+    with report.stage("start", unit="steps"):
+        spark = start_session(f"fruitsctl {params.run_id}", is_s3(params.input) or is_s3(params.output))
+    with report.stage("model", unit="steps"):
+        model = load_model(params)
+        store = FeatureStore(spark, params.output, model.fingerprint, params.run_id, lease)
+        store.open()
+
+    with report.stage("list") as stage:
+        found = materialise(list_images(spark, params.input, params.content_hash), join(work_uri, "listing"))
+        listing = read_listing(found)
+        stage.update(listing.count)
+    with report.stage("new") as stage:
+        missing = store.missing_from(listing.images, join(work_uri, "missing"), params.retry_rejects)
+        stage.update(listing.count)
+
+    with report.stage("embed", total=missing.images) as stage:
+        store.append_rejects({Reject(uri, "", None, "list", reason) for uri, reason in listing.problems})
+        broadcast, cores = spark.sparkContext.broadcast(model), spark.sparkContext.defaultParallelism
+        for chunk in chunks(missing, cores, params.chunk_images):
+            rejects, tasks = collect_rejects(spark.sparkContext), tasks_for(chunk.images, cores)
+            with counting_tasks(spark.sparkContext, stage, chunk.images, tasks):
+                store.append(embed_images(chunk.keys, tasks, broadcast, rejects))
+            store.append_rejects(rejects.value)
+            stage.update(chunk.end)
+    reasons = store.reject_reasons(listing.images) + Counter(reason for _, reason in listing.problems)
+    refuse_too_many(reasons, listing.count + len(listing.problems), params)
+
+    current = store.current(listing.images, params.input)
+    with report.stage("fit") as stage:
+        if params.pca:
+            fitted = publish.read_fitted(folder, params.pca)
+        else:
+            total = moments.moments_of(current.features, model.fingerprint, params.input, params.fit_on, folder)
+            fitted = pca.fit(total, params.components, params.variance, params.standardize)
+        stage.update(fitted.n)
+    with report.stage("project") as stage:
+        scores = materialise(pca.project(current.features, fitted), join(work_uri, "scores"))
+        rows, labels = scores.agg(F.count("*"), F.count_distinct("label")).collect()[0]
+        stage.update(rows)
+    with report.stage("publish") as stage:
+        publish.write_matrix(scores, run_uri, rows, fitted.k)
+        publish.write_model(spark, folder, params.run_id, fitted)
+        store.delete_superseded(current)
+        stage.update(rows)
+
+    counts = {
+        "listed": listing.count,
+        "ignored": sum(listing.ignored.values()),
+        "new": missing.images,
+        "embedded": missing.images - store.rejected_here,
+        "rejected": reasons.total(),
+        "superseded": current.superseded_count,
+        "removed": current.removed,
+        "rows": rows,
+        "labels": labels,
+    }
+    manifest = publish.describe(params, model.fingerprint, lease.generation, report.stages, counts, reasons, listing.ignored, fitted)
+    publish.publish(folder, manifest, lease)
+    publish.prune_runs(folder, params.keep_runs, lease)
+    moments.prune(store.features(), model.fingerprint, folder)
+    folder.delete_tree("work")
+    return manifest
+
+
+def materialise(frame: DataFrame, uri: str) -> DataFrame:
+    """`frame` computed once, as Parquet under `uri`: every later use reads it."""
+    frame.write.mode("overwrite").parquet(uri)
+    return frame.sparkSession.read.schema(frame.schema).parquet(uri)
+
+
+def refuse_too_many(reasons: Counter[str], listed: int, params: Params) -> None:
+    rejected = reasons.total()
+    if rejected > params.max_reject_ratio * listed:
+        worst = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))
+        raise RejectsError(
+            f"`{rejected}` of {listed} images were rejected ({worst}); --max-reject-ratio is {params.max_reject_ratio:g}",
+            f"see {join(params.output, 'rejects')}, or allow more with --max-reject-ratio",
+        )

@@ -1,0 +1,86 @@
+"""Stages in, progress lines on stdout out; and each stage's seconds, for the manifest. The job's only writer to stdout."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pyspark import SparkContext
+
+from job.records import Outcome, Progress, Stage, to_line
+
+POLL_SECONDS = 0.5
+
+
+def send(record: Progress | Outcome) -> None:
+    """Raises BrokenPipeError when nobody listens any more: whoever started the job is gone, and the run ends."""
+    sys.stdout.write(to_line(record) + "\n")
+    sys.stdout.flush()
+
+
+class Running:
+    """A stage under way."""
+
+    def __init__(self, name: str, total: int | None, unit: str) -> None:
+        self.name, self.total, self.unit = name, total, unit
+        self.done = 0
+        self._began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    def update(self, done: int, total: int | None = None) -> None:
+        self.done = done
+        self.total = total if total is not None else self.total
+        self.send()
+
+    def send(self, finished: bool = False) -> None:
+        send(Progress(self.name, self.done, self.total, self.unit, round(self.seconds, 3), finished))
+
+
+class Report:
+    """The stages of one run."""
+
+    def __init__(self) -> None:
+        self.stages: dict[str, Stage] = {}
+
+    @contextmanager
+    def stage(self, name: str, total: int | None = None, unit: str = "images") -> Iterator[Running]:
+        running = Running(name, total, unit)
+        running.send()
+        yield running
+        self.stages[name] = Stage(round(running.seconds, 3), running.done)
+        running.send(finished=True)
+
+
+@contextmanager
+def counting_tasks(context: SparkContext, running: Running, images: int, tasks: int) -> Iterator[None]:
+    """While inside, `running` grows with each of the `tasks` that Spark finishes, up to `images` more than it had."""
+    before, over = running.done, threading.Event()
+    group = f"{running.name}-{before}"
+    context.setJobGroup(group, f"{running.name} {images} images")
+
+    def poll() -> None:
+        tracker = context.statusTracker()
+        while not over.wait(POLL_SECONDS):
+            stages = [tracker.getStageInfo(i) for job in tracker.getJobIdsForGroup(group) for i in _stage_ids(tracker, job)]
+            finished = max((s.numCompletedTasks for s in stages if s and s.numTasks == tasks), default=0)
+            running.update(before + images * finished // tasks)
+
+    thread = threading.Thread(target=poll, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        context.setLocalProperty("spark.jobGroup.id", None)
+
+
+def _stage_ids(tracker: object, job: int) -> list[int]:
+    info = tracker.getJobInfo(job)  # type: ignore[attr-defined] # pyspark's StatusTracker has no stubs
+    return list(info.stageIds) if info else []

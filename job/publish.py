@@ -1,0 +1,148 @@
+"""
+A run's files: Parquet, CSV, variance, model; then the manifest, then `latest.json`. Visible only once complete.
+
+Everything goes to `runs/<run_id>/`, which does not exist for a reader until its `manifest.json` does.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import platform
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import numpy as np
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from job.errors import LeaseError, SetupError
+from job.lease import Lease
+from job.objects import Folder
+from job.params import Params
+from job.pca import Fitted, to_spark_model
+from job.records import Manifest, Stage
+from job.uris import join
+
+CSV_PART_BYTES = 200_000_000  # of at most 256 MB, with room for an estimate that is a little off
+PACKAGES = ("pyspark", "numpy", "pillow", "pyarrow", "ai-edge-litert")  # what a result depends on
+BYTES_PER_NUMBER = 13  # a float32 in text with its comma, at the most
+
+
+def write_matrix(scores: DataFrame, run_uri: str, rows: int, k: int) -> None:
+    """`scores` (SCORES) sorted by uri, as `pca/` (Parquet) and `csv/` (uri, label, pc1 … pck). `scores` is read several times: materialise it."""
+    parts = max(1, -(-rows * (150 + k * BYTES_PER_NUMBER) // CSV_PART_BYTES))
+    ordered = scores.repartitionByRange(parts, "uri") if parts > 1 else scores.repartition(1)
+    ordered = ordered.sortWithinPartitions("uri")
+    ordered.write.mode("overwrite").parquet(join(run_uri, "pca"))
+    columns = [F.col("pc")[i].alias(f"pc{i + 1}") for i in range(k)]
+    # RFC 4180 quoting, and blanks are part of a name.
+    options = {"header": True, "escape": '"', "ignoreLeadingWhiteSpace": False, "ignoreTrailingWhiteSpace": False, "emptyValue": ""}
+    ordered.select("uri", "label", *columns).write.mode("overwrite").options(**options).csv(join(run_uri, "csv"))
+
+
+def write_model(spark: SparkSession, folder: Folder, run_id: str, fitted: Fitted) -> None:
+    """`pca_model/` for Spark, `pca.npz` for everybody else, `variance.csv` for people."""
+    to_spark_model(spark, fitted).write().overwrite().save(join(folder.uri, "runs", run_id, "pca_model"))
+    buffer = io.BytesIO()
+    np.savez(
+        buffer, mean=fitted.mean, scale=fitted.scale, components=fitted.components, eigenvalues=fitted.eigenvalues, n=np.int64(fitted.n)
+    )
+    folder.write(f"runs/{run_id}/pca.npz", buffer.getvalue())
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["component", "eigenvalue", "ratio", "cumulated"])
+    cumulated = np.cumsum(fitted.ratios)
+    for i, values in enumerate(zip(fitted.eigenvalues, fitted.ratios, cumulated, strict=True), start=1):
+        table.writerow([i, *(repr(float(value)) for value in values)])
+    folder.write(f"runs/{run_id}/variance.csv", text.getvalue().encode())
+
+
+def read_fitted(folder: Folder, run_id: str) -> Fitted:
+    """
+    The PCA of an earlier run.
+
+    Raises:
+        SetupError: there is no such complete run.
+    """
+    stored = folder.read(f"runs/{run_id}/pca.npz") if folder.read(f"runs/{run_id}/manifest.json") else None
+    if stored is None:
+        runs = ", ".join(complete_runs(folder)[:3]) or "none yet"
+        raise SetupError(f"there is no complete run `{run_id}` in `{folder.uri}`", f"give --pca one of the newest: {runs}")
+    with np.load(io.BytesIO(stored.content)) as arrays:
+        return Fitted(arrays["mean"], arrays["scale"], arrays["components"], arrays["eigenvalues"], int(arrays["n"]))
+
+
+def publish(folder: Folder, manifest: Manifest, lease: Lease) -> None:
+    """
+    Make the run visible: its manifest, then `latest.json`, by compare-and-swap.
+
+    Raises:
+        LeaseError: another run has taken over meanwhile; nothing of its own is overwritten.
+    """
+    latest = folder.read("latest.json")
+    if latest is not None and json.loads(latest.content)["generation"] > lease.generation:
+        raise LeaseError(f"a later run has published into `{folder.uri}`", "see latest.json")
+    lease.check()
+    folder.write(f"runs/{manifest.run_id}/manifest.json", manifest.to_json().encode())
+    pointer = json.dumps({"run_id": manifest.run_id, "generation": lease.generation}) + "\n"
+    folder.swap("latest.json", pointer.encode(), latest.version if latest else None)
+
+
+def complete_runs(folder: Folder) -> list[str]:
+    """run_ids with a manifest, newest first: a run_id begins with its time."""
+    return [run for run in sorted(folder.names("runs"), reverse=True) if folder.read(f"runs/{run}/manifest.json")]
+
+
+def prune_runs(folder: Folder, keep: int, lease: Lease) -> None:
+    """Drop all but the newest `keep` complete runs, those whose PCA a kept one uses, and dead attempts older than the kept."""
+    kept = complete_runs(folder)[:keep]
+    if len(kept) < keep:
+        return
+    used = set(kept)
+    for run in kept:
+        stored = folder.read(f"runs/{run}/manifest.json")
+        if stored is not None:
+            used.add(Manifest.from_json(stored.content).fitted_by)
+    for run in folder.names("runs"):
+        if run not in used and run < kept[-1]:
+            lease.check()
+            folder.delete(f"runs/{run}/manifest.json")  # first: from here on the run does not exist
+            folder.delete_tree(f"runs/{run}")
+
+
+def describe(
+    params: Params,
+    model: str,
+    generation: int,
+    stages: dict[str, Stage],
+    counts: dict[str, int],
+    rejects: dict[str, int],
+    ignored: dict[str, int],
+    fitted: Fitted,
+) -> Manifest:
+    """The manifest of a run that is about to be published."""
+    notes = []
+    if params.components and fitted.k < params.components:
+        notes.append(f"{fitted.k} components instead of {params.components}: {fitted.n} images span no more")
+    constant = int((fitted.scale == 0).sum())
+    if constant:
+        notes.append(f"{constant} features are constant and were left out of the standardised PCA")
+    return Manifest(
+        run_id=params.run_id,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        generation=generation,
+        params=asdict(params),
+        model=model,
+        versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        counts=counts,
+        rejects=rejects,
+        ignored=ignored,
+        stages=stages,
+        k=fitted.k,
+        variance=float(fitted.ratios[: fitted.k].sum()),
+        fitted_by=params.pca or params.run_id,
+        notes=notes,
+    )

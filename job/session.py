@@ -1,0 +1,60 @@
+"""The SparkSession: the only Spark settings made in Python. Out: a session that reads and writes Delta on disk and on S3."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pyspark
+from pyspark.sql import SparkSession
+
+from job.s3 import s3a_conf
+
+# Delta's own table of compatible releases, https://docs.delta.io/latest/releases.html; hadoop-aws is that of Spark's pom.xml.
+PACKAGES = {
+    "3.5": ("io.delta:delta-spark_2.12:3.3.2", "org.apache.hadoop:hadoop-aws:3.3.4"),
+    "4.0": ("io.delta:delta-spark_2.13:4.0.0", "org.apache.hadoop:hadoop-aws:3.4.1"),
+}
+
+SETTINGS = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.sql.catalogImplementation": "in-memory",  # tables are found by path: no metastore
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "1024",  # 1,024 x 1,280 float64 are 10 MB in a worker
+    "spark.sql.parquet.compression.codec": "zstd",
+    "spark.python.worker.reuse": "true",  # the network is built once per worker process
+    "spark.ui.showConsoleProgress": "false",
+}
+
+LOCAL_SETTINGS = {
+    "spark.ui.enabled": "false",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    # Small tables: the defaults of 200 and 50 tasks cost more than the work.
+    "spark.sql.shuffle.partitions": "4",
+    "spark.databricks.delta.snapshotPartitions": "2",
+    # One thread of BLAS and OpenMP per Python worker: Spark owns the parallelism.
+    "spark.executorEnv.OMP_NUM_THREADS": "1",
+    "spark.executorEnv.OPENBLAS_NUM_THREADS": "1",
+}
+
+
+def start_session(app_name: str, uses_s3: bool) -> SparkSession:
+    """
+    The session of this process. Under spark-submit the master and the jars are given; without one it is `local[*]` with the
+    jars resolved by Spark itself (Ivy), S3's only if `uses_s3`.
+    """
+    builder = SparkSession.builder.appName(app_name)
+    for name, value in {**SETTINGS, **s3a_conf(os.environ)}.items():
+        builder = builder.config(name, value)
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:  # set when spark-submit started this process
+        # Another Python than the driver's may lie first on PATH.
+        os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+        delta, hadoop_aws = PACKAGES[".".join(pyspark.__version__.split(".")[:2])]
+        builder = builder.master(os.environ.get("FRUITS_MASTER", "local[*]"))
+        builder = builder.config("spark.driver.memory", os.environ.get("FRUITS_DRIVER_MEMORY", "2g"))
+        builder = builder.config("spark.jars.packages", ",".join([delta, hadoop_aws] if uses_s3 else [delta]))
+        for name, value in LOCAL_SETTINGS.items():
+            builder = builder.config(name, value)
+    return builder.getOrCreate()

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cli
+
+ROOT = Path(cli.__file__).parents[1]
+ASSETS = str(Path(os.environ["FRUITS_ASSETS"]).resolve())  # the command runs in another folder
+
+
+def fruitsctl(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cli", *arguments]
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), "FRUITS_ASSETS": ASSETS, **environment}
+    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
+
+
+def test_without_arguments_500_photos_of_25_fruits_land_in_photos(tmp_path: Path) -> None:
+    done = fruitsctl(tmp_path, "sample")
+
+    assert done.returncode == 0
+    assert done.stdout == "500 photos of 25 fruits in photos (2.3 MB)\nnext: fruitsctl run photos out --local\n"
+    assert len(list((tmp_path / "photos").glob("*/*.jpg"))) == 500
+    assert len(list((tmp_path / "photos").iterdir())) == 25
+
+
+def test_json_is_all_that_stands_on_stdout(tmp_path: Path) -> None:
+    done = fruitsctl(tmp_path, "sample", "my photos", "--images", "10", "--classes", "5", "--json")
+
+    result = json.loads(done.stdout)
+    assert result.pop("bytes") == sum(path.stat().st_size for path in tmp_path.rglob("*.jpg"))
+    assert result == {
+        "destination": "my photos",
+        "images": 10,
+        "classes": 5,
+        "already": 0,
+        "next": "fruitsctl run 'my photos' out --local",
+    }
+
+
+def test_a_second_call_says_how_many_were_there(tmp_path: Path) -> None:
+    arguments = ("sample", "photos", "--images", "10", "--classes", "5")
+    fruitsctl(tmp_path, *arguments)
+
+    assert ", 10 were there before)" in fruitsctl(tmp_path, *arguments).stdout
+
+
+def test_without_network_and_assets_it_fails_with_both_ways_out(tmp_path: Path, closed_url: str) -> None:
+    offline = {"https_proxy": closed_url, "HTTPS_PROXY": closed_url, "no_proxy": "", "NO_PROXY": ""}
+    done = fruitsctl(tmp_path, "sample", FRUITS_ASSETS="", **offline)
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "error: cannot get the sample photos: `https://s3.eu-west-1.amazonaws.com/course.oc-static.com/" in done.stderr
+    assert "hint: allow access to https://s3.eu-west-1.amazonaws.com/" in done.stderr
+    assert "or set FRUITS_ASSETS=DIR" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_counts_that_cannot_be_are_a_usage_error(tmp_path: Path) -> None:
+    done = fruitsctl(tmp_path, "sample", "--images", "3", "--classes", "4")
+
+    assert done.returncode == 2
+    assert "error: `3` images of `4` classes: each needs at least one" in done.stderr

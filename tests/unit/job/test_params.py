@@ -1,0 +1,46 @@
+"""The seam: what the CLI sends is what the job reads."""
+
+import pytest
+
+from job.params import Params
+
+REQUIRED = {"input": "file:///in put", "output": "s3://bucket/out", "run_id": "r1"}
+
+
+def test_arguments_survive_the_way_to_the_job_and_back():
+    params = Params(
+        **REQUIRED, variance=0.9, standardize=True, fit_on="Apple *", chunk_images=7, content_hash=True, weights="/w=1.h5", keep_runs=2
+    )
+
+    assert Params.from_argv(params.to_argv()) == params
+    assert "--standardize=True" in params.to_argv()
+
+
+def test_defaults_need_no_argument():
+    assert Params.from_argv(["--input=file:///a", "--output=file:///b", "--run-id=r"]) == Params("file:///a", "file:///b", "r")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"model": "resnet"}, "not `resnet`"),
+        ({"engine": "onnx"}, "not `onnx`"),
+        ({"components": 0}, "not `0`"),
+        ({"components": 5, "variance": 0.5}, "not both"),
+        ({"variance": 1.5}, "not `1.5`"),
+        ({"variance": 0.0}, "not `0.0`"),
+        ({"chunk_images": 0}, "not `0`"),
+        ({"max_reject_ratio": -0.1}, "not `-0.1`"),
+        ({"keep_runs": 0}, "not `0`"),
+        ({"pca": "r0", "standardize": True}, "leave out"),
+    ],
+)
+def test_a_value_out_of_range_is_named(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        Params(**REQUIRED, **wrong)
+
+
+def test_an_unknown_argument_ends_with_code_2():
+    with pytest.raises(SystemExit) as ended:
+        Params.from_argv(["--input=a", "--output=b", "--run-id=c", "--colour=red"])
+    assert ended.value.code == 2
