@@ -35,10 +35,11 @@ class Size:
     copies: int
     pca_rows: tuple[int, int]
     repeats: int
+    lazy_notebook: bool  # also the variant that featurises five times
 
 
-FULL = Size(images_per_folder=None, copies=4, pca_rows=(20_000, 100_000), repeats=3)
-QUICK = Size(images_per_folder=1, copies=4, pca_rows=(2_000, 10_000), repeats=1)
+FULL = Size(images_per_folder=None, copies=4, pca_rows=(20_000, 100_000), repeats=3, lazy_notebook=True)
+QUICK = Size(images_per_folder=1, copies=4, pca_rows=(2_000, 10_000), repeats=1, lazy_notebook=False)
 
 
 def say(text: str) -> None:
@@ -90,6 +91,8 @@ def measure(bench: Bench, size: Size, out: Path) -> Results:
         results = keep(replace(results, pca=[*results.pca, bench.pca(rows, size.repeats)]))
     for number in range(1, size.repeats + 1):
         results = keep(replace(results, repeats=[*results.repeats, measure_repeat(bench, small, large, number)]))
+    if not size.lazy_notebook:
+        return results
     say("notebook B0, small, memory sampled")
     return keep(replace(results, lazy=bench.notebook(small, "B0", memory=True)))
 

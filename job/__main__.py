@@ -37,6 +37,7 @@ def attempt(params: Params) -> Outcome:
         check_apart(params.input, params.output)
         with Lease.acquire(folder, params.run_id, params.lease_seconds) as lease:
             outcome = under_lease(params, folder, lease)
+            lease.check()  # a later attempt of this run may have its own outcome there
             folder.write(f"runs/{params.run_id}/outcome.json", (json.dumps(asdict(outcome), ensure_ascii=False) + "\n").encode())
             return outcome
     except JobError as error:

@@ -55,7 +55,7 @@ def collect_rejects(context: SparkContext) -> Accumulator[set[Reject]]:
 def embed_images(keys: DataFrame, tasks: int, model: Broadcast[Model], rejects: Accumulator[set[Reject]]) -> DataFrame:
     """`keys` (uri, etag, size, label) as EMBEDDED rows, spread evenly over `tasks`; what cannot be read is added to `rejects`."""
 
-    def embed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def embed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         network = worker_network(model.value)
         rows = (Key(**row) for batch in batches for row in batch.to_pylist())
         yield from embed_keys(rows, network, lambda reject: rejects.add({reject}))

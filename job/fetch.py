@@ -16,7 +16,6 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from job.errors import FetchError
-from job.s3 import S3_ERRORS, client, code_of
 from job.uris import bucket_and_key, is_s3, local_path
 
 IN_FLIGHT = 32  # at 60 ms a GET that is 530 images/s per task: well over what a core infers
@@ -90,7 +89,7 @@ def read_s3(key: Key) -> bytes:
     bucket, name = bucket_and_key(key.uri)
     if not _addressable(name):
         return _read_boto3(bucket, name, key.etag)
-    import obstore
+    import obstore  # here and below: workers that read local files start without it and without boto3
     from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError, PreconditionError
 
     try:
@@ -112,6 +111,8 @@ def _addressable(name: str) -> bool:
 
 
 def _read_boto3(bucket: str, name: str, etag: str) -> bytes:
+    from job.s3 import S3_ERRORS, client, code_of
+
     try:
         content: bytes = client().get_object(Bucket=bucket, Key=name, IfMatch=f'"{etag}"')["Body"].read()
     except S3_ERRORS as error:
@@ -131,6 +132,8 @@ def _store(bucket: str) -> Any:
     import boto3
     from obstore.auth.boto3 import Boto3CredentialProvider
     from obstore.store import S3Store
+
+    from job.s3 import client
 
     meta = client().meta
     custom = not meta.endpoint_url.endswith(("amazonaws.com", "amazonaws.eu"))

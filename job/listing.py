@@ -19,7 +19,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from job import listing_local, listing_s3, s3, uris
+from job import listing_local, uris
 from job.errors import InputError
 from job.listing_rows import MAX_LOOSE, Folder, Row
 
@@ -103,12 +103,12 @@ def check_apart(input_uri: str, output_uri: str) -> None:
 
 def share_out(input_uri: str, at_least: int) -> list[Folder]:
     """Folders that together hold every file below INPUT once: the first level, and further ones until there are `at_least`."""
-    subfolders = _source(input_uri).subfolders
+    source = _source(input_uri)
 
     def opened(folder: Folder) -> list[Folder]:
         try:
-            below, loose = subfolders(folder.uri) if folder.deep else ([], 1)
-        except (OSError, *s3.S3_ERRORS):
+            below, loose = source.subfolders(folder.uri) if folder.deep else ([], 1)
+        except source.ERRORS:
             return [folder]  # the task that lists it meets the same error and reports it
         if loose > MAX_LOOSE:
             return [folder]
@@ -144,7 +144,11 @@ def to_batches(rows: Iterable[Row]) -> Iterator[pa.RecordBatch]:
 
 
 def _source(input_uri: str) -> ModuleType:
-    return listing_s3 if uris.is_s3(input_uri) else listing_local
+    if not uris.is_s3(input_uri):
+        return listing_local
+    from job import listing_s3  # with boto3, which workers on local files start without
+
+    return listing_s3
 
 
 def _resolved(uri: str) -> str:

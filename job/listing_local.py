@@ -12,6 +12,8 @@ from job.errors import InputError
 from job.fetch import stat_etag
 from job.listing_rows import MAX_LOOSE, Folder, Row, ignored_as, label_of
 
+ERRORS = (OSError,)  # of one folder
+
 
 def check(input_uri: str) -> None:
     """Raises InputError if the folder does not exist, is a file or may not be read."""

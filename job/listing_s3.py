@@ -18,6 +18,9 @@ IN_FLIGHT = 16  # list requests per task; one answers with 1,000 keys in about 0
 Page = tuple[Folder, list[Row], str | None]  # one answer of ListObjectsV2, and the token of the next
 
 
+ERRORS = s3.S3_ERRORS  # of one folder
+
+
 def check(input_uri: str) -> None:
     """Raises InputError if there is no such bucket or prefix, or it is an object, CredentialsError if S3 refuses."""
     bucket, key = uris.bucket_and_key(input_uri)

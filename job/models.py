@@ -90,7 +90,8 @@ class MeanColour:
         pass
 
     def __call__(self, pixels: Pixels) -> Features:
-        return pixels.mean(axis=(0, 1), dtype=np.float64).astype(np.float32) / np.float32(255)
+        features: Features = (pixels.mean(axis=(0, 1), dtype=np.float64) / 255).astype(np.float32)
+        return features
 
 
 def scale(pixels: Pixels, out: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -181,7 +182,8 @@ def known_image(size_px: int = 224) -> Pixels:
     """A picture made by formula: three waves of different direction and length, so that no channel repeats another."""
     y, x = np.mgrid[0:size_px, 0:size_px] / size_px
     waves = [np.sin(2 * np.pi * (a * x + b * y + 4 * x * y)) for a, b in ((2, 5), (7, 1), (3, -4))]
-    return np.round(127.5 + 127.5 * np.stack(waves, axis=-1)).astype(np.uint8)
+    pixels: Pixels = np.round(127.5 + 127.5 * np.stack(waves, axis=-1)).astype(np.uint8)
+    return pixels
 
 
 @cache

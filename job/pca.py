@@ -9,7 +9,7 @@ Moments are mergeable, so those of unchanged rows are kept and never computed tw
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -57,13 +57,15 @@ class Fitted:
     @property
     def ratios(self) -> Array:
         """(r,) share of the variance that each component explains."""
-        return self.eigenvalues / self.eigenvalues.sum()
+        ratios: Array = self.eigenvalues / self.eigenvalues.sum()
+        return ratios
 
     @property
     def loadings(self) -> Array:
         """(d, k): the components, with the scaling of standardised features folded in."""
         inverse = np.divide(1.0, self.scale, out=np.zeros_like(self.scale), where=self.scale > 0)
-        return self.components * inverse[:, np.newaxis]
+        loadings: Array = self.components * inverse[:, np.newaxis]
+        return loadings
 
 
 def fold(rows: npt.NDArray[np.floating[Any]]) -> Moments:
@@ -111,7 +113,7 @@ def fit(moments: Moments, components: int | None = None, variance: float | None 
 def fold_frame(frame: DataFrame) -> dict[str, Moments]:
     """Moments of `frame` (chunk string, embedding array<float>) by chunk. Takes 13 MB of the driver's memory per chunk."""
 
-    def fold_rows(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def fold_rows(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         by_chunk: dict[str, Moments] = {}
         for batch in batches:
             rows = matrix(batch.column("embedding"))
@@ -121,7 +123,7 @@ def fold_frame(frame: DataFrame) -> dict[str, Moments]:
                 _add(by_chunk, chunk, fold(rows if len(chunks.dictionary) == 1 else rows[codes == code]))
         yield from _to_batches(by_chunk)
 
-    def merge(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def merge(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         by_chunk: dict[str, Moments] = {}
         for batch in batches:
             for row in batch.to_pylist():
@@ -151,7 +153,7 @@ def project(features: DataFrame, fitted: Fitted) -> DataFrame:
     """`features` (uri, label, embedding) as SCORES: pc is `(embedding - mean) @ loadings`, (k,) float32."""
     model = features.sparkSession.sparkContext.broadcast((fitted.mean, fitted.loadings))
 
-    def scores(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def scores(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         mean, loadings = model.value
         for batch in batches:
             values = ((matrix(batch.column("embedding")) - mean) @ loadings).astype(np.float32)

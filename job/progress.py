@@ -78,7 +78,7 @@ def counting_tasks(context: SparkContext, running: Running, images: int, tasks: 
     finally:
         over.set()
         thread.join()
-        context.setLocalProperty("spark.jobGroup.id", None)
+        context.setLocalProperty("spark.jobGroup.id", None)  # type: ignore[arg-type] # None takes it away
 
 
 def _stage_ids(tracker: object, job: int) -> list[int]:

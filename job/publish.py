@@ -20,7 +20,7 @@ from pyspark.sql import functions as F
 
 from job.errors import LeaseError, SetupError
 from job.lease import Lease
-from job.objects import Folder
+from job.objects import Conflict, Folder
 from job.params import Params
 from job.pca import Fitted, to_spark_model
 from job.records import Manifest, Stage
@@ -32,14 +32,20 @@ BYTES_PER_NUMBER = 13  # a float32 in text with its comma, at the most
 
 
 def write_matrix(scores: DataFrame, run_uri: str, rows: int, k: int) -> None:
-    """`scores` (SCORES) sorted by uri, as `pca/` (Parquet) and `csv/` (uri, label, pc1 … pck). `scores` is read several times: materialise it."""
+    """`scores` (SCORES, materialised) sorted by uri, as `pca/` (Parquet) and `csv/` (uri, label, pc1 … pck)."""
     parts = max(1, -(-rows * (150 + k * BYTES_PER_NUMBER) // CSV_PART_BYTES))
     ordered = scores.repartitionByRange(parts, "uri") if parts > 1 else scores.repartition(1)
     ordered = ordered.sortWithinPartitions("uri")
     ordered.write.mode("overwrite").parquet(join(run_uri, "pca"))
     columns = [F.col("pc")[i].alias(f"pc{i + 1}") for i in range(k)]
     # RFC 4180 quoting, and blanks are part of a name.
-    options = {"header": True, "escape": '"', "ignoreLeadingWhiteSpace": False, "ignoreTrailingWhiteSpace": False, "emptyValue": ""}
+    options: dict[str, bool | str] = {
+        "header": True,
+        "escape": '"',
+        "ignoreLeadingWhiteSpace": False,
+        "ignoreTrailingWhiteSpace": False,
+        "emptyValue": "",
+    }
     ordered.select("uri", "label", *columns).write.mode("overwrite").options(**options).csv(join(run_uri, "csv"))
 
 
@@ -88,7 +94,10 @@ def publish(folder: Folder, manifest: Manifest, lease: Lease) -> None:
     lease.check()
     folder.write(f"runs/{manifest.run_id}/manifest.json", manifest.to_json().encode())
     pointer = json.dumps({"run_id": manifest.run_id, "generation": lease.generation}) + "\n"
-    folder.swap("latest.json", pointer.encode(), latest.version if latest else None)
+    try:
+        folder.swap("latest.json", pointer.encode(), latest.version if latest else None)
+    except Conflict as error:
+        raise LeaseError(f"another run has published into `{folder.uri}` meanwhile", "see latest.json") from error
 
 
 def complete_runs(folder: Folder) -> list[str]:

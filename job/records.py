@@ -105,4 +105,5 @@ def from_line(line: str) -> Progress | Outcome | None:
         return None
     values = json.loads(line.removeprefix(MARK))
     kind = {"Progress": Progress, "Outcome": Outcome}[values.pop("record")]
-    return kind(**values)
+    record: Progress | Outcome = kind(**values)
+    return record

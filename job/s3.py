@@ -1,13 +1,15 @@
-"""The boto3 S3 client of the job: one per process, Region and endpoint from the environment, errors in our words."""
+"""S3 as the job sees it: boto3 clients, S3A's settings, errors in our words. Region and endpoint come from the environment."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, NoCredentialsError, PartialCredentialsError
 
 from job.errors import CredentialsError, JobError, SetupError
 
@@ -16,10 +18,10 @@ S3_ERRORS = (BotoCoreError, ClientError)
 
 
 @cache
-def client() -> Any:
-    """boto3's own chain finds the credentials; `AWS_ENDPOINT_URL_S3` and `AWS_REGION` are read by boto3 itself."""
+def client(attempts: int = 8) -> Any:
+    """One per process. boto3's own chain finds the credentials, and `AWS_ENDPOINT_URL_S3`."""
     config = Config(
-        retries={"mode": "adaptive", "max_attempts": 8},  # backs off on throttling: 503 SlowDown
+        retries={"mode": "adaptive", "max_attempts": attempts},  # backs off on throttling: 503 SlowDown
         connect_timeout=5,
         read_timeout=30,
         max_pool_connections=64,
@@ -27,7 +29,8 @@ def client() -> Any:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    return boto3.session.Session().client("s3", config=config)
+    # Unlike all other SDKs boto3 does not know AWS_REGION: https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
+    return boto3.session.Session(region_name=os.environ.get("AWS_REGION")).client("s3", config=config)
 
 
 def code_of(error: ClientError) -> str:
@@ -38,10 +41,35 @@ def explain(error: Exception, uri: str, kind: type[JobError] = SetupError) -> Jo
     """A boto3 error about `uri` as the error to raise: no credentials, refused, no such bucket, or what the service said."""
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
         return CredentialsError(f"no AWS credentials for `{uri}`", "set AWS_PROFILE, or run `aws sso login`")
+    if isinstance(error, CredentialRetrievalError):
+        return CredentialsError(f"AWS credentials for `{uri}` could not be renewed", "log in again, for example by `aws sso login`")
     if isinstance(error, ClientError):
         code = code_of(error)
         if code in REFUSED:
             return CredentialsError(f"S3 refused access to `{uri}`: {code}", "check the credentials and what they may do there")
+        if code in ("AuthorizationHeaderMalformed", "PermanentRedirect"):
+            return kind(f"S3 has `{uri}` in another Region: {error}", "set AWS_REGION to the Region of the bucket")
         if code in ("NoSuchBucket", "404"):
             return kind(f"there is no bucket for `{uri}`", "create the bucket, or check its name")
     return kind(f"S3 did not answer for `{uri}`: {error}", "check AWS_ENDPOINT_URL_S3, the Region and the network")
+
+
+def s3a_conf(environ: Mapping[str, str]) -> dict[str, str]:
+    """
+    Spark settings that lead S3A to the S3 that boto3 uses. Never a credential: S3A's default chain takes those from the environment.
+
+    https://hadoop.apache.org/docs/r3.3.4/hadoop-aws/tools/hadoop-aws/index.html
+    """
+    conf = {"spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem"}  # `s3://` is ours everywhere, as on EMR
+    endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
+    if not endpoint:
+        return conf
+    s3a = {
+        "endpoint": endpoint,
+        "endpoint.region": environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1",
+        "path.style.access": "true",  # bucket names as host names need a DNS of their own
+        "connection.ssl.enabled": str(endpoint.startswith("https://")).lower(),
+        # Servers on a file system take a deleted marker for a deleted folder, and writes stall.
+        "directory.marker.retention": "keep",
+    }
+    return conf | {f"spark.hadoop.fs.s3a.{name}": value for name, value in s3a.items()}

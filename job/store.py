@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
 
 from job.embed import Reject
 from job.lease import Lease
@@ -34,7 +33,7 @@ PROPERTIES = {
 
 @dataclass(frozen=True)
 class Missing:
-    """Images to embed, numbered, so that a chunk is a range: `frame` has uri, etag, size, label, id; `offsets` the first id of each part."""
+    """Images to embed, as a frame of MISSING whose ids number them, so that a chunk is a range."""
 
     frame: DataFrame
     images: int
@@ -79,7 +78,7 @@ class FeatureStore:
             properties = ", ".join(f"'{key}' = '{value}'" for key, value in PROPERTIES.items())
             self._sql(f"CREATE TABLE IF NOT EXISTS {self._table(name)} ({columns}) USING DELTA TBLPROPERTIES ({properties})")
             if self._lease.taken_over:  # an empty commit that its open transactions conflict with
-                self._commit(self._spark.createDataFrame([], StructType.fromDDL(columns)), name)
+                self._commit(self._spark.createDataFrame([], columns), name)
 
     def features(self) -> DataFrame:
         """FEATURES of this model, whatever the listing says."""
@@ -101,7 +100,9 @@ class FeatureStore:
     def append(self, embedded: DataFrame) -> None:
         """Embed and commit one chunk: all of it or nothing."""
         now = datetime.now(UTC)
-        self._commit(embedded.withColumns({"model": F.lit(self._model), "run_id": F.lit(self._run_id), "embedded_at": F.lit(now)}), "features")
+        self._commit(
+            embedded.withColumns({"model": F.lit(self._model), "run_id": F.lit(self._run_id), "embedded_at": F.lit(now)}), "features"
+        )
 
     def append_rejects(self, rejects: set[Reject]) -> None:
         """After the chunk they belong to: a run killed in between tries those images again."""
@@ -110,7 +111,7 @@ class FeatureStore:
         self.rejected_here += sum(reject.stage != "list" for reject in rejects)
         now = datetime.now(UTC)
         rows = [(r.uri, r.etag, r.label, self._model, r.stage, r.reason, self._run_id, now) for r in sorted(rejects, key=lambda r: r.uri)]
-        self._commit(self._spark.createDataFrame(rows, StructType.fromDDL(REJECTS)), "rejects")
+        self._commit(self._spark.createDataFrame(rows, REJECTS), "rejects")
 
     def current(self, listing: DataFrame, input_uri: str) -> Current:
         """What of `features` the listing stands for, and what it does not any more."""

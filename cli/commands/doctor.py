@@ -46,7 +46,10 @@ def doctor(
         writable("cache", config.cache, "export FRUITS_CACHE=FOLDER_YOU_MAY_WRITE"),
     ]
     width = max(len(check.name) for check in checks)
-    lines = [f"{'ok     ' if c.ok else 'MISSING'}  {c.name:<{width}}  {c.found}" + (f"\n         mend: {c.mend}" if not c.ok else "") for c in checks]
+    lines = [
+        f"{'ok     ' if c.ok else 'MISSING'}  {c.name:<{width}}  {c.found}" + (f"\n         mend: {c.mend}" if not c.ok else "")
+        for c in checks
+    ]
     emit({"checks": [asdict(check) for check in checks]}, "\n".join(lines), as_json)
     missing = [check.name for check in checks if not check.ok]
     if missing:
@@ -62,7 +65,9 @@ def python() -> Check:
 def packages() -> Check:
     wanted = ("pyspark", "tensorflow", "ai_edge_litert", "PIL", "pyarrow", "numpy", "obstore")
     missing = [name for name in wanted if find_spec(name) is None]
-    return Check("packages", not missing, f"missing {', '.join(missing)}" if missing else "Spark, TensorFlow, LiteRT", "pip install 'fruitsctl[job]'")
+    return Check(
+        "packages", not missing, f"missing {', '.join(missing)}" if missing else "Spark, TensorFlow, LiteRT", "pip install 'fruitsctl[job]'"
+    )
 
 
 def java(config: Settings) -> Check:
@@ -75,13 +80,20 @@ def java(config: Settings) -> Check:
 
 def memory() -> Check:
     gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return Check("memory", gib >= MEMORY_GIB, f"{gib:.1f} GiB, {MEMORY_GIB} wanted", "export FRUITS_DRIVER_MEMORY=1g, and close other programs")
+    return Check(
+        "memory", gib >= MEMORY_GIB, f"{gib:.1f} GiB, {MEMORY_GIB} wanted", "export FRUITS_DRIVER_MEMORY=1g, and close other programs"
+    )
 
 
 def disk(output: Path) -> Check:
     there = next(folder for folder in (output.absolute(), *output.absolute().parents) if folder.exists())
     gib = shutil.disk_usage(there).free / 2**30
-    return Check("disk", gib >= DISK_GIB, f"{gib:.1f} GiB free at {there}, {DISK_GIB} wanted", f"df -h {there}, and free some, or choose another OUTPUT")
+    return Check(
+        "disk",
+        gib >= DISK_GIB,
+        f"{gib:.1f} GiB free at {there}, {DISK_GIB} wanted",
+        f"df -h {there}, and free some, or choose another OUTPUT",
+    )
 
 
 def weights(config: Settings) -> Check:
@@ -98,5 +110,3 @@ def writable(name: str, folder: Path, mend: str) -> Check:
     there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
     ok = there.is_dir() and os.access(there, os.W_OK | os.X_OK)
     return Check(name, ok, f"{folder.absolute()}" if ok else f"cannot write to {there}", mend)
-
-

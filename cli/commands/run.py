@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -89,8 +89,11 @@ def run(
         emit(asdict(todo) | {"log": str(todo.log)}, todo.as_shell(), as_json)
         return
     session = results.session() if is_s3(params.input) or is_s3(params.output) else None
-    with job_environment(session) if session else nullcontext({}) as extra, Stages() as stages:
-        outcome = local.start(todo, params.run_id, merged(environment(), extra), lambda p: stages.update(STAGES[p.stage], p.unit, p.done, p.total, p.finished))
+    no_extra: AbstractContextManager[dict[str, str | None]] = nullcontext({})
+    with job_environment(session) if session else no_extra as extra, Stages() as stages:
+        outcome = local.start(
+            todo, params.run_id, merged(environment(), extra), lambda p: stages.update(STAGES[p.stage], p.unit, p.done, p.total, p.finished)
+        )
     log = results.keep_log(todo.log, params.output, params.run_id, session)
     if outcome.code:
         raise FruitsError(outcome.message, outcome.hint or f"the log is {log}", outcome.code)

@@ -1,20 +1,25 @@
-"""One SparkSession for the folder."""
+"""One local session for the folder, with the settings of a real run; and the features of real photos."""
 
-from __future__ import annotations
-
-import os
-import sys
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from pyspark.sql import SparkSession
+
+from job.decode import decode_image
+from job.models import LiteRtNetwork, litert_flatbuffer
+from job.session import start_session
 
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
-    """Two cores, no UI; the workers run this very Python."""
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").config("spark.sql.shuffle.partitions", "4")
-    session = builder.getOrCreate()
+    session = start_session("tests", uses_s3=False)
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def real_features(sample, weights, tmp_path_factory):
+    """(1310, 1280) float32: MobileNetV2 on all of Test/"""
+    network = LiteRtNetwork(litert_flatbuffer(weights, tmp_path_factory.mktemp("cache")))
+    return np.stack([network(decode_image(path.read_bytes(), 224).pixels) for path in sorted((sample / "Test").glob("*/*.jpg"))])

@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 from job.errors import ModelError
-from job.models import KerasNetwork, LiteRtNetwork, MeanColour, fingerprint, keras_weights, known_image, litert_flatbuffer, load_model, prove
+from job.models import (
+    KerasNetwork,
+    LiteRtNetwork,
+    MeanColour,
+    fingerprint,
+    keras_weights,
+    known_image,
+    litert_flatbuffer,
+    load_model,
+    prove,
+)
 from job.params import Params
 
 WEIGHTS = next(Path(os.environ["FRUITS_ASSETS"], "weights").glob("*no_top*.h5"))
@@ -78,7 +88,7 @@ def test_a_file_that_is_no_model_is_refused(tmp_path):
 
 
 def test_missing_weights_are_named(tmp_path):
-    with pytest.raises(ModelError, match="no weights at `.*absent.h5`"):
+    with pytest.raises(ModelError, match=r"no weights at `.*absent\.h5`"):
         load_model(params(weights=str(tmp_path / "absent.h5")))
 
 

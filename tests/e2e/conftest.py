@@ -1,0 +1,63 @@
+"""Runs the real command in a process of its own, as a user does."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CLI = [sys.executable, "-m", "cli"]
+
+
+class Command:
+    """`fruitsctl` with its own cache; keeps one converted model for all tests."""
+
+    def __init__(self, cache: Path):
+        self.env = {**os.environ, "FRUITS_CACHE": str(cache)}
+
+    def __call__(self, *words, **options):
+        return subprocess.run([*CLI, *map(str, words)], env=self.env, capture_output=True, text=True, check=False, **options)
+
+    def start(self, *words):
+        return subprocess.Popen([*CLI, *map(str, words)], env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def run(self, source, output, *more):
+        """A run that must succeed; its manifest."""
+        done = self("run", source, output, "--local", "--json", *more)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="session")
+def fruitsctl(tmp_path_factory):
+    return Command(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def photos(sample, tmp_path_factory):
+    """240 real photos: 24 labels, 10 each."""
+    root = tmp_path_factory.mktemp("photos")
+    for folder in sorted((sample / "Test").iterdir())[::5][:24]:
+        (root / folder.name).mkdir()
+        for path in folder.iterdir():
+            (root / folder.name / path.name).write_bytes(path.read_bytes())
+    return root
+
+
+@pytest.fixture(scope="session")
+def matrix():
+    """Reads the rows of a run's csv/, in their order: (uri, label, [pc1, …])."""
+
+    def read(output, run_id):
+        rows = []
+        for part in sorted(Path(output, "runs", run_id, "csv").glob("*.csv")):
+            with part.open(newline="", encoding="utf-8") as file:
+                reader = csv.reader(file)
+                next(reader)
+                rows += [(uri, label, [float(number) for number in numbers]) for uri, label, *numbers in reader]
+        return rows
+
+    return read

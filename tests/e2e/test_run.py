@@ -1,0 +1,170 @@
+"""The whole chain on real photos, as a user runs it."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pandas as pd
+import pyarrow.dataset as ds
+import pytest
+from deltalake import DeltaTable
+
+SAMPLE_MODEL = "mobilenet_v2-e10712fadf4b"
+
+
+@pytest.fixture(scope="module")
+def whole(fruitsctl, sample, tmp_path_factory):
+    """One run over all 3,930 photos: (manifest, output, seconds of nothing else)."""
+    output = tmp_path_factory.mktemp("whole") / "out"
+    return fruitsctl.run(sample, output), output
+
+
+def test_the_sample_gives_131_labels_and_73_percent_of_variance(whole):
+    manifest, _ = whole
+
+    assert manifest["counts"] | {"ignored": 0} == {
+        "listed": 3930,
+        "ignored": 0,
+        "new": 3930,
+        "embedded": 3930,
+        "rejected": 0,
+        "superseded": 0,
+        "removed": 0,
+        "rows": 3930,
+        "labels": 131,
+    }
+    assert manifest["k"] == 50
+    assert manifest["variance"] == pytest.approx(0.733, abs=0.0005)
+    assert manifest["model"] == SAMPLE_MODEL
+
+
+def test_features_hold_one_row_per_image_and_read_without_spark(whole, sample):
+    _, output = whole
+    rows = ds.dataset(DeltaTable(str(output / "features")).file_uris()).to_table().to_pandas()
+
+    assert len(rows) == rows["uri"].nunique() == 3930
+    assert set(rows["uri"]) == {f"file://{path}" for path in sample.glob("*/*/*.jpg")}
+    assert (rows["label"] == rows["uri"].str.split("/").str[-2]).all()
+    assert {len(embedding) for embedding in rows["embedding"]} == {1280}
+    assert (rows["width"] == 100).all()
+
+
+def test_csv_and_parquet_hold_the_same_matrix_sorted_by_uri(whole):
+    manifest, output = whole
+    run = output / "runs" / manifest["run_id"]
+    table = pd.concat([pd.read_csv(part) for part in sorted((run / "csv").glob("*.csv"))])
+    parquet = pd.read_parquet(run / "pca")
+
+    assert list(table.columns) == ["uri", "label", *(f"pc{i}" for i in range(1, 51))]
+    assert table["uri"].is_monotonic_increasing
+    assert table["uri"].tolist() == parquet["uri"].tolist()
+    np.testing.assert_array_equal(table.iloc[:, 2:].to_numpy(np.float32), np.stack(parquet["pc"]))
+    np.testing.assert_allclose(np.stack(parquet["pc"]).mean(axis=0), 0, atol=1e-4)  # centred
+
+
+def test_the_curve_of_variance_ends_at_one(whole):
+    manifest, output = whole
+    curve = pd.read_csv(output / "runs" / manifest["run_id"] / "variance.csv")
+
+    assert curve["cumulated"].iloc[49] == pytest.approx(manifest["variance"])
+    assert curve["cumulated"].iloc[-1] == pytest.approx(1.0)
+    assert curve["eigenvalue"].is_monotonic_decreasing
+
+
+def test_the_newest_run_is_named_and_its_outcome_stands_beside_it(whole):
+    manifest, output = whole
+
+    assert json.loads((output / "latest.json").read_text())["run_id"] == manifest["run_id"]
+    outcome = json.loads((output / "runs" / manifest["run_id"] / "outcome.json").read_text())
+    assert (outcome["code"], outcome["kind"]) == (0, "done")
+    assert (output / "runs" / manifest["run_id"] / "job.log").stat().st_size > 0
+    assert not (output / "work").exists()
+
+
+def test_a_second_run_embeds_nothing_and_gives_the_same_matrix(whole, fruitsctl, sample, matrix):
+    first, output = whole
+    second = fruitsctl.run(sample, output)
+
+    assert (second["counts"]["new"], second["counts"]["embedded"]) == (0, 0)
+    assert matrix(output, second["run_id"]) == matrix(output, first["run_id"])
+
+
+def test_a_part_of_the_variance_a_part_of_the_photos_and_an_earlier_pca(fruitsctl, photos, tmp_path):
+    output = tmp_path / "out"
+    by_variance = fruitsctl.run(photos, output, "--variance", "0.90", "--standardize")
+    label = min(folder.name for folder in photos.iterdir())
+    fitted_on_one = fruitsctl.run(photos, output, "--fit-on", label, "--components", "3")
+    projected = fruitsctl.run(photos, output, "--pca", by_variance["run_id"])
+
+    assert 0.9 <= by_variance["variance"] < 0.92
+    assert fitted_on_one["counts"]["rows"] == 240
+    assert fitted_on_one["stages"]["fit"]["images"] == 10
+    assert (projected["k"], projected["fitted_by"]) == (by_variance["k"], by_variance["run_id"])
+    assert fitted_on_one["counts"]["embedded"] == projected["counts"]["embedded"] == 0
+
+
+def test_changed_new_and_vanished_photos(fruitsctl, photos, tmp_path, matrix):
+    folder, output = tmp_path / "photos", tmp_path / "out"
+    shutil.copytree(photos, folder)
+    files = sorted(folder.glob("*/*.jpg"))
+    first = fruitsctl.run(folder, output, "--components", "5")
+    files[0].write_bytes(files[50].read_bytes())
+    os.utime(files[0], (1, 1))
+    files[1].unlink()
+    shutil.copy(files[60], files[60].with_name("new.jpg"))
+
+    second = fruitsctl.run(folder, output, "--components", "5")
+
+    assert {name: second["counts"][name] for name in ("listed", "new", "embedded", "superseded", "removed", "rows")} == {
+        "listed": 240,
+        "new": 2,
+        "embedded": 2,
+        "superseded": 1,
+        "removed": 1,
+        "rows": 240,
+    }
+    rows = {uri: scores for uri, _, scores in matrix(output, second["run_id"])}
+    np.testing.assert_allclose(rows[f"file://{files[0]}"], rows[f"file://{files[50]}"], atol=1e-5)
+    assert f"file://{files[1]}" not in rows
+    stored = ds.dataset(DeltaTable(str(output / "features")).file_uris()).to_table(columns=["uri"]).to_pandas()
+    assert len(stored) == stored["uri"].nunique() == 241  # the vanished one stays, the superseded one does not
+    assert {uri for uri, _, _ in matrix(output, first["run_id"])} == {f"file://{path}" for path in files}
+
+
+def test_only_the_newest_runs_are_kept(fruitsctl, photos, tmp_path):
+    runs = [fruitsctl.run(photos, tmp_path, "--model", "mean_colour", "--components", "2", "--keep-runs", "2")["run_id"] for _ in range(3)]
+
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == runs[1:]
+
+
+def test_the_tensorflow_engine_gives_the_same_features(fruitsctl, photos, tmp_path):
+    label = min(photos.iterdir())
+    features = {}
+    for engine in ("litert", "tensorflow"):
+        fruitsctl.run(label, tmp_path / engine, "--engine", engine, "--components", "2")
+        table = ds.dataset(DeltaTable(str(tmp_path / engine / "features")).file_uris()).to_table().sort_by("uri")
+        features[engine] = np.stack(table["embedding"].to_pylist())
+
+    assert features["litert"].shape == (10, 1280)
+    np.testing.assert_allclose(features["litert"], features["tensorflow"], atol=1e-3)
+
+
+def test_the_summary_says_where_everything_is(fruitsctl, photos, tmp_path):
+    done = fruitsctl("run", photos, tmp_path / "out", "--local", "--components", "2")
+
+    assert done.returncode == 0
+    assert "240 listed, 240 embedded now, 240 in the result, 24 labels" in done.stdout
+    assert "k = 2" in done.stdout
+    assert "Embed images: 240 of 240 images" in done.stderr
+    (run,) = (tmp_path / "out" / "runs").iterdir()
+    assert f"runs/{run.name}/csv/" in done.stdout
+
+
+def test_a_dry_run_starts_nothing(fruitsctl, photos, tmp_path):
+    done = fruitsctl("run", photos, tmp_path / "out", "--local", "--dry-run", "--json", "--components", "7")
+
+    plan = json.loads(done.stdout)
+    assert plan["command"][1:3] == ["-m", "job"]
+    assert "--components=7" in plan["command"]
+    assert not (tmp_path / "out").exists()

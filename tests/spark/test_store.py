@@ -1,0 +1,145 @@
+"""The Delta tables: what is missing, what is current, who may commit. Real Delta, on local disk."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from deltalake import DeltaTable
+
+from job.embed import Reject
+from job.errors import LeaseError
+from job.lease import Lease
+from job.objects import Folder
+from job.schema import EMBEDDED
+from job.store import FeatureStore
+
+LISTING = "uri string, etag string, size bigint, label string"
+
+
+@pytest.fixture
+def output(tmp_path):
+    return f"file://{tmp_path}/out put#1"
+
+
+@pytest.fixture
+def lease(output):
+    with Lease.acquire(Folder(output), "r1", 60.0) as held:
+        yield held
+
+
+@pytest.fixture
+def store(spark, output, lease):
+    opened = FeatureStore(spark, output, "model-a", "r1", lease)
+    opened.open()
+    return opened
+
+
+def listing(spark, *images):
+    return spark.createDataFrame([(f"file:///in/{name}", etag, 1, "L") for name, etag in images], LISTING)
+
+
+def embedded(spark, *images):
+    return spark.createDataFrame([(f"file:///in/{name}", etag, "L", 1, 1, [1.0, 2.0]) for name, etag in images], EMBEDDED)
+
+
+def names(frame):
+    return sorted(row["uri"].removeprefix("file:///in/") for row in frame.collect())
+
+
+def test_only_what_is_new_or_changed_is_missing(spark, store, tmp_path):
+    store.append(embedded(spark, ("a", "1"), ("b", "1")))
+
+    missing = store.missing_from(listing(spark, ("a", "1"), ("b", "2"), ("c", "1")), f"file://{tmp_path}/m", False)
+
+    assert names(missing.frame) == ["b", "c"]
+    assert missing.images == 2
+
+
+def test_rows_are_numbered_over_all_parts(spark, store, tmp_path):
+    images = [(f"{i:03}", "1") for i in range(100)]
+
+    missing = store.missing_from(listing(spark, *images).repartition(3), f"file://{tmp_path}/m", False)
+
+    cut = [names(missing.rows(first, 30)) for first in (0, 30, 60, 90)]
+    assert [len(part) for part in cut] == [30, 30, 30, 10]
+    assert sorted(name for part in cut for name in part) == [name for name, _ in images]
+
+
+def test_features_of_another_model_do_not_count(spark, store, output, lease, tmp_path):
+    store.append(embedded(spark, ("a", "1")))
+    other = FeatureStore(spark, output, "model-b", "r1", lease)
+
+    assert other.missing_from(listing(spark, ("a", "1")), f"file://{tmp_path}/m", False).images == 1
+
+
+def test_what_did_not_decode_is_not_tried_again_unless_asked(spark, store, tmp_path):
+    store.append_rejects({Reject("file:///in/a", "1", "L", "decode", "truncated"), Reject("file:///in/b", "1", "L", "fetch", "no answer")})
+    images = listing(spark, ("a", "1"), ("b", "1"))
+
+    assert names(store.missing_from(images, f"file://{tmp_path}/m", False).frame) == ["b"]
+    assert names(store.missing_from(images, f"file://{tmp_path}/n", True).frame) == ["a", "b"]
+    assert store.reject_reasons(images) == {"truncated": 1, "no answer": 1}
+
+
+def test_a_changed_image_counts_once_and_its_old_row_goes(spark, store):
+    store.append(embedded(spark, ("a", "1"), ("b", "1")))
+    store.append(embedded(spark, ("a", "2")))
+    current = store.current(listing(spark, ("a", "2"), ("b", "1")), "file:///in")
+
+    assert [(row["uri"], row["etag"]) for row in current.features.orderBy("uri").collect()] == [
+        ("file:///in/a", "2"),
+        ("file:///in/b", "1"),
+    ]
+    assert current.superseded_count == 1
+
+    store.delete_superseded(current)
+
+    assert sorted((row["uri"], row["etag"]) for row in store.features().collect()) == [("file:///in/a", "2"), ("file:///in/b", "1")]
+
+
+def test_a_vanished_image_stays_in_features_but_not_in_the_result(spark, store):
+    store.append(embedded(spark, ("a", "1"), ("b", "1")))
+    current = store.current(listing(spark, ("b", "1")), "file:///in")
+
+    assert names(current.features) == ["b"]
+    assert current.removed == 1
+    store.delete_superseded(current)
+    assert names(store.features()) == ["a", "b"]
+
+
+def test_a_reject_that_was_embedded_later_goes(spark, store, output):
+    store.append_rejects({Reject("file:///in/a", "1", "L", "fetch", "no answer")})
+    store.append(embedded(spark, ("a", "1")))
+    images = listing(spark, ("a", "1"))
+
+    assert store.reject_reasons(images) == {}
+    store.delete_superseded(store.current(images, "file:///in"))
+    assert DeltaTable(f"{output.removeprefix('file://')}/rejects").file_uris() == []
+
+
+def test_column_statistics_keep_no_uri_etag_or_label_in_the_log(spark, store, output):
+    store.append(embedded(spark, ("planted-name", "planted-etag")))
+
+    log = "".join(path.read_text() for path in Path(output.removeprefix("file://"), "features/_delta_log").glob("*.json"))
+    assert "planted" not in log
+    assert "minValues" in log  # of the columns that may have them
+
+
+def test_a_run_that_was_taken_over_cannot_commit_any_more(spark, store, output):
+    """Even if its own check has not noticed yet: Delta refuses its transaction version."""
+    store._lease = SimpleNamespace(generation=store._lease.generation, check=lambda: None, taken_over=False)  # a lease that sleeps
+    successor = FeatureStore(spark, output, "model-a", "r2", SimpleNamespace(generation=99, check=lambda: None, taken_over=True))
+    successor.open()
+
+    store.append(embedded(spark, ("late", "1")))
+
+    assert names(successor.features()) == []
+
+
+def test_a_commit_without_the_lease_is_refused_before_it_starts(spark, store, output, lease):
+    lease.release()
+    Lease.acquire(Folder(output), "r2", 60.0)
+
+    with pytest.raises(LeaseError):
+        store.append(embedded(spark, ("late", "1")))
+    assert names(store.features()) == []
