@@ -21,7 +21,7 @@ def describe_machine() -> dict[str, str]:
         "processor": processor(_read("/proc/cpuinfo")) or platform.processor() or platform.machine(),
         "cores": f"{cores} cores, {threads} threads",
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
-        "system": f"{_system()}, Linux {platform.release()}" if platform.system() == "Linux" else platform.platform(),
+        "system": _system(),
         "load before": f"{psutil.getloadavg()[0]:.2f}",
         "python": platform.python_version(),
         "java": _java(),
@@ -45,7 +45,7 @@ def _system() -> str:
     try:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
     except OSError:
-        return platform.system()
+        return platform.platform()
 
 
 def _java() -> str:

@@ -90,15 +90,18 @@ def stage_table(results: Results) -> str:
         "ours, large, again": first.large_again,
     }
     rows = [
-        (name, stage, f"{figures.seconds:.1f}", f"{figures.images:,}", f"{figures.images_per_second:.1f}")
+        (
+            name,
+            stage,
+            f"{figures.seconds:.1f}",
+            *((f"{figures.images:,}", f"{figures.images_per_second:.1f}") if figures.images else ("", "")),
+        )
         for name, run in runs.items()
         if run
         for stage, figures in run.stages.items()
     ]
-    bare = (results.images[1], f"{first.limit:.1f}")
-    return markdown(
-        ("first repeat", "stage", "seconds", "images", "images/s"), [*rows, ("bare loop, large", "", "", f"{bare[0]:,}", bare[1])]
-    )
+    rows.append(("bare loop, large", "", "", f"{results.images[1]:,}", f"{first.limit:.1f}"))
+    return markdown(("first repeat", "stage", "seconds", "images", "images/s"), rows)
 
 
 def memory_table(results: Results) -> str:

@@ -18,6 +18,8 @@ from typing import Any
 from benchmarks.memory import Sampler, peaks
 from job.records import STAGES, Stage
 
+CHECKOUT = Path(__file__).parents[1]  # where `-m` finds these modules
+
 
 class BenchmarkError(Exception):
     """Something that was to be measured did not run to its end."""
@@ -81,7 +83,7 @@ class Bench:
         said: list[tuple[float, str]] = []
         with (
             self.log.open("a") as log,
-            subprocess.Popen(command, env=environment, stdout=PIPE, stderr=PIPE, text=True, errors="replace") as process,
+            subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdout=PIPE, stderr=PIPE, text=True, errors="replace") as process,
         ):
             listener = threading.Thread(target=_listen, args=(process, log, said))
             listener.start()

@@ -48,13 +48,30 @@ UNSET = (
 FILES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "BOTO_CONFIG")
 
 
+def aws_session() -> Any:
+    """
+    The user's own `boto3.session.Session`: profile, SSO, assumed role, environment, as boto3 finds them.
+
+    Raises:
+        UsageError: no such profile.
+    """
+    import boto3
+    from botocore.exceptions import ProfileNotFound
+
+    try:
+        # Unlike all other SDKs boto3 does not know AWS_REGION: https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
+        return boto3.session.Session(region_name=environment().get("AWS_REGION"))
+    except ProfileNotFound as error:
+        raise UsageError(f"there is no AWS profile `{error.kwargs['profile']}`", "set AWS_PROFILE to one you have") from error
+
+
 @contextmanager
 def job_environment(session: Any) -> Iterator[dict[str, str | None]]:
     """
-    Variables to set (None: to unset) in the job's process, valid inside the `with`. `session` is a `boto3.session.Session`.
+    Variables to set (None: to unset) in the job's process, valid inside the `with`. `session` is that of `aws_session`.
 
     Raises:
-        UsageError: no credentials, no such profile, credentials that cannot be had, or no Region.
+        UsageError: no credentials, credentials that cannot be had, or no Region.
     """
     settings = _settings(session)
     token = secrets.token_urlsafe(32)
@@ -72,7 +89,7 @@ def job_environment(session: Any) -> Iterator[dict[str, str | None]]:
 def _settings(session: Any) -> dict[str, str | None]:
     """Region and endpoint as boto3 finds them, once it is sure that there are credentials."""
     from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
+    from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         credentials = session.get_credentials()
@@ -81,13 +98,11 @@ def _settings(session: Any) -> dict[str, str | None]:
         credentials.get_frozen_credentials()  # logs in, assumes the role, starts the credential_process
         endpoint = session.client("s3").meta.endpoint_url
         aws = session.client("s3", config=Config(ignore_configured_endpoint_urls=True)).meta.endpoint_url
-    except ProfileNotFound as error:
-        raise UsageError(f"there is no AWS profile `{error.kwargs['profile']}`", "set AWS_PROFILE to one you have") from error
     except (BotoCoreError, ClientError) as error:
-        raise UsageError(f"AWS credentials cannot be had: {error}", "log in again, for example by `aws sso login`") from error
+        why = " ".join(str(error).split())  # a credential_process may have said more than a line
+        raise UsageError(f"AWS credentials cannot be had: {why}", "log in again, for example by `aws sso login`") from error
     custom = endpoint if endpoint != aws else None
-    # boto3 does not know AWS_REGION, all other SDKs do. A server of one's own rarely cares.
-    region = environment().get("AWS_REGION") or session.region_name or ("us-east-1" if custom else None)
+    region = session.region_name or ("us-east-1" if custom else None)  # a server of one's own rarely cares
     if region is None:
         raise UsageError("no AWS Region is set", "set AWS_REGION to the Region of the bucket")
     certificates = session._session.get_config_variable("ca_bundle")  # boto3 has no public way

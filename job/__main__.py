@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from dataclasses import asdict
 
 from job.errors import JobError
@@ -23,10 +24,8 @@ def main(argv: list[str]) -> int:
     # A plain SIGTERM, as schedulers send it, ends the run as Ctrl-C does: lease released, outcome written.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     outcome = attempt(params)
-    try:
+    with suppress(BrokenPipeError):  # whoever started the job is gone; the outcome is in OUTPUT
         send(outcome)
-    except BrokenPipeError:
-        pass  # whoever started the job is gone; the outcome is in OUTPUT
     return outcome.code
 
 

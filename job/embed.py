@@ -40,7 +40,7 @@ class Reject(NamedTuple):
 class _Union(AccumulatorParam[set[Reject]]):
     """A set, because a task that is run twice reports twice."""
 
-    def zero(self, value: set[Reject]) -> set[Reject]:
+    def zero(self, value: set[Reject]) -> set[Reject]:  # noqa: ARG002 - Spark's signature
         return set()
 
     def addInPlace(self, value1: set[Reject], value2: set[Reject]) -> set[Reject]:  # noqa: N802 - Spark's name

@@ -181,7 +181,7 @@ def to_spark_model(spark: SparkSession, fitted: Fitted) -> PCAModel:
     pc = DenseMatrix(d, k, fitted.loadings.ravel(order="F").tolist())
     ratios = DenseVector(fitted.ratios[:k])
     java = context._jvm.org.apache.spark.ml.feature.PCAModel("pca", _py2java(context, pc), _py2java(context, ratios))  # type: ignore[union-attr]
-    return PCAModel(java).setInputCol("embedding").setOutputCol("pc")
+    return PCAModel(java).setInputCol("embedding").setOutputCol("pc")._set(k=k)
 
 
 def _to_batches(by_chunk: dict[str, Moments]) -> Iterator[pa.RecordBatch]:

@@ -9,7 +9,10 @@ MISSING = "uri string, etag string, size bigint, label string, id bigint"
 EMBEDDED = "uri string, etag string, label string, width int, height int, embedding array<float>"
 
 # the Delta table features/: one row per image and model
-FEATURES = "uri string, etag string, label string, width int, height int, model string, embedding array<float>, run_id string, embedded_at timestamp"
+FEATURES = (
+    "uri string, etag string, label string, width int, height int, model string, "
+    "embedding array<float>, run_id string, embedded_at timestamp"
+)
 
 # the Delta table rejects/: what could not be listed, fetched or decoded, and why
 REJECTS = "uri string, etag string, label string, model string, stage string, reason string, run_id string, rejected_at timestamp"

@@ -89,7 +89,7 @@ class FeatureStore:
         known = self._of_model("features").select(*SAME_IMAGE)
         if not retry_rejects:
             known = known.unionByName(self._of_model("rejects").where("stage = 'decode'").select(*SAME_IMAGE))
-        missing = listing.where("problem IS NULL").join(known, SAME_IMAGE, "left_anti")
+        missing = listing.join(known, SAME_IMAGE, "left_anti")
         missing.select("uri", "etag", "size", "label", F.monotonically_increasing_id().alias("id")).write.mode("overwrite").parquet(uri)
         frame = self._spark.read.schema(MISSING).parquet(uri)
         # The id is the part's number shifted by 33 bits plus the row's number in it.

@@ -146,7 +146,8 @@ def summary(manifest: Manifest, params: Params) -> str:
         f"  variance    {here}/runs/{manifest.run_id}/variance.csv",
         f"  features    {here}/features/   (Delta table, one row per image)",
         "",
-        f"Next: add photos and run it again, only new ones are embedded: fruitsctl run {shlex.quote(shown(params.input))} {shlex.quote(here)} --local",
+        "Next: add photos and run it again, only new ones are embedded:",
+        f"  fruitsctl run {shlex.quote(shown(params.input))} {shlex.quote(here)} --local",
     ]
     return "\n".join(lines)
 

@@ -76,7 +76,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         (folder / name).mkdir()
     server = Server(find_versitygw(), f"http://127.0.0.1:{port}", "root", uuid.uuid4().hex)
     keys = {"ROOT_ACCESS_KEY": server.access_key, "ROOT_SECRET_KEY": server.secret_key}
-    options = ["--quiet", "--port", f"127.0.0.1:{port}", "--region", REGION, "--iam-dir", str(folder / "iam")]
+    options = ["--quiet", "--port", f"127.0.0.1:{port}", "--region", REGION, "--iam-dir", str(folder / "iam"), "--iam-cache-disable"]
     with open(folder / "log", "wb") as log:
         command = [server.program, *options, "posix", str(folder / "data")]
         process = subprocess.Popen(command, env={**os.environ, **keys}, stdout=log, stderr=subprocess.STDOUT)

@@ -11,12 +11,12 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
-import boto3
 import pytest
 
-from cli.credentials import job_environment
+from cli.credentials import aws_session, job_environment
 
 KEY_PARTS = ("FRUITSKEY1", "secret-number-1", "FRUITSKEY2", "secret-number-2")
 
@@ -26,21 +26,32 @@ import os, sys
 from job.s3 import S3_ERRORS, client
 from job.session import start_session
 
+def say(*words):
+    print("@", *words, flush=True)
+
 bucket = sys.argv[1]
 spark = start_session("test", uses_s3=True)
 spark.sparkContext.setLogLevel("OFF")
-print("ready", flush=True)
+say("ready")
 for line in sys.stdin:
     for scheme in ("s3", "s3a"):
         try:
-            print(scheme, [row.value for row in spark.read.text(f"{scheme}://{bucket}/photos/a.txt").collect()], flush=True)
+            say(scheme, [row.value for row in spark.read.text(f"{scheme}://{bucket}/photos/a.txt").collect()])
         except Exception as error:
-            print(scheme, "refused" if "403" in str(error) else error, flush=True)
+            say(scheme, "refused" if "403" in str(error) else error)
     try:
-        print("boto3", [found["Key"] for found in client(1).list_objects_v2(Bucket=bucket)["Contents"]], flush=True)
-    except S3_ERRORS as error:
-        print("boto3 refused", flush=True)
-print(sorted(name for name, value in spark.sparkContext.getConf().getAll() if "secret-number" in value or "FRUITSKEY" in value))
+        say("boto3", [found["Key"] for found in client(1).list_objects_v2(Bucket=bucket)["Contents"]])
+    except S3_ERRORS:
+        say("boto3 refused")
+say(sorted(name for name, value in spark.sparkContext.getConf().getAll() if "secret-number" in value or "FRUITSKEY" in value))
+"""
+
+# credential_process: what was issued last, for one more minute.
+PROCESS = """
+import datetime, json, sys
+
+ends = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=1)
+print(json.dumps(json.load(open(sys.argv[1])) | {"Expiration": ends.isoformat()}))
 """
 
 
@@ -49,8 +60,10 @@ class Job:
         self.process = process
 
     def lines(self, count: int) -> list[str]:
+        """The next ones of the job's own; Ivy talks on stdout too."""
         assert self.process.stdout
-        return [self.process.stdout.readline().strip() for _ in range(count)]
+        own = (line.removeprefix("@ ").strip() for line in self.process.stdout if line.startswith("@ "))
+        return list(islice(own, count))
 
     def read(self) -> list[str]:
         assert self.process.stdin
@@ -95,7 +108,10 @@ ALL_IS_READ = ["s3 ['apple', 'pear']", "s3a ['apple', 'pear']", "boto3 ['photos/
 ALL_IS_REFUSED = ["s3 refused", "s3a refused", "boto3 refused"]
 
 
-def test_a_profile_alone_with_keys_endpoint_and_region_leads_boto3_and_spark(photos: str, s3_server, tmp_path: Path):
+def test_a_profile_alone_with_keys_endpoint_and_region_leads_boto3_and_spark(
+    photos: str, s3_server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("AWS_PROFILE", "fruits")
     (tmp_path / "credentials").write_text(
         f"[fruits]\naws_access_key_id = {s3_server.access_key}\naws_secret_access_key = {s3_server.secret_key}\n"
     )
@@ -103,7 +119,7 @@ def test_a_profile_alone_with_keys_endpoint_and_region_leads_boto3_and_spark(pho
         f"[profile fruits]\nregion = eu-west-3\nservices = here\n[services here]\ns3 =\n  endpoint_url = {s3_server.endpoint}\n"
     )
 
-    with job_environment(boto3.session.Session(profile_name="fruits")) as extra, job(photos, extra, tmp_path / "log") as running:
+    with job_environment(aws_session()) as extra, job(photos, extra, tmp_path / "log") as running:
         assert running.read() == ALL_IS_READ
         assert running.process.stdin
         running.process.stdin.close()
@@ -114,19 +130,18 @@ def test_a_session_that_expires_in_mid_run_is_renewed_in_the_living_process(phot
     first_key, first_secret, second_key, second_secret = KEY_PARTS
     s3_server.create_user(first_key, first_secret)
     current = tmp_path / "current.json"
-    ends = "$(date -u -d '+60 seconds' +%Y-%m-%dT%H:%M:%SZ)"
-    (tmp_path / "process").write_text(f'#!/bin/sh\nsed "s/ENDS/{ends}/" {current}\n')
-    (tmp_path / "process").chmod(0o755)
+    (tmp_path / "process.py").write_text(PROCESS)
+    process = f"{sys.executable} {tmp_path / 'process.py'} {current}"
     (tmp_path / "config").write_text(
-        f"[default]\nregion = eu-west-3\nendpoint_url = {s3_server.endpoint}\ncredential_process = {tmp_path / 'process'}\n"
+        f"[default]\nregion = eu-west-3\nendpoint_url = {s3_server.endpoint}\ncredential_process = {process}\n"
     )
 
     def issue(access_key: str, secret_key: str) -> None:
-        values = {"Version": 1, "AccessKeyId": access_key, "SecretAccessKey": secret_key, "SessionToken": "token", "Expiration": "ENDS"}
+        values = {"Version": 1, "AccessKeyId": access_key, "SecretAccessKey": secret_key}  # this server knows no session tokens
         current.write_text(json.dumps(values))
 
     issue(first_key, first_secret)
-    with job_environment(boto3.session.Session()) as extra, job(photos, extra, tmp_path / "log") as running:
+    with job_environment(aws_session()) as extra, job(photos, extra, tmp_path / "log") as running:
         assert running.read() == ALL_IS_READ
         s3_server.delete_user(first_key)
         assert running.read() == ALL_IS_REFUSED
