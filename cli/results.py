@@ -16,9 +16,9 @@ LOG = "job.log"
 
 def session() -> boto3.session.Session:
     """The user's own: profile, SSO, assumed role, environment, as boto3 finds them."""
-    import boto3
+    from cli.credentials import aws_session
 
-    return boto3.session.Session()
+    return aws_session()
 
 
 def log_path(output: str, run_id: str, cache: Path) -> Path:

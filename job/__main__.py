@@ -9,9 +9,11 @@ import traceback
 from contextlib import suppress
 from dataclasses import asdict
 
-from job.errors import JobError
+from pyspark.sql import SparkSession
+
+from job.errors import CredentialsError, JobError, OutputError
 from job.lease import Lease
-from job.listing import check_apart
+from job.listing import check_apart, check_input
 from job.objects import Folder
 from job.params import Params
 from job.pipeline import run
@@ -34,6 +36,7 @@ def attempt(params: Params) -> Outcome:
     folder = Folder(params.output)
     try:
         check_apart(params.input, params.output)
+        check_input(params.input)  # before Spark starts
         with Lease.acquire(folder, params.run_id, params.lease_seconds) as lease:
             outcome = under_lease(params, folder, lease)
             lease.check()  # a later attempt of this run may have its own outcome there
@@ -49,8 +52,29 @@ def under_lease(params: Params, folder: Folder, lease: Lease) -> Outcome:
         return Outcome(params.run_id, 0, "done", f"{manifest.counts['rows']} rows, k = {manifest.k}")
     except JobError as error:
         return failure(params, error)
+    except Exception as error:  # noqa: BLE001 - the job's edge: Spark, Py4J and Arrow raise anything, and the run still owes its outcome
+        return failure(params, in_our_words(error, params))
     except (KeyboardInterrupt, BrokenPipeError):
         return Outcome(params.run_id, 130, "Interrupted", "interrupted", "run the same command again: it goes on from the last commit")
+    finally:
+        session = SparkSession.getActiveSession()
+        if session is not None:
+            session.stop()  # before the lease is given back: what Spark still does must not reach OUTPUT after that
+
+
+def in_our_words(error: Exception, params: Params) -> JobError:
+    """What Spark says, as one of ours where it means something that its user can mend."""
+    text = str(error)
+    if "No space left on device" in text:
+        wanted: JobError = OutputError(f"no space left for `{params.output}`", "free space on its disk, then run the same command again")
+    elif any(word in text for word in ("ExpiredToken", "InvalidAccessKeyId", "AccessDenied", "Status Code: 403")):
+        places = f"`{params.input}` or `{params.output}`"
+        wanted = CredentialsError(f"S3 refused access in mid-run to {places}", "renew the login, then run the same command again")
+    else:
+        first = next((line for line in text.splitlines() if line.strip()), "")
+        wanted = JobError(f"{type(error).__name__}: {first[:300]}")
+    wanted.__cause__ = error
+    return wanted
 
 
 def failure(params: Params, error: JobError) -> Outcome:

@@ -61,7 +61,7 @@ class Record:
     """What `lease.json` says."""
 
     run_id: str
-    generation: int  # one more at each acquisition
+    generation: int  # higher at each acquisition
     owner: Owner
     acquired_at: float  # Unix seconds by the owner's clock, for people
     renewed_at: float
@@ -112,7 +112,9 @@ class Lease:
             if stored and previous and not _is_free(stored, previous, run_id):
                 raise _held(stored, previous, folder, now)
             taken_over = previous is not None and not previous.released
-            mine = Record(run_id, previous.generation + 1 if previous else 1, Owner.this_process(), now(), now(), seconds)
+            # Begun with the clock, not with 1: should somebody delete `lease.json`, Delta would skip lower generations in silence.
+            generation = previous.generation + 1 if previous else int(now())
+            mine = Record(run_id, generation, Owner.this_process(), now(), now(), seconds)
             try:
                 version = folder.swap(NAME, mine.to_json(), stored.version if stored else None)
             except Conflict:

@@ -80,11 +80,17 @@ def list_images(spark: SparkSession, input_uri: str, content_hash: bool = False)
 
 def read_listing(found: DataFrame) -> Listing:
     """What a materialised `list_images` holds."""
-    counts = found.where("suffix IS NOT NULL").groupBy("suffix").agg(F.sum("files").alias("files")).collect()
-    ignored = {row["suffix"]: row["files"] for row in sorted(counts, key=lambda row: (-row["files"], row["suffix"]))}
-    problems = [(row["uri"], row["problem"]) for row in found.where("problem IS NOT NULL").select("uri", "problem").collect()]
-    images = found.where("suffix IS NULL AND problem IS NULL").select("uri", "etag", "size", "label")
-    return Listing(images, images.count(), problems, ignored)
+    problem = F.when(F.col("problem").isNotNull(), F.struct("uri", "problem"))  # collect_list leaves out nulls
+    groups = found.groupBy("suffix").agg(
+        F.sum("files").alias("files"), F.count("etag").alias("images"), F.collect_list(problem).alias("problems")
+    )
+    rows = sorted(groups.collect(), key=lambda row: (-(row["files"] or 0), row["suffix"] or ""))
+    return Listing(
+        found.where("suffix IS NULL AND problem IS NULL").select("uri", "etag", "size", "label"),
+        sum(row["images"] for row in rows),
+        [(uri, why) for row in rows for uri, why in row["problems"]],
+        {row["suffix"]: row["files"] for row in rows if row["suffix"] is not None},
+    )
 
 
 def check_input(input_uri: str) -> None:

@@ -10,15 +10,15 @@ from pyspark.sql import functions as F
 from job import moments, pca, publish
 from job.chunks import chunks
 from job.embed import Reject, collect_rejects, embed_images, tasks_for
-from job.errors import RejectsError
+from job.errors import InputError, RejectsError
 from job.lease import Lease
-from job.listing import list_images, read_listing
+from job.listing import Listing, list_images, read_listing
 from job.models import load_model
 from job.objects import Folder
 from job.params import Params
 from job.progress import Report, counting_tasks
 from job.records import Manifest
-from job.session import start_session
+from job.session import start_session, warm_up
 from job.store import FeatureStore
 from job.uris import is_s3, join
 
@@ -33,15 +33,18 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
     run_uri, work_uri = join(params.output, "runs", params.run_id), join(params.output, "work", params.run_id)
     with report.stage("start", unit="steps"):
         spark = start_session(f"fruitsctl {params.run_id}", is_s3(params.input) or is_s3(params.output))
+        warming = warm_up(spark, join(work_uri, "warm-up"))
     with report.stage("model", unit="steps"):
         model = load_model(params)
         store = FeatureStore(spark, params.output, model.fingerprint, params.run_id, lease)
         store.open()
+        warming.join()
 
     with report.stage("list") as stage:
         found = materialise(list_images(spark, params.input, params.content_hash), join(work_uri, "listing"))
         listing = read_listing(found)
         stage.update(listing.count)
+        refuse_empty(listing, params)
     with report.stage("new") as stage:
         missing = store.missing_from(listing.images, join(work_uri, "missing"), params.retry_rejects)
         stage.update(listing.count)
@@ -99,6 +102,15 @@ def materialise(frame: DataFrame, uri: str) -> DataFrame:
     """`frame` computed once, as Parquet under `uri`: every later use reads it."""
     frame.write.mode("overwrite").parquet(uri)
     return frame.sparkSession.read.schema(frame.schema).parquet(uri)
+
+
+def refuse_empty(listing: Listing, params: Params) -> None:
+    if not listing.count and not listing.problems:
+        others = ", ".join(f"{count} {suffix}" for suffix, count in listing.ignored.items())
+        found = f", only {others}" if others else ""
+        raise InputError(
+            f"there are no images below `{params.input}`{found}", "images are known by their suffix: .jpg .png .gif .webp .bmp .tif"
+        )
 
 
 def refuse_too_many(reasons: Counter[str], listed: int, params: Params) -> None:

@@ -147,7 +147,7 @@ def describe(
         model=model,
         versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         counts=counts,
-        rejects=rejects,
+        rejects=dict(rejects),
         ignored=ignored,
         stages=stages,
         k=fitted.k,

@@ -27,7 +27,7 @@ class Progress:
 
 STAGES = {
     "start": "Start Spark",
-    "model": "Load model",
+    "model": "Model and tables",
     "list": "List input",
     "new": "Find what is new",
     "embed": "Embed images",

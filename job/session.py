@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from threading import Thread
 
 import pyspark
 from pyspark.sql import SparkSession
@@ -23,6 +24,7 @@ SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "1024",  # 1,024 x 1,280 float64 are 10 MB in a worker
     "spark.sql.parquet.compression.codec": "zstd",
+    "spark.python.daemon.module": "job.daemon",  # forks workers that have their imports already
     "spark.python.worker.reuse": "true",  # the network is built once per worker process
     "spark.ui.showConsoleProgress": "false",
 }
@@ -38,6 +40,22 @@ LOCAL_SETTINGS = {
     "spark.executorEnv.OMP_NUM_THREADS": "1",
     "spark.executorEnv.OPENBLAS_NUM_THREADS": "1",
 }
+
+
+def warm_up(spark: SparkSession, uri: str) -> Thread:
+    """
+    Start Python workers and Spark's way through Arrow to Parquet and back, in the background: seconds of class loading and imports
+    that otherwise fall on the first stages, one after the other. Writes a few rows under `uri`.
+    """
+
+    def run() -> None:
+        frame = spark.range(spark.sparkContext.defaultParallelism).mapInArrow(lambda batches: batches, "id bigint")
+        frame.write.mode("overwrite").parquet(uri)
+        spark.read.schema("id bigint").parquet(uri).groupBy("id").count().collect()
+
+    thread = Thread(target=run, name="warm-up", daemon=True)
+    thread.start()
+    return thread
 
 
 def start_session(app_name: str, uses_s3: bool) -> SparkSession:

@@ -79,6 +79,8 @@ class FeatureStore:
             self._sql(f"CREATE TABLE IF NOT EXISTS {self._table(name)} ({columns}) USING DELTA TBLPROPERTIES ({properties})")
             if self._lease.taken_over:  # an empty commit that its open transactions conflict with
                 self._commit(self._spark.createDataFrame([], columns), name)
+        # The first scan of a Delta table loads seconds' worth of classes: here, beside the other things that start.
+        self._of_model("rejects").join(self._of_model("rejects").select(*SAME_IMAGE), SAME_IMAGE, "left_anti").count()
 
     def features(self) -> DataFrame:
         """FEATURES of this model, whatever the listing says."""

@@ -1,5 +1,6 @@
 """What all tests share: where the real weights, photos and reference values are."""
 
+import csv
 import os
 from pathlib import Path
 
@@ -25,5 +26,27 @@ def sample(assets):
 
 
 @pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    """One for all tests: converting the network takes 20 s."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
 def weights(assets):
     return next((assets / "weights").glob("*no_top*.h5"))
+
+
+@pytest.fixture(scope="session")
+def matrix():
+    """Reads the rows of a run's csv/, in their order: (uri, label, [pc1, …])."""
+
+    def read(output, run_id):
+        rows = []
+        for part in sorted(Path(output, "runs", run_id, "csv").glob("*.csv")):
+            with part.open(newline="", encoding="utf-8") as file:
+                reader = csv.reader(file)
+                next(reader)
+                rows += [(uri, label, [float(number) for number in numbers]) for uri, label, *numbers in reader]
+        return rows
+
+    return read

@@ -1,6 +1,5 @@
 """Runs the real command in a process of its own, as a user does."""
 
-import csv
 import json
 import os
 import subprocess
@@ -13,7 +12,7 @@ CLI = [sys.executable, "-m", "cli"]
 
 
 class Command:
-    """`fruitsctl` with its own cache; keeps one converted model for all tests."""
+    """`fruitsctl` with a cache of its own."""
 
     def __init__(self, cache: Path):
         self.env = {**os.environ, "FRUITS_CACHE": str(cache)}
@@ -32,8 +31,8 @@ class Command:
 
 
 @pytest.fixture(scope="session")
-def fruitsctl(tmp_path_factory):
-    return Command(tmp_path_factory.mktemp("cache"))
+def fruitsctl(cache):
+    return Command(cache)
 
 
 @pytest.fixture(scope="session")
@@ -45,19 +44,3 @@ def photos(sample, tmp_path_factory):
         for path in folder.iterdir():
             (root / folder.name / path.name).write_bytes(path.read_bytes())
     return root
-
-
-@pytest.fixture(scope="session")
-def matrix():
-    """Reads the rows of a run's csv/, in their order: (uri, label, [pc1, …])."""
-
-    def read(output, run_id):
-        rows = []
-        for part in sorted(Path(output, "runs", run_id, "csv").glob("*.csv")):
-            with part.open(newline="", encoding="utf-8") as file:
-                reader = csv.reader(file)
-                next(reader)
-                rows += [(uri, label, [float(number) for number in numbers]) for uri, label, *numbers in reader]
-        return rows
-
-    return read

@@ -1,14 +1,10 @@
 """Runs that go wrong: bad input, bad setup, killed, raced, stopped. One clear error each; nothing lost, nothing half-visible."""
 
-import json
-import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import psutil
@@ -16,19 +12,11 @@ import pyarrow.dataset as ds
 import pytest
 from deltalake import DeltaTable
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "job"))
-from hostile import write_hostile_folder
-
 FAST = ("--model", "mean_colour", "--components", "2")
 
 
 def stored(output, table="features"):
     return ds.dataset(DeltaTable(str(output / table)).file_uris()).to_table().to_pandas()
-
-
-def outcome(output):
-    (run,) = (path for path in (output / "runs").iterdir() if (path / "outcome.json").exists())
-    return json.loads((run / "outcome.json").read_text())
 
 
 def refused(done, code, *words):
@@ -40,72 +28,13 @@ def refused(done, code, *words):
     assert "hint: " in done.stderr
 
 
-def test_every_odd_file_is_embedded_or_rejected_with_its_reason(fruitsctl, tmp_path):
-    folder, output = tmp_path / "in put", tmp_path / "out"
-    folder.mkdir()
-    expected = write_hostile_folder(folder)
-
-    manifest = fruitsctl.run(folder, output, *FAST, "--max-reject-ratio", "1")
-
-    good = {f"file://{folder}/{name}" for name, what in expected.items() if what == "ok"}
-    bad = {f"file://{folder}/{name}": what for name, what in expected.items() if what != "ok"}
-    rejects = stored(output, "rejects")
-    assert set(stored(output)["uri"]) == good
-    assert dict(zip(rejects["uri"], rejects["reason"], strict=True)) == bad
-    assert manifest["counts"]["rejected"] == len(bad)
-    assert manifest["counts"]["rows"] == len(good)
-
-
-def test_too_many_rejects_fail_the_run_after_they_are_written_and_before_it_is_published(fruitsctl, photos, tmp_path):
-    folder, output = tmp_path / "photos", tmp_path / "out"
-    shutil.copytree(photos, folder)
-    before = fruitsctl.run(folder, output, *FAST)
-    for path in sorted(folder.glob("*/*.jpg"))[:30]:
-        path.write_bytes(path.read_bytes()[:700])
-
-    refused(fruitsctl("run", folder, output, "--local", *FAST), 1, "`30` of 240 images were rejected (30 truncated)", "--max-reject-ratio")
-
-    assert len(stored(output, "rejects")) == 30
-    assert json.loads((output / "latest.json").read_text())["run_id"] == before["run_id"]
-    failed = [path for path in (output / "runs").iterdir() if path.name != before["run_id"]]
-    assert json.loads((failed[0] / "outcome.json").read_text())["kind"] == "RejectsError"
-    assert not (failed[0] / "manifest.json").exists()
-
-
 def test_an_input_that_does_not_exist(fruitsctl, tmp_path):
     refused(fruitsctl("run", tmp_path / "absent", tmp_path / "out", "--local", *FAST), 2, f"there is no folder `{tmp_path}/absent`")
-
-
-def test_an_input_without_images(fruitsctl, tmp_path):
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "readme.txt").write_text("hello")
-
-    refused(fruitsctl("run", tmp_path / "in", tmp_path / "out", "--local", *FAST), 2, "no images", ".txt")
 
 
 def test_an_output_inside_the_input(fruitsctl, photos):
     refused(fruitsctl("run", photos, photos / "out", "--local", *FAST), 2, "lies inside INPUT")
     assert not (photos / "out" / "features").exists()
-
-
-def test_one_image_and_equal_images_have_no_pca(fruitsctl, photos, tmp_path):
-    folder = tmp_path / "one"
-    folder.mkdir()
-    first = next(photos.glob("*/*.jpg"))
-    shutil.copy(first, folder / "a.jpg")
-    refused(fruitsctl("run", folder, tmp_path / "out", "--local", *FAST), 1, "at least two images, there is `1`")
-    shutil.copy(first, folder / "b.jpg")
-    refused(fruitsctl("run", folder, tmp_path / "out", "--local", *FAST), 1, "all `2` images have the same features")
-
-    assert len(stored(tmp_path / "out")) == 2  # kept all the same
-    assert not (tmp_path / "out" / "latest.json").exists()
-
-
-def test_fewer_images_than_components_are_said(fruitsctl, photos, tmp_path):
-    manifest = fruitsctl.run(min(photos.iterdir()), tmp_path / "out", "--components", "50")
-
-    assert manifest["k"] == 9
-    assert manifest["notes"] == ["9 components instead of 50: 10 images span no more"]
 
 
 @pytest.mark.parametrize(
@@ -114,15 +43,10 @@ def test_fewer_images_than_components_are_said(fruitsctl, photos, tmp_path):
         (("--components", "3", "--variance", "0.5"), "not both"),
         (("--variance", "2"), "not `2.0`"),
         (("--model", "resnet"), "not `resnet`"),
-        (("--pca", "no-such-run"), "no complete run `no-such-run`"),
-        (("--weights", "absent.h5"), "no weights at"),
-        (("--fit-on", "Nothing*"), "names no image"),
     ],
 )
 def test_a_wrong_option_is_named(fruitsctl, photos, tmp_path, words, message):
-    model = () if "--model" in words or "--weights" in words else ("--model", "mean_colour")
-
-    refused(fruitsctl("run", photos, tmp_path / "out", "--local", *model, *words), 2, message)
+    refused(fruitsctl("run", photos, tmp_path / "out", "--local", *words), 2, message)
 
 
 def test_random_weights_stop_the_run_before_the_first_image(fruitsctl, photos, tmp_path):
@@ -130,14 +54,13 @@ def test_random_weights_stop_the_run_before_the_first_image(fruitsctl, photos, t
     path = tmp_path / "random.weights.h5"
     subprocess.run([sys.executable, "-c", script, str(path)], check=True, capture_output=True)
 
-    refused(fruitsctl("run", photos, tmp_path / "out", "--local", "--weights", path), 2, "weights")
+    refused(fruitsctl("run", photos, tmp_path / "out", "--local", "--weights", path), 2, "random.weights.h5")
 
-    assert len(DeltaTable(str(tmp_path / "out" / "features")).file_uris()) == 0 if (tmp_path / "out" / "features").exists() else True
+    assert not (tmp_path / "out" / "features").exists()
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a mount of its own, Linux only")
 def test_a_full_disk_is_one_error_and_earlier_results_stay(fruitsctl, photos, tmp_path):
-    """OUTPUT on a file system of 6 MB, in a mount namespace of its own."""
+    """OUTPUT on a file system of 3 MB, in a mount namespace of its own."""
     output = tmp_path / "small"
     output.mkdir()
     script = f'mount -t tmpfs -o size=3m tmpfs "{output}" && exec "$@"'

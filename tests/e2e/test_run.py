@@ -1,8 +1,6 @@
 """The whole chain on real photos, as a user runs it."""
 
 import json
-import os
-import shutil
 
 import numpy as np
 import pandas as pd
@@ -88,66 +86,6 @@ def test_a_second_run_embeds_nothing_and_gives_the_same_matrix(whole, fruitsctl,
 
     assert (second["counts"]["new"], second["counts"]["embedded"]) == (0, 0)
     assert matrix(output, second["run_id"]) == matrix(output, first["run_id"])
-
-
-def test_a_part_of_the_variance_a_part_of_the_photos_and_an_earlier_pca(fruitsctl, photos, tmp_path):
-    output = tmp_path / "out"
-    by_variance = fruitsctl.run(photos, output, "--variance", "0.90", "--standardize")
-    label = min(folder.name for folder in photos.iterdir())
-    fitted_on_one = fruitsctl.run(photos, output, "--fit-on", label, "--components", "3")
-    projected = fruitsctl.run(photos, output, "--pca", by_variance["run_id"])
-
-    assert 0.9 <= by_variance["variance"] < 0.92
-    assert fitted_on_one["counts"]["rows"] == 240
-    assert fitted_on_one["stages"]["fit"]["images"] == 10
-    assert (projected["k"], projected["fitted_by"]) == (by_variance["k"], by_variance["run_id"])
-    assert fitted_on_one["counts"]["embedded"] == projected["counts"]["embedded"] == 0
-
-
-def test_changed_new_and_vanished_photos(fruitsctl, photos, tmp_path, matrix):
-    folder, output = tmp_path / "photos", tmp_path / "out"
-    shutil.copytree(photos, folder)
-    files = sorted(folder.glob("*/*.jpg"))
-    first = fruitsctl.run(folder, output, "--components", "5")
-    files[0].write_bytes(files[50].read_bytes())
-    os.utime(files[0], (1, 1))
-    files[1].unlink()
-    shutil.copy(files[60], files[60].with_name("new.jpg"))
-
-    second = fruitsctl.run(folder, output, "--components", "5")
-
-    assert {name: second["counts"][name] for name in ("listed", "new", "embedded", "superseded", "removed", "rows")} == {
-        "listed": 240,
-        "new": 2,
-        "embedded": 2,
-        "superseded": 1,
-        "removed": 1,
-        "rows": 240,
-    }
-    rows = {uri: scores for uri, _, scores in matrix(output, second["run_id"])}
-    np.testing.assert_allclose(rows[f"file://{files[0]}"], rows[f"file://{files[50]}"], atol=1e-5)
-    assert f"file://{files[1]}" not in rows
-    stored = ds.dataset(DeltaTable(str(output / "features")).file_uris()).to_table(columns=["uri"]).to_pandas()
-    assert len(stored) == stored["uri"].nunique() == 241  # the vanished one stays, the superseded one does not
-    assert {uri for uri, _, _ in matrix(output, first["run_id"])} == {f"file://{path}" for path in files}
-
-
-def test_only_the_newest_runs_are_kept(fruitsctl, photos, tmp_path):
-    runs = [fruitsctl.run(photos, tmp_path, "--model", "mean_colour", "--components", "2", "--keep-runs", "2")["run_id"] for _ in range(3)]
-
-    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == runs[1:]
-
-
-def test_the_tensorflow_engine_gives_the_same_features(fruitsctl, photos, tmp_path):
-    label = min(photos.iterdir())
-    features = {}
-    for engine in ("litert", "tensorflow"):
-        fruitsctl.run(label, tmp_path / engine, "--engine", engine, "--components", "2")
-        table = ds.dataset(DeltaTable(str(tmp_path / engine / "features")).file_uris()).to_table().sort_by("uri")
-        features[engine] = np.stack(table["embedding"].to_pylist())
-
-    assert features["litert"].shape == (10, 1280)
-    np.testing.assert_allclose(features["litert"], features["tensorflow"], atol=1e-3)
 
 
 def test_the_summary_says_where_everything_is(fruitsctl, photos, tmp_path):

@@ -30,13 +30,13 @@ def test_a_second_run_is_refused_until_the_first_releases(bucket: str):
         with pytest.raises(LeaseError, match=r"^run `run-a` "):
             Lease.acquire(folder, "run-b")
     with Lease.acquire(folder, "run-b") as second:
-        assert (second.generation, second.taken_over) == (2, False)
+        assert (second.generation, second.taken_over) == (first.generation + 1, False)
 
 
 def test_a_new_attempt_of_the_same_run_enters_at_once_and_the_old_one_is_out(bucket: str):
     folder = Folder(f"s3://{bucket}/out")
     with Lease.acquire(folder, "run-a") as first, Lease.acquire(folder, "run-a") as second:
-        assert (second.generation, second.taken_over) == (2, True)
+        assert (second.generation, second.taken_over) == (first.generation + 1, True)
         with pytest.raises(LeaseError, match="is lost: run `run-a` took over"):
             first.check()
         second.check()
@@ -53,27 +53,27 @@ def test_the_owner_on_another_machine_is_followed_when_s3_says_that_the_lease_ha
     with pytest.raises(LeaseError, match="on elsewhere"):
         Lease.acquire(folder, "run-b")
     with acquire_when_free(folder.uri, "run-b", 60) as lease:
-        assert (lease.generation, lease.taken_over) == (2, True)
+        assert lease.taken_over is True
 
 
 def test_a_killed_owner_on_this_machine_is_followed_at_once(bucket: str):
     uri = f"s3://{bucket}/out"
     with holding(uri, "run-a", 3600) as holder:
-        assert holder.answer == "holds 1 False"
+        assert holder.answer == "holds False"
         holder.process.send_signal(signal.SIGKILL)
         holder.process.wait()
 
         with Lease.acquire(Folder(uri), "run-b") as lease:
-            assert (lease.generation, lease.taken_over) == (2, True)
+            assert lease.taken_over is True
 
 
 def test_an_owner_that_slept_past_expiry_finds_out_and_overwrites_nothing(bucket: str):
     uri = f"s3://{bucket}/out"
     with holding(uri, "run-a", 1) as holder:
-        assert holder.answer == "holds 1 False"
+        assert holder.answer == "holds False"
         holder.process.send_signal(signal.SIGSTOP)
         with acquire_when_free(uri, "run-b", 600) as lease:
-            assert (lease.generation, lease.taken_over) == (2, True)
+            assert lease.taken_over is True
             before = Folder(uri).read("lease.json")
 
             holder.process.send_signal(signal.SIGCONT)
@@ -152,7 +152,7 @@ def test_an_own_write_whose_answer_was_lost_is_not_taken_for_another_run(bucket:
     relay.swallow_answer = True
     with Lease.acquire(folder, "run-a") as lease:
         assert relay.swallow_answer is False
-        assert (lease.generation, lease.taken_over) == (1, False)
+        assert lease.taken_over is False
         relay.swallow_answer = True
         lease.check()
         assert relay.swallow_answer is False

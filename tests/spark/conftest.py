@@ -19,7 +19,7 @@ def spark() -> Iterator[SparkSession]:
 
 
 @pytest.fixture(scope="session")
-def real_features(sample, weights, tmp_path_factory):
+def real_features(sample, weights, cache):
     """(1310, 1280) float32: MobileNetV2 on all of Test/"""
-    network = LiteRtNetwork(litert_flatbuffer(weights, tmp_path_factory.mktemp("cache")))
+    network = LiteRtNetwork(litert_flatbuffer(weights, cache))
     return np.stack([network(decode_image(path.read_bytes(), 224).pixels) for path in sorted((sample / "Test").glob("*/*.jpg"))])

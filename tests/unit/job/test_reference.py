@@ -9,8 +9,8 @@ from job.models import LiteRtNetwork, keras_weights, litert_flatbuffer, scale
 
 
 @pytest.fixture(scope="module")
-def network(weights, tmp_path_factory):
-    return LiteRtNetwork(litert_flatbuffer(weights, tmp_path_factory.mktemp("cache")))
+def network(weights, cache):
+    return LiteRtNetwork(litert_flatbuffer(weights, cache))
 
 
 def test_litert_gives_what_keras_gives_on_every_test_image(network, weights, sample):

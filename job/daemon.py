@@ -1,0 +1,19 @@
+"""
+Spark's Python daemon with the stages' imports made before it forks: workers start with them, and share their memory.
+
+Named by `spark.python.daemon.module`. Nothing that starts threads may be imported here: a fork does not take them along.
+"""
+
+from __future__ import annotations
+
+import pandas as pd  # noqa: F401 - pyspark's own Arrow worker imports it, a second in each process
+import pyarrow as pa  # noqa: F401
+from ai_edge_litert import interpreter  # noqa: F401
+from PIL import Image
+from pyspark.daemon import manager
+
+from job import embed, listing, pca  # noqa: F401
+
+if __name__ == "__main__":
+    Image.init()  # Pillow's plugins
+    manager()  # type: ignore[no-untyped-call] # pyspark has no stubs for it

@@ -1,0 +1,234 @@
+"""The whole flow on real photos, run after run, in one session: what each run embeds, keeps, rejects and publishes."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow.dataset as ds
+import pytest
+from deltalake import DeltaTable
+
+from job.errors import InputError, ModelError, RejectsError, SetupError, VarianceError
+from job.lease import Lease
+from job.objects import Folder
+from job.params import Params
+from job.pipeline import run
+from job.progress import Report
+from job.uris import from_text
+from tests.unit.job.hostile import write_hostile_folder
+
+
+@pytest.fixture
+def run_job(spark, weights, cache):
+    """One run of the pipeline under its lease; gives the manifest. `mean_colour` unless a model is named."""
+    numbers = iter(range(100))
+
+    def start(source, output, model="mean_colour", **params):
+        given = {"weights": str(weights), "cache": str(cache), "run_id": f"run-{next(numbers):02}"} | params
+        wanted = Params(from_text(str(source)), from_text(str(output)), model=model, **given)
+        folder = Folder(wanted.output)
+        with Lease.acquire(folder, wanted.run_id) as lease:
+            return run(wanted, folder, lease, Report())
+
+    return start
+
+
+@pytest.fixture
+def photos(sample, tmp_path):
+    """60 real photos: 6 labels, 10 each."""
+    root = tmp_path / "photos"
+    for folder in sorted((sample / "Test").iterdir())[::22]:
+        (root / folder.name).mkdir(parents=True)
+        for path in folder.iterdir():
+            (root / folder.name / path.name).write_bytes(path.read_bytes())
+    return root
+
+
+def stored(output, table="features"):
+    return ds.dataset(DeltaTable(str(output / table)).file_uris()).to_table().to_pandas()
+
+
+def uris(root):
+    return {f"file://{path}" for path in root.rglob("*.jpg")}
+
+
+def test_a_second_run_embeds_nothing_and_gives_the_same_matrix(run_job, photos, tmp_path, matrix):
+    first = run_job(photos, tmp_path / "out", components=2)
+    second = run_job(photos, tmp_path / "out", components=2)
+
+    assert (first.counts["new"], first.counts["embedded"], first.counts["rows"], first.counts["labels"]) == (60, 60, 60, 6)
+    assert (second.counts["new"], second.counts["embedded"], second.counts["rows"]) == (0, 0, 60)
+    assert matrix(tmp_path / "out", second.run_id) == matrix(tmp_path / "out", first.run_id)
+    assert {uri for uri, _, _ in matrix(tmp_path / "out", first.run_id)} == uris(photos)
+    assert not (tmp_path / "out" / "work").exists()
+
+
+def test_changed_new_and_vanished_photos(run_job, photos, tmp_path, matrix):
+    output, files = tmp_path / "out", sorted(photos.glob("*/*.jpg"))
+    first = run_job(photos, output, "mobilenet_v2", components=5)
+    files[0].write_bytes(files[50].read_bytes())
+    os.utime(files[0], (1, 1))
+    files[1].unlink()
+    shutil.copy(files[40], files[40].with_name("new.jpg"))
+
+    second = run_job(photos, output, "mobilenet_v2", components=5)
+
+    wanted = {"listed": 60, "new": 2, "embedded": 2, "superseded": 1, "removed": 1, "rows": 60}
+    assert {name: second.counts[name] for name in wanted} == wanted
+    rows = {uri: scores for uri, _, scores in matrix(output, second.run_id)}
+    np.testing.assert_allclose(rows[f"file://{files[0]}"], rows[f"file://{files[50]}"], atol=1e-5)
+    assert set(rows) == uris(photos)
+    features = stored(output)
+    assert len(features) == features["uri"].nunique() == 61  # the vanished one stays, the superseded row does not
+    assert {uri for uri, _, _ in matrix(output, first.run_id)} == {f"file://{path}" for path in files}  # published is published
+
+
+def test_only_new_photos_are_folded_into_the_moments(run_job, photos, tmp_path, sample):
+    run_job(photos, tmp_path / "out", components=2)
+    (old,) = (tmp_path / "out" / "moments" / "mean_colour-v1").iterdir()
+    before = old.stat().st_mtime_ns
+    shutil.copytree(sample / "Test" / "Kiwi", photos / "Kiwi")
+
+    manifest = run_job(photos, tmp_path / "out", components=2)
+
+    assert manifest.stages["fit"].images == 70
+    assert len(list((tmp_path / "out" / "moments" / "mean_colour-v1").iterdir())) == 2
+    assert old.stat().st_mtime_ns == before
+
+
+def test_a_share_of_the_variance_a_part_of_the_photos_and_an_earlier_pca(run_job, photos, tmp_path, matrix):
+    output = tmp_path / "out"
+    by_variance = run_job(photos, output, "mobilenet_v2", variance=0.9, standardize=True)
+    fitted_on_one = run_job(photos, output, "mobilenet_v2", fit_on=min(path.name for path in photos.iterdir()), components=3)
+    projected = run_job(photos, output, "mobilenet_v2", pca=by_variance.run_id)
+
+    assert 0.9 <= by_variance.variance < 0.93
+    assert (fitted_on_one.stages["fit"].images, fitted_on_one.counts["rows"]) == (10, 60)
+    assert (projected.k, projected.fitted_by) == (by_variance.k, by_variance.run_id)
+    assert fitted_on_one.counts["embedded"] == projected.counts["embedded"] == 0
+    assert matrix(output, projected.run_id) == matrix(output, by_variance.run_id)
+
+
+def test_small_chunks_are_many_commits_and_the_same_result(run_job, photos, tmp_path, matrix):
+    whole = run_job(photos, tmp_path / "whole", components=2)
+    cut = run_job(photos, tmp_path / "cut", components=2, chunk_images=7)
+
+    assert len(list((tmp_path / "cut" / "features" / "_delta_log").glob("*.json"))) == 1 + 9  # the table, and nine commits
+    ours, theirs = matrix(tmp_path / "cut", cut.run_id), matrix(tmp_path / "whole", whole.run_id)
+    assert [row[:2] for row in ours] == [row[:2] for row in theirs]
+    np.testing.assert_allclose([row[2] for row in ours], [row[2] for row in theirs], atol=1e-6)
+
+
+def test_only_the_newest_runs_are_kept_and_those_whose_pca_they_use(run_job, photos, tmp_path):
+    run_job(photos, tmp_path, components=2)
+    run_job(photos, tmp_path, components=2)
+    run_job(photos, tmp_path, pca="run-00", keep_runs=2)
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["run-00", "run-01", "run-02"]
+
+    run_job(photos, tmp_path, components=2, keep_runs=1)
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["run-03"]
+
+
+def test_a_new_attempt_replaces_what_the_first_left(run_job, photos, tmp_path, matrix):
+    run_job(photos, tmp_path, components=2, run_id="same")
+    again = run_job(photos, tmp_path, components=3, run_id="same")
+
+    assert len(matrix(tmp_path, "same")) == 60
+    assert len(matrix(tmp_path, "same")[0][2]) == again.k == 3
+
+
+def test_every_odd_file_is_embedded_or_rejected_with_its_reason(run_job, tmp_path):
+    folder, output = tmp_path / "in put", tmp_path / "out"
+    folder.mkdir()
+    expected = write_hostile_folder(folder)
+
+    manifest = run_job(folder, output, components=2, max_reject_ratio=1.0)
+
+    rejects = stored(output, "rejects")
+    assert set(stored(output)["uri"]) == {f"file://{folder}/{name}" for name, what in expected.items() if what == "ok"}
+    assert dict(zip(rejects["uri"], rejects["reason"], strict=True)) == {
+        f"file://{folder}/{name}": what for name, what in expected.items() if what != "ok"
+    }
+    assert manifest.counts["rejected"] == len(rejects)
+    assert sum(manifest.rejects.values()) == len(rejects)
+
+    again = run_job(folder, output, components=2, max_reject_ratio=1.0)
+
+    assert (again.counts["new"], again.rejects) == (0, manifest.rejects)  # known not to decode: not tried again, still counted
+
+
+def test_too_many_rejects_fail_after_they_are_written_and_before_anything_is_published(run_job, photos, tmp_path):
+    output = tmp_path / "out"
+    run_job(photos, output, components=2)
+    for path in sorted(photos.glob("*/*.jpg"))[:5]:
+        path.write_bytes(path.read_bytes()[:700])
+
+    with pytest.raises(RejectsError, match=r"`5` of 60 images were rejected \(5 truncated\); --max-reject-ratio is 0\.05"):
+        run_job(photos, output, components=2)
+
+    assert len(stored(output, "rejects")) == 5
+    assert json.loads((output / "latest.json").read_text())["run_id"] == "run-00"
+    assert not (output / "runs" / "run-01" / "manifest.json").exists()
+
+
+def test_a_photo_mended_after_its_reject_is_embedded_and_the_reject_goes(run_job, photos, tmp_path):
+    path = min(photos.glob("*/*.jpg"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:700])
+    run_job(photos, tmp_path / "out", components=2)
+    path.write_bytes(whole)
+
+    mended = run_job(photos, tmp_path / "out", components=2)
+
+    assert (mended.counts["embedded"], mended.counts["rejected"], mended.counts["rows"]) == (1, 0, 60)
+
+
+def test_an_input_without_images_is_said(run_job, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "readme.txt").write_text("hello")
+
+    with pytest.raises(InputError, match=r"there are no images below `.*/in`, only 1 \.txt"):
+        run_job(tmp_path / "in", tmp_path / "out")
+
+
+def test_one_image_and_equal_images_have_no_pca_but_their_features_are_kept(run_job, photos, tmp_path):
+    folder = tmp_path / "one"
+    folder.mkdir()
+    shutil.copy(min(photos.glob("*/*.jpg")), folder / "a.jpg")
+    with pytest.raises(VarianceError, match="at least two images, there is `1`"):
+        run_job(folder, tmp_path / "out")
+    shutil.copy(folder / "a.jpg", folder / "b.jpg")
+    with pytest.raises(VarianceError, match="all `2` images have the same features"):
+        run_job(folder, tmp_path / "out")
+
+    assert stored(tmp_path / "out")["label"].isna().tolist() == [True, True]  # straight in INPUT: no label
+    assert not (tmp_path / "out" / "latest.json").exists()
+
+
+def test_fewer_images_than_components_are_said(run_job, photos, tmp_path):
+    manifest = run_job(min(photos.iterdir()), tmp_path / "out", "mobilenet_v2", components=50)
+
+    assert manifest.k == 9
+    assert manifest.notes == ["9 components instead of 50: 10 images span no more"]
+
+
+def test_a_wrong_pca_a_wrong_glob_and_wrong_weights_are_named(run_job, photos, tmp_path):
+    with pytest.raises(SetupError, match="no complete run `absent`"):
+        run_job(photos, tmp_path / "out", pca="absent")
+    with pytest.raises(InputError, match=r"--fit-on `Nothing\*` names no image"):
+        run_job(photos, tmp_path / "out", fit_on="Nothing*")
+    Path(tmp_path / "broken.h5").write_bytes(b"no HDF5")
+    with pytest.raises(ModelError, match="Keras cannot load"):
+        run_job(photos, tmp_path / "out", "mobilenet_v2", weights=str(tmp_path / "broken.h5"))
+
+
+def test_the_tensorflow_engine_gives_the_same_features(run_job, photos, tmp_path):
+    label, features = min(photos.iterdir()), {}
+    for engine in ("litert", "tensorflow"):
+        run_job(label, tmp_path / engine, "mobilenet_v2", engine=engine, components=2)
+        features[engine] = np.stack(stored(tmp_path / engine).sort_values("uri")["embedding"])
+
+    assert features["litert"].shape == (10, 1280)
+    np.testing.assert_allclose(features["litert"], features["tensorflow"], atol=1e-3)
