@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +52,6 @@ def start(todo: Plan, run_id: str, environment: Mapping[str, str], on_progress: 
     What the job says that is no progress, and all that Spark says, goes to the log.
     """
     todo.log.parent.mkdir(parents=True, exist_ok=True)
-    outcome: Outcome | None = None
     with open(todo.log, "a", encoding="utf-8", errors="replace") as log:
         job = subprocess.Popen(
             todo.command,
@@ -62,17 +63,28 @@ def start(todo: Plan, run_id: str, environment: Mapping[str, str], on_progress: 
             encoding="utf-8",
             start_new_session=True,  # a terminal's Ctrl-C comes to us alone; we pass it on once
         )
-        with _interruptible(job):
+        outcomes: list[Outcome] = []
+
+        def listen() -> None:
             assert job.stdout is not None
             for line in job.stdout:
                 record = from_line(line)
                 if isinstance(record, Progress):
                     on_progress(record)
                 elif isinstance(record, Outcome):
-                    outcome = record
+                    outcomes.append(record)
                 else:
                     log.write(line)
+
+        listener = threading.Thread(target=listen, name="listener", daemon=True)
+        with _interruptible(job):
+            listener.start()
             code = job.wait()
+        # A JVM that was just starting when its Python ended stays behind, with our pipe open.
+        with suppress(ProcessLookupError):
+            os.killpg(job.pid, signal.SIGKILL)
+        listener.join()
+    outcome = outcomes[-1] if outcomes else None
     if outcome is None:
         message = f"the job ended without a word, exit code `{code}`"
         return Outcome(run_id, 1, "Died", message, f"see the end of {todo.log}")
