@@ -33,7 +33,7 @@ def doctor(
     output: Annotated[Path, typer.Argument(help="Where results would go.")] = Path("out"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
 ) -> None:
-    """Check this machine for `run --local`; exits 1 if something is missing."""
+    """Check this machine; exits 1 if something is missing."""
     config = settings()
     checks = [
         python(),

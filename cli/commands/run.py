@@ -12,20 +12,22 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from secrets import token_hex
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import results
 from cli.backends import local
 from cli.config import Settings, environment, settings
-from cli.credentials import job_environment
 from cli.errors import FruitsError, UsageError
 from cli.java import find_java_home
 from cli.output import Stages, emit, progress_bar
 from job.params import ENGINES, MODELS, Params
 from job.records import STAGES, Manifest
 from job.uris import from_text, is_s3, join, local_path
+
+if TYPE_CHECKING:
+    from boto3.session import Session
 
 
 def run(
@@ -34,15 +36,17 @@ def run(
     local_: Annotated[bool, typer.Option("--local", help="On this machine, without Docker.")] = False,
     components: Annotated[int | None, typer.Option(min=1, help="Principal components to keep. [default: 50]")] = None,
     variance: Annotated[float | None, typer.Option(help="Instead: keep as many as explain this share, for example 0.90.")] = None,
-    standardize: Annotated[bool, typer.Option(help="Scale every feature to unit variance first.")] = False,
+    standardize: Annotated[bool, typer.Option("--standardize", help="Scale every feature to unit variance first.")] = False,
     fit_on: Annotated[str | None, typer.Option(metavar="GLOB", help="Fit on these labels or folders only, project all.")] = None,
     pca: Annotated[str | None, typer.Option(metavar="RUN_ID", help="Project on the PCA of this run, fit nothing.")] = None,
     model: Annotated[str, typer.Option(help=f"{' or '.join(MODELS)}.")] = MODELS[0],
     engine: Annotated[str, typer.Option(help=f"{' or '.join(ENGINES)} (the reference, slower).")] = ENGINES[0],
     weights: Annotated[Path | None, typer.Option(help="Keras HDF5 file to use instead of the official one.")] = None,
     max_reject_ratio: Annotated[float, typer.Option(help="Fail if a larger share of the images cannot be read.")] = 0.05,
-    retry_rejects: Annotated[bool, typer.Option(help="Try again what an earlier run could not decode.")] = False,
-    content_hash: Annotated[bool, typer.Option(help="Tell changed local files by content, not by size and time.")] = False,
+    retry_rejects: Annotated[bool, typer.Option("--retry-rejects", help="Try again what an earlier run could not decode.")] = False,
+    content_hash: Annotated[
+        bool, typer.Option("--content-hash", help="Tell changed local files by content, not by size and time.")
+    ] = False,
     chunk_images: Annotated[int | None, typer.Option(min=1, help="Images per commit. [default: one or two minutes' worth]")] = None,
     keep_runs: Annotated[int, typer.Option(min=1, help="Older published runs are removed.")] = 5,
     lease_seconds: Annotated[float, typer.Option(hidden=True)] = 60.0,
@@ -50,7 +54,7 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be started, start nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
-    """Embed the photos of INPUT that are new, fit a PCA, and publish the matrix into OUTPUT."""
+    """Embed the photos that are new, fit a PCA, publish the matrix."""
     if not local_:
         raise UsageError("where should it run", "add --local")
     if find_spec("pyspark") is None:
@@ -89,8 +93,7 @@ def run(
         emit(asdict(todo) | {"log": str(todo.log)}, todo.as_shell(), as_json)
         return
     session = results.session() if is_s3(params.input) or is_s3(params.output) else None
-    no_extra: AbstractContextManager[dict[str, str | None]] = nullcontext({})
-    with job_environment(session) if session else no_extra as extra, Stages() as stages:
+    with credentials_for(session) as extra, Stages() as stages:
         outcome = local.start(
             todo, params.run_id, merged(environment(), extra), lambda p: stages.update(STAGES[p.stage], p.unit, p.done, p.total, p.finished)
         )
@@ -99,6 +102,15 @@ def run(
         raise FruitsError(outcome.message, outcome.hint or f"the log is {log}", outcome.code)
     manifest = Manifest.from_json(results.read(join(params.output, "runs", params.run_id, "manifest.json"), session))
     emit(json.loads(manifest.to_json()), summary(manifest, params), as_json)
+
+
+def credentials_for(session: Session | None) -> AbstractContextManager[dict[str, str | None]]:
+    """What the job's environment needs to reach S3 as `session` does; nothing without one."""
+    if session is None:
+        return nullcontext({})
+    from cli.credentials import job_environment
+
+    return job_environment(session)
 
 
 def with_weights(params: Params, config: Settings) -> Params:

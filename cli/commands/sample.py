@@ -20,7 +20,7 @@ def sample(
     classes: Annotated[int, typer.Option(help="Labels that they are spread over.", min=1)] = assets.SAMPLE_CLASSES,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")] = False,
 ) -> None:
-    """Get a small real data set: photos of Fruits-360, one folder per label.
+    """Get a small real data set, one folder per label.
 
     Only the wanted photos are taken out of the published archive. Run it again after an interruption: it goes on.
     FRUITS_ASSETS=DIR takes them from DIR/fruits-360-sample/ instead, without a network.
