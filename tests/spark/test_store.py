@@ -128,7 +128,9 @@ def test_column_statistics_keep_no_uri_etag_or_label_in_the_log(spark, store, ou
 def test_a_run_that_was_taken_over_cannot_commit_any_more(spark, store, output):
     """Even if its own check has not noticed yet: Delta refuses its transaction version."""
     store._lease = SimpleNamespace(generation=store._lease.generation, check=lambda: None, taken_over=False)  # a lease that sleeps
-    successor = FeatureStore(spark, output, "model-a", "r2", SimpleNamespace(generation=99, check=lambda: None, taken_over=True))
+    successor = FeatureStore(
+        spark, output, "model-a", "r2", SimpleNamespace(generation=store._lease.generation + 1, check=lambda: None, taken_over=True)
+    )
     successor.open()
 
     store.append(embedded(spark, ("late", "1")))
