@@ -50,6 +50,7 @@ class Folder:
     Every method raises OutputError (it cannot be read or written) or CredentialsError, with the URI and a hint.
     """
 
+    # Not an ABC: type checkers refuse to instantiate one, and `Folder(uri)` is how both kinds are made. The bodies below never run.
     def __new__(cls, uri: str) -> Folder:
         return super().__new__(S3Folder if is_s3(uri) else LocalFolder)
 

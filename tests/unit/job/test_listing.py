@@ -60,7 +60,7 @@ def as_nobody(function: Callable[[], Any]) -> Any:
                 os.setgid(NOBODY)
                 os.setuid(NOBODY)
             answer: Any = function()
-        except Exception as error:
+        except Exception as error:  # crosses to the parent, which raises it
             answer = error
         with os.fdopen(write_end, "wb") as pipe:
             pickle.dump(answer, pipe)
