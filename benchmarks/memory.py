@@ -10,6 +10,9 @@ from typing import Self
 
 import psutil
 
+from job.session import SETTINGS
+
+DAEMONS = {"pyspark.daemon", SETTINGS["spark.python.daemon.module"]}  # the notebook's, and ours
 INTERVAL_SECONDS = 0.25
 MB = 1_000_000
 
@@ -40,8 +43,8 @@ def kind_of(cmdline: Sequence[str], parent_cmdline: Sequence[str]) -> str:
         return "other"
     if cmdline[0].rsplit("/", 1)[-1] == "java":
         return "jvm"
-    if "pyspark.daemon" in cmdline:
-        return "worker" if "pyspark.daemon" in parent_cmdline else "daemon"
+    if DAEMONS.intersection(cmdline):
+        return "worker" if DAEMONS.intersection(parent_cmdline) else "daemon"
     if "python" not in cmdline[0].rsplit("/", 1)[-1]:
         return "other"
     return "cli" if list(cmdline[1:3]) == ["-m", "cli"] else "driver"

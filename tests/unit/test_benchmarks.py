@@ -66,6 +66,8 @@ def test_every_target_is_judged_from_the_stages_it_speaks_of():
         (["/usr/lib/jvm/java-17/bin/java", "-cp", "x"], ["python"], "jvm"),
         (["/venv/bin/python", "-m", "pyspark.daemon", "pyspark.worker"], ["/usr/bin/java"], "daemon"),
         (["/venv/bin/python", "-m", "pyspark.daemon", "pyspark.worker"], ["python", "-m", "pyspark.daemon", "pyspark.worker"], "worker"),
+        (["/venv/bin/python", "-m", "job.daemon", "pyspark.worker"], ["/usr/bin/java"], "daemon"),
+        (["/venv/bin/python", "-m", "job.daemon", "pyspark.worker"], ["python", "-m", "job.daemon", "pyspark.worker"], "worker"),
         (["/venv/bin/python3.11", "-m", "cli", "run"], [], "cli"),
         (["/venv/bin/python", "-m", "job", "--input=file:///a"], ["python", "-m", "cli"], "driver"),
         (["bash", "/venv/bin/spark-submit"], ["python"], "other"),
