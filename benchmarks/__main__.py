@@ -73,6 +73,7 @@ def measure(bench: Bench, size: Size, out: Path) -> Results:
 
     def keep(results: Results) -> Results:
         out.write_text(json.dumps(to_json(results), indent=2) + "\n")
+        out.with_suffix(".md").write_text(to_markdown(results) + "\n")
         return results
 
     machine = describe_machine()
@@ -102,7 +103,7 @@ def main() -> int:
     assets = os.environ.get("FRUITS_ASSETS")
     parser.add_argument("--assets", type=Path, default=assets, help="folder with weights/ and fruits-360-sample/; default: FRUITS_ASSETS")
     parser.add_argument("--work", type=Path, help="folder for a temporary one with images and outputs, 2 GB, removed at the end")
-    parser.add_argument("--out", type=Path, help="JSON, and beside it the log; default: benchmarks/results/DATE.json")
+    parser.add_argument("--out", type=Path, help="JSON, and beside it the tables and the log; default: benchmarks/results/DATE.json")
     parser.add_argument("--cores", type=int, default=os.cpu_count())
     parser.add_argument("--repeats", type=int, help=f"default: {FULL.repeats}")
     parser.add_argument("--quick", action="store_true", help="few images, one repeat: shows that it runs, judges nothing")

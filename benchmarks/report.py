@@ -79,7 +79,9 @@ def to_markdown(results: Results) -> str:
 
 
 def stage_table(results: Results) -> str:
-    """Every stage of every kind of run, from the first repeat."""
+    """Every stage of every kind of run, from the first repeat; nothing before there is one."""
+    if not results.repeats:
+        return ""
     first = results.repeats[0]
     runs = {
         "notebook B0, small": results.lazy,

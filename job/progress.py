@@ -78,7 +78,8 @@ def counting_tasks(context: SparkContext, running: Running, images: int, tasks: 
     finally:
         over.set()
         thread.join()
-        context.setLocalProperty("spark.jobGroup.id", None)  # type: ignore[arg-type] # None takes it away
+        for name in ("spark.jobGroup.id", "spark.job.description"):
+            context.setLocalProperty(name, None)  # type: ignore[arg-type] # None takes it away
 
 
 def _stage_ids(tracker: object, job: int) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from threading import Thread
 
 import pyspark
@@ -24,6 +25,8 @@ SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "1024",  # 1,024 x 1,280 float64 are 10 MB in a worker
     "spark.sql.parquet.compression.codec": "zstd",
+    # No two floats of an embedding are alike: a dictionary of them costs time, and is thrown away when it is full.
+    "spark.hadoop.parquet.enable.dictionary#embedding.list.element": "false",
     "spark.python.daemon.module": "job.daemon",  # forks workers that have their imports already
     "spark.python.worker.reuse": "true",  # the network is built once per worker process
     "spark.ui.showConsoleProgress": "false",
@@ -61,7 +64,7 @@ def warm_up(spark: SparkSession, uri: str) -> Thread:
 def start_session(app_name: str, uses_s3: bool) -> SparkSession:
     """
     The session of this process. Under spark-submit the master and the jars are given; without one it is `local[*]` with the
-    jars resolved by Spark itself (Ivy), S3's only if `uses_s3`.
+    jars of FRUITS_JARS, as the image has them, or resolved by Spark itself (Ivy), S3's only if `uses_s3`.
     """
     builder = SparkSession.builder.appName(app_name)
     for name, value in {**SETTINGS, **s3a_conf(os.environ)}.items():
@@ -69,10 +72,15 @@ def start_session(app_name: str, uses_s3: bool) -> SparkSession:
     if "PYSPARK_GATEWAY_PORT" not in os.environ:  # set when spark-submit started this process
         # Another Python than the driver's may lie first on PATH.
         os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
-        delta, hadoop_aws = PACKAGES[".".join(pyspark.__version__.split(".")[:2])]
         builder = builder.master(os.environ.get("FRUITS_MASTER", "local[*]"))
         builder = builder.config("spark.driver.memory", os.environ.get("FRUITS_DRIVER_MEMORY", "2g"))
-        builder = builder.config("spark.jars.packages", ",".join([delta, hadoop_aws] if uses_s3 else [delta]))
-        for name, value in LOCAL_SETTINGS.items():
+        for name, value in {**LOCAL_SETTINGS, **_jars(os.environ.get("FRUITS_JARS"), uses_s3)}.items():
             builder = builder.config(name, value)
     return builder.getOrCreate()
+
+
+def _jars(folder: str | None, uses_s3: bool) -> dict[str, str]:
+    if folder:
+        return {"spark.jars": ",".join(str(path) for path in sorted(Path(folder).glob("*.jar")))}
+    delta, hadoop_aws = PACKAGES[".".join(pyspark.__version__.split(".")[:2])]
+    return {"spark.jars.packages": ",".join([delta, hadoop_aws] if uses_s3 else [delta])}
