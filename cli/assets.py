@@ -10,7 +10,6 @@ import io
 import os
 import re
 import struct
-import time
 import zipfile
 import zlib
 from bisect import bisect_right
@@ -20,14 +19,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TypeVar
 
 from cli.errors import AssetError, UsageError
+from cli.remote import CONNECTIONS, Progress, RemoteFile, validator_of
 
-if TYPE_CHECKING:
-    from requests import RequestException, Response, Session
-
-Progress = Callable[[int, "int | None"], None]  # done, total; None: not known
 T = TypeVar("T")
 
 # What keras.applications.MobileNetV2(include_top=False) downloads: keras/src/applications/mobilenet_v2.py of Keras 3.15.1
@@ -41,9 +37,6 @@ SAMPLE_IMAGES, SAMPLE_CLASSES = 500, 25
 
 TRAINING = re.compile(r"fruits-360_dataset/fruits-360/Training/([^/]+)/([^/.][^/]*\.jpg)")
 UNSAFE = re.compile(r"(^|[/\\])\.\.([/\\]|$)|^[/\\]|^[A-Za-z]:")  # climbs, is absolute, or names a Windows drive
-CONNECTIONS = 8  # a photo is 6 KB: the time goes into round trips
-TIMEOUT_SECONDS = (10, 30)  # to connect, between two packets
-PAUSES_SECONDS = (0.5, 1.0, 2.0)  # between attempts
 
 
 @dataclass(frozen=True)
@@ -87,11 +80,11 @@ def weights(assets: Path | None, cache: Path, progress: Progress, url: str = KER
         if target.is_file():
             return target
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _Remote(url, what) as remote:
+        with RemoteFile(url, what, _ways(url)) as remote:
             remote.patiently(lambda: remote.download(part, progress))
         with suppress(FileNotFoundError):  # another process was first
             os.replace(part, target)
-        _validator(part).unlink(missing_ok=True)
+        validator_of(part).unlink(missing_ok=True)
     except OSError as error:
         raise AssetError(f"cannot write `{target}`: {error.strerror}", "free space, or set FRUITS_CACHE to another folder") from error
     return target
@@ -113,7 +106,7 @@ def sample(destination: Path, images: int, classes: int, assets: Path | None, pr
     progress(0, images)  # before the archive's directory: 11 MB that name 100,000 members
     if assets is not None:
         return _store(_choose(_in_folder(assets, url), images, classes), destination, progress)
-    with _Remote(url, "the sample photos") as remote:
+    with RemoteFile(url, "the sample photos", _ways(url)) as remote:
         return _store(_choose(_in_archive(remote), images, classes), destination, progress)
 
 
@@ -132,7 +125,7 @@ def _read(path: Path) -> bytes:
         raise AssetError(f"cannot read `{path}`: {error.strerror}", "make the file readable") from error
 
 
-def _in_archive(remote: _Remote) -> list[Photo]:
+def _in_archive(remote: RemoteFile) -> list[Photo]:
     from remotezip import RemoteZip, RemoteZipError
 
     try:
@@ -155,7 +148,7 @@ def _in_archive(remote: _Remote) -> list[Photo]:
     return photos
 
 
-def _extract(remote: _Remote, member: zipfile.ZipInfo, end: int) -> bytes:
+def _extract(remote: RemoteFile, member: zipfile.ZipInfo, end: int) -> bytes:
     """The member in the bytes from its local header to `end`, in one request and without sharing a ZipFile between threads."""
     window, _ = remote.read(member.header_offset, end - 1)
     try:
@@ -239,122 +232,3 @@ def _ways(url: str) -> str:
         f"allow access to {url}, or set FRUITS_ASSETS=DIR to a folder with "
         "weights/ (one *no_top*.h5) and fruits-360-sample/Training/<label>/ (JPEG photos)"
     )
-
-
-def _validator(part: Path) -> Path:
-    """Beside a `.part`: the ETag or date of the file that it is a part of."""
-    return part.with_name(part.name + ".etag")
-
-
-class _Remote:
-    """One file on an HTTP server, read in ranges or downloaded. Several threads may read: the pool under the session is made for it."""
-
-    def __init__(self, url: str, what: str) -> None:
-        import requests
-
-        self.url, self.what = url, what
-        self.session: Session = requests.Session()
-        for scheme in ("http://", "https://"):
-            self.session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=CONNECTIONS))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.session.close()
-
-    def get(self, **headers: str) -> Response:
-        # identity: ranges and Content-Length are to count the file's own bytes
-        headers = {"Accept-Encoding": "identity", **{name.replace("_", "-"): value for name, value in headers.items()}}
-        return self.session.get(self.url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS)
-
-    def patiently(self, action: Callable[[], T]) -> T:
-        """`action`, and again after a pause if the connection or the server failed."""
-        from requests import RequestException
-
-        pauses = iter(PAUSES_SECONDS)
-        while True:
-            try:
-                return action()
-            except RequestException as error:
-                pause = next(pauses, None) if _may_pass(error) else None
-                if pause is None:
-                    raise AssetError(f"cannot get {self.what}: {_reason(error, self.url)}", _ways(self.url)) from error
-                time.sleep(pause)
-
-    def read(self, first: int, last: int | None) -> tuple[bytes, int]:
-        """Bytes `first` to `last`, both included, and where they begin; `first` < 0 with `last` None: so many from the end."""
-        return self.patiently(lambda: self._read(f"bytes={first}" if first < 0 else f"bytes={first}-{last}"))
-
-    def _read(self, wanted: str) -> tuple[bytes, int]:
-        with self.get(Range=wanted) as response:
-            response.raise_for_status()
-            served = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-            if response.status_code != 206 or served is None:  # the body would be the whole archive
-                raise AssetError(f"`{self.url}` is not served in ranges (something on the way may strip them)", _ways(self.url))
-            return response.content, int(served[1])
-
-    def fetch(self, data_range: tuple[int, int | None], stream: bool = False) -> Any:
-        """What RemoteZip asks of its fetcher: `remotezip.RemoteFetcher.fetch`."""
-        from remotezip import PartialBuffer
-
-        content, begin = self.read(*data_range)
-        return PartialBuffer(io.BytesIO(content), begin, len(content), stream)
-
-    def download(self, part: Path, progress: Progress) -> None:
-        """
-        Append to `part` what it lacks; begin again if the server's file is not the one that `part` began with.
-
-        Written at absolute positions: a second process doing the same writes the same bytes to the same places.
-        """
-        import requests
-
-        validator = _validator(part)
-        begun_with = validator.read_text() if validator.is_file() and part.is_file() else ""
-        done = part.stat().st_size if begun_with else 0
-        # https://www.rfc-editor.org/rfc/rfc9110#field.if-range
-        with self.get(**({"Range": f"bytes={done}-", "If_Range": begun_with} if done else {})) as response:
-            ranged = response.headers.get("Content-Range", "").startswith(f"bytes {done}-")
-            if response.status_code == 416 or (response.status_code == 206 and not ranged):
-                validator.unlink(missing_ok=True)  # next attempt from the start
-                raise requests.ConnectionError(f"the rest from byte {done} was not served")
-            response.raise_for_status()
-            length = response.headers.get("Content-Length")
-            if response.status_code != 206:
-                done = 0
-            total = done + int(length) if length else None
-            with part.open("r+b" if done else "wb") as file:
-                if not done:  # only now, with `part` empty: a validator never stands beside another file's bytes
-                    validator.write_text(_version(response))
-                file.seek(done)
-                for chunk in response.iter_content(64 * 1024):
-                    file.write(chunk)
-                    done += len(chunk)
-                    progress(done, total)
-                file.flush()
-                os.fsync(file.fileno())
-        if total is not None and done != total:
-            raise requests.ConnectionError(f"{done} of {total} bytes came")
-
-
-def _version(response: Response) -> str:
-    """A strong ETag, else the date; weak ones do not go into If-Range."""
-    etag = str(response.headers.get("ETag", ""))
-    return etag if etag and not etag.startswith("W/") else str(response.headers.get("Last-Modified", ""))
-
-
-def _may_pass(error: RequestException) -> bool:
-    from requests import exceptions
-
-    if error.response is not None:
-        return error.response.status_code >= 500 or error.response.status_code in (408, 429)
-    return isinstance(error, (exceptions.ConnectionError, exceptions.Timeout, exceptions.ChunkedEncodingError))
-
-
-def _reason(error: RequestException, url: str) -> str:
-    if error.response is not None:
-        return f"`{url}` answered {error.response.status_code} {error.response.reason}"
-    root: BaseException = error
-    while root.__context__ is not None:  # requests and urllib3 wrap `Connection refused` in three sentences
-        root = root.__context__
-    return f"`{url}` does not answer ({getattr(root, 'strerror', None) or root})"

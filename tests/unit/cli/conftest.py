@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from cli import remote
+
 PREFIX = "fruits-360_dataset/fruits-360/"
 
 
@@ -174,3 +176,8 @@ def archive(real_photos: dict[str, dict[str, bytes]]) -> bytes:
         target.writestr(f"{PREFIX}Training/Banana/.DS_Store.jpg", b"not a photo")
         target.writestr(f"{PREFIX}papers/fruits.pdf", noise)
     return buffer.getvalue()
+
+
+@pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "PAUSES_SECONDS", (0.01, 0.01, 0.01))
