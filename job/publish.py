@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 import numpy as np
+import pyspark
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -27,7 +28,7 @@ from job.records import Manifest, Stage
 from job.uris import join
 
 CSV_PART_BYTES = 200_000_000  # of at most 256 MB, with room for an estimate that is a little off
-PACKAGES = ("pyspark", "numpy", "pillow", "pyarrow", "ai-edge-litert")  # what a result depends on
+PACKAGES = ("numpy", "pillow", "pyarrow", "ai-edge-litert")  # what a result depends on
 BYTES_PER_NUMBER = 13  # a float32 in text with its comma, at the most
 
 
@@ -145,7 +146,7 @@ def describe(
         generation=generation,
         params=asdict(params),
         model=model,
-        versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        versions={"python": platform.python_version(), "pyspark": pyspark.__version__, **{name: version(name) for name in PACKAGES}},
         counts=counts,
         rejects=dict(rejects),
         ignored=ignored,
