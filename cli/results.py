@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +22,10 @@ def session() -> boto3.session.Session:
     return aws_session()
 
 
-def log_path(output: str, run_id: str, cache: Path) -> Path:
-    """Where the job's log grows: in the run's own folder, or in `cache` while OUTPUT is on S3."""
+def log_path(output: str, run_id: str) -> Path:
+    """Where the job's log grows: in the run's own folder, or in a temporary file while OUTPUT is on S3."""
     if is_s3(output):
-        return cache / "logs" / f"{run_id}.log"
+        return Path(tempfile.gettempdir()) / f"fruitsctl-{run_id}.log"
     return Path(local_path(join(output, "runs", run_id, LOG)))
 
 

@@ -1,4 +1,7 @@
-"""Runs the job on this machine: the same argv as everywhere, in a process of its own, progress read from its stdout."""
+"""
+Runs the job in a process of its own, progress read from its stdout: on this machine's Python (`plan`), or by spark-submit on the
+cluster that SPARK_CONF_DIR names, as inside the image (`plan_submit`). The same argv as everywhere.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from pathlib import Path
 from job.params import Params
 from job.records import Outcome, Progress, from_line
 
+ENTRY_POINT = "/opt/fruits/run_job.py"  # in the image
 GRACE_SECONDS = 30  # for a job that was interrupted to end its Spark session
 
 
@@ -43,6 +47,10 @@ def plan(params: Params, java_home: Path, driver_memory: str, log: Path) -> Plan
         "OPENBLAS_NUM_THREADS": "1",
     }
     return Plan(command, environment, log)
+
+
+def plan_submit(params: Params, spark_home: str, log: Path) -> Plan:
+    return Plan([f"{spark_home}/bin/spark-submit", ENTRY_POINT, *params.to_argv()], {"PYTHONUNBUFFERED": "1"}, log)
 
 
 def start(todo: Plan, run_id: str, environment: Mapping[str, str], on_progress: Callable[[Progress], None]) -> Outcome:

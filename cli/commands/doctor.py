@@ -5,28 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cli.checks import Check, report
 from cli.config import Settings, settings
-from cli.errors import FruitsError
 from cli.java import find_java_home
-from cli.output import emit
 
 MEMORY_GIB = 4  # measured: a run on two cores takes 2.5 GiB, most of it the JVM
 DISK_GIB = 2  # Spark's jars, the weights, and features of 200,000 images
-
-
-@dataclass(frozen=True)
-class Check:
-    name: str
-    ok: bool
-    found: str
-    mend: str = ""  # the command, if not ok
 
 
 def doctor(
@@ -45,15 +35,7 @@ def doctor(
         writable("output", output, "choose another: fruitsctl run INPUT OTHER_OUTPUT --local"),
         writable("cache", config.cache, "export FRUITS_CACHE=FOLDER_YOU_MAY_WRITE"),
     ]
-    width = max(len(check.name) for check in checks)
-    lines = [
-        f"{'ok     ' if c.ok else 'MISSING'}  {c.name:<{width}}  {c.found}" + (f"\n         mend: {c.mend}" if not c.ok else "")
-        for c in checks
-    ]
-    emit({"checks": [asdict(check) for check in checks]}, "\n".join(lines), as_json)
-    missing = [check.name for check in checks if not check.ok]
-    if missing:
-        raise FruitsError(f"missing: {', '.join(missing)}", "run the commands after `mend:`, then `fruitsctl doctor` again")
+    report(checks, as_json, "missing", "run the commands after `mend:`, then `fruitsctl doctor` again")
 
 
 def python() -> Check:

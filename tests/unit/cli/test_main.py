@@ -30,7 +30,7 @@ def test_a_run_needs_to_know_where():
     done = fruitsctl("run", "in", "out")
 
     assert done.returncode == 2
-    assert done.stderr == "error: where should it run\n\nhint: add --local\n"
+    assert done.stderr == "error: where should it run\n\nhint: add --local or --compose\n"
 
 
 def test_doctor_lists_what_it_found_as_json(tmp_path):
@@ -55,6 +55,6 @@ def test_doctor_names_what_is_missing_and_the_command_that_mends_it(tmp_path):
     done = fruitsctl("doctor", str(tmp_path / "file" / "out"))
 
     assert done.returncode == 1
-    assert f"MISSING  output    cannot write to {tmp_path}/file" in done.stdout
+    assert f"FAILED   output    cannot write to {tmp_path}/file" in done.stdout
     assert "mend: choose another: fruitsctl run INPUT OTHER_OUTPUT --local" in done.stdout
     assert "error: missing: output" in done.stderr

@@ -1,0 +1,78 @@
+# The job's image: EMR's own Spark, and under /opt/fruits a Python 3.11 with TensorFlow, LiteRT, the job and its converted model.
+# Rarest change first, so that an edit in job/ rebuilds only the last layers. RELEASE is that of cli/release.py; a test compares them.
+ARG RELEASE=emr-7.13.0
+ARG BASE_IMAGE=public.ecr.aws/emr-serverless/spark/${RELEASE}:latest
+
+# EMR's base with a Python 3.11 of the distribution (Amazon Linux 2023; docker/base.Dockerfile has one).
+FROM ${BASE_IMAGE} AS python
+USER root
+RUN command -v python3.11 >/dev/null || { dnf install -y python3.11 python3.11-pip && dnf clean all; }
+
+# Everything the job imports besides Spark, pinned by hash. `fruits.pth` leads to the base's own pyspark (spark-submit
+# overrides PYTHONPATH) and to the job; a second pyspark must never be installed.
+FROM python AS packages
+COPY requirements/uv.txt requirements/image.txt docker/slim.sh /build/
+RUN --mount=type=cache,target=/root/.cache \
+    python3.11 -m pip install --quiet --disable-pip-version-check --require-hashes --target /build/uv -r /build/uv.txt \
+    && python3.11 -m venv --without-pip /opt/fruits/venv \
+    && /build/uv/bin/uv pip install --quiet --python /opt/fruits/venv/bin/python --require-hashes --no-deps --link-mode copy \
+       --compile-bytecode -r /build/image.txt \
+    && sh /build/slim.sh /opt/fruits/venv \
+    && printf '%s\n' "$SPARK_HOME/python" "$SPARK_HOME"/python/lib/py4j-*-src.zip /opt/fruits/app \
+       > /opt/fruits/venv/lib/python3.11/site-packages/fruits.pth
+
+# Delta's jars under one path: EMR's own where the base has them, else resolved now. Nothing is resolved when a job runs.
+FROM python AS jars
+COPY docker/delta_jars.sh /build/
+RUN bash /build/delta_jars.sh /opt/fruits/jars
+
+# Keras's official weights, from build/weights/ of the context or downloaded, converted and held to the known answer.
+FROM packages AS model
+COPY cli/__init__.py cli/assets.py cli/errors.py cli/remote.py /opt/fruits/app/cli/
+COPY job/__init__.py job/convert.py job/errors.py job/models.py job/params.py /opt/fruits/app/job/
+COPY job/known_answers /opt/fruits/app/job/known_answers
+# The pattern may match nothing; the script beside it always does.
+COPY docker/bake_model.py build/weights*/*no_top*.h5 /build/weights/
+RUN /opt/fruits/venv/bin/python /build/weights/bake_model.py /opt/fruits/cache
+
+FROM python AS job
+COPY --from=packages /opt/fruits/venv /opt/fruits/venv
+COPY --from=jars /opt/fruits/jars /opt/fruits/jars
+COPY --from=model /opt/fruits/cache /opt/fruits/cache
+ENV PYSPARK_PYTHON=/opt/fruits/venv/bin/python \
+    PYSPARK_DRIVER_PYTHON=/opt/fruits/venv/bin/python \
+    FRUITS_CACHE=/opt/fruits/cache \
+    FRUITS_JARS=/opt/fruits/jars \
+    PATH=/opt/fruits/bin:$PATH
+COPY docker/bin /opt/fruits/bin
+COPY docker/run_job.py /opt/fruits/run_job.py
+COPY cli /opt/fruits/app/cli
+COPY job /opt/fruits/app/job
+ARG RELEASE
+ARG BASE_IMAGE
+ARG TARGET=serverless
+ARG REVISION=unknown
+ARG SOURCE=unknown
+ARG MODEL=unknown
+LABEL org.opencontainers.image.title="fruitsctl" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.source="${SOURCE}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.base.name="${BASE_IMAGE}" \
+      fruitsctl.release="${RELEASE}" \
+      fruitsctl.target="${TARGET}" \
+      fruitsctl.model="${MODEL}"
+USER hadoop:hadoop
+
+# The same image with the tests and what they need: `docker compose run --rm test`.
+FROM job AS test
+USER root
+COPY requirements/test.txt /build/
+RUN --mount=type=cache,target=/root/.cache --mount=type=bind,from=packages,source=/build/uv,target=/build/uv \
+    /build/uv/bin/uv pip install --quiet --python /opt/fruits/venv/bin/python --require-hashes --no-deps --link-mode copy -r /build/test.txt
+COPY tests /opt/fruits/app/tests
+COPY pyproject.toml /opt/fruits/app/pyproject.toml
+WORKDIR /opt/fruits/app
+USER hadoop:hadoop
+
+FROM job

@@ -1,0 +1,81 @@
+"""`fruitsctl image`: build the job's image, hold it to every rule of the service, push it."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.commands import image_push
+from cli.config import environment, settings
+from cli.output import emit, progress_bar, say
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Build, check and push the job's image.")
+
+Image = Annotated[str, typer.Argument(help="The image's name on this machine.")]
+AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")]
+
+
+@app.command()
+def build(
+    target: Annotated[str, typer.Option(help="serverless or eks: whose base image it stands on.")] = "serverless",
+    base_image: Annotated[
+        str | None, typer.Option(metavar="IMAGE", help="Another base, such as the stand-in.", envvar="BASE_IMAGE")
+    ] = None,
+    image: Annotated[str | None, typer.Option(metavar="NAME", help="Its name. [default: fruitsctl:TARGET]")] = None,
+    platform: Annotated[str, typer.Option(help="linux/amd64, or linux/arm64 for an arm64 application.")] = "linux/amd64",
+    cache: Annotated[str | None, typer.Option(help="Layer cache of BuildKit, for CI: type=gha or type=registry,ref=….")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the command, run nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Build the image from the Dockerfile here, with the proven weights baked in."""
+    from cli import assets, image_build
+    from cli.docker import docker, inspect_image
+
+    buildx = subprocess.run(["docker", "buildx", "version"], capture_output=True, check=False).returncode == 0 if not dry_run else True
+    todo = image_build.plan(Path.cwd(), target, base_image, image, platform, buildx, cache)
+    if dry_run:
+        emit(asdict(todo), shlex.join(todo.command), as_json)
+        return
+    docker("version")
+    config = settings()
+    with progress_bar("Get weights", "bytes") as progress:
+        weights = assets.weights(config.assets, config.cache, progress)
+    image_build.build(todo, Path.cwd(), weights, environment())
+    built = inspect_image(todo.image)
+    size = f"{built['Size'] / 1e9:.2f} GB"
+    following = f"fruitsctl image check {todo.image}"
+    emit(
+        {"image": todo.image, "id": built["Id"], "bytes": built["Size"], "base": todo.base, "next": following},
+        f"{todo.image}  {built['Id']}  {size}\nnext: {following}",
+        as_json,
+    )
+
+
+@app.command()
+def check(
+    image: Image = "fruitsctl:serverless",
+    base_image: Annotated[str | None, typer.Option(metavar="IMAGE", help="Its base, if its label names another.")] = None,
+    photos: Annotated[Path | None, typer.Option(help="Folder of photos to embed in the container.", exists=True, file_okay=False)] = None,
+    architecture: Annotated[str, typer.Option(help="amd64 or arm64: the application's own.")] = "amd64",
+    as_json: AsJson = False,
+) -> None:
+    """Hold an image to every rule of EMR Serverless and EMR on EKS; exits 1 if one is broken."""
+    from cli.checks import report
+    from cli.image_check import judge
+    from cli.image_facts import gather
+
+    say(f"Looking into {image}: its files, its Python, its layers")
+    report(
+        judge(gather(image, base_image, photos), architecture),
+        as_json,
+        f"`{image}` breaks",
+        "do what stands after `mend:`, then check again",
+    )
+
+
+app.command()(image_push.push)

@@ -1,0 +1,78 @@
+"""Builds the job's image from the Dockerfile of a checkout: the exact `docker build`, and what it needs beside it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli.errors import FruitsError, UsageError
+from cli.release import BASES, MODEL, RELEASE
+
+WEIGHTS = Path("build", "weights")  # of the context, see .dockerignore
+
+
+@dataclass(frozen=True)
+class BuildPlan:
+    image: str
+    base: str
+    command: list[str]
+
+
+def plan(
+    checkout: Path, target: str, base: str | None, image: str | None, platform: str, buildx: bool, cache: str | None = None
+) -> BuildPlan:
+    """
+    `cache` is a layer cache in BuildKit's words, such as `type=gha`; it needs `buildx`.
+
+    Raises:
+        UsageError: there is no Dockerfile here, or no such target.
+    """
+    if not (checkout / "Dockerfile").is_file():
+        raise UsageError(f"there is no Dockerfile in `{checkout}`", "go to the folder of the checkout, then run it again")
+    if target not in BASES:
+        raise UsageError(f"target is one of {', '.join(BASES)}, not `{target}`", "see `fruitsctl image build --help`")
+    base = base or BASES[target].format(release=RELEASE)
+    image = image or f"fruitsctl:{target}"
+    arguments = {
+        "RELEASE": RELEASE,
+        "BASE_IMAGE": base,
+        "TARGET": target,
+        "MODEL": MODEL,
+        "REVISION": _git(checkout, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*") or "unknown",
+        "SOURCE": re.sub(r"//[^/@]*@", "//", _git(checkout, "remote", "get-url", "origin")) or "unknown",  # a remote may hold a token
+    }
+    options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
+    extra = ["--load", "--provenance=false", "--sbom=false"] if buildx else []  # one manifest, no index: the service expects that
+    if cache:
+        extra += [f"--cache-from={cache}", f"--cache-to={cache},mode=max"]
+    command = ["docker", "build", f"--platform={platform}", "--target=job", *extra, *options, f"--tag={image}", str(checkout)]
+    return BuildPlan(image, base, command)
+
+
+def build(todo: BuildPlan, checkout: Path, weights: Path, environment: dict[str, str]) -> None:
+    """
+    `weights` go into the context, so that the build needs no network for them. Docker's own progress is on stderr.
+
+    Raises:
+        FruitsError: Docker is not there, or the build failed.
+    """
+    shutil.rmtree(checkout / WEIGHTS, ignore_errors=True)
+    (checkout / WEIGHTS).mkdir(parents=True)
+    shutil.copy(weights, checkout / WEIGHTS)
+    try:
+        done = subprocess.run(todo.command, env={**environment, "DOCKER_BUILDKIT": "1"}, check=False)
+    except FileNotFoundError as error:
+        raise UsageError("there is no `docker` on this machine", "install Docker Engine 23 or newer") from error
+    if done.returncode:
+        raise FruitsError(f"the build of `{todo.image}` ended with code `{done.returncode}`", "what failed stands above")
+
+
+def _git(checkout: Path, *words: str) -> str:
+    """What git says, or nothing: a checkout may be a plain folder."""
+    try:
+        return subprocess.run(["git", "-C", str(checkout), *words], capture_output=True, text=True, check=False).stdout.strip()
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,193 @@
+"""
+The rules that EMR Serverless and EMR on EKS hold an image to: facts in, one check per rule out. Pure.
+
+The image is compared with its own base instead of a table per release, which would be out of date with every release.
+https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/application-custom-image.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from cli.checks import Check
+from cli.image_facts import Files, ImageFacts
+from cli.release import MODEL, PYTHON, RELEASE, SPARK
+
+GB = 1e9
+MAX_OVER_BASE = 1.9 * GB
+MAX_SIZE = 10 * GB  # EMR Serverless takes no larger one
+TOLERANCE = 1e-3  # of the known answer, as in job/models.py
+REBUILD = "fruitsctl image build"
+
+Rule = Callable[[ImageFacts], Iterator[Check]]
+
+
+def judge(facts: ImageFacts, architecture: str = "amd64") -> list[Check]:
+    rules: tuple[Rule, ...] = (user_and_folders, environment, releases, base_files, own_files, python, modules, model, job, secrets, size)
+    return [*architectures(facts, architecture), *(check for rule in rules for check in rule(facts))]
+
+
+def architectures(facts: ImageFacts, wanted: str) -> Iterator[Check]:
+    said, real = facts.config["Architecture"], facts.probe.get("machine", facts.probe.get("error"))
+    yield Check(
+        "architecture",
+        said == real == wanted,
+        f"image says {said}, its programs are {real}, wanted {wanted}",
+        f"{REBUILD} --platform linux/{wanted}: it must be the application's own",
+    )
+    kind = str((facts.config.get("Descriptor") or {}).get("mediaType", ""))
+    yield Check(
+        "one manifest",
+        "index" not in kind and "list" not in kind,
+        kind or "a single image",
+        "build with --provenance=false --sbom=false: the service takes no image index",
+    )
+
+
+def user_and_folders(facts: ImageFacts) -> Iterator[Check]:
+    config = facts.config["Config"]
+    yield Check(
+        "user", config.get("User") == "hadoop:hadoop", str(config.get("User") or "root"), "end the Dockerfile with USER hadoop:hadoop"
+    )
+    for name, key in (("working directory", "WorkingDir"), ("entrypoint", "Entrypoint")):
+        mine = config.get(key)
+        theirs = facts.base["Config"].get(key) if facts.base else None
+        yield Check(
+            name,
+            facts.base is not None and mine == theirs,
+            f"{mine}" if mine == theirs else f"{mine}, its base has {theirs}",
+            f"set no {key} in the Dockerfile",
+        )
+
+
+def environment(facts: ImageFacts) -> Iterator[Check]:
+    mine, theirs = _env(facts.config), _env(facts.base or {})
+    for name in ("JAVA_HOME", "SPARK_HOME"):
+        ok = bool(mine.get(name)) and mine.get(name) == theirs.get(name)
+        yield Check(
+            name,
+            ok,
+            f"{mine.get(name)}" if ok else f"{mine.get(name)}, its base has {theirs.get(name)}",
+            f"leave {name} as the base sets it",
+        )
+    python = mine.get("PYSPARK_PYTHON")
+    ok = python == mine.get("PYSPARK_DRIVER_PYTHON") == "/opt/fruits/venv/bin/python"
+    yield Check(
+        "PYSPARK_PYTHON",
+        ok,
+        f"{python}, driver {mine.get('PYSPARK_DRIVER_PYTHON')}",
+        "both are /opt/fruits/venv/bin/python in the Dockerfile",
+    )
+
+
+def releases(facts: ImageFacts) -> Iterator[Check]:
+    labels = facts.config["Config"].get("Labels") or {}
+    release, base = labels.get("fruitsctl.release"), labels.get("org.opencontainers.image.base.name")
+    ok = release == RELEASE and RELEASE in str(base)
+    yield Check("release", ok, f"{release}, from {base}", f"{REBUILD}: the release of this fruitsctl is {RELEASE}")
+    spark = str(facts.probe.get("spark"))
+    yield Check("Spark", spark.startswith(SPARK), spark, f"a base of {RELEASE} has Spark {SPARK}")
+    layers = facts.config["RootFS"]["Layers"]
+    theirs = facts.base["RootFS"]["Layers"] if facts.base else None
+    found = "not on this machine" if theirs is None else "its layers come first" if layers[: len(theirs)] == theirs else "has other layers"
+    yield Check("base", theirs is not None and layers[: len(theirs)] == theirs, f"{base}: {found}", f"docker pull {base}, then {REBUILD}")
+
+
+def base_files(facts: ImageFacts) -> Iterator[Check]:
+    """The file checks of the official validator, and that nothing was replaced."""
+    theirs = facts.base_files or Files({}, frozenset(), frozenset(), frozenset())
+    gone = sorted(path for path in theirs.contract if path not in facts.files.contract)
+    changed = sorted(path for path, bytes_ in theirs.contract.items() if facts.files.contract.get(path, bytes_) != bytes_)
+    jars = sorted(path for path in facts.files.contract if path not in theirs.contract and "/spark/jars/" in path)
+    yield Check(
+        "files of the base",
+        bool(theirs.contract) and not gone and not changed,
+        _some(
+            f"{len(theirs.contract)} in Hadoop, Spark, Java and /usr/bin as they were",
+            [f"gone: {p}" for p in gone] + [f"changed: {p}" for p in changed],
+        ),
+        "replace and remove nothing of the base",
+    )
+    yield Check("Spark's jars", not jars, _some("none added", jars), "put jars elsewhere and name them in spark.jars")
+    hidden = sorted(facts.files.hidden - theirs.hidden)
+    yield Check(
+        "no files where EMR mounts",
+        not hidden,
+        _some("/home/hadoop, /tmp, /mnt, /var/log as in the base", hidden),
+        "put them under /opt/fruits",
+    )
+    setuid = sorted(facts.files.setuid - theirs.setuid)
+    yield Check("setuid", not setuid, _some("none added", setuid), "remove them, or their setuid bit")
+
+
+def own_files(facts: ImageFacts) -> Iterator[Check]:
+    writable = sorted(facts.files.writable)
+    yield Check(
+        "write protection", not writable, _some("nothing in /opt/fruits is writable by others", writable), "chmod -R o-w /opt/fruits"
+    )
+
+
+def python(facts: ImageFacts) -> Iterator[Check]:
+    version = str(facts.probe.get("python", facts.probe.get("error")))
+    yield Check("Python", version.startswith(PYTHON + "."), version, f"{REBUILD}: the job's venv is of Python {PYTHON}")
+
+
+def modules(facts: ImageFacts) -> Iterator[Check]:
+    found: Mapping[str, str] = facts.probe.get("modules", {})
+    broken = [f"{name}: {where}" for name, where in found.items() if where.startswith("error:")]
+    yield Check("imports", bool(found) and not broken, _some(f"{len(found)} modules, TensorFlow and LiteRT among them", broken), REBUILD)
+    home = _env(facts.config).get("SPARK_HOME", "?")
+    where = found.get("pyspark", "not found")
+    yield Check("one pyspark", where.startswith(f"{home}/python/"), where, "install no pyspark into the image: the base's own is used")
+
+
+def model(facts: ImageFacts) -> Iterator[Check]:
+    told: Any = facts.probe.get("model", facts.probe.get("error"))
+    if not isinstance(told, dict):
+        yield Check("model", False, str(told), f"{REBUILD}: it bakes the official weights in and proves them")
+        return
+    label = (facts.config["Config"].get("Labels") or {}).get("fruitsctl.model")
+    ok = told["difference"] <= TOLERANCE and told["fingerprint"] == MODEL == label
+    found = f"{told['fingerprint']}, {told['difference']:.1e} from the known answer, as {_user(facts)} without a network"
+    yield Check("model", ok, found, f"{REBUILD}: the weights are not MobileNetV2's of ImageNet, or another release baked them")
+    if told["photos"]:
+        yield Check("photos", told["finite"], f"{told['photos']} embedded", "look at the photos that were given")
+
+
+def job(facts: ImageFacts) -> Iterator[Check]:
+    found = f"{facts.job.message} (offline, read-only, by spark-submit)"
+    yield Check("a whole run", facts.job.code == 0, found, "what failed stands at the left; `docker run` it to see more")
+
+
+def secrets(facts: ImageFacts) -> Iterator[Check]:
+    yield Check(
+        "no credentials",
+        not facts.secrets,
+        _some("none in the layers over the base", list(facts.secrets)),
+        "take them out of the build, and make new ones: these are leaked",
+    )
+
+
+def size(facts: ImageFacts) -> Iterator[Check]:
+    total = int(facts.config["Size"])
+    over = total - int(facts.base["Size"]) if facts.base else total
+    yield Check(
+        "size",
+        over <= MAX_OVER_BASE and total <= MAX_SIZE,
+        f"{total / GB:.2f} GB, {over / GB:.2f} GB over its base",
+        f"at most {MAX_OVER_BASE / GB:.1f} GB over the base and {MAX_SIZE / GB:.0f} GB in all: see docker/slim.sh",
+    )
+
+
+def _env(config: Mapping[str, Any]) -> dict[str, str]:
+    pairs = (variable.partition("=") for variable in (config.get("Config") or {}).get("Env") or [])
+    return {name: value for name, _, value in pairs}
+
+
+def _user(facts: ImageFacts) -> str:
+    return str(facts.config["Config"].get("User") or "root")
+
+
+def _some(good: str, bad: list[str]) -> str:
+    return ", ".join(bad[:3]) + (f" and {len(bad) - 3} more" if len(bad) > 3 else "") if bad else good

@@ -1,0 +1,43 @@
+"""What was pushed last to each repository: pushed.json in the state folder, so that a run finds the digest of its image."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Pushed:
+    image: str  # `<registry>/<repository>@sha256:…`
+    digest: str
+    tag: str
+    repository: str  # `<registry>/<repository>`
+
+
+def remember(state: Path, pushed: Pushed) -> None:
+    """
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    state.mkdir(parents=True, exist_ok=True)
+    all_of_them = _read(state) | {pushed.repository: asdict(pushed)}
+    part = state / f"pushed.json.{os.getpid()}"
+    part.write_text(json.dumps(all_of_them, indent=2) + "\n", encoding="utf-8")
+    part.replace(state / "pushed.json")  # a reader sees the old file or the new one
+
+
+def last_pushed(state: Path, repository: str) -> Pushed | None:
+    """`repository` is `<registry>/<repository>`; None: nothing was pushed there from here."""
+    found = _read(state).get(repository)
+    return Pushed(**found) if found else None
+
+
+def _read(state: Path) -> dict[str, Any]:
+    try:
+        known = json.loads((state / "pushed.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):  # a damaged file is worth no more than none: the next push writes it anew
+        return {}
+    return known if isinstance(known, dict) else {}

@@ -1,0 +1,3 @@
+#!/bin/sh
+# The stand-in's entrypoint: runs what it is given. EMR's own starts the worker that its service asks for.
+exec "$@"

@@ -1,0 +1,10 @@
+#!/bin/sh
+# Takes out of the venv $1 what a job never reads: C++ headers, tests, TensorBoard.
+set -eu
+
+packages=$1/lib/python3.11/site-packages
+rm -rf "$packages/tensorflow/include" "$packages"/tensorboard "$packages"/tensorboard-* "$packages"/tensorboard_data_server*
+find "$packages" -type d \( -name tests -o -name test \) -path '*/site-packages/*' \
+    \( -path '*/pandas/*' -o -path '*/numpy/*' -o -path '*/pyarrow/*' -o -path '*/h5py/*' \) -prune -exec rm -rf {} +
+rm -f "$1/.lock" # uv leaves it writable by everyone
+find "$packages/pyarrow" -type d -name include -prune -exec rm -rf {} +

@@ -1,0 +1,146 @@
+"""The local stack as its user meets it: up, up again, a worker killed, the driver killed, down without a trace."""
+
+import json
+import re
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from tests.container.conftest import ROOT, docker, fruitsctl
+
+
+@pytest.fixture(scope="module")
+def compose(stack_environment):
+    """Runs docker compose on the stack of its own project; what is left at the end is taken down."""
+    plugin = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0
+    program = ["docker", "compose"] if plugin else [shutil.which("docker-compose")]
+
+    def run(*words, wait=True, **variables):
+        command, env = [*program, *words], {**stack_environment, **variables}
+        if not wait:
+            return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+
+    yield run
+    run("down", "--volumes", "--remove-orphans")
+
+
+def said(done):
+    """Its output without colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + (done.stderr or ""))
+
+
+def containers(service):
+    return docker(
+        "ps",
+        "--quiet",
+        "--filter",
+        "label=com.docker.compose.project=fruitsctl-test",
+        "--filter",
+        f"label=com.docker.compose.service={service}",
+    ).split()
+
+
+def wait_for(condition, process, seconds=240):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen"
+        assert process.poll() is None, process.stdout.read()[-3000:]
+        time.sleep(0.2)
+
+
+def test_up_embeds_the_photos_and_ends_with_the_exit_code_of_the_job(compose):
+    done = compose("up", "--no-build", "--exit-code-from", "job")
+
+    assert done.returncode == 0, said(done)[-5000:]
+    assert "240 listed, 240 embedded now, 240 in the result, 24 labels" in said(done)
+    assert "s3://fruits/photos/: 240 photos, 240 of them new" in said(done)
+
+
+def test_a_second_up_embeds_nothing_and_says_so(compose):
+    done = compose("up", "--no-build", "--exit-code-from", "job")
+
+    assert done.returncode == 0, said(done)[-5000:]
+    assert "240 listed, nothing new, nothing embedded, 240 in the result" in said(done)
+
+
+def test_run_compose_is_the_same_command_inside_the_stack(compose, stack_environment):
+    done = fruitsctl("run", "s3://fruits/photos", "s3://fruits/out", "--compose", "--components", "3", "--json", env=stack_environment)
+
+    assert done.returncode == 0, done.stderr[-3000:]
+    manifest = json.loads(done.stdout[done.stdout.index("{") :])
+    assert (manifest["k"], manifest["counts"]["embedded"], manifest["counts"]["rows"]) == (3, 0, 240)
+
+
+def test_a_killed_worker_costs_nothing_but_time(compose):
+    job = [
+        "run",
+        "--rm",
+        "-T",
+        "job",
+        "fruitsctl",
+        "run",
+        "s3://fruits/photos",
+        "s3://fruits/killed",
+        "--submit",
+        "--chunk-images",
+        "60",
+        "--json",
+    ]
+    assert compose("up", "--detach", "--no-build", "--scale", "spark-worker=2", "history", "spark-worker", WORKER_CORES="1").returncode == 0
+    process = compose(*job, wait=False, WORKER_CORES="1")
+    wait_for(lambda: commits("killed") >= 1, process)
+    docker("kill", containers("spark-worker")[0])
+    output, _ = process.communicate()
+
+    assert process.returncode == 0, output[-5000:]
+    manifest = json.loads(output[output.index("{\n") if "{\n" in output else output.rindex('{"run_id"') :])
+    assert (manifest["counts"]["embedded"], manifest["counts"]["rows"], manifest["counts"]["rejected"]) == (240, 240, 0)
+
+
+def test_a_killed_driver_goes_on_from_the_last_chunk(compose):
+    words = [
+        "fruitsctl",
+        "run",
+        "s3://fruits/photos",
+        "s3://fruits/driver",
+        "--submit",
+        "--chunk-images",
+        "60",
+        "--lease-seconds",
+        "5",
+        "--json",
+    ]
+    process = compose("run", "--rm", "-T", "--name", "fruitsctl-test-driver", "job", *words, wait=False)
+    wait_for(lambda: commits("driver") >= 2, process)
+    docker("kill", "fruitsctl-test-driver")
+    process.communicate()
+    time.sleep(6)  # the lease of the dead one expires
+
+    done = compose("run", "--rm", "-T", "job", *words)
+
+    assert done.returncode == 0, said(done)[-5000:]
+    manifest = json.loads(done.stdout[done.stdout.rindex('{"run_id"') :])
+    assert manifest["counts"]["rows"] == 240
+    assert manifest["counts"]["new"] <= 180
+
+
+def test_down_leaves_nothing(compose):
+    assert compose("down", "--volumes", "--remove-orphans").returncode == 0
+
+    for kind in ("container", "volume", "network"):
+        assert docker(kind, "ls", "--quiet", "--filter", "label=com.docker.compose.project=fruitsctl-test") == ""
+
+
+def commits(output):
+    """Delta commits of features/ so far, after the one that made the table."""
+    (s3,) = containers("s3")
+    found = subprocess.run(
+        ["docker", "exec", s3, "sh", "-c", f"ls /data/fruits/{output}/features/_delta_log 2>/dev/null | grep -c json$"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return int(found.stdout.strip() or 0) - 1
