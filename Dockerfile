@@ -39,6 +39,8 @@ FROM python AS job
 COPY --from=packages /opt/fruits/venv /opt/fruits/venv
 COPY --from=jars /opt/fruits/jars /opt/fruits/jars
 COPY --from=model /opt/fruits/cache /opt/fruits/cache
+# Volumes of the local stack are born with these owners, so that nothing there runs as root.
+RUN install -d -o hadoop -g hadoop /opt/fruits/stack/keys && install -d -o 1000 -g 1000 /opt/fruits/stack/s3
 ENV PYSPARK_PYTHON=/opt/fruits/venv/bin/python \
     PYSPARK_DRIVER_PYTHON=/opt/fruits/venv/bin/python \
     FRUITS_CACHE=/opt/fruits/cache \

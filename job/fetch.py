@@ -111,19 +111,17 @@ def _addressable(name: str) -> bool:
 
 
 def _read_boto3(bucket: str, name: str, etag: str) -> bytes:
-    from job.s3 import S3_ERRORS, client, code_of
+    from job.s3 import S3_ERRORS, code_of, read_object
 
     try:
-        content: bytes = client().get_object(Bucket=bucket, Key=name, IfMatch=f'"{etag}"')["Body"].read()
+        return read_object(bucket, name, etag)
     except S3_ERRORS as error:
-        code = code_of(error) if hasattr(error, "response") else ""
         reasons = {
             "PreconditionFailed": "changed since it was listed",
             "NoSuchKey": "no such file or directory",
             "AccessDenied": "permission denied",
         }
-        raise FetchError(reasons.get(code, "S3 did not answer")) from error
-    return content
+        raise FetchError(reasons.get(code_of(error), "S3 did not answer")) from error
 
 
 @cache

@@ -15,6 +15,7 @@ from job.errors import CredentialsError, JobError, SetupError
 
 REFUSED = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "ExpiredTokenException"}
 S3_ERRORS = (BotoCoreError, ClientError)
+BODY_ATTEMPTS = 5
 
 
 @cache
@@ -33,8 +34,27 @@ def client(attempts: int = 8) -> Any:
     return boto3.session.Session(region_name=os.environ.get("AWS_REGION")).client("s3", config=config)
 
 
-def code_of(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
+def code_of(error: Exception) -> str:
+    """S3's own word for what is wrong; "" if it did not answer, or its answer broke off."""
+    response = getattr(error, "response", None) or {}  # some of botocore's network errors have one, and it is None
+    return str(response.get("Error", {}).get("Code", ""))
+
+
+def read_object(bucket: str, key: str, etag: str) -> bytes:
+    """
+    The whole object, if it is still the one with `etag`. boto3 tries requests again, but not the rest of a body that breaks off.
+
+    Raises:
+        BotoCoreError, ClientError: it cannot be read.
+    """
+    for attempt in range(BODY_ATTEMPTS):
+        body = client().get_object(Bucket=bucket, Key=key, IfMatch=f'"{etag}"')["Body"]
+        try:
+            return bytes(body.read())
+        except BotoCoreError:
+            if attempt == BODY_ATTEMPTS - 1:
+                raise
+    raise AssertionError("never reached")
 
 
 def explain(error: Exception, uri: str, kind: type[JobError] = SetupError) -> JobError:

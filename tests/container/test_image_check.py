@@ -1,10 +1,15 @@
 """`image check` is green on the image that `image build` makes, and names the rule that each broken one breaks."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from cli.docker import inspect_image
+from cli.image_check import judge
+from cli.image_facts import ImageFacts, list_files, probe, run_job
 from cli.release import MODEL, RELEASE
+from job.records import Outcome
 from tests.container.conftest import docker, fruitsctl
 
 PACKAGES = "/opt/fruits/venv/lib/python3.11/site-packages"
@@ -16,13 +21,9 @@ BROKEN = [
     ({"user"}, "USER root"),
     (
         {"one pyspark"},
-        f"USER root\nRUN mkdir {PACKAGES}/pyspark && echo '__version__ = \"3.5.6\"' > {PACKAGES}/pyspark/__init__.py\nUSER hadoop:hadoop",
+        f"USER root\nRUN cp -r $SPARK_HOME/python/pyspark {PACKAGES}/\nUSER hadoop:hadoop",
     ),
-    ({"no files where EMR mounts"}, "RUN touch /home/hadoop/job.py"),
-    (
-        {"no credentials"},
-        f"USER root\nRUN printf '{LEAKED}' > /opt/fruits/app/notes.txt\nRUN rm /opt/fruits/app/notes.txt\nUSER hadoop:hadoop",
-    ),
+    ({"no files where EMR mounts"}, "RUN touch /home/hadoop/notes.txt"),
     (
         {"model", "a whole run"},
         f"USER root\nRUN printf 'random weights' | dd of=$(ls {FLATBUFFER}) bs=1 seek=4000000 conv=notrunc\nUSER hadoop:hadoop",
@@ -42,8 +43,23 @@ def checked(*words):
     return done, {check["name"]: check for check in checks}
 
 
-def test_the_good_image_is_green_and_embeds_real_photos(image, assets):
-    done, checks = checked(image, "--photos", assets / "photos")
+@pytest.fixture(scope="module")
+def green(image, assets):
+    """The command on the good image: what it said, and its checks by name."""
+    return checked(image, "--photos", assets / "photos")
+
+
+@pytest.fixture(scope="module")
+def good(image, green):
+    """The facts of the good image; what takes a minute is known from `green`."""
+    config = inspect_image(image)
+    base = config["Config"]["Labels"]["org.opencontainers.image.base.name"]
+    run = Outcome("check", 0, "done", green[1]["a whole run"]["found"])
+    return ImageFacts(image, config, inspect_image(base), list_files(image), list_files(base), probe(image, None), run)
+
+
+def test_the_good_image_is_green_and_embeds_real_photos(green):
+    done, checks = green
 
     assert {name for name, check in checks.items() if not check["ok"]} == set()
     assert done.returncode == 0
@@ -58,24 +74,37 @@ def test_its_labels_say_what_it_is(image):
 
 
 @pytest.mark.parametrize(("rules", "lines"), BROKEN, ids=[" and ".join(sorted(rules)) for rules, _ in BROKEN])
-def test_a_broken_image_is_red_and_the_rule_is_named(image, rules, lines):
+def test_a_broken_image_is_red_and_the_rule_is_named(good, rules, lines):
+    """Asked anew of each image: all but the layers, and the run only where the image is about it."""
     broken = "fruitsctl-broken:test"
-    docker("build", "--quiet", "--tag", broken, "-", input=f"FROM {image}\n{lines}\n")
+    docker("build", "--quiet", "--tag", broken, "-", input=f"FROM {good.name}\n{lines}\n")
+    facts = replace(
+        good,
+        config=inspect_image(broken),
+        files=list_files(broken),
+        probe=probe(broken, None),
+        job=run_job(broken) if "a whole run" in rules else good.job,
+    )
 
-    done, checks = checked(broken)
+    checks = judge(facts)
 
-    assert {name for name, check in checks.items() if not check["ok"]} == rules
-    assert all(check["mend"] for check in checks.values() if not check["ok"])
+    assert {check.name for check in checks if not check.ok} == rules
+    assert all(check.mend for check in checks if not check.ok)
+    assert "x" * 40 not in str(checks)  # the rule names the file, not the key
+
+
+def test_the_command_says_what_is_broken_and_how_to_mend_it(image):
+    """Keys in a layer are found though a later layer removes the file."""
+    leak = f"USER root\nRUN printf '{LEAKED}' > /opt/fruits/app/notes.txt\nRUN rm /opt/fruits/app/notes.txt\n"
+    docker("build", "--quiet", "--tag", "fruitsctl-broken:leak", "-", input=f"FROM {image}\n{leak}")
+
+    done, checks = checked("fruitsctl-broken:leak", "--architecture", "arm64")
+
+    assert {name for name, check in checks.items() if not check["ok"]} == {"architecture", "user", "no credentials"}
+    assert checks["no credentials"]["found"] == "/opt/fruits/app/notes.txt"
     assert done.returncode == 1
-    assert "error: " in done.stderr
+    assert "error: `fruitsctl-broken:leak` breaks: architecture, user, no credentials" in done.stderr
     assert "x" * 40 not in done.stdout + done.stderr  # the rule names the file, not the key
-
-
-def test_an_image_for_another_architecture_is_refused(image):
-    done, checks = checked(image, "--architecture", "arm64")
-
-    assert not checks["architecture"]["ok"]
-    assert done.returncode == 1
 
 
 def test_an_image_that_is_not_there_is_named(engine):

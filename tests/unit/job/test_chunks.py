@@ -41,6 +41,6 @@ def test_the_next_chunk_follows_the_speed_of_the_last(monkeypatch):
     assert sum(sizes) == 70_000
 
 
-@pytest.mark.parametrize(("images", "cores", "tasks"), [(1, 2, 1), (2, 2, 2), (300, 2, 2), (3930, 2, 16), (100_000, 8, 392), (5, 64, 5)])
+@pytest.mark.parametrize(("images", "cores", "tasks"), [(1, 2, 1), (2, 2, 2), (300, 2, 2), (3930, 2, 8), (100_000, 8, 200), (5, 64, 5)])
 def test_tasks_are_small_and_in_whole_waves(images, cores, tasks):
     assert tasks_for(images, cores) == tasks
