@@ -5,7 +5,10 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 BIN := .venv/bin
 PIN = $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
 
-.PHONY: help install demo test check bench bench-quick s3-server lock clean
+# A file's tests share what is slow to make; each worker has its own JVM, so four are enough anywhere.
+SIDE_BY_SIDE = --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+.PHONY: help install demo test image test-image check bench bench-quick s3-server lock clean
 
 help:  ## these lines
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,10 +33,13 @@ demo: install  ## the whole chain on a small real data set
 	$(BIN)/fruitsctl sample build/demo/photos
 	$(BIN)/fruitsctl run build/demo/photos build/demo/out --local
 
-test: install s3-server  ## all tests
-	$(BIN)/pytest
+test: install s3-server  ## all tests that need no Docker
+	$(BIN)/pytest $(SIDE_BY_SIDE)
 
-test-image: install s3-server  ## the image built on the stand-in base, checked, pushed, and the compose stack; needs Docker
+image: install s3-server  ## the job's image on the stand-in base; needs Docker, or root to install it
+	eval "$$(docker/standin.sh)" && PATH="$$PWD/.tools/bin:$$PATH" $(BIN)/fruitsctl image build
+
+test-image: image  ## that image checked and pushed, and the compose stack
 	eval "$$(docker/standin.sh)" && PATH="$$PWD/.tools/bin:$$PATH" $(BIN)/pytest tests/registry tests/container
 
 check: install  ## format, lint, types, import contracts

@@ -93,7 +93,8 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
     manifest = publish.describe(params, model.fingerprint, lease.generation, report.stages, counts, reasons, listing.ignored, fitted)
     publish.publish(folder, manifest, lease)
     publish.prune_runs(folder, params.keep_runs, lease)
-    moments.prune(store.features(), model.fingerprint, folder)
+    if current.superseded_count:
+        moments.prune(store.features(), model.fingerprint, folder)
     folder.delete_tree("work")
     return manifest
 

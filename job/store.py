@@ -70,6 +70,7 @@ class FeatureStore:
         self._spark, self._model, self._run_id, self._lease = spark, model, run_id, lease
         self._paths = {"features": join(output, "features"), "rejects": join(output, "rejects")}
         self._commits = 0
+        self._any_rejects = False  # most tables have none: three Spark jobs less
         self.rejected_here = 0  # images that this run could not embed
 
     def open(self) -> None:
@@ -79,8 +80,9 @@ class FeatureStore:
             self._sql(f"CREATE TABLE IF NOT EXISTS {self._table(name)} ({columns}) USING DELTA TBLPROPERTIES ({properties})")
             if self._lease.taken_over:  # an empty commit that its open transactions conflict with
                 self._commit(self._spark.createDataFrame([], columns), name)
-        # The first scan of a Delta table loads seconds' worth of classes: here, beside the other things that start.
-        self._of_model("rejects").join(self._of_model("rejects").select(*SAME_IMAGE), SAME_IMAGE, "left_anti").count()
+        # The first scan and join of Delta tables load seconds' worth of classes: here, beside the other things that start.
+        rejects = self._of_model("rejects")
+        self._any_rejects = rejects.join(rejects.select(*SAME_IMAGE), SAME_IMAGE, "left_semi").count() > 0
 
     def features(self) -> DataFrame:
         """FEATURES of this model, whatever the listing says."""
@@ -110,6 +112,7 @@ class FeatureStore:
         """After the chunk they belong to: a run killed in between tries those images again."""
         if not rejects:
             return
+        self._any_rejects = True
         self.rejected_here += sum(reject.stage != "list" for reject in rejects)
         now = datetime.now(UTC)
         rows = [(r.uri, r.etag, r.label, self._model, r.stage, r.reason, self._run_id, now) for r in sorted(rejects, key=lambda r: r.uri)]
@@ -134,6 +137,8 @@ class FeatureStore:
 
     def reject_reasons(self, listing: DataFrame) -> Counter[str]:
         """Reason to images, of the listed images without features: the newest reject of each."""
+        if not self._any_rejects:
+            return Counter()
         newest = F.max_by("reason", "rejected_at").alias("reason")
         rejects = self._of_model("rejects").groupBy(*SAME_IMAGE).agg(newest)
         here = rejects.join(listing.select(*SAME_IMAGE), SAME_IMAGE, "left_semi")
@@ -144,6 +149,8 @@ class FeatureStore:
         """Rows whose image has another etag by now, and rejects that were followed by features or by a newer reject."""
         if current.superseded_count:
             self._delete("features", current.superseded, SAME_IMAGE)
+        if not self._any_rejects:
+            return
         rejects = self._of_model("rejects")
         newest = rejects.groupBy("uri").agg(F.max("rejected_at").alias("newest"))
         embedded = self._of_model("features").select(*SAME_IMAGE).withColumn("embedded", F.lit(True))

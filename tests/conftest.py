@@ -16,6 +16,12 @@ def pytest_configure():
 
 
 @pytest.fixture(scope="session")
+def short_jvm():
+    """Environment of a JVM that lives for seconds: without its optimising compiler a small run takes three quarters of the time."""
+    return {"SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
+
+
+@pytest.fixture(scope="session")
 def assets():
     return Path(os.environ["FRUITS_ASSETS"]).resolve()
 

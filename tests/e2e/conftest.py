@@ -14,8 +14,8 @@ CLI = [sys.executable, "-m", "cli"]
 class Command:
     """`fruitsctl` with a cache of its own."""
 
-    def __init__(self, cache: Path):
-        self.env = {**os.environ, "FRUITS_CACHE": str(cache)}
+    def __init__(self, cache: Path, more: dict[str, str]):
+        self.env = {**os.environ, "FRUITS_CACHE": str(cache), **more}
 
     def __call__(self, *words, **options):
         return subprocess.run([*CLI, *map(str, words)], env=self.env, capture_output=True, text=True, check=False, **options)
@@ -31,8 +31,8 @@ class Command:
 
 
 @pytest.fixture(scope="session")
-def fruitsctl(cache):
-    return Command(cache)
+def fruitsctl(cache, short_jvm):
+    return Command(cache, short_jvm)
 
 
 @pytest.fixture(scope="session")

@@ -81,7 +81,7 @@ def rows(bucket: str, table: str, s3_server) -> list[dict]:
 
 
 def test_a_run_with_faults_on_fifteen_percent_of_the_gets_rejects_only_what_is_broken(
-    bucket: str, s3_server, proxy: Proxy, sample: Path, cache: Path
+    bucket: str, s3_server, proxy: Proxy, sample: Path, cache: Path, short_jvm: dict[str, str]
 ):
     contents = {f"photos/{path.parent.name}/{path.name}": path.read_bytes() for path in sorted(sample.glob("Test/*/*.jpg"))[::4]}
     whole = next(iter(contents.values()))
@@ -90,7 +90,7 @@ def test_a_run_with_faults_on_fifteen_percent_of_the_gets_rejects_only_what_is_b
     proxy.faults = Faults(slow_down=0.05, reset=0.05, truncate=0.05, prefix="photos/")
 
     command = [sys.executable, "-m", "cli", "run", f"s3://{bucket}/photos", f"s3://{bucket}/out", "--local", "--json"]
-    environment = {**os.environ, "FRUITS_CACHE": str(cache)}
+    environment = {**os.environ, **short_jvm, "FRUITS_CACHE": str(cache)}
     done = subprocess.run([*command, "--model", "mean_colour"], env=environment, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr[-3000:]

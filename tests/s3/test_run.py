@@ -48,13 +48,14 @@ def ended(process: subprocess.Popen[str]) -> CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def fruitsctl(s3_server, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Command:
+def fruitsctl(s3_server, cache: Path, short_jvm: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Command:
     home = tmp_path_factory.mktemp("home")
     config = home / "config"
     config.write_text(
         f"[profile fruits]\nregion = eu-west-3\nservices = local\n[services local]\ns3 =\n  endpoint_url = {s3_server.endpoint}\n"
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment |= short_jvm
     environment |= {"AWS_PROFILE": "fruits", "AWS_CONFIG_FILE": str(config), "FRUITS_CACHE": str(cache)}
     environment["AWS_SHARED_CREDENTIALS_FILE"] = credentials(home, s3_server.access_key, s3_server.secret_key)
     return Command(environment)
