@@ -40,7 +40,8 @@ COPY --from=packages /opt/fruits/venv /opt/fruits/venv
 COPY --from=jars /opt/fruits/jars /opt/fruits/jars
 COPY --from=model /opt/fruits/cache /opt/fruits/cache
 # Volumes of the local stack are born with these owners, so that nothing there runs as root.
-RUN install -d -o hadoop -g hadoop /opt/fruits/stack/keys && install -d -o 1000 -g 1000 /opt/fruits/stack/s3
+RUN install -d -o hadoop -g hadoop /opt/fruits/stack/keys /opt/fruits/stack/notebooks \
+    && install -d -o 1000 -g 1000 /opt/fruits/stack/s3
 ENV PYSPARK_PYTHON=/opt/fruits/venv/bin/python \
     PYSPARK_DRIVER_PYTHON=/opt/fruits/venv/bin/python \
     FRUITS_CACHE=/opt/fruits/cache \
@@ -75,6 +76,14 @@ RUN --mount=type=cache,target=/root/.cache --mount=type=bind,from=packages,sourc
 COPY tests /opt/fruits/app/tests
 COPY pyproject.toml /opt/fruits/app/pyproject.toml
 WORKDIR /opt/fruits/app
+USER hadoop:hadoop
+
+# The same image with JupyterLab: `docker compose --profile notebook up notebook`.
+FROM job AS notebook
+USER root
+COPY requirements/notebook.txt /build/
+RUN --mount=type=cache,target=/root/.cache --mount=type=bind,from=packages,source=/build/uv,target=/build/uv \
+    /build/uv/bin/uv pip install --quiet --python /opt/fruits/venv/bin/python --require-hashes --no-deps --link-mode copy -r /build/notebook.txt
 USER hadoop:hadoop
 
 FROM job

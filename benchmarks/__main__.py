@@ -20,10 +20,8 @@ from pathlib import Path
 from benchmarks.datasets import copy_images
 from benchmarks.machine import describe_machine
 from benchmarks.report import Repeat, Results, to_json, to_markdown
-from benchmarks.runs import Bench, BenchmarkError, Run
-from cli.java import find_java_home
+from benchmarks.runs import Bench, BenchmarkError, Run, prepare, say
 
-NO_TOP_WEIGHTS = "*no_top*.h5"
 QUICK_WARNING = "Quick: far too few images for these targets; the figures only show that everything runs.\n"
 
 
@@ -40,10 +38,6 @@ class Size:
 
 FULL = Size(images_per_folder=None, copies=4, pca_rows=(20_000, 100_000), repeats=3, lazy_notebook=True)
 QUICK = Size(images_per_folder=1, copies=4, pca_rows=(2_000, 10_000), repeats=1, lazy_notebook=False)
-
-
-def say(text: str) -> None:
-    print(f"{datetime.now():%H:%M:%S} {text}", file=sys.stderr, flush=True)
 
 
 def measure_repeat(bench: Bench, small: Path, large: Path, number: int) -> Repeat:
@@ -108,26 +102,14 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, help=f"default: {FULL.repeats}")
     parser.add_argument("--quick", action="store_true", help="few images, one repeat: shows that it runs, judges nothing")
     args = parser.parse_args()
-    if args.assets is None:
-        parser.error("give --assets, or set FRUITS_ASSETS")
-    weights = next(iter(sorted((args.assets / "weights").glob(NO_TOP_WEIGHTS))), None)
-    if weights is None:
-        parser.error(f"there are no weights `{args.assets / 'weights' / NO_TOP_WEIGHTS}`")
-    java = find_java_home(os.environ.get("JAVA_HOME"))
-    if java is None:
-        parser.error("there is no Java 17 or 21; install the extra [job], which has one")
     size = QUICK if args.quick else FULL
     size = replace(size, repeats=args.repeats or size.repeats)
     out = args.out or Path(__file__).parent / "results" / f"{datetime.now(UTC):%Y-%m-%d}{'-quick' if args.quick else ''}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
 
     began = time.monotonic()
     with tempfile.TemporaryDirectory(dir=args.work, prefix="bench-") as work:
-        bench = Bench(
-            args.assets.resolve(), weights.resolve(), Path(work).resolve(), java[0], args.cores, out.with_suffix(".log").resolve()
-        )
         try:
-            results = measure(bench, size, out)
+            results = measure(prepare(args.assets, work, args.cores, out), size, out)
         except BenchmarkError as error:
             say(f"error: {error}")
             return 1

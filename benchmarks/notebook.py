@@ -1,6 +1,6 @@
 """
-The baseline: the notebook that people copy into EMR today, rebuilt from its description. In: a folder of JPEGs, one sub-folder per label.
-Out: features and PCA as Parquet, and on stdout one JSON object with the seconds of each stage.
+The baseline: the notebook that people copy into EMR today, rebuilt from its description. In: a folder of JPEGs, local or on S3, one
+sub-folder per label. Out: features and PCA as Parquet, and on stdout one JSON object with the seconds of each stage.
 
 Kept as it is: `binaryFile`, `repartition(24)` of the image bytes, the network built again in every task and only then given the broadcast
 weights, the default `maxRecordsPerBatch`, Keras `predict`, pandas, a Python UDF for the vectors. Variant B0 fits the PCA on the lazily
@@ -37,6 +37,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import col, element_at, split, udf
 from pyspark.sql.pandas.functions import PandasUDFType, pandas_udf
 
+from job.s3 import s3a_conf
+from job.session import PACKAGES
+from job.uris import from_text, is_s3, join
+
 FEATURISE = "featurise and write"
 VARIANTS = ("B0", "B1")
 
@@ -53,7 +57,7 @@ class Seconds:
     total: float
 
 
-def start_session(cores: int, event_log: Path) -> SparkSession:
+def start_session(cores: int, event_log: Path, uses_s3: bool) -> SparkSession:
     os.environ["PYSPARK_PYTHON"] = sys.executable
     settings = {
         "spark.driver.memory": "4g",
@@ -64,6 +68,8 @@ def start_session(cores: int, event_log: Path) -> SparkSession:
         "spark.eventLog.enabled": "true",
         "spark.eventLog.dir": event_log.as_uri(),
     }
+    if uses_s3:
+        settings |= {"spark.jars.packages": PACKAGES["3.5"][1], **s3a_conf(os.environ)}
     builder = SparkSession.builder.appName("P8").master(f"local[{cores}]")
     for name, value in settings.items():
         builder = builder.config(name, value)
@@ -138,30 +144,30 @@ def shuffle_seconds(events: Iterable[str], description: str) -> float:
     return sum(seconds[stage_id] for stage_id in sorted(seconds)[:-1])
 
 
-def run(images_path: Path, work: Path, weights: str, cores: int, variant: str, components: int) -> tuple[int, Seconds]:
-    """Number of images, and what each stage took."""
+def run(images_uri: str, output_uri: str, work: Path, weights: str, cores: int, variant: str, components: int) -> tuple[int, Seconds]:
+    """Number of images, and what each stage took. `work` is emptied first."""
     began = time.perf_counter()
     event_log = work / "events"
     shutil.rmtree(work, ignore_errors=True)
     event_log.mkdir(parents=True)
-    spark = start_session(cores, event_log)
+    spark = start_session(cores, event_log, is_s3(images_uri) or is_s3(output_uri))
     broadcast_weights = spark.sparkContext.broadcast(build_network(weights).get_weights())
     started = time.perf_counter()
 
     reader = spark.read.format("binaryFile").option("pathGlobFilter", "*.jpg").option("recursiveFileLookup", "true")
-    images = reader.load(images_path.as_uri())
+    images = reader.load(images_uri)
     images = images.withColumn("label", element_at(split(images["path"], "/"), -2))
     listed = time.perf_counter()
 
     featurise = featurise_udf(weights, broadcast_weights)
     features = images.repartition(24).select(col("path"), col("label"), featurise("content").alias("features"))
     spark.sparkContext.setJobDescription(FEATURISE)
-    features.write.mode("overwrite").parquet(str(work / "features"))
+    features.write.mode("overwrite").parquet(join(output_uri, "features"))
     spark.sparkContext.setJobDescription("PCA")
     featurised = time.perf_counter()
 
-    written = spark.read.parquet(str(work / "features"))
-    pca_seconds, write_seconds = fit_and_write_pca(features if variant == "B0" else written, components, str(work / "pca"))
+    written = spark.read.parquet(join(output_uri, "features"))
+    pca_seconds, write_seconds = fit_and_write_pca(features if variant == "B0" else written, components, join(output_uri, "pca"))
     total = time.perf_counter() - began
     count = written.count()
     spark.stop()
@@ -174,8 +180,9 @@ def run(images_path: Path, work: Path, weights: str, cores: int, variant: str, c
 
 def main() -> None:
     parser = argparse.ArgumentParser("benchmarks.notebook", description="the notebook baseline, timed")
-    parser.add_argument("--images", type=Path, required=True, help="folder with one sub-folder per label")
-    parser.add_argument("--work", type=Path, required=True, help="folder for what it writes; emptied first")
+    parser.add_argument("--images", required=True, help="folder with one sub-folder per label, or its s3:// address")
+    parser.add_argument("--work", type=Path, required=True, help="folder for its log; emptied first")
+    parser.add_argument("--output", help="where features and PCA are written, a folder or an s3:// address; default: --work")
     parser.add_argument("--weights", required=True, help="Keras weights of MobileNetV2 without its top, HDF5")
     parser.add_argument("--cores", type=int, default=os.cpu_count())
     parser.add_argument("--variant", choices=VARIANTS, default="B1")
@@ -184,7 +191,9 @@ def main() -> None:
     args = parser.parse_args()
     warnings.filterwarnings("ignore", message=".*type hints for pandas UDF.*")  # SPARK-28264: the notebook has the older form
 
-    images, seconds = run(args.images.resolve(), args.work.resolve(), args.weights, args.cores, args.variant, args.components)
+    work = args.work.resolve()
+    images_uri, output_uri = from_text(args.images), from_text(args.output or str(work))
+    images, seconds = run(images_uri, output_uri, work, args.weights, args.cores, args.variant, args.components)
     stages = {name: {"seconds": s, "images": images, "images_per_second": images / s} for name, s in asdict(seconds).items()}
     if args.json:
         print(json.dumps({"variant": args.variant, "images": images, "stages": stages}))

@@ -11,14 +11,17 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from subprocess import PIPE
 from typing import Any
 
 from benchmarks.memory import Sampler, peaks
+from cli.java import find_java_home
 from job.records import STAGES, Stage
 
 CHECKOUT = Path(__file__).parents[1]  # where `-m` finds these modules
+NO_TOP_WEIGHTS = "*no_top*.h5"
 
 
 class BenchmarkError(Exception):
@@ -27,9 +30,11 @@ class BenchmarkError(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """Stages by their names, the job's counts, and the peak memory by kind of process where it was sampled."""
+    """Stages by their names, seconds from start to end of the process, the job's counts, and where it was sampled the peak memory by kind
+    of process."""
 
     stages: dict[str, Stage]
+    seconds: float
     counts: dict[str, int] = field(default_factory=dict)
     memory: dict[str, dict[str, float]] = field(default_factory=dict)
 
@@ -44,16 +49,25 @@ class Bench:
     java_home: Path
     cores: int
     log: Path  # stderr of all runs
+    environment: dict[str, str] = field(default_factory=dict)  # over that of this process
 
-    def notebook(self, images: Path, variant: str, memory: bool = False) -> Run:
-        command = ["benchmarks.notebook", f"--images={images}", f"--work={self.work / 'notebook'}", f"--weights={self.weights}"]
+    def notebook(self, images: Path | str, variant: str, output: str | None = None, memory: bool = False) -> Run:
+        work = self.work / "notebook"
+        command = ["benchmarks.notebook", f"--images={images}", f"--work={work}", f"--output={output or work}", f"--weights={self.weights}"]
+        began = time.monotonic()
         told, sampler, _ = self._start([*command, f"--variant={variant}", f"--cores={self.cores}", "--json"], memory)
-        return Run(_stages(told["stages"]), memory=_memory(sampler, 0, time.monotonic()))
+        return Run(_stages(told["stages"]), time.monotonic() - began, memory=_memory(sampler, 0, time.monotonic()))
 
-    def ours(self, images: Path, output: Path, memory: bool = False) -> Run:
+    def ours(self, images: Path | str, output: Path | str, memory: bool = False) -> Run:
         """The real command. Memory is that of the embed stage."""
+        began = time.monotonic()
         told, sampler, said = self._start(["cli", "run", str(images), str(output), "--local", "--json"], memory)
-        return Run(_stages(told["stages"]), told["counts"], _memory(sampler, *embed_window(said)))
+        return Run(_stages(told["stages"]), time.monotonic() - began, told["counts"], _memory(sampler, *embed_window(said)))
+
+    def reading(self, images: Path | str, fetch: bool) -> dict[str, Any]:
+        """Our listing, and with `fetch` our fetching of everything: benchmarks.reading.Reading."""
+        command = ["benchmarks.reading", f"--images={images}", f"--work={self.work / 'reading'}", "--json"]
+        return self._start([*command, *(["--fetch"] if fetch else [])])[0]
 
     def limit(self, images: Path) -> float:
         """images/s"""
@@ -74,6 +88,7 @@ class Bench:
         """
         environment = {
             **os.environ,
+            **self.environment,
             "FRUITS_ASSETS": str(self.assets),
             "FRUITS_CACHE": str(self.work / "cache"),
             "FRUITS_MASTER": f"local[{self.cores}]",
@@ -96,6 +111,30 @@ class Bench:
             raise BenchmarkError(f"`{' '.join(module)}` ended with code {process.returncode}, see `{self.log}`")
         told: dict[str, Any] = json.loads(printed[printed.index("{") :])
         return told, sampler, said
+
+
+def prepare(assets: Path | None, work: str, cores: int | None, out: Path) -> Bench:
+    """
+    What all runs have in common, from the command line's arguments; the log lies beside `out`.
+
+    Raises:
+        BenchmarkError: there are no weights, or no Java.
+    """
+    if assets is None:
+        raise BenchmarkError("give --assets, or set FRUITS_ASSETS")
+    weights = next(iter(sorted((assets / "weights").glob(NO_TOP_WEIGHTS))), None)
+    if weights is None:
+        raise BenchmarkError(f"there are no weights `{assets / 'weights' / NO_TOP_WEIGHTS}`")
+    java = find_java_home(os.environ.get("JAVA_HOME"))
+    if java is None:
+        raise BenchmarkError("there is no Java 17 or 21; install the extra [job], which has one")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    log = out.with_suffix(".log").resolve()
+    return Bench(assets.resolve(), weights.resolve(), Path(work).resolve(), java[0], cores or os.cpu_count() or 1, log)
+
+
+def say(text: str) -> None:
+    print(f"{datetime.now():%H:%M:%S} {text}", file=sys.stderr, flush=True)
 
 
 def embed_window(said: Sequence[tuple[float, str]]) -> tuple[float, float]:

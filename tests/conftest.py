@@ -33,8 +33,11 @@ def sample(assets):
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory):
-    """One for all tests: converting the network takes 20 s."""
-    return tmp_path_factory.mktemp("cache")
+    """One for all tests and all workers: converting the network takes 20 s."""
+    root = tmp_path_factory.getbasetemp()
+    folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "cache"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

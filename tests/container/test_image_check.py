@@ -73,6 +73,16 @@ def test_its_labels_say_what_it_is(image):
     assert len(labels["org.opencontainers.image.revision"].removesuffix("-dirty")) == 40
 
 
+def test_the_image_for_eks_is_another_one_under_the_same_rules(good):
+    done = fruitsctl("image", "build", "--target", "eks", "--json")
+    assert done.returncode == 0, done.stderr[-3000:]
+    eks = inspect_image(json.loads(done.stdout)["image"])
+
+    assert eks["Id"] != good.config["Id"]
+    assert eks["Config"]["Labels"]["fruitsctl.target"] == "eks"
+    assert [check.name for check in judge(replace(good, config=eks)) if not check.ok] == []
+
+
 @pytest.mark.parametrize(("rules", "lines"), BROKEN, ids=[" and ".join(sorted(rules)) for rules, _ in BROKEN])
 def test_a_broken_image_is_red_and_the_rule_is_named(good, rules, lines):
     """Asked anew of each image: all but the layers, and the run only where the image is about it."""

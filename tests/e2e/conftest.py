@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,9 @@ class Command:
         return subprocess.run([*CLI, *map(str, words)], env=self.env, capture_output=True, text=True, check=False, **options)
 
     def start(self, *words):
-        return subprocess.Popen([*CLI, *map(str, words)], env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        """It can be interrupted as from a terminal, also where the tests were started in the background, which ignores SIGINT."""
+        command, heed = [*CLI, *map(str, words)], lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+        return subprocess.Popen(command, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
 
     def run(self, source, output, *more):
         """A run that must succeed; its manifest."""

@@ -39,7 +39,7 @@ def test_ratios_refuse_a_repeat_that_lacks_a_run():
 
 
 def run(seconds_of: dict[str, float], images: int, embedded: int = 0) -> Run:
-    return Run({name: Stage(seconds, images) for name, seconds in seconds_of.items()}, {"embedded": embedded})
+    return Run({name: Stage(seconds, images) for name, seconds in seconds_of.items()}, 1.0, {"embedded": embedded})
 
 
 def test_every_target_is_judged_from_the_stages_it_speaks_of():
@@ -51,7 +51,7 @@ def test_every_target_is_judged_from_the_stages_it_speaks_of():
         large_again=run({"list": 1, "new": 3, "embed": 0.5}, 15720),
         limit=200.0,
     )
-    memory = Run({}, memory={"worker": {"rss_mb": 250.0, "uss_mb": 200.0, "processes": 2}})
+    memory = Run({}, 1.0, memory={"worker": {"rss_mb": 250.0, "uss_mb": 200.0, "processes": 2}})
     fits = [{"rows": 20_000, "spark": [12.0], "ours": [3.0]}, {"rows": 100_000, "spark": [60.0], "ours": [12.0]}]
 
     measures = judge(Results({}, 2, (3930, 15720), memory, fits, [repeat]))

@@ -1,0 +1,99 @@
+"""
+Our way from INPUT to bytes, without the network: list as the job lists, then fetch as a task fetches. Out: seconds, and what the listing
+costs the driver in memory. Starting Spark and its Python workers is not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+
+from benchmarks.memory import Sampler
+from job.embed import tasks_for
+from job.errors import FetchError
+from job.fetch import Key, fetch
+from job.listing import list_images, read_listing
+from job.pipeline import materialise
+from job.session import start_session, warm_up
+from job.uris import from_text, is_s3, join
+
+
+@dataclass(frozen=True)
+class Reading:
+    images: int
+    list_seconds: float
+    fetch_seconds: float
+    bytes: int
+    driver_mb: float  # how far the driver and its JVM grew while listing, RSS
+
+
+def fetch_all(keys: DataFrame, tasks: int) -> tuple[int, int]:
+    """Images and bytes that came."""
+
+    def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        rows = (Key(**row) for batch in batches for row in batch.to_pylist())
+        sizes = [len(content) for _, content in fetch(rows) if not isinstance(content, FetchError)]
+        yield pa.RecordBatch.from_pydict({"images": [len(sizes)], "bytes": [sum(sizes)]})
+
+    parts = keys.select(*Key._fields).repartition(tasks).mapInArrow(read, "images bigint, bytes bigint").collect()
+    return sum(part["images"] for part in parts), sum(part["bytes"] for part in parts)
+
+
+def run(spark: SparkSession, images_uri: str, work_uri: str, wants_bytes: bool) -> Reading:
+    """
+    Raises:
+        ValueError: not all that was listed could be fetched.
+    """
+    warm_up(spark, join(work_uri, "warm-up")).join()
+    process = psutil.Process()
+    before = sum(one.memory_info().rss for one in driver_processes(process))
+    with Sampler(process.pid) as sampler:
+        began = time.perf_counter()
+        listing = read_listing(materialise(list_images(spark, images_uri), join(work_uri, "listing")))
+        listed = time.perf_counter()
+    moments: dict[float, float] = {}
+    for sample in sampler.samples:
+        if sample.kind in ("driver", "jvm"):
+            moments[sample.at] = moments.get(sample.at, 0.0) + sample.rss_mb
+    images, size = fetch_all(listing.images, tasks_for(listing.count, spark.sparkContext.defaultParallelism)) if wants_bytes else (0, 0)
+    fetched = time.perf_counter()
+    if wants_bytes and images != listing.count:
+        raise ValueError(f"{listing.count} images were listed, {images} could be fetched")
+    return Reading(listing.count, listed - began, fetched - listed, size, max(moments.values(), default=0.0) - before / 1e6)
+
+
+def driver_processes(process: psutil.Process) -> list[psutil.Process]:
+    """This one and the JVM below it."""
+    return [process, *(child for child in process.children(recursive=True) if child.name() == "java")]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser("benchmarks.reading", description="our listing and fetching, timed")
+    parser.add_argument("--images", required=True, help="folder, or s3:// address")
+    parser.add_argument("--work", type=Path, required=True, help="folder for the listing")
+    parser.add_argument("--fetch", action="store_true", help="also fetch everything")
+    parser.add_argument("--json", action="store_true", help="one line of JSON instead of text")
+    args = parser.parse_args()
+    images_uri = from_text(args.images)
+    spark = start_session("reading", is_s3(images_uri))
+    reading = run(spark, images_uri, from_text(str(args.work.resolve())), args.fetch)
+    spark.stop()
+    if args.json:
+        print(json.dumps(asdict(reading)))
+        return
+    print(f"{reading.images:,} images listed in {reading.list_seconds:.1f} s, the driver grew by {reading.driver_mb:.0f} MB")
+    if args.fetch:
+        print(f"{reading.bytes / 1e6:,.0f} MB fetched in {reading.fetch_seconds:.1f} s on {os.cpu_count()} cores")
+
+
+if __name__ == "__main__":
+    main()
