@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import re
 import shutil
 import subprocess
@@ -59,15 +60,24 @@ def build(todo: BuildPlan, checkout: Path, weights: Path, environment: dict[str,
     Raises:
         FruitsError: Docker is not there, or the build failed.
     """
-    shutil.rmtree(checkout / WEIGHTS, ignore_errors=True)
-    (checkout / WEIGHTS).mkdir(parents=True)
-    shutil.copy(weights, checkout / WEIGHTS)
+    put_into_context(weights, checkout / WEIGHTS)
     try:
         done = subprocess.run(todo.command, env={**environment, "DOCKER_BUILDKIT": "1"}, check=False)
     except FileNotFoundError as error:
         raise UsageError("there is no `docker` on this machine", "install Docker Engine 23 or newer") from error
     if done.returncode:
         raise FruitsError(f"the build of `{todo.image}` ended with code `{done.returncode}`", "what failed stands above")
+
+
+def put_into_context(weights: Path, folder: Path) -> None:
+    """The one file of `folder`; left as it is if it is there, for another build may be reading it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for other in folder.iterdir():
+        if other.name != weights.name:
+            other.unlink()
+    inside = folder / weights.name
+    if not inside.is_file() or not filecmp.cmp(weights, inside, shallow=False):
+        shutil.copy(weights, inside)
 
 
 def _git(checkout: Path, *words: str) -> str:
