@@ -1,7 +1,5 @@
 """
 Amazon ECR by its API: the registry's address, a token for it, the repository. Every client gets a Region that the guard has seen.
-
-AWS's errors come out in our words, with the action that was missing.
 """
 
 from __future__ import annotations
@@ -9,25 +7,15 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
-from cli.errors import FruitsError, UsageError
+from cli.aws import asking
+from cli.errors import FruitsError
 from cli.logins import Login
 from cli.regions import refuse_outside_eu
 
 UNTAGGED_DAYS = 14  # then what a push left behind without a tag goes
-REFUSED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
-STALE = {
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "InvalidClientTokenId",
-    "InvalidSignatureException",
-    "RequestExpired",
-    "SignatureDoesNotMatch",
-    "UnrecognizedClientException",
-}
 ACTIONS = {"create_repository": "ecr:CreateRepository", "put_lifecycle_policy": "ecr:PutLifecyclePolicy"}
 
 HOST = re.compile(r"(?:(\d{12})\.)?dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.")  # also dual-stack names and VPC endpoints
@@ -140,26 +128,3 @@ def create_repository(ecr: Any, repository: str, kms_key: str | None = None) -> 
         with suppress(ecr.exceptions.ClientError):
             ecr.delete_repository(repositoryName=repository)  # empty as yet; the next attempt makes it whole
         raise
-
-
-@contextmanager
-def asking(action: str) -> Iterator[None]:
-    """AWS's errors inside the `with` as ours; `action` is what the caller must be allowed."""
-    from botocore import exceptions as aws
-
-    again = "log in again, for example by `aws sso login`"
-    try:
-        yield
-    except (aws.NoCredentialsError, aws.PartialCredentialsError) as error:
-        raise UsageError("no AWS credentials found", "set AWS_PROFILE, or run `aws configure`") from error
-    except (aws.CredentialRetrievalError, aws.SSOError, aws.TokenRetrievalError) as error:
-        raise UsageError(f"AWS credentials cannot be had: {' '.join(str(error).split())}", again) from error
-    except aws.ClientError as error:
-        code, said = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
-        if code in STALE:
-            raise UsageError(f"AWS does not take these credentials for `{action}`: {code}", again) from error
-        if code in REFUSED:
-            raise FruitsError(f"AWS refuses `{action}`: {said}", f"have `{action}` added to your policy") from error
-        raise FruitsError(f"`{action}` failed with {code}: {said}", "mend what it says, then push again") from error
-    except aws.BotoCoreError as error:
-        raise FruitsError(f"AWS did not answer `{action}`: {error}", "check the network and the Region") from error

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli import __version__
-from cli.commands import doctor, image, run, sample
+from cli.commands import data, doctor, image, run, sample
 from cli.errors import FruitsError
 from cli.output import say
 
@@ -24,6 +24,7 @@ app.command()(run.run)
 app.command()(sample.sample)
 app.command()(doctor.doctor)
 app.add_typer(image.app, name="image")
+app.add_typer(data.app, name="data")
 
 
 def _version(wanted: bool) -> None:

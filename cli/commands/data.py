@@ -1,0 +1,69 @@
+"""`fruitsctl data`: photos into a bucket."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.errors import FruitsError, UsageError
+from cli.output import emit, progress_bar, say
+from job.uris import bucket_and_key, from_text, is_s3, join
+
+SHOWN = 5  # of what was not sent
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Bring photos into a bucket.")
+
+
+@app.callback()
+def data() -> None:
+    pass
+
+
+@app.command()
+def push(
+    source: Annotated[Path, typer.Argument(metavar="FOLDER", help="With one sub-folder per label.")],
+    destination: Annotated[str, typer.Argument(metavar="S3_URI", help="s3://bucket/prefix, in the European Union.")],
+    strip_metadata: Annotated[
+        bool, typer.Option("--strip-metadata", help="Without place, time, camera and names; every pixel stays as it is.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent, send nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")] = False,
+) -> None:
+    """Send photos that are not there yet; exits 3 if the bucket is outside the European Union.
+
+    Run it again after an interruption: it goes on. Nothing is deleted. Exits 1 if photos could not be sent.
+    """
+    from cli import buckets, photo_push
+    from cli.credentials import aws_session
+
+    uri = from_text(destination)
+    if not is_s3(uri):
+        raise UsageError(f"`{destination}` is no s3:// address", "name a bucket and a prefix, such as s3://bucket/photos")
+    bucket, _ = bucket_and_key(uri)
+    photos, result = photo_push.find(source, uri)
+    following = f"fruitsctl run {shlex.quote(uri)} {shlex.quote(join('s3://' + bucket, 'out'))} --local"
+    if dry_run:
+        size = sum(photo.path.stat().st_size for photo in photos)
+        emit(
+            asdict(result) | {"destination": uri, "bytes": size},
+            "\n".join(f"{photo.path} -> s3://{bucket}/{photo.key}" for photo in photos) + f"\n{len(photos):,} photos, {size / 1e6:,.1f} MB",
+            as_json,
+        )
+        return
+    client = buckets.client_for(aws_session(), bucket)
+    with progress_bar("Send photos", "photos") as progress:
+        result = photo_push.push(client, uri, photos, result, strip_metadata, progress)
+    before = f", {result.already:,} were there already" if result.already else ""
+    text = f"{result.sent + result.already:,} photos in {uri} ({result.bytes / 1e6:,.1f} MB sent{before})"
+    emit(asdict(result) | {"destination": uri, "next": following}, f"{text}\nnext: {following}", as_json)
+    if result.refused:
+        for path, reason in result.refused[:SHOWN]:
+            say(f"not sent: {path}: {reason}")
+        raise FruitsError(
+            f"`{len(result.refused)}` of {result.photos:,} photos were not sent",
+            "mend them, then push again: what is there is not sent twice",
+        )

@@ -1,0 +1,185 @@
+"""`fruitsctl data push` as its user runs it, into a real S3 server; and into buckets that moto puts in other Regions."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import PIPE, CompletedProcess
+from typing import Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from tests.unit.cli.test_metadata import SECRET, photo
+
+
+def start(*words: object, **more: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "cli", "data", "push", *map(str, words)]
+    return subprocess.Popen(command, env={**os.environ, **more}, stdout=PIPE, stderr=PIPE, text=True)
+
+
+def push(*words: object, **more: str) -> CompletedProcess[str]:
+    process = start(*words, **more)
+    stdout, stderr = process.communicate()
+    return CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+def contents(client: Any, bucket: str) -> dict[str, bytes]:
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+    return {key: client.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
+
+
+@pytest.fixture
+def photos(sample: Path, tmp_path: Path) -> Path:
+    """30 real photos of three labels, and a file that is none."""
+    folder = tmp_path / "photos"
+    for label in sorted((sample / "Test").iterdir())[::50]:
+        (folder / label.name).mkdir(parents=True)
+        for path in label.iterdir():
+            (folder / label.name / path.name).write_bytes(path.read_bytes())
+    (folder / "notes.txt").write_text("mine")
+    return folder
+
+
+def test_all_photos_arrive_once_and_a_changed_one_again(bucket: str, s3_server, photos: Path):
+    expected = {f"photos/{path.relative_to(photos).as_posix()}": path.read_bytes() for path in photos.rglob("*.jpg")}
+
+    first = push(photos, f"s3://{bucket}/photos", "--json")
+
+    assert first.returncode == 0, first.stderr
+    assert contents(s3_server.client(), bucket) == expected
+    said = json.loads(first.stdout)
+    assert (said["sent"], said["already"], said["ignored"], said["refused"]) == (30, 0, 1, [])
+    assert said["bytes"] == sum(map(len, expected.values()))
+
+    changed = min(photos.rglob("*.jpg"))
+    changed.write_bytes(max(photos.rglob("*.jpg")).read_bytes())
+    again = push(photos, f"s3://{bucket}/photos")
+
+    assert again.returncode == 0, again.stderr
+    assert "30 photos in" in again.stdout
+    assert "29 were there already" in again.stdout
+    assert "next: fruitsctl run" in again.stdout
+    assert contents(s3_server.client(), bucket)[f"photos/{changed.relative_to(photos).as_posix()}"] == changed.read_bytes()
+
+
+def test_a_push_that_was_killed_goes_on(bucket: str, s3_server, sample: Path):
+    client, words = s3_server.client(), (sample / "Test", f"s3://{bucket}/p")
+    process = start(*words)
+    while process.poll() is None and not client.list_objects_v2(Bucket=bucket, MaxKeys=1)["KeyCount"]:
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    arrived = client.list_objects_v2(Bucket=bucket)["KeyCount"]
+    assert 0 < arrived < 1000
+
+    again = push(*words, "--json")
+
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["already"] >= arrived
+    stored = contents(client, bucket)
+    assert stored == {f"p/{path.relative_to(sample / 'Test').as_posix()}": path.read_bytes() for path in sample.glob("Test/*/*.jpg")}
+
+
+def test_metadata_stays_at_home_and_what_cannot_be_promised_is_not_sent(bucket: str, s3_server, tmp_path: Path):
+    folder = tmp_path / "told"
+    (folder / "Apple").mkdir(parents=True)
+    for kind, suffix in (("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "webp")):
+        (folder / "Apple" / f"a.{suffix}").write_bytes(photo(kind, 6))
+    (folder / "Apple" / "b.gif").write_bytes(b"GIF89a" + SECRET)
+
+    done = push(folder, f"s3://{bucket}", "--strip-metadata")
+
+    stored = contents(s3_server.client(), bucket)
+    assert sorted(stored) == ["Apple/a.jpg", "Apple/a.png", "Apple/a.webp"]
+    assert not [key for key, content in stored.items() if SECRET in content]
+    assert done.returncode == 1
+    assert "b.gif: its metadata cannot be taken out" in done.stderr
+    assert "`1` of 4 photos were not sent" in done.stderr
+    again = push(folder, f"s3://{bucket}", "--strip-metadata", "--json")
+    assert json.loads(again.stdout)["already"] == 3
+
+
+def test_a_dry_run_sends_nothing(bucket: str, s3_server, photos: Path):
+    done = push(photos, f"s3://{bucket}/photos", "--dry-run")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(" -> s3://") == 30
+    assert contents(s3_server.client(), bucket) == {}
+
+
+def test_a_name_that_is_no_utf8_is_told_and_the_others_go(bucket: str, s3_server, photos: Path):
+    Path(os.fsdecode(os.fsencode(photos) + b"/\xff.jpg")).write_bytes(b"photo")
+
+    done = push(photos, f"s3://{bucket}/p")
+
+    assert done.returncode == 1
+    assert "\\xff.jpg: its name is not UTF-8" in done.stderr
+    assert len(contents(s3_server.client(), bucket)) == 30
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("absent", "s3://{bucket}/p"), "there is no folder `absent`"),
+        (("{photos}", "elsewhere"), "`elsewhere` is no s3:// address"),
+        (("{photos}", "s3://no-such-bucket-here/p"), "there is no bucket `no-such-bucket-here`"),
+    ],
+)
+def test_a_wrong_place_is_one_clear_error(bucket: str, photos: Path, words: tuple[str, ...], message: str):
+    done = push(*(word.format(bucket=bucket, photos=photos) for word in words))
+
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "hint: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[str]:
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
+
+
+@pytest.mark.parametrize(("region", "city"), [("eu-west-2", " (London)"), ("us-east-1", ""), ("eu-central-2", " (Zurich)")])
+def test_a_bucket_outside_the_union_is_refused_before_a_byte_is_sent(bucket: str, moto: str, photos: Path, region: str, city: str):
+    client = boto3.client("s3", endpoint_url=moto, region_name=region, aws_access_key_id="a", aws_secret_access_key="b")
+    name = f"fruits-{region}"
+    client.create_bucket(Bucket=name, **({} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}))
+
+    done = push(photos, f"s3://{name}/photos", AWS_ENDPOINT_URL_S3=moto)
+
+    assert done.returncode == 3
+    assert f"Region `{region}`{city} is not on the list" in done.stderr
+    assert "KeyCount" in (listed := client.list_objects_v2(Bucket=name))
+    assert listed["KeyCount"] == 0
+
+
+def test_a_region_of_the_environment_outside_the_union_is_refused_before_anything_is_asked(bucket: str, photos: Path):
+    done = push(photos, f"s3://{bucket}/photos", AWS_REGION="us-west-2", AWS_ENDPOINT_URL_S3="http://127.0.0.1:9")
+
+    assert done.returncode == 3
+    assert "Region `us-west-2` is not on the list" in done.stderr
+
+
+def test_missing_permission_is_named(bucket: str, s3_server, photos: Path):
+    client, name = s3_server.client(), "pusher"
+    s3_server._admin("create-user", "--access", name, "--secret", "pushers-secret", "--role", "user")
+    allowed = {"Effect": "Allow", "Principal": {"AWS": [name]}, "Action": ["s3:ListBucket"], "Resource": [f"arn:aws:s3:::{bucket}"]}
+    client.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [allowed]}))
+
+    done = push(photos, f"s3://{bucket}/photos", AWS_ACCESS_KEY_ID=name, AWS_SECRET_ACCESS_KEY="pushers-secret")
+
+    s3_server.delete_user(name)
+    assert done.returncode == 1
+    assert "AWS refuses `s3:PutObject`" in done.stderr
+    assert "pushers-secret" not in done.stderr
