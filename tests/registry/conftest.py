@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import signal
 import random
 import re
 import shutil
@@ -193,6 +194,11 @@ def push(home):
         options = {"cwd": ROOT, "env": {**os.environ, **variables}, "text": True}
         if wait:
             return subprocess.run(command, capture_output=True, check=False, **options)
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, **options)
+
+        def heed():  # as from a terminal, also where the tests were started in the background, which ignores SIGINT
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(command, start_new_session=True, preexec_fn=heed, **pipes, **options)
 
     return run
