@@ -1,38 +1,151 @@
-"""Settings from the environment, read here and nowhere else in the CLI."""
+"""
+Settings: a flag beats the environment, the environment beats `fruits.toml`, that beats the default. Read here and nowhere else in the CLI.
+
+`fruits.toml` lies in the working directory, or where FRUITS_CONFIG says. docs/reference/configuration.md is the page about it.
+"""
 
 from __future__ import annotations
 
 import os
+import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
+
+from cli.errors import UsageError
+
+FILE = "fruits.toml"
+KEYS_OF_THE_ENVIRONMENT = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID")  # a profile of the file must not come before them
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A line of `fruits.toml`. A relative path there starts at the file's own folder."""
+
+    name: str
+    variable: str  # of the environment
+    help: str
+    example: str
+    default: str | None = None
+    path: bool = False
+
+
+SETTINGS = (
+    Setting(
+        "input",
+        "FRUITS_INPUT",
+        "Photos: a folder or s3://bucket/prefix with one sub-folder per label.",
+        "s3://my-bucket/photos",
+        None,
+        True,
+    ),
+    Setting(
+        "output", "FRUITS_OUTPUT", "What receives features and runs: a folder or s3://bucket/prefix.", "s3://my-bucket/out", None, True
+    ),
+    Setting("region", "AWS_REGION", "AWS Region, in the European Union. Otherwise your profile's own, or eu-west-3.", "eu-west-3"),
+    Setting("profile", "AWS_PROFILE", "Profile of your AWS configuration. Keys in the environment come first.", "fruits"),
+    Setting("assets", "FRUITS_ASSETS", "Folder with weights/ and fruits-360-sample/, used instead of the network.", "../data", None, True),
+    Setting("cache", "FRUITS_CACHE", "Downloads and the converted model.", "~/.cache/fruitsctl", "~/.cache/fruitsctl", True),
+    Setting(
+        "state",
+        "FRUITS_STATE",
+        "What the command remembers, such as the image pushed last.",
+        "~/.local/state/fruitsctl",
+        "~/.local/state/fruitsctl",
+        True,
+    ),
+    Setting("driver_memory", "FRUITS_DRIVER_MEMORY", "Heap of the JVM in a local run, as Spark writes sizes.", "4g", "2g"),
+)
 
 
 @dataclass(frozen=True)
 class Settings:
-    assets: Path | None  # FRUITS_ASSETS: used instead of the network for weights and sample
-    cache: Path  # FRUITS_CACHE, else the user's cache folder: downloads and the converted model
-    state: Path  # FRUITS_STATE, else the user's state folder: what the CLI remembers between commands
-    java_home: str | None
+    input: str | None
+    output: str | None
+    region: str | None
+    profile: str | None  # only where the environment has no credentials
+    assets: Path | None
+    cache: Path
+    state: Path
+    driver_memory: str
+    java_home: str | None  # JAVA_HOME
     spark_home: str | None  # SPARK_HOME: whose spark-submit --submit uses
-    driver_memory: str  # FRUITS_DRIVER_MEMORY: the JVM's heap in a local run, as Spark writes sizes
 
 
 def settings() -> Settings:
-    home_cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    cache = os.environ.get("FRUITS_CACHE") or f"{home_cache}/fruitsctl"
-    home_state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    state = os.environ.get("FRUITS_STATE") or f"{home_state}/fruitsctl"
-    assets = os.environ.get("FRUITS_ASSETS")
+    """
+    Raises:
+        UsageError: `fruits.toml` cannot be read, or holds what is no setting.
+    """
+    environ = os.environ
+    file = Path(environ.get("FRUITS_CONFIG") or FILE)
+    found: dict[str, str | None] = {setting.name: setting.default for setting in SETTINGS}
+    for name, folder in (("cache", environ.get("XDG_CACHE_HOME")), ("state", environ.get("XDG_STATE_HOME"))):
+        if folder:
+            found[name] = f"{folder}/fruitsctl"
+    if "FRUITS_CONFIG" in environ or file.is_file():
+        found |= read(file)
+    if any(name in environ for name in KEYS_OF_THE_ENVIRONMENT):
+        found["profile"] = None
+    found |= {
+        setting.name: environ[setting.variable] for setting in SETTINGS if environ.get(setting.variable) and setting.name != "profile"
+    }
+    assets, cache, state = (found.pop(name) for name in ("assets", "cache", "state"))
     return Settings(
-        assets=Path(assets).expanduser().resolve() if assets else None,
-        cache=Path(cache).expanduser().resolve(),
-        state=Path(state).expanduser().resolve(),
-        java_home=os.environ.get("JAVA_HOME"),
-        spark_home=os.environ.get("SPARK_HOME"),
-        driver_memory=os.environ.get("FRUITS_DRIVER_MEMORY", "2g"),
+        input=found["input"],
+        output=found["output"],
+        region=found["region"],
+        profile=found["profile"],
+        assets=_path(assets) if assets else None,
+        cache=_path(str(cache)),
+        state=_path(str(state)),
+        driver_memory=str(found["driver_memory"]),
+        java_home=environ.get("JAVA_HOME"),
+        spark_home=environ.get("SPARK_HOME"),
     )
+
+
+def read(file: Path) -> dict[str, str | None]:
+    """
+    The settings that `file` holds, paths made absolute.
+
+    Raises:
+        UsageError: it cannot be read, is no TOML, or holds what is no setting.
+    """
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read `{file}`: {error.strerror}", "check FRUITS_CONFIG, or run `fruitsctl init`") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"`{file}` is no TOML: {error}", 'a line is NAME = "value"; `fruitsctl init` writes an example') from error
+    names = {setting.name: setting for setting in SETTINGS}
+    for name, value in table.items():
+        if name not in names:
+            near = get_close_matches(name, names, 1) or [", ".join(names)]
+            raise UsageError(f"`{file}` has `{name}`, which is no setting", f"perhaps: {near[0]}")
+        if not isinstance(value, str) or not value:
+            raise UsageError(f"`{file}` has {name} = `{value}`", f'write it as text: {name} = "{names[name].example}"')
+    folder = file.resolve().parent
+    return {
+        name: str(folder / Path(value).expanduser()) if names[name].path and "://" not in value else value for name, value in table.items()
+    }
+
+
+def example(given: Mapping[str, str | None]) -> str:
+    """A `fruits.toml`, every setting explained; those of `given` set, the others commented out."""
+    lines = ["# What fruitsctl takes where neither a flag nor the environment says otherwise. Every line may go."]
+    for setting in SETTINGS:
+        value = given.get(setting.name)
+        quoted = (value or setting.example).replace("\\", "\\\\").replace('"', '\\"')
+        lines += ["", f"# {setting.help} [environment: {setting.variable}]", f'{"" if value else "# "}{setting.name} = "{quoted}"']
+    return "\n".join(lines) + "\n"
 
 
 def environment() -> dict[str, str]:
     """What a child process inherits."""
     return dict(os.environ)
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser().resolve()

@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from cli.config import environment
+from cli.config import settings
 from cli.errors import UsageError
 
 # boto3 and the AWS SDKs ask again 15 minutes before the end: every 5 minutes.
@@ -50,7 +50,7 @@ FILES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "BOTO_CONFIG")
 
 def aws_session() -> Any:
     """
-    The user's own `boto3.session.Session`: profile, SSO, assumed role, environment, as boto3 finds them.
+    The user's own `boto3.session.Session`: profile, SSO, assumed role, environment, as boto3 finds them, and what fruits.toml says.
 
     Raises:
         UsageError: no such profile.
@@ -60,7 +60,7 @@ def aws_session() -> Any:
 
     try:
         # Unlike all other SDKs boto3 does not know AWS_REGION: https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
-        return boto3.session.Session(region_name=environment().get("AWS_REGION"))
+        return boto3.session.Session(region_name=settings().region, profile_name=settings().profile)
     except ProfileNotFound as error:
         raise UsageError(f"there is no AWS profile `{error.kwargs['profile']}`", "set AWS_PROFILE to one you have") from error
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli import __version__
-from cli.commands import data, doctor, image, run, sample
+from cli.commands import data, doctor, image, init, run, sample
 from cli.errors import FruitsError
 from cli.output import say
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 app.command()(run.run)
 app.command()(sample.sample)
 app.command()(doctor.doctor)
+app.command()(init.init)
 app.add_typer(image.app, name="image")
 app.add_typer(data.app, name="data")
 

@@ -29,7 +29,7 @@ def push(
         ),
     ] = None,
     image: Annotated[str, typer.Option(metavar="NAME", help="The image's name on this machine.")] = "fruitsctl:serverless",
-    region: Annotated[str, typer.Option(help="Of ECR, in the European Union.")] = PARIS,
+    region: Annotated[str | None, typer.Option(help=f"Of ECR, in the European Union. [default: AWS_REGION, fruits.toml, {PARIS}]")] = None,
     repository: Annotated[str | None, typer.Option(help=f"Its name in the registry. [default: {REPOSITORY}]")] = None,
     tag: Annotated[str | None, typer.Option(help="[default: the image's own short id]")] = None,
     create_repository: Annotated[bool, typer.Option("--create-repository", help="Make the ECR repository if there is none.")] = False,
@@ -45,7 +45,8 @@ def push(
     from cli.pushed import Pushed, remember
 
     host, path = registries.split(registry) if registry else (None, "")
-    aws_region = ecr.region_of(host) if host else region
+    own_region = region or settings().region or PARIS
+    aws_region = ecr.region_of(host) if host else own_region
     if aws_region is not None:
         refuse_outside_eu(aws_region)
     if path and repository:
@@ -57,7 +58,7 @@ def push(
     local = inspect_image(image)
 
     session = aws_session() if aws_region else None
-    target = registries.Target(host or ecr.own_registry(session, region), path, tag or registries.short_id(local))
+    target = registries.Target(host or ecr.own_registry(session, own_region), path, tag or registries.short_id(local))
     if dry_run:
         _show(image, local, target, ecr.creation(path, kms_key) if create_repository else {}, as_json)
         return

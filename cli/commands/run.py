@@ -32,8 +32,12 @@ if TYPE_CHECKING:
 
 
 def run(
-    input: Annotated[str, typer.Argument(metavar="INPUT", help="Folder or s3://bucket/prefix with one sub-folder per label.")],  # noqa: A002
-    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="Folder or s3://bucket/prefix that receives features and runs.")],
+    input: Annotated[  # noqa: A002
+        str | None, typer.Argument(metavar="INPUT", help="Folder or s3://bucket/prefix with one sub-folder per label. [or fruits.toml]")
+    ] = None,
+    output: Annotated[
+        str | None, typer.Argument(metavar="OUTPUT", help="Folder or s3://bucket/prefix that receives features and runs. [or fruits.toml]")
+    ] = None,
     local_: Annotated[bool, typer.Option("--local", help="On this machine, without Docker.")] = False,
     compose_: Annotated[bool, typer.Option("--compose", help="In the local stack of docker-compose.yml.")] = False,
     submit: Annotated[bool, typer.Option("--submit", help="By spark-submit of SPARK_HOME: inside the image.")] = False,
@@ -61,10 +65,13 @@ def run(
     if local_ + compose_ + submit != 1:
         raise UsageError("where should it run", "add --local or --compose")
     config = settings()
+    source, target = input or config.input, output or config.output
+    if source is None or target is None:
+        raise UsageError("INPUT and OUTPUT are not known", "name both, or write them into fruits.toml: `fruitsctl init`")
     try:
         params = Params(
-            input=from_text(input),
-            output=from_text(output),
+            input=from_text(source),
+            output=from_text(target),
             run_id=run_id or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(2)}",
             model=model,
             engine=engine,

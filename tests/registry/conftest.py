@@ -6,10 +6,10 @@ import hashlib
 import io
 import json
 import os
-import signal
 import random
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys

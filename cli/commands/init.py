@@ -1,0 +1,39 @@
+"""`fruitsctl init`: a commented fruits.toml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.config import FILE, example
+from cli.errors import UsageError
+from cli.output import emit
+from cli.regions import refuse_outside_eu
+
+
+def init(
+    input: Annotated[str | None, typer.Option(metavar="INPUT", help="Photos, for all runs from here.")] = None,  # noqa: A002
+    output: Annotated[str | None, typer.Option(metavar="OUTPUT", help="What receives features and runs.")] = None,
+    region: Annotated[str | None, typer.Option(help="AWS Region, in the European Union.")] = None,
+    profile: Annotated[str | None, typer.Option(help="AWS profile.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file that is there.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print it, write nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")] = False,
+) -> None:
+    """Write a fruits.toml with every setting explained into this folder."""
+    if region:
+        refuse_outside_eu(region)
+    text = example({"input": input, "output": output, "region": region, "profile": profile})
+    if dry_run:
+        emit({"file": FILE, "text": text}, text.rstrip(), as_json)
+        return
+    try:
+        with open(FILE, "w" if force else "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise UsageError(f"there is a `{FILE}` already", "edit it, or add --force") from error
+    except OSError as error:
+        raise UsageError(f"cannot write `{Path.cwd() / FILE}`: {error.strerror}", "go to another folder") from error
+    emit({"file": FILE}, f"wrote {FILE}", as_json)
