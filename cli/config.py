@@ -45,6 +45,7 @@ SETTINGS = (
     ),
     Setting("region", "AWS_REGION", "AWS Region, in the European Union. Otherwise your profile's own, or eu-west-3.", "eu-west-3"),
     Setting("profile", "AWS_PROFILE", "Profile of your AWS configuration. Keys in the environment come first.", "fruits"),
+    Setting("project", "FRUITS_PROJECT", "Name of everything in AWS: stacks, repository, application, tags.", "fruitsctl", "fruitsctl"),
     Setting("assets", "FRUITS_ASSETS", "Folder with weights/ and fruits-360-sample/, used instead of the network.", "../data", None, True),
     Setting("cache", "FRUITS_CACHE", "Downloads and the converted model.", "~/.cache/fruitsctl", "~/.cache/fruitsctl", True),
     Setting(
@@ -64,6 +65,7 @@ class Settings:
     input: str | None
     output: str | None
     region: str | None
+    project: str
     profile: str | None  # only where the environment has no credentials
     assets: Path | None
     cache: Path
@@ -96,6 +98,7 @@ def settings() -> Settings:
         input=found["input"],
         output=found["output"],
         region=found["region"],
+        project=str(found["project"]),
         profile=found["profile"],
         assets=_path(assets) if assets else None,
         cache=_path(str(cache)),

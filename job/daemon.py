@@ -6,6 +6,8 @@ Named by `spark.python.daemon.module`. Nothing that starts threads may be import
 
 from __future__ import annotations
 
+import os
+
 import pandas as pd  # noqa: F401 - pyspark's own Arrow worker imports it, a second in each process
 import pyarrow as pa  # noqa: F401
 from ai_edge_litert import interpreter  # noqa: F401
@@ -13,6 +15,11 @@ from PIL import Image
 from pyspark.daemon import manager
 
 from job import embed, listing, pca  # noqa: F401
+
+if os.environ.get("FRUITS_S3"):
+    import obstore  # noqa: F401
+
+    from job import listing_s3  # noqa: F401 - with boto3
 
 if __name__ == "__main__":
     Image.init()  # Pillow's plugins

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -18,7 +19,7 @@ from job.objects import Folder
 from job.params import Params
 from job.progress import Report, counting_tasks
 from job.records import Manifest
-from job.session import start_session, warm_up
+from job.session import start_session, warm_up, work_uri
 from job.store import FeatureStore
 from job.uris import is_s3, join
 
@@ -30,10 +31,11 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
     Raises:
         JobError: as the tree in job/errors.py says; what was embedded before stays.
     """
-    run_uri, work_uri = join(params.output, "runs", params.run_id), join(params.output, "work", params.run_id)
+    run_uri = join(params.output, "runs", params.run_id)
     with report.stage("start", unit="steps"):
         spark = start_session(f"fruitsctl {params.run_id}", is_s3(params.input) or is_s3(params.output))
-        warming = warm_up(spark, join(work_uri, "warm-up"))
+        work = work_uri(spark, params.output, params.run_id)
+        warming = warm_up(spark, join(work, "warm-up"))
     with report.stage("model", unit="steps"):
         model = load_model(params)
         store = FeatureStore(spark, params.output, model.fingerprint, params.run_id, lease)
@@ -41,12 +43,12 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
         warming.join()
 
     with report.stage("list") as stage:
-        found = materialise(list_images(spark, params.input, params.content_hash), join(work_uri, "listing"))
+        found = materialise(list_images(spark, params.input, params.content_hash), join(work, "listing"))
         listing = read_listing(found)
         stage.update(listing.count)
         refuse_empty(listing, params)
     with report.stage("new") as stage:
-        missing = store.missing_from(listing.images, join(work_uri, "missing"), params.retry_rejects)
+        missing = store.missing_from(listing.images, join(work, "missing"), params.retry_rejects)
         stage.update(listing.count)
 
     with report.stage("embed", total=missing.images) as stage:
@@ -70,13 +72,15 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
             fitted = pca.fit(total, params.components, params.variance, params.standardize)
         stage.update(fitted.n)
     with report.stage("project") as stage:
-        scores = materialise(pca.project(current.features, fitted), join(work_uri, "scores"))
+        scores = materialise(pca.project(current.features, fitted), join(work, "scores"))
         rows, labels = scores.agg(F.count("*"), F.count_distinct("label")).collect()[0]
         stage.update(rows)
     with report.stage("publish") as stage:
-        publish.write_matrix(scores, run_uri, rows, fitted.k)
-        publish.write_model(spark, folder, params.run_id, fitted)
-        store.delete_superseded(current)
+        with ThreadPoolExecutor() as writers:  # on S3 each of them mostly waits
+            matrix = writers.submit(publish.write_matrix, scores, run_uri, rows, fitted.k)
+            publish.write_model(spark, folder, params.run_id, fitted)
+            store.delete_superseded(current)
+            matrix.result()
         stage.update(rows)
 
     counts = {

@@ -80,7 +80,13 @@ def s3a_conf(environ: Mapping[str, str]) -> dict[str, str]:
 
     https://hadoop.apache.org/docs/r3.3.4/hadoop-aws/tools/hadoop-aws/index.html
     """
-    conf = {"spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem"}  # `s3://` is ours everywhere, as on EMR
+    conf = {
+        "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",  # `s3://` is ours everywhere, as on EMR
+        "spark.hadoop.fs.s3a.experimental.input.fadvise": "random",  # Parquet's footer first, then its columns
+        # A rename on S3 is a copy: once, by the tasks, instead of twice. A second attempt of a task writes the same names, and
+        # nobody reads a run before its manifest is there.
+        "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",
+    }
     endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
     if not endpoint:
         return conf
