@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli import __version__
-from cli.commands import data, doctor, image, init, run, sample
+from cli.commands import cost, data, doctor, eks, image, infra, init, run, runs, sample
 from cli.errors import FruitsError
 from cli.output import say
 
@@ -21,11 +21,18 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: importing what draws boxes takes longer than all the rest of `--help`
 )
 app.command()(run.run)
+app.command()(runs.status)
+app.command()(runs.logs)
+app.command()(runs.cancel)
+app.command()(runs.ui)
+app.command()(cost.cost)
 app.command()(sample.sample)
 app.command()(doctor.doctor)
 app.command()(init.init)
 app.add_typer(image.app, name="image")
 app.add_typer(data.app, name="data")
+app.add_typer(eks.app, name="eks")
+app.add_typer(infra.app, name="infra")
 
 
 def _version(wanted: bool) -> None:

@@ -19,6 +19,7 @@ import typer
 
 from cli import results
 from cli.backends import compose, local
+from cli.commands import run_eks, run_serverless
 from cli.config import Settings, environment, settings
 from cli.errors import FruitsError, UsageError
 from cli.java import find_java_home
@@ -41,6 +42,8 @@ def run(
     local_: Annotated[bool, typer.Option("--local", help="On this machine, without Docker.")] = False,
     compose_: Annotated[bool, typer.Option("--compose", help="In the local stack of docker-compose.yml.")] = False,
     submit: Annotated[bool, typer.Option("--submit", help="By spark-submit of SPARK_HOME: inside the image.")] = False,
+    serverless: Annotated[bool, typer.Option("--serverless", help="On EMR Serverless, in the European Union.")] = False,
+    eks: run_eks.Eks = False,
     components: Annotated[int | None, typer.Option(min=1, help="Principal components to keep. [default: 50]")] = None,
     variance: Annotated[float | None, typer.Option(help="Instead: keep as many as explain this share, for example 0.90.")] = None,
     standardize: Annotated[bool, typer.Option("--standardize", help="Scale every feature to unit variance first.")] = False,
@@ -58,39 +61,76 @@ def run(
     keep_runs: Annotated[int, typer.Option(min=1, help="Older published runs are removed.")] = 5,
     lease_seconds: Annotated[float, typer.Option(hidden=True)] = 60.0,
     run_id: Annotated[str | None, typer.Option(hidden=True)] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="With --serverless or --eks: send it and do not wait.")] = False,
+    max_cost: run_serverless.MaxCost = None,
+    executors: run_serverless.Executors = None,
+    executor_memory: run_serverless.ExecutorMemory = None,
+    images: run_serverless.Images = None,
+    deadline: run_serverless.Deadline = None,
+    timeout: run_serverless.Timeout = None,
+    attempts: run_serverless.Attempts = 1,
+    virtual_cluster: run_eks.VirtualCluster = None,
+    execution_role: run_eks.ExecutionRole = None,
+    image: run_eks.Image = None,
+    log_group: run_eks.LogGroup = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the application is made.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be started, start nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
     """Embed the photos that are new, fit a PCA, publish the matrix."""
-    if local_ + compose_ + submit != 1:
-        raise UsageError("where should it run", "add --local or --compose")
+    if local_ + compose_ + submit + serverless + eks != 1:
+        raise UsageError("where should it run", "add --local, --compose, --serverless or --eks")
     config = settings()
     source, target = input or config.input, output or config.output
+
+    def make_params(source: str, target: str) -> Params:
+        try:
+            return Params(
+                input=from_text(source),
+                output=from_text(target),
+                run_id=run_id or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(2)}",
+                model=model,
+                engine=engine,
+                weights=str(weights.resolve()) if weights else None,
+                cache=str(config.cache),
+                components=components,
+                variance=variance,
+                standardize=standardize,
+                fit_on=fit_on,
+                pca=pca,
+                chunk_images=chunk_images,
+                max_reject_ratio=max_reject_ratio,
+                retry_rejects=retry_rejects,
+                content_hash=content_hash,
+                keep_runs=keep_runs,
+                lease_seconds=lease_seconds,
+            )
+        except ValueError as error:
+            raise UsageError(str(error), "see `fruitsctl run --help`") from error
+
+    if serverless:
+        wishes = run_serverless.Wishes(
+            detach, executors, executor_memory, images, deadline, timeout, attempts, max_cost, yes=yes, dry_run=dry_run, as_json=as_json
+        )
+        run_serverless.run(make_params, source, target, config, wishes)
+        return
     if source is None or target is None:
         raise UsageError("INPUT and OUTPUT are not known", "name both, or write them into fruits.toml: `fruitsctl init`")
-    try:
-        params = Params(
-            input=from_text(source),
-            output=from_text(target),
-            run_id=run_id or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(2)}",
-            model=model,
-            engine=engine,
-            weights=str(weights.resolve()) if weights else None,
-            cache=str(config.cache),
-            components=components,
-            variance=variance,
-            standardize=standardize,
-            fit_on=fit_on,
-            pca=pca,
-            chunk_images=chunk_images,
-            max_reject_ratio=max_reject_ratio,
-            retry_rejects=retry_rejects,
-            content_hash=content_hash,
-            keep_runs=keep_runs,
-            lease_seconds=lease_seconds,
-        )
-    except ValueError as error:
-        raise UsageError(str(error), "see `fruitsctl run --help`") from error
+    params = make_params(source, target)
+    if eks:
+        wanted = run_eks.Wanted(virtual_cluster, execution_role, image, log_group, executors, attempts, max_cost)
+        run_eks.run_eks(params, config, wanted, dry_run, detach, as_json)
+        return
+    start(params, config, compose_, submit, dry_run, as_json)
+
+
+def start(params: Params, config: Settings, compose_: bool, submit: bool, dry_run: bool, as_json: bool) -> None:
+    """
+    On this machine, in the local stack or inside the image.
+
+    Raises:
+        FruitsError: something is missing, or the run failed; with the job's own exit code.
+    """
     if compose_:
         inside = compose.plan(params, compose.program(), as_json, terminal=sys.stdin.isatty() and sys.stdout.isatty())
         if dry_run:

@@ -218,6 +218,8 @@ def test_the_jobs_environment_leads_s3a_to_the_same_server_without_a_secret(home
 
     assert conf == {
         "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
+        "spark.hadoop.fs.s3a.experimental.input.fadvise": "random",
+        "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",
         "spark.hadoop.fs.s3a.endpoint": "https://s3.example.org:9000",
         "spark.hadoop.fs.s3a.endpoint.region": "eu-south-2",
         "spark.hadoop.fs.s3a.path.style.access": "true",

@@ -30,7 +30,7 @@ def test_a_run_needs_to_know_where():
     done = fruitsctl("run", "in", "out")
 
     assert done.returncode == 2
-    assert done.stderr == "error: where should it run\n\nhint: add --local or --compose\n"
+    assert done.stderr == "error: where should it run\n\nhint: add --local, --compose, --serverless or --eks\n"
 
 
 def test_doctor_lists_what_it_found_as_json(tmp_path):

@@ -1,0 +1,136 @@
+"""
+Params, what is deployed and a fleet in; the exact StartJobRun request out. Pure, nothing is sent.
+
+The request has no image: that is the application's. https://docs.aws.amazon.com/emr-serverless/latest/APIReference/API_StartJobRun.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from cli.assets import KERAS_WEIGHTS_URL
+from cli.backends.base import RunState
+from cli.backends.local import ENTRY_POINT
+from cli.errors import UsageError
+from cli.serverless.policy import session_policy
+from cli.sizing import Fleet, spark_conf
+from job.params import Params
+from job.uris import is_s3
+
+if TYPE_CHECKING:
+    from cli.infra import Deployed
+
+STATES = {  # https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/job-states.html
+    "SUBMITTED": RunState.PENDING,
+    "QUEUED": RunState.PENDING,
+    "PENDING": RunState.PENDING,
+    "SCHEDULED": RunState.PENDING,
+    "RUNNING": RunState.RUNNING,
+    "CANCELLING": RunState.RUNNING,  # not over: it still holds workers
+    "SUCCESS": RunState.SUCCEEDED,
+    "FAILED": RunState.FAILED,
+    "CANCELLED": RunState.CANCELLED,
+}
+
+# Of the image, see Dockerfile: the service starts spark-submit itself, so the image's own variables may not reach the job.
+PYTHON = "/opt/fruits/venv/bin/python"
+CACHE = "/opt/fruits/cache"
+WEIGHTS = f"{CACHE}/weights/{KERAS_WEIGHTS_URL.rsplit('/', 1)[-1]}"
+JARS = "local:/opt/fruits/jars/delta-spark.jar,local:/opt/fruits/jars/delta-storage.jar"
+
+TOKEN = re.compile(r"[A-Za-z0-9._-]{1,64}")  # clientToken's own pattern
+LEAST_TIMEOUT_MINUTES, MOST_TIMEOUT_MINUTES = 5, 10_080
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user wants of the service, beside the fleet."""
+
+    project: str
+    timeout_minutes: int
+    attempts: int = 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be sent."""
+
+    request: dict[str, Any]
+
+
+def plan(params: Params, deployed: Deployed, fleet: Fleet, options: Options) -> Plan:
+    """
+    The run id is the clientToken too: the same run sent twice, from wherever, is one run.
+
+    Raises:
+        UsageError: INPUT or OUTPUT is not on S3, the run id is no token, there is no application, or the session policy is too long.
+    """
+    for uri in (params.input, params.output):
+        if not is_s3(uri):
+            raise UsageError(
+                f"the service sees S3 only, not `{uri}`", "push the photos first: fruitsctl data push FOLDER s3://bucket/photos"
+            )
+    if params.weights:
+        raise UsageError(f"the image has its own weights, `{params.weights}` cannot be used with --serverless", "leave out --weights")
+    if not TOKEN.fullmatch(params.run_id):
+        raise UsageError(f"run id `{params.run_id}`", "up to 64 letters, digits, `.`, `_` and `-`")
+    if deployed.application_id is None:
+        raise UsageError("there is no application yet", "push an image, then `fruitsctl infra up`")
+    inside = replace(params, cache=CACHE, weights=WEIGHTS if params.model == "mobilenet_v2" else None)
+    spark_submit = {
+        "entryPoint": f"local://{ENTRY_POINT}",
+        "entryPointArguments": inside.to_argv(),
+        "sparkSubmitParameters": submit_parameters({**image_conf(deployed.region), **spark_conf(fleet)}),
+    }
+    return Plan(
+        {
+            "applicationId": deployed.application_id,
+            "clientToken": params.run_id,
+            "name": params.run_id,
+            "executionRoleArn": deployed.role_arn,
+            "executionIamPolicy": {"policy": session_policy(params.input, params.output, deployed)},
+            "jobDriver": {"sparkSubmit": spark_submit},
+            "configurationOverrides": {"monitoringConfiguration": monitoring(deployed)},
+            "tags": {"fruitsctl": options.project, "run": params.run_id},
+            "executionTimeoutMinutes": options.timeout_minutes,
+            "mode": "BATCH",
+            "retryPolicy": {"maxAttempts": options.attempts},
+        }
+    )
+
+
+def image_conf(region: str) -> dict[str, str]:
+    """Spark settings that follow from the image: its Python in all three places, its jars, one thread per Python worker."""
+    variables = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    driver = {"PYSPARK_DRIVER_PYTHON": PYTHON, "PYSPARK_PYTHON": PYTHON, "PYTHONUNBUFFERED": "1", **variables}
+    executor = {"PYSPARK_PYTHON": PYTHON, **variables}
+    return {
+        **{f"spark.emr-serverless.driverEnv.{name}": value for name, value in driver.items()},
+        **{f"spark.executorEnv.{name}": value for name, value in executor.items()},
+        "spark.jars": JARS,  # a worker has no way to Maven
+        "spark.sql.catalogImplementation": "in-memory",  # tables are found by path: neither Glue nor Hive is asked
+    }
+
+
+def submit_parameters(conf: Mapping[str, str]) -> str:
+    """`--conf a=b --conf c=d`. The service splits it at white space, so no value has any."""
+    assert not any(re.search(r"\s", value) for value in conf.values())
+    return " ".join(f"--conf {name}={value}" for name, value in conf.items())
+
+
+def monitoring(deployed: Deployed) -> dict[str, Any]:
+    """The driver's log to CloudWatch, live; all logs to the bucket; none to buckets of AWS."""
+    key = {"encryptionKeyArn": deployed.key_arn} if deployed.key_arn else {}
+    return {
+        "s3MonitoringConfiguration": {"logUri": f"s3://{deployed.bucket}/logs/", **key},
+        "cloudWatchLoggingConfiguration": {
+            "enabled": True,
+            "logGroupName": deployed.log_group,
+            "logTypes": {"SPARK_DRIVER": ["STDOUT", "STDERR"]},
+            **key,
+        },
+        "managedPersistenceMonitoringConfiguration": {"enabled": False},
+    }

@@ -1,0 +1,217 @@
+"""`fruitsctl infra`: what the account needs, planned, made, shown, removed; and the IAM policies for who does it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from cli.config import settings
+from cli.errors import FruitsError, UsageError
+from cli.output import emit, say
+from cli.regions import PARIS, refuse_outside_eu
+
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="What runs need in the AWS account: made, shown, removed."
+)
+
+
+class Who(StrEnum):
+    operator = "operator"
+    deployer = "deployer"
+
+
+class Architecture(StrEnum):
+    x86_64 = "X86_64"
+    arm64 = "ARM64"
+
+
+Project = Annotated[str | None, typer.Option(metavar="NAME", help="Begins every name, and is the tag. [default: fruits.toml, fruitsctl]")]
+Region = Annotated[str | None, typer.Option(help=f"In the European Union. [default: AWS_REGION, fruits.toml, {PARIS}]")]
+OwnKey = Annotated[bool, typer.Option("--own-key", help="Encrypt with a KMS key of the account ($1 a month); stays so.")]
+LogDays = Annotated[int | None, typer.Option(help="Days that logs are kept, one of CloudWatch's numbers. [default: as it is, at first 30]")]
+Vpc = Annotated[
+    bool | None, typer.Option("--vpc/--no-vpc", help="Workers in a private network; its endpoint for logs costs about $8 a month.")
+]
+MaxVcpu = Annotated[int | None, typer.Option(min=4, help="Most that all workers have together. [default: as it is, at first 16]")]
+Arch = Annotated[Architecture | None, typer.Option("--architecture", help="Of the image. [default: as it is, at first X86_64]")]
+Image = Annotated[str | None, typer.Option(metavar="URI@DIGEST", help="[default: the one pushed last from here, or the present one]")]
+BudgetUsd = Annotated[int | None, typer.Option(help="Alarm at 80 % of so much EMR a month. [default: as it is, at first 20]", min=1)]
+BudgetEmail = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Who gets the alarm; AWS keeps the address in us-east-1.")]
+Role = Annotated[str | None, typer.Option("--deployer", metavar="ARN", help="Role that CloudFormation acts as: `infra policy deployer`.")]
+AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")]
+
+WORDS = {"Add": "make", "Modify": "change", "Remove": "remove"}
+NO_APPLICATION = "The application, which runs the jobs, is not part of it yet: it needs an image first, `fruitsctl image push`."
+
+
+@app.command()
+def plan(
+    project: Project = None,
+    region: Region = None,
+    own_key: OwnKey = False,
+    log_days: LogDays = None,
+    vpc: Vpc = None,
+    max_vcpu: MaxVcpu = None,
+    architecture: Arch = None,
+    image: Image = None,
+    budget_usd: BudgetUsd = None,
+    budget_email: BudgetEmail = None,
+    deployer: Role = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what `infra up` would change; CloudFormation's own change sets, nothing is changed."""
+    up(project, region, own_key, log_days, vpc, max_vcpu, architecture, image, budget_usd, budget_email, deployer, True, as_json)
+
+
+@app.command()
+def up(
+    project: Project = None,
+    region: Region = None,
+    own_key: OwnKey = False,
+    log_days: LogDays = None,
+    vpc: Vpc = None,
+    max_vcpu: MaxVcpu = None,
+    architecture: Arch = None,
+    image: Image = None,
+    budget_usd: BudgetUsd = None,
+    budget_email: BudgetEmail = None,
+    deployer: Role = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="The same as `infra plan`.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make what is missing, change what differs; run it again after an interruption, it goes on."""
+    name, where = _scope(project, region)
+    from cli import infra
+    from cli.credentials import aws_session
+
+    wanted = infra.Wanted(
+        project=name,
+        own_key=own_key or None,
+        log_days=log_days,
+        vpc=vpc,
+        max_vcpu=max_vcpu,
+        architecture=architecture.value if architecture else None,
+        image=image,
+        budget_usd=budget_usd,
+        budget_email=budget_email,
+        role_arn=deployer,
+    )
+    changes = infra.plan(aws_session(), where, wanted) if dry_run else infra.up(aws_session(), where, wanted, say)
+    lines = [
+        f"{stack}: {'replace' if change.replaced else WORDS[change.action]} {change.resource} ({change.kind})"
+        for stack, found in changes.items()
+        for change in found
+    ]
+    text = "\n".join(lines) or ("nothing would change" if dry_run else "nothing to change")
+    application = f"{name}-app" in changes
+    data = {"stacks": {stack: [asdict(change) for change in found] for stack, found in changes.items()}, "application": application}
+    emit(data, text if application else f"{text}\n{NO_APPLICATION}", as_json)
+
+
+@app.command()
+def status(project: Project = None, region: Region = None, as_json: AsJson = False) -> None:
+    """Say what is there."""
+    name, where = _scope(project, region)
+    from cli import infra
+    from cli.credentials import aws_session
+    from cli.infra import stacks
+
+    client = infra.client(aws_session(), where)
+    found = {f"{name}-{stack}": stacks.describe(client, f"{name}-{stack}") for stack in infra.STACKS}
+    states = {stack: there["StackStatus"] if there else None for stack, there in found.items()}
+    values = {key: value for there in found.values() for key, value in stacks.outputs(there).items() if value}
+    image = stacks.parameters(found[f"{name}-app"]).get("Image")
+    values |= {"Image": image} if image else {}
+    lines = [f"{stack:<24}{state or 'not there'}" for stack, state in states.items()] + [f"{key:<24}{val}" for key, val in values.items()]
+    emit({"region": where, "stacks": states, "outputs": values}, "\n".join(lines), as_json)
+
+
+@app.command()
+def down(
+    project: Project = None,
+    region: Region = None,
+    keep_data: Annotated[bool, typer.Option("--keep-data", help="Keep the bucket with photos and results, and its key.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, remove nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Cancel runs, remove everything, photos and results too, and prove that nothing is left."""
+    name, where = _scope(project, region)
+    from cli import infra
+    from cli.credentials import aws_session
+    from cli.infra import stacks, teardown
+
+    session = aws_session()
+    client = infra.client(session, where)
+    kept = f"{name}-data" if keep_data else None
+    going = {
+        stack: {resource.logical: resource.physical for resource in stacks.resources(client, stack)}
+        for stack in (f"{name}-{part}" for part in reversed(infra.STACKS))
+        if stack != kept
+    }
+    if dry_run:
+        lines = [f"{stack}: remove {resource} ({identity})" for stack, made in going.items() for resource, identity in made.items()]
+        emit({"remove": going}, "\n".join(lines) or "nothing is there", as_json)
+        return
+    bucket = going.get(f"{name}-data", {}).get("Bucket")
+    if bucket and not yes:
+        _confirm(bucket)
+    teardown.down(session, where, name, keep_data, say)
+    if keep_data:
+        emit({"removed": going, "kept": kept}, "the data stack is kept", as_json)
+        return
+    left = teardown.left(session, where, name)
+    if left:
+        raise FruitsError(f"`{len(left)}` things are left: {', '.join(left)}", "run `fruitsctl infra down` again, or remove them by hand")
+    emit({"removed": going, "left": left}, "nothing is left", as_json)
+
+
+@app.command()
+def policy(
+    who: Annotated[Who, typer.Argument(help="operator: who uses fruitsctl. deployer: the role that CloudFormation acts as.")],
+    project: Project = None,
+    region: Region = None,
+    account: Annotated[str | None, typer.Option(metavar="NUMBER", help="[default: of your credentials]")] = None,
+    own_key: OwnKey = False,
+    vpc: Annotated[bool, typer.Option("--vpc", help="With the private network.")] = False,
+    budget: Annotated[bool, typer.Option("--budget", help="With the budget.")] = False,
+) -> None:
+    """Print an IAM policy as JSON: all that is called, no more."""
+    name, where = _scope(project, region)
+    from cli.ecr import dns_suffix
+    from cli.infra import policies
+
+    partition = {"amazonaws.com": "aws", "amazonaws.eu": "aws-eusc"}[dns_suffix(where)]
+    scope = policies.Scope(partition, where, account or _account(where), name, own_key, vpc, budget)
+    statements = policies.operator(scope) if who is Who.operator else policies.deployer(scope)
+    document = policies.document(statements)
+    emit(document, json.dumps(document, indent=2), as_json=False)
+
+
+def _account(region: str) -> str:
+    from cli.aws import asking
+    from cli.credentials import aws_session
+
+    with asking("sts:GetCallerIdentity"):
+        return str(aws_session().client("sts", region_name=region).get_caller_identity()["Account"])
+
+
+def _scope(project: str | None, region: str | None) -> tuple[str, str]:
+    """Name and Region, which the guard has seen before any client is made."""
+    config = settings()
+    where = region or config.region or PARIS
+    refuse_outside_eu(where)
+    return project or config.project, where
+
+
+def _confirm(bucket: str) -> None:
+    """Raises UsageError if nobody can be asked, or the answer is not the bucket's name."""
+    if not sys.stdin.isatty():
+        raise UsageError(f"this removes `{bucket}` with all photos and results", "add --yes, or --keep-data")
+    if typer.prompt(f"This removes {bucket} with all photos and results. Type its name to go on", err=True) != bucket:
+        raise UsageError("that is not its name, nothing was removed", "add --keep-data to keep the bucket")

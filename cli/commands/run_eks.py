@@ -1,0 +1,126 @@
+"""`fruitsctl run … --eks`: the run as a StartJobRun of EMR on EKS, sent, followed, and what came of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.config import Settings
+from cli.errors import FruitsError, UsageError
+from cli.output import emit, say
+from cli.regions import PARIS, refuse_outside_eu
+from job.params import Params
+from job.records import Manifest
+from job.uris import bucket_and_key, join
+
+if TYPE_CHECKING:
+    from cli.serverless.clients import Clients
+
+# For the signature of `run`, beside those of the other targets.
+Eks = Annotated[bool, typer.Option("--eks", help="On an EMR on EKS virtual cluster that is there already.")]
+VirtualCluster = Annotated[str | None, typer.Option(metavar="ID", help="With --eks: which.")]
+ExecutionRole = Annotated[str | None, typer.Option(metavar="ARN", help="With --eks: what its jobs may do; see `fruitsctl eks trust`.")]
+Image = Annotated[str | None, typer.Option(metavar="NAME@DIGEST", help="With --eks: as `image push` prints it. [default: pushed last]")]
+LogGroup = Annotated[str | None, typer.Option(metavar="NAME", help="With --eks: logs to CloudWatch too, not to S3 only.")]
+
+POD = (2, 8)  # vCPUs and GB, driver and executors alike: one fits on a node of 4 vCPUs and 16 GB beside what Kubernetes keeps for itself
+SOVEREIGN = "eusc-de-east-1"  # has EMR Serverless, but not EMR on EKS
+
+
+@dataclass(frozen=True)
+class Wanted:
+    virtual_cluster: str | None
+    execution_role: str | None
+    image: str | None = None
+    log_group: str | None = None
+    executors: int | None = None
+    attempts: int = 1
+    max_cost: float | None = None
+
+
+def run_eks(params: Params, config: Settings, wanted: Wanted, dry_run: bool, detach: bool, as_json: bool) -> None:
+    """
+    Raises:
+        UsageError: something is missing, or can only be had on EMR Serverless; the image is for another target.
+        RefusedError: Region, bucket or registry outside the European Union.
+        FruitsError: AWS refuses, or the run failed.
+    """
+    from cli.backends import eks
+    from cli.credentials import aws_session
+    from cli.eks import follow
+    from cli.eks.image import check_target
+    from cli.serverless.clients import Clients
+    from cli.sizing import DEFAULT_EXECUTORS, Fleet, Worker
+
+    if wanted.max_cost is not None:
+        raise UsageError("--max-cost cannot be kept on EKS: nodes are paid for, not runs, and there is no timeout", "leave it out")
+    region = config.region or PARIS
+    refuse_outside_eu(region)
+    if region == SOVEREIGN:
+        raise UsageError(f"there is no EMR on EKS in `{region}`", "use --serverless there")
+    if not wanted.virtual_cluster or not wanted.execution_role:
+        raise UsageError("which cluster, and as whom", "add --virtual-cluster ID and --execution-role ARN")
+    session = aws_session()
+    image = wanted.image or _pushed_last(session, region, config)
+    options = eks.Options(region, wanted.virtual_cluster, wanted.execution_role, image, config.project, wanted.log_group, wanted.attempts)
+    todo = eks.plan(params, options, Fleet(Worker(*POD), Worker(*POD), wanted.executors or DEFAULT_EXECUTORS))
+    if dry_run:
+        emit(todo.request, json.dumps(todo.request, indent=2), as_json=False)
+        return
+    _same_region(session, region, params)
+    check_target(session, image)
+    clients = Clients(session, region)
+    job_run_id = follow.start(clients, todo.request)
+    again = f"`fruitsctl eks status {job_run_id} --virtual-cluster {wanted.virtual_cluster}`, `eks cancel` ends it"
+    say(f"Run {params.run_id} is job run {job_run_id}")
+    if detach:
+        emit({"run_id": params.run_id, "job_run_id": job_run_id}, job_run_id, as_json)
+        return
+    try:
+        job_run = follow.follow(clients, wanted.virtual_cluster, job_run_id, say)
+    except KeyboardInterrupt:
+        say(f"The run goes on without this command: {again}")
+        emit({"run_id": params.run_id, "job_run_id": job_run_id}, job_run_id, as_json)
+        return
+    logs = f"{eks.log_uri(params)}{wanted.virtual_cluster}/jobs/{job_run_id}/"
+    follow.raise_unless_done(clients, job_run, params.output, params.run_id, logs)
+    _summary(clients, params, wanted, as_json)
+
+
+def _pushed_last(session: object, region: str, config: Settings) -> str:
+    """Of the account's own repository, by this machine."""
+    from cli.ecr import own_registry
+    from cli.pushed import last_pushed
+
+    repository = f"{own_registry(session, region)}/{config.project}"
+    pushed = last_pushed(config.state, repository)
+    if pushed is None:
+        raise UsageError(f"no image was pushed to `{repository}` from here", "fruitsctl image build --target eks, `image push`, or --image")
+    return pushed.image
+
+
+def _same_region(session: object, region: str, params: Params) -> None:
+    """Raises UsageError if INPUT or OUTPUT lies in another Region than the cluster: bytes between Regions are slow, and paid for."""
+    from cli import buckets
+
+    for uri in (params.input, params.output):
+        bucket = bucket_and_key(uri)[0]
+        real = buckets.client_for(session, bucket).meta.region_name
+        if real != region:
+            raise UsageError(f"bucket `{bucket}` is in `{real}`, the virtual cluster in `{region}`", f"use a bucket in {region}")
+
+
+def _summary(clients: Clients, params: Params, wanted: Wanted, as_json: bool) -> None:
+    from cli.commands.run import summary
+    from cli.eks import follow
+
+    uri = join(params.output, "runs", params.run_id, "manifest.json")
+    content = follow.read(clients, uri)
+    if content is None:
+        raise FruitsError(f"the run is done, but `{uri}` is not there", "was it removed meanwhile? Run the same command again")
+    manifest = Manifest.from_json(content)
+    where = f"--eks --virtual-cluster {wanted.virtual_cluster} --execution-role {wanted.execution_role}"
+    emit(json.loads(manifest.to_json()), summary(manifest, params, where), as_json)

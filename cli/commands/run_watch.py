@@ -1,0 +1,91 @@
+"""A run that was sent, from the user's side: watched, left alone, summed up with its cost."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from cli.config import Settings
+from cli.errors import FruitsError
+from cli.output import Stages, emit, say
+from job.params import Params
+from job.records import STAGES, Manifest, Outcome
+from job.uris import join
+
+if TYPE_CHECKING:
+    from cli.cost import Cost
+    from cli.prices import Prices
+    from cli.serverless.clients import Clients
+    from cli.serverless.runs import Sent
+
+
+def watch(clients: Clients, sent: Sent, config: Settings, as_json: bool) -> None:
+    """
+    Follow to the end, then the summary. Ctrl-C only looks away.
+
+    Raises:
+        FruitsError: the run failed; with the job's own exit code.
+    """
+    from cli.serverless import follow
+
+    try:
+        with Stages() as stages:
+            say(f"Spark UI: fruitsctl ui {sent.run_id}")
+            ending = follow.follow(clients, sent, say, lambda p: stages.update(STAGES[p.stage], p.unit, p.done, p.total, p.finished))
+        conclude(clients, sent, ending.job_run, ending.outcome, config, as_json)
+    except KeyboardInterrupt:
+        detached(sent, as_json)
+
+
+def detached(sent: Sent, as_json: bool) -> None:
+    names = {"run_id": sent.run_id, "job_run_id": sent.job_run_id, "application_id": sent.application_id, "region": sent.region}
+    back = [f"fruitsctl {command} {sent.run_id}" for command in ("status", "logs -f", "cancel")]
+    text = f"Run {sent.run_id} goes on without this command.\n  back to it   {back[0]}, {back[1]}\n  end it       {back[2]}"
+    emit(names | {"detached": True}, text, as_json)
+
+
+def conclude(clients: Clients, sent: Sent, job_run: dict[str, Any], outcome: Outcome, config: Settings, as_json: bool) -> None:
+    """Manifest and cost of a run that is over, shown and the cost kept beside the output."""
+    from cli.commands.run import summary
+    from cli.serverless.follow import read
+
+    content = read(clients, join(sent.output, "runs", sent.run_id, "manifest.json")) if outcome.code == 0 else None
+    manifest = Manifest.from_json(content) if content else None
+    cost = keep_cost(clients, sent, job_run, manifest, config)
+    if outcome.code or manifest is None:
+        if cost and cost.usd is not None:
+            say(f"It cost ${cost.usd:.4f}")
+        raise FruitsError(outcome.message or "the run left no manifest", outcome.hint, outcome.code or 1)
+    data = json.loads(manifest.to_json()) | {"cost": json.loads(cost.to_json()) if cost else None}
+    params = Params(manifest.params["input"], sent.output, sent.run_id)
+    usd = f"${cost.usd:.4f}" if cost and cost.usd is not None else f"not known yet: fruitsctl status {sent.run_id}"
+    emit(data, f"{summary(manifest, params, '--serverless')}\n\nCost of the workers: {usd}", as_json)
+
+
+def keep_cost(clients: Clients, sent: Sent, job_run: dict[str, Any], manifest: Manifest | None, config: Settings) -> Cost | None:
+    """Beside the output, once AWS has said what it bills; None, with a note, if it could not be kept."""
+    from cli import costs
+    from cli.cost import cost_record
+    from cli.serverless.follow import settled
+
+    try:
+        job_run = settled(clients, sent, job_run)
+        application = _application_of(clients, sent)
+        cost = cost_record(job_run, prices_of(clients, application, config), manifest.counts if manifest else None)
+        costs.keep_cost(clients.session, sent.output, cost)
+    except FruitsError as error:
+        say(f"note: the cost could not be kept: {error}")
+        return None
+    return cost
+
+
+def _application_of(clients: Clients, sent: Sent) -> dict[str, Any]:
+    from cli.serverless import application as applications
+
+    return applications.get(clients, sent.application_id)
+
+
+def prices_of(clients: Clients, application: dict[str, Any], config: Settings) -> Prices:
+    from cli.prices import prices
+
+    return prices(clients.session, clients.region, application.get("architecture", "X86_64"), config.cache)

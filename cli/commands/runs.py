@@ -1,0 +1,192 @@
+"""`fruitsctl status`, `logs`, `cancel`, `ui`: a run on EMR Serverless, from here or from another machine; by default the last one."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.commands.run_serverless import connect
+from cli.commands.run_watch import detached, keep_cost
+from cli.config import settings
+from cli.errors import UsageError
+from cli.output import emit, say
+from job.records import STAGES, Manifest, Outcome, Progress, from_line
+from job.uris import join
+
+if TYPE_CHECKING:
+    from cli.serverless.clients import Clients
+    from cli.serverless.logs import Line
+    from cli.serverless.runs import Sent
+
+RunId = Annotated[
+    str | None, typer.Argument(metavar="RUN_ID", help="Ours, or the service's own. [default: the last one]", show_default=False)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")]
+
+
+def status(run_id: RunId = None, as_json: AsJson = False) -> None:
+    """Say how far a run is, or how it ended."""
+    from cli.backends.serverless import STATES
+    from cli.serverless import follow
+    from cli.serverless.redact import redact
+    from cli.serverless.runs import get_job_run
+
+    clients, sent = _find(run_id)
+    job_run = get_job_run(clients, sent.application_id, str(sent.job_run_id))
+    names = {"run_id": sent.run_id, "job_run_id": sent.job_run_id, "application_id": sent.application_id, "region": sent.region}
+    data: dict[str, Any] = names | {"output": sent.output, "state": job_run["state"], "details": redact(job_run.get("stateDetails", ""))}
+    data["attempt"] = job_run.get("attempt", 1)
+    lines = [f"Run {sent.run_id}: {job_run['state'].lower()}", f"  service   {sent.application_id} {sent.job_run_id} in {sent.region}"]
+    if not STATES[job_run["state"]].ended:
+        progress = _latest(clients, job_run)
+        data["progress"] = vars(progress) if progress else None
+        lines += [f"  stage     {_words(progress)}"] if progress else []
+    else:
+        outcome = follow.conclude(clients, sent, job_run, say)
+        data["outcome"] = vars(outcome)
+        lines.append(f"  ended     {outcome.kind}: {outcome.message}")
+        data["cost"] = _cost(clients, sent, job_run, lines)
+    emit(data, "\n".join(lines), as_json)
+
+
+def logs(
+    run_id: RunId = None,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Until the run is over; Ctrl-C only looks away.")] = False,
+    stderr: Annotated[bool, typer.Option("--stderr", help="Spark's own log and tracebacks, not what the job says.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+) -> None:
+    """Print the driver's log."""
+    from cli.backends.serverless import STATES
+    from cli.serverless import logs as driver
+    from cli.serverless.clients import jittered, patiently
+    from cli.serverless.follow import LATE_SECONDS, POLL_SECONDS
+    from cli.serverless.runs import get_job_run
+
+    clients, sent = _find(run_id)
+    stream = "stderr" if stderr else "stdout"
+    job_run = get_job_run(clients, sent.application_id, str(sent.job_run_id))
+    place = driver.Place.of(job_run)
+    log, shown, over_at = driver.DriverLog(place, stream), 0, 0.0
+    try:
+        while True:
+            lines = patiently(clients, lambda: log.new(clients), say, POLL_SECONDS)
+            for line in lines:
+                _print(line, stream, as_json)
+            shown += len(lines)
+            if not follow or (over_at and (lines == [] or time.monotonic() > over_at + LATE_SECONDS)):
+                break
+            time.sleep(jittered(POLL_SECONDS))
+            job_run = patiently(clients, lambda: get_job_run(clients, sent.application_id, str(sent.job_run_id)), say, POLL_SECONDS)
+            over_at = over_at or (time.monotonic() if STATES[job_run["state"]].ended else 0.0)
+    except KeyboardInterrupt:
+        say(f"The run goes on. Back to it: fruitsctl logs -f {sent.run_id}; end it: fruitsctl cancel {sent.run_id}")
+        return
+    if not shown:
+        archive = [driver.Line(0, text) for text in driver.archived(clients, place, stream)]
+        for line in archive:
+            _print(line, stream, as_json)
+        if not archive:
+            say("There is no log yet." if not STATES[job_run["state"]].ended else "There is no log any more, or none yet.")
+
+
+def cancel(run_id: RunId = None, as_json: AsJson = False) -> None:
+    """End a run, and wait until its workers are gone."""
+    from cli.aws import asking
+    from cli.backends.serverless import STATES
+    from cli.serverless.follow import wait_until_over
+    from cli.serverless.runs import get_job_run
+
+    clients, sent = _find(run_id)
+    place = {"applicationId": sent.application_id, "jobRunId": str(sent.job_run_id)}
+    job_run = get_job_run(clients, sent.application_id, str(sent.job_run_id))
+    if not STATES[job_run["state"]].ended:
+        if job_run["state"] != "CANCELLING":
+            with asking("emr-serverless:CancelJobRun"):
+                clients("emr-serverless").cancel_job_run(**place)
+        say(f"Run {sent.run_id}: waiting until its workers are gone")
+        try:
+            job_run = wait_until_over(clients, sent, say)
+        except KeyboardInterrupt:
+            detached(sent, as_json)
+            return
+    emit(
+        {"run_id": sent.run_id, "job_run_id": sent.job_run_id, "state": job_run["state"]},
+        f"Run {sent.run_id}: {job_run['state'].lower()}",
+        as_json,
+    )
+
+
+def ui(run_id: RunId = None, as_json: AsJson = False) -> None:
+    """Print a link to the Spark UI.
+
+    It opens without a login for an hour: pass it on to nobody.
+    """
+    from cli.aws import asking
+
+    clients, sent = _find(run_id)
+    with asking("emr-serverless:GetDashboardForJobRun"):
+        url = clients("emr-serverless").get_dashboard_for_job_run(applicationId=sent.application_id, jobRunId=str(sent.job_run_id))["url"]
+    emit({"run_id": sent.run_id, "url": url}, url, as_json)
+
+
+def _find(run_id: str | None) -> tuple[Clients, Sent]:
+    """The run, and clients of its Region."""
+    from cli import infra
+    from cli.serverless.clients import Clients
+    from cli.serverless.runs import locate, recall
+
+    config = settings()
+    known = recall(config.state, run_id)
+    clients = connect(config)
+    if known:
+        return (there := Clients(clients.session, known.region)), locate(there, config.state, run_id, None)
+    deployed = infra.deployed(clients.session, clients.region, config.project)
+    if deployed.application_id is None:
+        raise UsageError("there is no application, so there is no run", "`fruitsctl run … --serverless` starts one")
+    return clients, locate(clients, config.state, run_id, deployed.application_id)
+
+
+def _latest(clients: Clients, job_run: dict[str, Any]) -> Progress | None:
+    """What the job said last."""
+    from cli.serverless.logs import DriverLog, Place
+
+    records = [from_line(line.text) for line in DriverLog(Place.of(job_run), "stdout").new(clients)]
+    return next((record for record in reversed(records) if isinstance(record, Progress)), None)
+
+
+def _cost(clients: Clients, sent: Sent, job_run: dict[str, Any], lines: list[str]) -> float | None:
+    """USD, kept beside the output if it was not yet: whoever detached has it too. None: not known yet."""
+    import json
+
+    from cli.costs import cost_uri
+    from cli.serverless.follow import read
+
+    kept = read(clients, cost_uri(sent.output, sent.run_id))
+    usd = json.loads(kept)["usd"] if kept else None
+    if usd is None and "billedResourceUtilization" in job_run:
+        content = read(clients, join(sent.output, "runs", sent.run_id, "manifest.json"))
+        cost = keep_cost(clients, sent, job_run, Manifest.from_json(content) if content else None, settings())
+        usd = cost.usd if cost else None
+    lines.append(f"  cost      {'not known yet' if usd is None else f'${usd:.4f}'}")
+    return usd
+
+
+def _print(line: Line, stream: str, as_json: bool) -> None:
+    from cli.serverless.redact import redact
+
+    text = redact(line.text)
+    emit({"at_ms": line.at_ms or None, "stream": stream, "line": text}, _readable(text), as_json)
+
+
+def _readable(text: str) -> str:
+    record = from_line(text)
+    if isinstance(record, Progress):
+        return _words(record)
+    return f"{record.kind}: {record.message}" if isinstance(record, Outcome) else text
+
+
+def _words(progress: Progress) -> str:
+    counted = f"{progress.done:,}" if progress.total is None else f"{progress.done:,} of {progress.total:,}"
+    return f"{STAGES[progress.stage]}: {counted} {progress.unit}, {progress.seconds:.0f} s{', done' if progress.finished else ''}"

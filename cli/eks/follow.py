@@ -1,0 +1,123 @@
+"""A job run on EMR on EKS from its request to its end: sent once, followed by its states, cancelled and waited for."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from cli.aws import asking
+from cli.backends.base import RunState
+from cli.backends.eks import STATES
+from cli.errors import FruitsError
+from cli.serverless.clients import Clients, jittered, patiently
+from cli.serverless.redact import redact
+from job.records import Outcome
+from job.uris import bucket_and_key, join
+
+POLL_SECONDS = 10.0
+SERVICE = "emr-containers"
+
+
+def start(clients: Clients, request: dict[str, Any]) -> str:
+    """
+    The service's id of the job run. A lost answer is asked for again: the clientToken finds the same run.
+
+    Raises:
+        FruitsError: AWS refuses.
+    """
+
+    def send() -> str:
+        with asking("emr-containers:StartJobRun"):
+            return str(clients(SERVICE).start_job_run(**request)["id"])
+
+    return patiently(clients, send, lambda _: None, POLL_SECONDS)
+
+
+def describe(clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: Callable[[str], None]) -> dict[str, Any]:
+    def ask() -> dict[str, Any]:
+        with asking("emr-containers:DescribeJobRun"):
+            found: dict[str, Any] = clients(SERVICE).describe_job_run(virtualClusterId=virtual_cluster_id, id=job_run_id)["jobRun"]
+            return found
+
+    return patiently(clients, ask, tell, POLL_SECONDS)
+
+
+def follow(
+    clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: Callable[[str], None], poll_seconds: float = POLL_SECONDS
+) -> dict[str, Any]:
+    """
+    The job run once it has ended; each new state is told.
+
+    Raises:
+        FruitsError: AWS refuses, or has a state that nobody knows.
+    """
+    said = None
+    while True:
+        job_run = describe(clients, virtual_cluster_id, job_run_id, tell)
+        if job_run["state"] != said:
+            said = job_run["state"]
+            tell(f"{job_run_id}: {said}")
+        if state(job_run).ended:
+            return job_run
+        time.sleep(jittered(poll_seconds))
+
+
+def cancel(
+    clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: Callable[[str], None], poll_seconds: float = POLL_SECONDS
+) -> dict[str, Any]:
+    """
+    The job run once it has ended, however; one that had ended before is no error.
+
+    Raises:
+        FruitsError: AWS refuses.
+    """
+    job_run = describe(clients, virtual_cluster_id, job_run_id, tell)
+    if not state(job_run).ended:
+        with asking("emr-containers:CancelJobRun"):
+            clients(SERVICE).cancel_job_run(virtualClusterId=virtual_cluster_id, id=job_run_id)
+    return follow(clients, virtual_cluster_id, job_run_id, tell, poll_seconds)
+
+
+def state(job_run: dict[str, Any]) -> RunState:
+    try:
+        return STATES[job_run["state"]]
+    except KeyError as error:
+        raise FruitsError(
+            f"AWS says the run is in state `{job_run['state']}`, which is new", "update fruitsctl; the run goes on"
+        ) from error
+
+
+def raise_unless_done(clients: Clients, job_run: dict[str, Any], output: str, run_id: str, logs: str) -> None:
+    """
+    Raises:
+        FruitsError: the run did not succeed: in the job's own words and with its exit code, else in the service's.
+    """
+    if state(job_run) is RunState.SUCCEEDED:
+        return
+    if state(job_run) is RunState.CANCELLED:
+        raise FruitsError(f"run `{run_id}` was cancelled", "run the same command again: it goes on from the last commit")
+    outcome = read_outcome(clients, output, run_id)
+    if outcome is not None and outcome.code:
+        raise FruitsError(outcome.message, outcome.hint or f"the logs are in {logs}", outcome.code)
+    reason = ": ".join(str(job_run[key]) for key in ("failureReason", "stateDetails") if job_run.get(key))
+    raise FruitsError(f"run `{run_id}` failed: {redact(reason) or 'the service does not say why'}", f"the logs are in {logs}")
+
+
+def read_outcome(clients: Clients, output: str, run_id: str) -> Outcome | None:
+    """None: the job did not live long enough to write one."""
+    content = read(clients, join(output, "runs", run_id, "outcome.json"))
+    return Outcome(**json.loads(content)) if content else None
+
+
+def read(clients: Clients, uri: str) -> bytes | None:
+    """None: it is not there."""
+    bucket, key = bucket_and_key(uri)
+    s3 = clients("s3")
+    with asking("s3:GetObject"):
+        try:
+            content: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except s3.exceptions.NoSuchKey:
+            return None
+    return content

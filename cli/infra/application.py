@@ -1,0 +1,106 @@
+"""The application of EMR Serverless, brought to rest: its id in; no run active, nothing started, out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from cli.aws import asking
+from cli.errors import FruitsError, RefusedError
+
+TAG = "fruitsctl"  # on everything, with the project's name
+# All that are no end; CANCELLING still holds workers: https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/job-states.html
+ACTIVE = ["SUBMITTED", "QUEUED", "PENDING", "SCHEDULED", "RUNNING", "CANCELLING"]
+RESTING = {"CREATED", "STOPPED", "TERMINATED"}  # in which it can be changed and deleted
+POLL_SECONDS = 5.0
+PATIENCE_SECONDS = 1800.0
+
+
+def client(session: Any, region: str) -> Any:
+    from botocore.config import Config
+
+    return session.client("emr-serverless", region_name=region, config=Config(retries={"mode": "adaptive", "max_attempts": 8}))
+
+
+def find(emr: Any, project: str) -> list[str]:
+    """Ids of all applications of the project, also of one whose stack was deleted by hand."""
+    with asking("emr-serverless:ListApplications"):
+        pages = emr.get_paginator("list_applications").paginate()
+        named = [item for page in pages for item in page["applications"] if item.get("name") == project and item["state"] != "TERMINATED"]
+    with asking("emr-serverless:GetApplication"):
+        details = [emr.get_application(applicationId=item["id"])["application"] for item in named]
+    return [item["applicationId"] for item in details if item.get("tags", {}).get(TAG) == project]
+
+
+def active_runs(emr: Any, application_id: str) -> dict[str, str]:
+    """Id to state of each run that has not ended."""
+    with asking("emr-serverless:ListJobRuns"):
+        pages = emr.get_paginator("list_job_runs").paginate(applicationId=application_id, states=ACTIVE)
+        return {run["id"]: run["state"] for page in pages for run in page["jobRuns"]}
+
+
+def state(emr: Any, application_id: str) -> str:
+    """TERMINATED also if nobody knows it any more."""
+    with asking("emr-serverless:GetApplication"):
+        try:
+            return str(emr.get_application(applicationId=application_id)["application"]["state"])
+        except emr.exceptions.ResourceNotFoundException:
+            return "TERMINATED"
+
+
+def rest(emr: Any, application_id: str, cancel: bool, tell: Callable[[str], None]) -> None:
+    """
+    Stop it and wait until it is stopped. Active runs are cancelled first if `cancel`.
+
+    Raises:
+        RefusedError: there are active runs, and `cancel` is False.
+        FruitsError: AWS refuses, or it does not come to rest within PATIENCE_SECONDS.
+    """
+    end, told = time.monotonic() + PATIENCE_SECONDS, ""
+    while (now := state(emr, application_id)) not in RESTING:
+        runs = active_runs(emr, application_id)
+        if runs and not cancel:
+            raise RefusedError(
+                f"`{len(runs)}` runs are active on the application `{application_id}`: {', '.join(runs)}",
+                "wait, or `fruitsctl cancel` them",
+            )
+        if runs:
+            _cancel(emr, application_id, runs)
+        elif now == "STARTED":
+            _stop(emr, application_id)
+        doing = f"{application_id}: waits for {len(runs)} cancelled runs" if runs else f"{application_id}: stops"
+        if doing != told:
+            tell(doing)
+            told = doing
+        if time.monotonic() > end:
+            raise FruitsError(f"the application `{application_id}` does not come to rest, it is {now}", "try again later")
+        time.sleep(POLL_SECONDS)
+
+
+def delete(emr: Any, application_id: str) -> None:
+    """One at rest, whose stack is gone."""
+    with asking("emr-serverless:DeleteApplication"):
+        try:
+            emr.delete_application(applicationId=application_id)
+        except emr.exceptions.ResourceNotFoundException:
+            return
+
+
+def _cancel(emr: Any, application_id: str, runs: dict[str, str]) -> None:
+    with asking("emr-serverless:CancelJobRun"):
+        for run, was in runs.items():
+            if was == "CANCELLING":
+                continue
+            try:
+                emr.cancel_job_run(applicationId=application_id, jobRunId=run)
+            except (emr.exceptions.ResourceNotFoundException, emr.exceptions.ValidationException):
+                continue  # it has ended meanwhile; the next look tells
+
+
+def _stop(emr: Any, application_id: str) -> None:
+    with asking("emr-serverless:StopApplication"):
+        try:
+            emr.stop_application(applicationId=application_id)
+        except emr.exceptions.ValidationException:
+            return  # a run came in between; the next look finds it

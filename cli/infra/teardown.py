@@ -1,0 +1,144 @@
+"""
+Everything of a project, removed in the order that works: what runs, what uses the bucket, its content, the bucket, the key, the stacks.
+
+Interrupted at any point, it goes on when it is called again. Only a bucket that the data stack made is touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cli.aws import asking
+from cli.errors import FruitsError
+from cli.infra import application, presence, stacks
+from cli.infra.application import TAG
+from cli.infra.stacks import Resource
+
+KEY_DAYS = 7  # the shortest that KMS allows between asking for a key's deletion and it
+
+
+def down(session: Any, region: str, project: str, keep_data: bool, tell: Callable[[str], None]) -> None:
+    """
+    Raises:
+        RefusedError: somebody else is changing a stack now.
+        FruitsError: AWS refuses, or something cannot be deleted.
+    """
+    cloudformation = session.client("cloudformation", region_name=region)
+
+    def gone(resource: Resource) -> bool:
+        return not presence.exists(session, region, resource.kind, resource.physical)
+
+    emr = application.client(session, region)
+    for identity in application.find(emr, project):  # CloudFormation deletes none that is started, or whose runs go on
+        application.rest(emr, identity, cancel=True, tell=tell)
+    stacks.delete(cloudformation, f"{project}-app", tell, gone)
+    for identity in application.find(emr, project):  # its stack was deleted by hand
+        application.delete(emr, identity)
+        tell(f"{identity}: deleted")
+    stacks.delete(cloudformation, f"{project}-budget", tell, gone)
+    ecr = session.client("ecr", region_name=region)
+    if any(resource.kind == "AWS::ECR::Repository" for resource in stacks.resources(cloudformation, f"{project}-base")):
+        empty_repository(ecr, project, tell)
+    stacks.delete(cloudformation, f"{project}-base", tell, gone)
+    delete_stray_repository(ecr, project, tell)
+    if not keep_data:
+        _delete_data(session, region, f"{project}-data", cloudformation, gone, tell)
+
+
+def _delete_data(
+    session: Any, region: str, name: str, cloudformation: Any, gone: Callable[[Resource], bool], tell: Callable[[str], None]
+) -> None:
+    found = stacks.describe(cloudformation, name)
+    made = {resource.logical: resource for resource in stacks.resources(cloudformation, name)}
+    if found and "Bucket" in made and not gone(made["Bucket"]):
+        account = found["StackId"].split(":")[4]
+        delete_bucket(session.client("s3", region_name=region), made["Bucket"].physical, account, tell)
+    if "Key" in made and not gone(made["Key"]):
+        delete_key(session.client("kms", region_name=region), made["Key"].physical, tell)
+    stacks.delete(cloudformation, name, tell, gone)
+
+
+def delete_bucket(s3: Any, bucket: str, account: str, tell: Callable[[str], None]) -> None:
+    """
+    With all versions of all objects and what was never completed. One that is gone, or another account's, is not touched.
+
+    Raises:
+        FruitsError: AWS refuses, or keeps an object: locked, for instance.
+    """
+    own = {"Bucket": bucket, "ExpectedBucketOwner": account}
+    deleted = 0
+    with asking("s3:AbortMultipartUpload"):
+        for page in s3.get_paginator("list_multipart_uploads").paginate(**own):
+            for item in page.get("Uploads", []):
+                s3.abort_multipart_upload(Key=item["Key"], UploadId=item["UploadId"], **own)
+    with asking("s3:DeleteObjectVersion"):
+        for page in s3.get_paginator("list_object_versions").paginate(**own):
+            found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            if found:
+                keys = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found]
+                kept = s3.delete_objects(Delete={"Objects": keys, "Quiet": True}, **own).get("Errors", [])
+                if kept:
+                    first = kept[0]
+                    raise FruitsError(
+                        f"`{len(kept)}` objects of the bucket `{bucket}` stay, the first is `{first['Key']}`: {first['Code']}",
+                        "take away what keeps them (an object lock, a policy), then `fruitsctl infra down` again",
+                    )
+                deleted += len(keys)
+                tell(f"{bucket}: {deleted:,} object versions deleted")
+    with asking("s3:DeleteBucket"):
+        s3.delete_bucket(**own)
+    tell(f"{bucket}: deleted")
+
+
+def delete_key(kms: Any, key: str, tell: Callable[[str], None]) -> None:
+    with asking("kms:ScheduleKeyDeletion"):
+        kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=KEY_DAYS)
+    tell(f"key {key}: KMS deletes it in {KEY_DAYS} days, until then it costs nothing")
+
+
+def empty_repository(ecr: Any, repository: str, tell: Callable[[str], None]) -> None:
+    """CloudFormation would do it too, unless somebody has switched that off by hand."""
+    with asking("ecr:BatchDeleteImage"):
+        try:
+            for page in ecr.get_paginator("list_images").paginate(repositoryName=repository):
+                digests = [{"imageDigest": digest} for digest in {item["imageDigest"] for item in page["imageIds"]}]
+                for start in range(0, len(digests), 100):  # no more at a time
+                    ecr.batch_delete_image(repositoryName=repository, imageIds=digests[start : start + 100])
+                if digests:
+                    tell(f"{repository}: {len(digests):,} images deleted")
+        except ecr.exceptions.RepositoryNotFoundException:
+            return
+
+
+def delete_stray_repository(ecr: Any, repository: str, tell: Callable[[str], None]) -> None:
+    """One that bears our tag, and whose stack was deleted by hand."""
+    with asking("ecr:ListTagsForResource"):
+        try:
+            arn = ecr.describe_repositories(repositoryNames=[repository])["repositories"][0]["repositoryArn"]
+        except ecr.exceptions.RepositoryNotFoundException:
+            return
+        tags = {tag["Key"]: tag["Value"] for tag in ecr.list_tags_for_resource(resourceArn=arn)["tags"]}
+    if tags.get(TAG) == repository:
+        with asking("ecr:DeleteRepository"):
+            ecr.delete_repository(repositoryName=repository, force=True)
+        tell(f"{repository}: deleted")
+
+
+def left(session: Any, region: str, project: str) -> list[str]:
+    """
+    ARNs of everything that still bears the project's tag, but for keys that are on their way out; and the role.
+
+    The tagging API knows what is gone for some minutes still, and no roles at all, so each is asked of its own service:
+    https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/supported-services.html
+    """
+    with asking("tag:GetResources"):
+        pages = session.client("resourcegroupstaggingapi", region_name=region).get_paginator("get_resources")
+        tagged = [
+            item["ResourceARN"]
+            for page in pages.paginate(TagFilters=[{"Key": TAG, "Values": [project]}])
+            for item in page["ResourceTagMappingList"]
+        ]
+    role = f"{project}-{region}"
+    roles = [f"role {role}"] if presence.exists(session, region, "AWS::IAM::Role", role) else []
+    return [arn for arn in tagged if presence.arn_exists(session, region, arn)] + roles

@@ -1,0 +1,1 @@
+"""Runs on EMR Serverless: sent, followed, found again."""

@@ -1,0 +1,126 @@
+"""
+The application that runs are sent to: looked at, given another image while nobody uses it, started. Its states move by themselves.
+
+https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/application-state.html
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+from cli.aws import asking
+from cli.backends.serverless import STATES
+from cli.errors import FruitsError, RefusedError, UsageError
+from cli.serverless.clients import Clients, jittered, patiently
+
+POLL_SECONDS = 5.0
+AT_REST = ("CREATED", "STOPPED")
+ACTIVE = [state for state, meaning in STATES.items() if not meaning.ended]
+
+# Why an application does not start, and what helps; the words are the service's.
+HINTS = (
+    (re.compile(r"(?i)not authorized|ECR:"), "`fruitsctl infra up` gives the repository its policy again"),
+    (re.compile(r"(?i)architecture"), "build the image for the application's architecture, push it, run again"),
+    (re.compile(r"(?i)release"), "build the image again for the application's release, push it, run again"),
+    (re.compile(r"(?i)not exist|not found|no such"), "`fruitsctl image push`"),
+)
+
+
+def get(clients: Clients, application_id: str) -> dict[str, Any]:
+    """
+    GetApplication.
+
+    Raises:
+        UsageError: it was deleted.
+        FruitsError: no credentials, or AWS refuses.
+    """
+    client = clients("emr-serverless")
+    gone = UsageError(f"the application `{application_id}` is gone", "`fruitsctl infra up` makes it again")
+    with asking("emr-serverless:GetApplication"):
+        try:
+            found: dict[str, Any] = client.get_application(applicationId=application_id)["application"]
+        except client.exceptions.ResourceNotFoundException as error:
+            raise gone from error
+    if found["state"] == "TERMINATED":
+        raise gone
+    return found
+
+
+def check(application: dict[str, Any], release: str) -> None:
+    """
+    Raises:
+        UsageError: somebody changed what the stack had made.
+    """
+    if application["releaseLabel"] != release:
+        raise UsageError(f"the application has release `{application['releaseLabel']}`, not {release}", "`fruitsctl infra up` mends it")
+
+
+def active_runs(clients: Clients, application_id: str) -> list[str]:
+    """Names of job runs that are not over, CANCELLING included."""
+    with asking("emr-serverless:ListJobRuns"):
+        pages = clients("emr-serverless").get_paginator("list_job_runs").paginate(applicationId=application_id, states=ACTIVE)
+        return [run.get("name", run["id"]) for page in pages for run in page["jobRuns"]]
+
+
+def put_image(clients: Clients, application: dict[str, Any], image: str, run_id: str, tell: Callable[[str], None]) -> None:
+    """
+    Give the application `image`, `<uri>@sha256:…`. A started one is stopped first: up to release 7.13 the start fixes the image.
+
+    Raises:
+        RefusedError: other runs use it.
+        FruitsError: AWS refuses.
+    """
+    identifier = application["applicationId"]
+    if application.get("imageConfiguration", {}).get("imageUri") == image:
+        return
+    others = [name for name in active_runs(clients, identifier) if name != run_id]
+    if others:
+        raise RefusedError(
+            f"the image changed, and `{len(others)}` runs still use the old one: {', '.join(others)}", "wait for them, or cancel them"
+        )
+    tell(f"Giving the application the image {image.split('@')[-1][:19]}…")
+    client = clients("emr-serverless")
+    if application["state"] not in AT_REST:
+        wait_for(clients, identifier, ("CREATED", "STARTED", "STOPPED"), tell)
+        with asking("emr-serverless:StopApplication"):
+            client.stop_application(applicationId=identifier)
+        wait_for(clients, identifier, AT_REST, tell)
+    with asking("emr-serverless:UpdateApplication"):
+        client.update_application(applicationId=identifier, imageConfiguration={"imageUri": image})
+
+
+def start(clients: Clients, application_id: str, tell: Callable[[str], None]) -> dict[str, Any]:
+    """
+    The application, STARTED. Without pre-initialised capacity that costs nothing; it shows whether the service can use the image.
+
+    Raises:
+        FruitsError: it does not start, with the service's reason.
+    """
+    found = get(clients, application_id)
+    if found["state"] in ("CREATING", "STOPPING"):
+        found = wait_for(clients, application_id, AT_REST, tell)
+    if found["state"] in AT_REST:
+        with asking("emr-serverless:StartApplication"):
+            clients("emr-serverless").start_application(applicationId=application_id)
+    found = wait_for(clients, application_id, ("STARTED", *AT_REST), tell)
+    if found["state"] != "STARTED":
+        why = found.get("stateDetails") or "the service gives no reason"
+        hint = next((hint for pattern, hint in HINTS if pattern.search(why)), "mend what it says, then run again")
+        raise FruitsError(f"the application does not start: {why}", hint)
+    return found
+
+
+def wait_for(clients: Clients, application_id: str, states: tuple[str, ...], tell: Callable[[str], None]) -> dict[str, Any]:
+    """The application, once it is in one of `states`."""
+    said = None
+    while True:
+        found = patiently(clients, lambda: get(clients, application_id), tell, POLL_SECONDS)
+        if found["state"] in states:
+            return found
+        if found["state"] != said:
+            said = found["state"]
+            tell(f"Application: {str(said).lower()}")
+        time.sleep(jittered(POLL_SECONDS))

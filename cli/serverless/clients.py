@@ -1,0 +1,101 @@
+"""
+AWS clients of one Region, made once, made anew after a login; and calls that outlast what passes by itself or by a login.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from cli.aws import STALE
+from cli.errors import FruitsError
+from cli.regions import refuse_outside_eu
+
+T = TypeVar("T")
+
+ATTEMPTS = 5  # of one request, by botocore, which backs off
+THROTTLED = {"RequestLimitExceeded", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException"}
+EXPIRED = "the credentials have expired: log in again, for example by `aws sso login`; the run goes on, and so does this command then"
+BUSY = "AWS is busy and asks for patience; the run goes on"
+SILENT = "AWS does not answer, is the network there? The run goes on"
+
+
+class Clients:
+    """`clients("logs")` is a client of the Region. Raises RefusedError if that is outside the European Union."""
+
+    def __init__(self, session: Any, region: str) -> None:
+        refuse_outside_eu(region)
+        self.session, self.region = session, region
+        self._made: dict[str, Any] = {}
+
+    def __call__(self, service: str) -> Any:
+        if service not in self._made:
+            from botocore.config import Config
+
+            config = Config(
+                retries={"mode": "adaptive", "max_attempts": ATTEMPTS},
+                connect_timeout=5,
+                read_timeout=60,
+                # Checksums that S3-compatible servers may not know, https://github.com/boto/boto3/issues/4392
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            )
+            self._made[service] = self.session.client(service, region_name=self.region, config=config)
+        return self._made[service]
+
+    def renew(self) -> None:
+        """Credentials are read again: what a login in another terminal wrote is not seen by a session that has some."""
+        from cli.credentials import aws_session
+
+        self.session, self._made = aws_session(), {}
+
+
+def passing(error: FruitsError) -> str | None:
+    """What to say while waiting, if that helps; `error` is one of `cli.aws.asking`."""
+    from botocore import exceptions as aws
+
+    cause = error.__cause__
+    if isinstance(cause, aws.ClientError):
+        code = cause.response["Error"].get("Code", "")
+        status = cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if code in STALE:
+            return EXPIRED
+        return BUSY if code in THROTTLED or status >= 500 else None
+    if isinstance(cause, (aws.CredentialRetrievalError, aws.SSOError, aws.TokenRetrievalError)):
+        return EXPIRED
+    lost = (aws.HTTPClientError, aws.ConnectionError, aws.EndpointConnectionError)
+    return SILENT if isinstance(cause, lost) else None
+
+
+def patiently(clients: Clients, call: Callable[[], T], tell: Callable[[str], None], pause_seconds: float) -> T:
+    """
+    `call`, again and again while what hinders it may pass: there is no end to it but Ctrl-C, for the service itself ends a run in time.
+
+    Raises:
+        FruitsError: what no waiting mends.
+    """
+    said = None
+    while True:
+        try:
+            result = call()
+        except FruitsError as error:
+            reason = passing(error)
+            if reason is None:
+                raise
+            if reason != said:
+                tell(reason)
+                said = reason
+            time.sleep(jittered(pause_seconds))
+            if reason == EXPIRED:
+                clients.renew()
+        else:
+            if said:
+                tell("AWS answers again")
+            return result
+
+
+def jittered(seconds: float) -> float:
+    """So that many who wait do not ask at the same moment."""
+    return seconds * random.uniform(0.8, 1.2)

@@ -1,0 +1,127 @@
+"""A run of the service to its end: states and the job's own progress while it lasts, an Outcome when it is over."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from cli.aws import asking
+from cli.backends.serverless import STATES
+from cli.errors import FruitsError
+from cli.serverless.clients import Clients, jittered, patiently
+from cli.serverless.ending import verdict
+from cli.serverless.logs import DriverLog, Place, archived
+from cli.serverless.runs import Sent, get_job_run
+from job.records import Outcome, Progress, from_line
+from job.uris import bucket_and_key, join
+
+POLL_SECONDS = 5.0  # GetJobRun takes 10 requests a second, of everybody in the account: docs of the service's quotas
+LATE_SECONDS = 20.0  # after the end, for lines that are still on their way
+BILLED_SECONDS = 90.0  # after the end, until AWS has settled what it bills
+
+
+@dataclass(frozen=True)
+class Ending:
+    job_run: dict[str, Any]  # GetJobRun's
+    outcome: Outcome
+
+
+def follow(clients: Clients, sent: Sent, tell: Callable[[str], None], on_progress: Callable[[Progress], None]) -> Ending:
+    """
+    Until the run is over; throttling, a lost network and expired credentials only delay it.
+
+    Raises:
+        FruitsError: AWS refuses to tell.
+        KeyboardInterrupt: the run goes on without us.
+    """
+    state, since = "", time.monotonic()
+    stdout: DriverLog | None = None
+    readable = True
+    while True:
+        job_run = patiently(clients, lambda: _get(clients, sent), tell, POLL_SECONDS)
+        if job_run["state"] != state:
+            before = f", {state.lower()} for {time.monotonic() - since:,.0f} s before" if state else ""
+            state, since = job_run["state"], time.monotonic()
+            tell(f"Run {sent.run_id}: {state.lower()}{before}")
+        stdout = stdout or DriverLog(Place.of(job_run), "stdout")
+        if readable:
+            readable = _pass_on(clients, stdout, tell, on_progress)
+        if STATES[state].ended:
+            return Ending(job_run, conclude(clients, sent, job_run, tell))
+        time.sleep(jittered(POLL_SECONDS))
+
+
+def conclude(clients: Clients, sent: Sent, job_run: dict[str, Any], tell: Callable[[str], None]) -> Outcome:
+    """How a run that is over ended; its log is asked only if it left no word in OUTPUT."""
+    outcome = patiently(clients, lambda: read_outcome(clients, sent), tell, POLL_SECONDS)
+    stderr: list[str] = []
+    if job_run["state"] == "FAILED":
+        stderr = patiently(clients, lambda: last_words(clients, Place.of(job_run), 0.0 if outcome else LATE_SECONDS), tell, POLL_SECONDS)
+    return verdict(job_run, sent.run_id, outcome, stderr)
+
+
+def wait_until_over(clients: Clients, sent: Sent, tell: Callable[[str], None]) -> dict[str, Any]:
+    """GetJobRun's answer once the run is over; CANCELLING is not."""
+    while True:
+        job_run = patiently(clients, lambda: _get(clients, sent), tell, POLL_SECONDS)
+        if STATES[job_run["state"]].ended:
+            return job_run
+        time.sleep(jittered(POLL_SECONDS))
+
+
+def read_outcome(clients: Clients, sent: Sent) -> Outcome | None:
+    content = read(clients, join(sent.output, "runs", sent.run_id, "outcome.json"))
+    return Outcome(**json.loads(content)) if content else None
+
+
+def read(clients: Clients, uri: str) -> bytes | None:
+    """An object, None if there is none."""
+    bucket, key = bucket_and_key(uri)
+    client = clients("s3")
+    with asking("s3:GetObject"):
+        try:
+            content: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except client.exceptions.NoSuchKey:
+            return None
+    return content
+
+
+def last_words(clients: Clients, place: Place, patience_seconds: float) -> list[str]:
+    """The driver's stderr: from CloudWatch, as soon as some of it is there, else from the bucket."""
+    log, give_up = DriverLog(place, "stderr"), time.monotonic() + patience_seconds
+    while True:
+        lines = [line.text for line in log.new(clients)] or archived(clients, place, "stderr")
+        if lines or time.monotonic() >= give_up:
+            return lines
+        time.sleep(min(POLL_SECONDS, patience_seconds))
+
+
+def settled(clients: Clients, sent: Sent, job_run: dict[str, Any]) -> dict[str, Any]:
+    """GetJobRun's answer with what is billed; without it if AWS takes too long."""
+    give_up = time.monotonic() + BILLED_SECONDS
+    while "billedResourceUtilization" not in job_run and time.monotonic() < give_up:
+        time.sleep(jittered(POLL_SECONDS))
+        job_run = _get(clients, sent)
+    return job_run
+
+
+def _get(clients: Clients, sent: Sent) -> dict[str, Any]:
+    assert sent.job_run_id is not None
+    return get_job_run(clients, sent.application_id, sent.job_run_id)
+
+
+def _pass_on(clients: Clients, stdout: DriverLog, tell: Callable[[str], None], on_progress: Callable[[Progress], None]) -> bool:
+    """False: we may not read the log. How the run ends can be seen without it."""
+    try:
+        lines = patiently(clients, lambda: stdout.new(clients), tell, POLL_SECONDS)
+    except FruitsError as error:
+        tell(f"note: no progress to show: {error}")
+        return False
+    for line in lines:
+        record = from_line(line.text)
+        if isinstance(record, Progress):
+            on_progress(record)
+    return True

@@ -1,0 +1,116 @@
+"""
+What was sent: runs/<run_id>.json in the state folder, written before the request is; and found again without it, by the service's own list.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cli.aws import asking
+from cli.errors import UsageError
+from cli.serverless.clients import Clients
+
+
+@dataclass(frozen=True)
+class Sent:
+    run_id: str
+    application_id: str
+    region: str
+    output: str  # s3:// URI
+    request: dict[str, Any]  # StartJobRun's; sent again as it is, it is the same run
+    sent_at: str  # ISO 8601, UTC
+    job_run_id: str | None = None  # the service's own; None: it has not answered yet
+
+
+def remember(state: Path, sent: Sent) -> None:
+    """
+    Raises:
+        UsageError: the folder cannot be written.
+    """
+    folder = state / "runs"
+    part = folder / f".{sent.run_id}.{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with part.open("w", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(sent), indent=2) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(folder / f"{sent.run_id}.json")  # a reader sees the old file or the new one
+    except OSError as error:
+        raise UsageError(f"cannot write `{folder}`: {error.strerror}", "set FRUITS_STATE to a folder of yours") from error
+
+
+def recall(state: Path, run_id: str | None) -> Sent | None:
+    """The run of that name, ours or the service's; without a name the last one sent from here."""
+    known = sorted(_all(state), key=lambda sent: sent.sent_at, reverse=True)
+    return next((sent for sent in known if run_id in (None, sent.run_id, sent.job_run_id)), None)
+
+
+def locate(clients: Clients, state: Path, run_id: str | None, application_id: str | None) -> Sent:
+    """
+    A run that the service has: from what is remembered here, else from the service's list, also when it was sent from another machine.
+
+    Raises:
+        UsageError: neither knows it.
+        FruitsError: no credentials, or AWS refuses.
+    """
+    known = recall(state, run_id)
+    if known and known.job_run_id:
+        return known
+    application = known.application_id if known else application_id
+    if application is None:
+        raise UsageError(f"run `{run_id}` is not known here" if run_id else "nothing was run from here", "name a run, or start one")
+    found = find(clients, application, known.run_id if known else run_id)
+    if found is None:
+        raise UsageError(
+            f"the service has no run `{run_id or (known and known.run_id) or ''}`", "`fruitsctl run … --serverless` starts one"
+        )
+    if known:
+        remember(state, found)
+    return found
+
+
+def find(clients: Clients, application_id: str, run_id: str | None) -> Sent | None:
+    """By its name, which is our run id, or by the service's own id; without one the newest."""
+    client = clients("emr-serverless")
+    with asking("emr-serverless:ListJobRuns"):
+        pages = client.get_paginator("list_job_runs").paginate(applicationId=application_id)
+        listed = [run for page in pages for run in page["jobRuns"] if run_id in (None, run.get("name"), run["id"])]
+    if not listed:
+        return None
+    newest = max(listed, key=lambda run: run["createdAt"])
+    return from_job_run(get_job_run(clients, application_id, newest["id"]), clients.region)
+
+
+def get_job_run(clients: Clients, application_id: str, job_run_id: str) -> dict[str, Any]:
+    with asking("emr-serverless:GetJobRun"):
+        found: dict[str, Any] = clients("emr-serverless").get_job_run(applicationId=application_id, jobRunId=job_run_id)["jobRun"]
+    return found
+
+
+def from_job_run(job_run: dict[str, Any], region: str) -> Sent:
+    """GetJobRun tells all that is remembered, but for the request."""
+    words = job_run["jobDriver"]["sparkSubmit"].get("entryPointArguments", [])
+    arguments = dict(word.removeprefix("--").split("=", 1) for word in words if "=" in word)
+    return Sent(
+        run_id=arguments.get("run-id", job_run.get("name", job_run["jobRunId"])),
+        application_id=job_run["applicationId"],
+        region=region,
+        output=arguments.get("output", ""),
+        request={},
+        sent_at=job_run["createdAt"].isoformat(),
+        job_run_id=job_run["jobRunId"],
+    )
+
+
+def _all(state: Path) -> Iterator[Sent]:
+    for file in (state / "runs").glob("*.json"):
+        try:
+            yield Sent(**json.loads(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            continue  # a damaged file is worth no more than none: the service's list has the run

@@ -1,0 +1,103 @@
+"""
+A planned run to a run of the service: Regions, quota and image first, then StartJobRun, as often as it takes to get one answer.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cli.aws import asking
+from cli.buckets import region_of
+from cli.errors import FruitsError, RefusedError
+from cli.regions import refuse_outside_eu
+from cli.serverless.clients import EXPIRED, Clients, jittered, passing
+from cli.serverless.runs import Sent, get_job_run, remember
+from cli.sizing import QUOTA_VCPU
+from job.uris import bucket_and_key
+
+QUOTA_CODE = "L-D05C8A75"  # Max concurrent vCPUs per account, https://docs.aws.amazon.com/general/latest/gr/emr-serverless.html
+SEND_ATTEMPTS = 5
+PAUSE_SECONDS = 2.0
+IMAGE_POLLS = 5  # the digest is known as soon as the service has resolved it
+
+
+def check_places(clients: Clients, *uris: str) -> None:
+    """
+    Raises:
+        RefusedError: a bucket is outside the European Union, or not in the application's own Region.
+        FruitsError: there is no such bucket, or AWS refuses.
+    """
+    for bucket in dict.fromkeys(bucket_and_key(uri)[0] for uri in uris):
+        real = region_of(clients("s3"), bucket)
+        refuse_outside_eu(real)
+        if real != clients.region:
+            raise RefusedError(
+                f"the bucket `{bucket}` is in {real}, the application in {clients.region}",
+                "photos and results stay in one Region: copy them",
+            )
+
+
+def quota_vcpu(clients: Clients, application: dict[str, Any], tell: Callable[[str], None]) -> int:
+    """What all runs together may have at once: the account's quota or the application's own limit, whichever is less."""
+    try:
+        with asking("servicequotas:GetServiceQuota"):
+            quota = clients("service-quotas").get_service_quota(ServiceCode="emr-serverless", QuotaCode=QUOTA_CODE)["Quota"]["Value"]
+    except FruitsError as error:
+        if passing(error) == EXPIRED:
+            raise
+        tell(f"note: the quota is not known, a new account's {QUOTA_VCPU} vCPUs are assumed: {error}")
+        quota = QUOTA_VCPU
+    limit = re.match(r"\d+", application.get("maximumCapacity", {}).get("cpu", ""))
+    return min(int(quota), int(limit[0])) if limit else int(quota)
+
+
+def send(clients: Clients, state: Path, sent: Sent, tell: Callable[[str], None]) -> Sent:
+    """
+    `sent` with the service's own id. It is written down before, so that what was accepted without an answer is found again.
+
+    Raises:
+        FruitsError: AWS refuses, or does not answer.
+    """
+    remember(state, sent)
+    for attempt in range(1, SEND_ATTEMPTS + 1):
+        try:
+            with asking("emr-serverless:StartJobRun"):
+                job_run_id = clients("emr-serverless").start_job_run(**sent.request)["jobRunId"]
+            break
+        except FruitsError as error:
+            reason = passing(error)
+            if reason is None or reason == EXPIRED:
+                raise
+            if attempt == SEND_ATTEMPTS:
+                hint = f"if it was accepted after all, `fruitsctl status {sent.run_id}` finds it"
+                raise FruitsError(f"AWS did not answer whether it takes run `{sent.run_id}`", hint) from error
+            tell("AWS did not answer; sending the same again, it stays one run")
+            time.sleep(jittered(PAUSE_SECONDS * attempt))
+    known = replace(sent, job_run_id=job_run_id)
+    remember(state, known)
+    return known
+
+
+def verify_image(clients: Clients, sent: Sent, digest: str) -> None:
+    """
+    Raises:
+        FruitsError: the service took another image than `digest`; the run is cancelled.
+    """
+    assert sent.job_run_id is not None
+    for _ in range(IMAGE_POLLS):
+        job_run = get_job_run(clients, sent.application_id, sent.job_run_id)
+        real = job_run.get("imageConfiguration", {}).get("resolvedImageDigest")
+        if real == digest:
+            return
+        if real:
+            with asking("emr-serverless:CancelJobRun"):
+                clients("emr-serverless").cancel_job_run(applicationId=sent.application_id, jobRunId=sent.job_run_id)
+            raise FruitsError(
+                f"the service took the image `{real}`, not {digest}; the run is cancelled", "run again: the application is restarted then"
+            )
+        time.sleep(jittered(PAUSE_SECONDS))

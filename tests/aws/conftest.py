@@ -1,0 +1,46 @@
+"""moto's server, the stand-in for what moto lacks, and an environment that leads every AWS client there."""
+
+import os
+import uuid
+
+import boto3
+import pytest
+import requests
+from moto.server import ThreadedMotoServer
+
+import tests.aws.moto_repairs  # noqa: F401 - changes moto
+from tests.aws.standin.runner import ScriptedRunner
+from tests.aws.standin.server import Standin
+
+REGION = "eu-west-3"
+
+
+@pytest.fixture(scope="session")
+def moto():
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
+
+
+@pytest.fixture
+def aws(moto, monkeypatch, tmp_path):
+    """An empty account: makes clients of it, as this process and its children do by the environment alone."""
+    requests.post(f"{moto}/moto-api/reset", timeout=30).raise_for_status()
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    settings = {"ACCESS_KEY_ID": f"key{uuid.uuid4().hex[:8]}", "SECRET_ACCESS_KEY": uuid.uuid4().hex, "ENDPOINT_URL": moto}
+    settings |= {"CONFIG_FILE": os.devnull, "SHARED_CREDENTIALS_FILE": os.devnull, "EC2_METADATA_DISABLED": "true"}
+    for name, value in settings.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.chdir(tmp_path)
+    return lambda service: boto3.client(service, region_name=REGION)
+
+
+@pytest.fixture
+def standin(moto, aws, monkeypatch):
+    """The account of `aws` with EMR Serverless and its application's stack, at once everywhere; its job runs end well and say nothing."""
+    with Standin(moto, ScriptedRunner()) as server:
+        for name, value in server.environment().items():
+            monkeypatch.setenv(name, value)
+        yield server

@@ -1,0 +1,159 @@
+"""A run on EMR on EKS against moto's service, which starts runs as RUNNING and ends them only when they are cancelled."""
+
+import json
+import threading
+
+import boto3
+import pytest
+
+from cli.backends.base import RunState
+from cli.commands.run_eks import Wanted, run_eks
+from cli.config import settings
+from cli.eks import follow
+from cli.eks.trust import trust_of
+from cli.errors import FruitsError, RefusedError, UsageError
+from cli.serverless.clients import Clients
+from job.params import Params
+
+ROLE = "arn:aws:iam::123456789012:role/fruits-eks"  # moto's account
+IMAGE = "123456789012.dkr.ecr.eu-west-3.amazonaws.com/fruitsctl@sha256:" + "0a" * 32
+PARAMS = Params("s3://bucket/photos", "s3://bucket/out", "20261121T080000Z-41a4")
+OUTCOME = {"run_id": PARAMS.run_id, "code": 2, "kind": "InputError", "message": "nothing to embed in `s3://bucket/photos`", "hint": "push"}
+
+
+@pytest.fixture
+def clients(aws, monkeypatch, tmp_path):
+    monkeypatch.setenv("AWS_REGION", "eu-west-3")
+    monkeypatch.setenv("FRUITS_STATE", str(tmp_path / "state"))
+    return Clients(boto3.session.Session(region_name="eu-west-3"), "eu-west-3")
+
+
+@pytest.fixture
+def virtual_cluster(clients):
+    clients("eks").create_cluster(name="shared", roleArn=ROLE, resourcesVpcConfig={"subnetIds": ["subnet-1", "subnet-2"]}, version="1.31")
+    provider = {"id": "shared", "type": "EKS", "info": {"eksInfo": {"namespace": "fruits"}}}
+    return clients("emr-containers").create_virtual_cluster(name="fruits", containerProvider=provider, clientToken="t")["id"]
+
+
+@pytest.fixture
+def bucket(clients):
+    s3 = clients("s3")
+    s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-3"})
+    return s3
+
+
+def request_of(capsys, virtual_cluster, **wanted):
+    run_eks(PARAMS, settings(), Wanted(virtual_cluster, ROLE, IMAGE, **wanted), dry_run=True, detach=False, as_json=True)
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_dry_run_prints_the_request_and_sends_nothing(clients, virtual_cluster, capsys):
+    request = request_of(capsys, virtual_cluster, executors=5)
+
+    assert request["virtualClusterId"] == virtual_cluster
+    assert "--conf spark.executor.instances=5" in request["jobDriver"]["sparkSubmitJobDriver"]["sparkSubmitParameters"]
+    assert clients("emr-containers").list_job_runs(virtualClusterId=virtual_cluster)["jobRuns"] == []
+
+
+def test_a_run_is_sent_followed_and_cancelled(clients, virtual_cluster, capsys):
+    job_run_id = follow.start(clients, request_of(capsys, virtual_cluster))
+    said, ended = [], []
+    following = threading.Thread(target=lambda: ended.append(follow.follow(clients, virtual_cluster, job_run_id, said.append, 0.01)))
+    following.start()
+    while not said:
+        following.join(0.01)
+
+    job_run = follow.cancel(Clients(clients.session, "eu-west-3"), virtual_cluster, job_run_id, lambda _: None, 0.01)
+    following.join(30)
+
+    assert (job_run["state"], ended[0]["state"]) == ("CANCELLED", "CANCELLED")
+    assert said == [f"{job_run_id}: RUNNING", f"{job_run_id}: CANCELLED"]
+
+
+def test_cancelling_what_has_ended_is_no_error(clients, virtual_cluster, capsys):
+    job_run_id = follow.start(clients, request_of(capsys, virtual_cluster))
+    follow.cancel(clients, virtual_cluster, job_run_id, lambda _: None, 0.01)
+
+    assert follow.cancel(clients, virtual_cluster, job_run_id, lambda _: None, 0.01)["state"] == "CANCELLED"
+
+
+def test_a_state_that_is_new_is_named(clients):
+    with pytest.raises(FruitsError, match="in state `PAUSED`, which is new"):
+        follow.state({"state": "PAUSED"})
+    assert follow.state({"state": "SUBMITTED"}) is RunState.PENDING
+
+
+def test_a_failed_run_ends_with_the_jobs_own_words_and_code(clients, bucket):
+    bucket.put_object(Bucket="bucket", Key=f"out/runs/{PARAMS.run_id}/outcome.json", Body=json.dumps(OUTCOME).encode())
+
+    with pytest.raises(FruitsError) as error:
+        follow.raise_unless_done(clients, {"state": "FAILED", "stateDetails": "exit 1"}, PARAMS.output, PARAMS.run_id, "s3://bucket/logs/")
+
+    assert (str(error.value), error.value.hint, error.value.exit_code) == ("nothing to embed in `s3://bucket/photos`", "push", 2)
+
+
+def test_a_run_that_died_without_a_word_ends_with_the_services_words_and_without_its_links(clients, bucket):
+    details = "Pod failed, see https://logs.example/x?X-Amz-Signature=abc"
+    job_run = {"state": "FAILED", "failureReason": "USER_ERROR", "stateDetails": details}
+
+    with pytest.raises(FruitsError) as error:
+        follow.raise_unless_done(clients, job_run, PARAMS.output, PARAMS.run_id, "s3://bucket/logs/")
+
+    assert str(error.value) == "run `20261121T080000Z-41a4` failed: USER_ERROR: Pod failed, see https://logs.example/x?***"
+    assert error.value.hint == "the logs are in s3://bucket/logs/"
+
+
+def test_a_cancelled_run_says_so_and_how_to_go_on(clients):
+    with pytest.raises(FruitsError, match="was cancelled"):
+        follow.raise_unless_done(clients, {"state": "CANCELLED"}, PARAMS.output, PARAMS.run_id, "s3://bucket/logs/")
+
+
+def test_a_virtual_cluster_that_is_not_there_is_named_with_the_action(clients):
+    with pytest.raises(FruitsError, match="`emr-containers:DescribeJobRun` failed with ResourceNotFoundException"):
+        follow.describe(clients, "nobody", "0000000abcdefghijkl", lambda _: None)
+
+
+def test_the_trust_policy_is_of_the_clusters_own_issuer_and_namespace(clients, virtual_cluster):
+    policy = trust_of(clients.session, "eu-west-3", virtual_cluster, "fruits-eks")
+
+    issuer = clients("eks").describe_cluster(name="shared")["cluster"]["identity"]["oidc"]["issuer"].removeprefix("https://")
+    [statement] = policy["Statement"]
+    assert statement["Principal"]["Federated"] == f"arn:aws:iam::123456789012:oidc-provider/{issuer}"
+    assert statement["Condition"]["StringLike"][f"{issuer}:sub"].startswith(
+        "system:serviceaccount:fruits:emr-containers-sa-*-*-123456789012-"
+    )
+    role = clients("iam").create_role(RoleName="fruits-eks", AssumeRolePolicyDocument=json.dumps(policy))["Role"]
+    assert role["AssumeRolePolicyDocument"] == policy
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (Wanted("abc", ROLE, IMAGE, max_cost=2.0), "--max-cost cannot be kept on EKS"),
+        (Wanted(None, ROLE, IMAGE), "which cluster, and as whom"),
+        (Wanted("abc", None, IMAGE), "which cluster, and as whom"),
+        (Wanted("abc", ROLE), "no image was pushed to `123456789012.dkr.ecr.eu-west-3.amazonaws.com/fruitsctl` from here"),
+    ],
+)
+def test_what_is_missing_or_cannot_be_kept_is_refused(clients, wanted, said):
+    with pytest.raises(UsageError) as error:
+        run_eks(PARAMS, settings(), wanted, dry_run=True, detach=False, as_json=False)
+    assert str(error.value).startswith(said)
+    assert error.value.exit_code == 2
+
+
+def test_a_bucket_in_another_region_than_the_cluster_is_refused(clients, virtual_cluster):
+    boto3.client("s3", region_name="eu-west-1").create_bucket(
+        Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+    )
+
+    with pytest.raises(UsageError, match="bucket `bucket` is in `eu-west-1`, the virtual cluster in `eu-west-3`"):
+        run_eks(PARAMS, settings(), Wanted(virtual_cluster, ROLE, IMAGE), dry_run=False, detach=True, as_json=False)
+
+
+@pytest.mark.parametrize(("region", "error"), [("eu-west-2", RefusedError), ("eusc-de-east-1", UsageError)])
+def test_a_region_without_the_service_or_outside_the_union_is_refused(clients, monkeypatch, region, error):
+    monkeypatch.setenv("AWS_REGION", region)
+
+    with pytest.raises(error):
+        run_eks(PARAMS, settings(), Wanted("abc", ROLE, IMAGE), dry_run=True, detach=False, as_json=False)

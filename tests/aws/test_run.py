@@ -1,0 +1,372 @@
+"""`fruitsctl run --serverless` and what follows it, against the stand-in; the job's part is a script, all else is the command itself."""
+
+import json
+import os
+import re
+import time
+
+import boto3
+import pytest
+
+from cli import infra
+from cli.infra import application as infra_application
+from cli.infra import stacks
+from cli.pushed import Pushed, remember
+from cli.serverless import application, clients, follow, submit
+from job.records import Manifest, Outcome, Progress, Stage, to_line
+from tests.aws.fruitsctl import done, fruitsctl
+from tests.aws.standin.runner import ScriptedRunner
+
+GROUP = "/aws/emr-serverless/fruitsctl"
+BUCKET = "fruitsctl-123456789012-eu-west-3"
+REPOSITORY = "123456789012.dkr.ecr.eu-west-3.amazonaws.com/fruitsctl"
+RUN = ("run", "--serverless", "--run-id", "r1")
+PROGRESS = [to_line(Progress("embed", 5, 10)), "noise of somebody", to_line(Progress("embed", 10, 10, seconds=2.0, finished=True))]
+DONE = Outcome("r1", 0, "done", "10 rows, k = 2")
+URL = "https://b.s3.amazonaws.com/x?X-Amz-Signature=planted0signature"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    for module, name in (
+        (application, "POLL_SECONDS"),
+        (follow, "POLL_SECONDS"),
+        (submit, "PAUSE_SECONDS"),
+        (stacks, "POLL_SECONDS"),
+        (infra_application, "POLL_SECONDS"),
+    ):
+        monkeypatch.setattr(module, name, 0.05, raising=False)
+    monkeypatch.setattr(follow, "LATE_SECONDS", 0.5)
+    monkeypatch.setattr(follow, "BILLED_SECONDS", 0.2)
+    monkeypatch.setattr(clients, "ATTEMPTS", 2)
+
+
+# What `fruitsctl run` reads of the two stacks, at a tenth of the time that they take; the application comes from its own template.
+OUTPUTS = {
+    "fruitsctl-data": {"Bucket": BUCKET},
+    "fruitsctl-base": {"RepositoryUri": REPOSITORY, "RuntimeRoleArn": "arn:aws:iam::123456789012:role/fruitsctl", "LogGroup": GROUP},
+}
+READERS = {
+    "Effect": "Allow",
+    "Principal": {"Service": "emr-serverless.amazonaws.com"},
+    "Action": ["ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer"],
+}
+
+
+@pytest.fixture
+def account(standin, aws, monkeypatch, tmp_path):
+    """What `infra up` makes, with an application; and an image pushed from here."""
+    for name in ("STATE", "CACHE"):
+        monkeypatch.setenv(f"FRUITS_{name}", str(tmp_path / name.lower()))
+    for name, outputs in OUTPUTS.items():
+        something = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": name}}
+        template = {"Resources": {"Something": something}, "Outputs": {key: {"Value": value} for key, value in outputs.items()}}
+        aws("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template))
+    aws("logs").create_log_group(logGroupName=GROUP)
+    aws("ecr").create_repository(repositoryName="fruitsctl")
+    elsewhere(BUCKET, "eu-west-3")
+    let_the_service_read(aws)
+    digest = pushed(aws, tmp_path, "1")
+    infra.put_application(boto3.session.Session(), "eu-west-3", "fruitsctl", f"{REPOSITORY}@{digest}", lambda _: None)
+    standin.runner = ScriptedRunner(PROGRESS, meanwhile=leave(aws))
+    return standin
+
+
+def let_the_service_read(aws):
+    policy = {"Version": "2012-10-17", "Statement": [READERS]}
+    aws("ecr").set_repository_policy(repositoryName="fruitsctl", policyText=json.dumps(policy))
+
+
+def pushed(aws, tmp_path, tag):
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+        "config": {"digest": tag},
+        "layers": [{"digest": tag}],  # from which moto makes the image's digest
+    }
+    made = aws("ecr").put_image(repositoryName="fruitsctl", imageManifest=json.dumps(manifest), imageTag=tag)
+    digest = made["image"]["imageId"]["imageDigest"]
+    remember(tmp_path / "state", Pushed(f"{REPOSITORY}@{digest}", digest, tag, REPOSITORY))
+    return digest
+
+
+def leave(aws, outcome=DONE):
+    """What a job writes to OUTPUT before it ends."""
+
+    def write(request, context):
+        s3 = aws("s3")
+        s3.put_object(Bucket=BUCKET, Key="out/runs/r1/outcome.json", Body=json.dumps(vars(outcome)))
+        if outcome.code == 0:
+            counts = {"listed": 10, "ignored": 0, "new": 10, "embedded": 10, "rejected": 0, "removed": 0, "rows": 10, "labels": 2}
+            stages = {"embed": Stage(2.0, 10)}
+            params = {"input": f"s3://{BUCKET}/photos"}
+            manifest = Manifest("r1", "2026-11-21T12:00:00Z", 1, params, "m", {}, counts, {}, {}, stages, 2, 0.9, "r1")
+            s3.put_object(Bucket=BUCKET, Key="out/runs/r1/manifest.json", Body=manifest.to_json())
+
+    return write
+
+
+def elsewhere(name, region):
+    boto3.client("s3", region_name=region).create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": region})
+
+
+def started(account):
+    return [call.params for call in account.calls if call.operation == "StartJobRun"]
+
+
+def ended(words, code, *said):
+    found = fruitsctl(*words)
+    assert found.returncode == code, found.stderr
+    for text in said:
+        assert text in found.stderr + found.stdout
+    return found
+
+
+def test_a_run_takes_input_and_output_from_the_stack_and_ends_with_manifest_and_cost(account, aws):
+    found = ended((*RUN, "--json"), 0, "running", "Embed images: 10 of 10 images")
+
+    assert json.loads(found.stdout)["counts"]["embedded"] == 10
+    (request,) = started(account)
+    assert f"--input=s3://{BUCKET}/photos" in request["jobDriver"]["sparkSubmit"]["entryPointArguments"]
+    assert json.loads(aws("s3").get_object(Bucket=BUCKET, Key="out/costs/r1.json")["Body"].read())["run_id"] == "r1"
+    assert done("status", "r1")["outcome"]["message"] == "10 rows, k = 2"
+
+
+def test_a_dry_run_shows_the_request_its_worst_case_and_what_it_needs_and_sends_nothing(account):
+    shown = done(*RUN, "--dry-run", "--timeout", "60")
+
+    assert shown["request"]["executionTimeoutMinutes"] == 60
+    assert shown["worst_case_usd"] > 0
+    assert "emr-serverless:StartJobRun" in shown["needs"]
+    assert started(account) == []
+    assert not any(call.operation in ("StartApplication", "UpdateApplication") for call in account.calls)
+
+
+def test_a_limit_on_cost_shortens_the_time_or_refuses_the_run(account):
+    limited = done(*RUN, "--dry-run", "--max-cost", "0.5")
+    assert limited["worst_case_usd"] <= 0.5
+    assert 5 <= limited["request"]["executionTimeoutMinutes"] < 180
+
+    ended((*RUN, "--max-cost", "0.5", "--timeout", "600"), 3, "more than $0.5", "--timeout")
+    assert started(account) == []
+
+
+def test_more_executors_than_the_quota_are_refused_with_the_most_that_fit(account):
+    account.quota(12)
+
+    ended((*RUN, "--executors", "3"), 2, "over the quota of 12", "--executors 2 fits")
+
+
+def test_detached_a_run_goes_on_and_is_found_again_from_another_machine(account, monkeypatch, tmp_path):
+    assert done(*RUN, "--detach")["detached"] is True
+    monkeypatch.setenv("FRUITS_STATE", str(tmp_path / "elsewhere"))
+
+    assert done("status", "r1")["run_id"] == "r1"
+    assert done("status")["output"] == f"s3://{BUCKET}/out"
+
+
+def test_what_was_accepted_without_an_answer_is_one_run(account):
+    account.lose_answer("StartJobRun", 3)
+
+    ended((*RUN, "--detach"), 0, "it stays one run")
+    assert len({request["clientToken"] for request in started(account)}) == 1
+    assert len(started(account)) == 4
+    assert done("status", "r1")["job_run_id"]
+    assert len(account.runner.requests) == 1
+
+
+def test_the_same_run_sent_twice_is_one_run(account):
+    first, second = done(*RUN, "--detach"), done(*RUN, "--detach")
+
+    assert first["job_run_id"] == second["job_run_id"]
+
+
+def test_what_is_sent_is_written_down_before(account, tmp_path):
+    account.fail("StartJobRun", "AccessDeniedException", 1)
+
+    ended(RUN, 1, "AWS refuses `emr-serverless:StartJobRun`", "have `emr-serverless:StartJobRun` added")
+    kept = json.loads((tmp_path / "state" / "runs" / "r1.json").read_text())
+    assert (kept["request"]["clientToken"], kept["job_run_id"]) == ("r1", None)
+
+
+def test_a_newer_image_goes_onto_an_idle_application(account, aws, tmp_path):
+    ended(RUN, 0)
+    before = aws("ecr").describe_images(repositoryName="fruitsctl")["imageDetails"][0]["imageDigest"]
+    digest = pushed(aws, tmp_path, "2")
+    assert digest != before
+
+    job_run = done("run", "--serverless", "--run-id", "r2", "--detach")
+    emr = aws("emr-serverless")
+    found = emr.get_job_run(applicationId=job_run["application_id"], jobRunId=job_run["job_run_id"])["jobRun"]
+    assert found["imageConfiguration"]["resolvedImageDigest"] == digest
+
+
+def test_a_newer_image_waits_while_other_runs_are_active(account, aws, tmp_path):
+    account.runner = ScriptedRunner(seconds=30)
+    done(*RUN, "--detach")
+    pushed(aws, tmp_path, "2")
+
+    ended(("run", "--serverless", "--run-id", "r2"), 3, "1` runs still use the old one: r1")
+
+
+def test_a_run_that_got_another_image_is_cancelled(account, aws, monkeypatch, tmp_path):
+    account.runner = ScriptedRunner(seconds=30)
+    monkeypatch.setattr(application, "put_image", lambda *_: None)
+    pushed(aws, tmp_path, "2")
+
+    ended(RUN, 1, "the service took the image `sha256:", "the run is cancelled")
+    assert [call.operation for call in account.calls if call.operation == "CancelJobRun"] == ["CancelJobRun"]
+
+
+def test_an_image_that_the_service_may_not_read_names_the_policy(account, aws):
+    aws("ecr").delete_repository_policy(repositoryName="fruitsctl")
+
+    ended(RUN, 1, "not authorized to perform", "`fruitsctl infra up` gives the repository its policy again")
+    assert started(account) == []
+
+
+def test_an_image_of_another_architecture_or_none_is_named(account, aws):
+    account.image(architecture="ARM64")
+    ended(RUN, 1, "architecture doesn't match", "build the image for the application's architecture")
+
+    account.image()
+    digest = aws("ecr").describe_images(repositoryName="fruitsctl")["imageDetails"][0]["imageDigest"]
+    aws("ecr").batch_delete_image(repositoryName="fruitsctl", imageIds=[{"imageDigest": digest}])
+    ended(RUN, 1, "does not exist", "`fruitsctl image push`")
+
+
+def test_an_application_deleted_by_hand_is_named(account, aws):
+    emr = aws("emr-serverless")
+    (only,) = emr.list_applications()["applications"]
+    emr.stop_application(applicationId=only["id"])
+    emr.delete_application(applicationId=only["id"])
+
+    ended(RUN, 2, f"the application `{only['id']}` is gone", "`fruitsctl infra up`")
+
+
+def test_the_jobs_own_end_is_the_commands(account, aws):
+    account.runner = ScriptedRunner(code=2, meanwhile=leave(aws, Outcome("r1", 2, "InputError", "there is no photo", "check INPUT")))
+
+    ended(RUN, 2, "there is no photo", "hint: check INPUT")
+
+
+def test_a_job_that_died_shows_the_end_of_its_traceback_without_secrets(account):
+    lines = ["Traceback (most recent call last):", '  File "x.py", line 1, in <module>', f"ValueError: see {URL}"]
+    account.runner = ScriptedRunner(code=1, stderr=lines)
+
+    found = ended(RUN, 1, "ValueError: see https://b.s3.amazonaws.com/x?***", "fruitsctl logs r1 --stderr")
+    assert "planted0signature" not in found.stderr + found.stdout
+    assert "planted0signature" not in fruitsctl("logs", "r1", "--stderr").stdout
+
+
+def test_without_a_log_group_the_traceback_comes_from_the_bucket(account, aws):
+    aws("logs").delete_log_group(logGroupName="/aws/emr-serverless/fruitsctl")
+    account.runner = ScriptedRunner(code=1, stderr=["Traceback (most recent call last):", "KeyError: 'label'"])
+
+    ended(RUN, 1, "KeyError: 'label'")
+    assert "KeyError: 'label'" in fruitsctl("logs", "r1", "--stderr").stdout
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [("ThrottlingException", "AWS is busy"), ("ExpiredTokenException", "the credentials have expired: log in again")],
+)
+def test_what_passes_by_itself_or_by_a_login_only_delays(account, code, said):
+    write = account.runner.meanwhile
+
+    def trouble(request, context):
+        account.fail("GetJobRun", code, 6)
+        time.sleep(0.5)
+        write(request, context)
+
+    account.runner = ScriptedRunner(PROGRESS, meanwhile=trouble)
+    found = ended(RUN, 0, said, "AWS answers again", "10 listed")
+    assert found.stderr.count(said) == 1
+
+
+def test_without_credentials_the_command_says_so(account, monkeypatch):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+
+    ended(RUN, 2, "no AWS credentials found")
+
+
+@pytest.mark.parametrize("operation", ["GetApplication", "StartApplication", "StartJobRun", "GetJobRun"])
+def test_access_denied_names_the_missing_action(account, operation):
+    account.fail(operation, "AccessDeniedException")
+
+    ended(RUN, 1, f"AWS refuses `emr-serverless:{operation}`", f"have `emr-serverless:{operation}` added to your policy")
+
+
+def test_who_may_not_read_logs_still_sees_the_end(account, monkeypatch):
+    for name, value in account.environment(everything=True).items():
+        monkeypatch.setenv(name, value)
+    account.fail("DescribeLogStreams", "AccessDeniedException")
+
+    found = ended(RUN, 0, "note: no progress to show: AWS refuses `logs:DescribeLogStreams`", "10 listed")
+    assert found.stderr.count("no progress to show") == 1
+
+
+def test_ctrl_c_looks_away_and_the_run_goes_on(account, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(follow, "follow", interrupt)
+
+    ended(RUN, 0, "Run r1 goes on without this command", "fruitsctl cancel r1", "fruitsctl status r1")
+    assert done("status", "r1")["state"] in ("SUBMITTED", "PENDING", "SCHEDULED", "RUNNING", "SUCCESS")
+
+
+def test_cancel_waits_until_the_workers_are_gone(account):
+    account.runner = ScriptedRunner(seconds=30)
+    done(*RUN, "--detach")
+
+    assert done("cancel")["state"] == "CANCELLED"
+    ended(("status", "r1"), 0, "cancelled")
+
+
+def test_a_run_killed_for_memory_names_the_setting(account):
+    account.runner = ScriptedRunner(code=137, stderr=["java.lang.OutOfMemoryError: Java heap space"])
+
+    ended(RUN, 1, "killed for memory", "raise --executor-memory")
+
+
+def test_a_run_over_its_time_says_which_flag(account):
+    account.durations.minute = 0.05
+    account.runner = ScriptedRunner(seconds=30)
+
+    ended((*RUN, "--timeout", "5"), 1, "ended after its `5` minutes", "--timeout")
+
+
+def test_the_link_to_the_spark_ui_is_printed_and_nothing_else_is(account, tmp_path):
+    done(*RUN, "--detach")
+    found = ended(("ui", "r1"), 0)
+
+    assert re.fullmatch(r"https://\S+\n", found.stdout)
+    assert found.stderr == ""
+    kept = "".join(path.read_text() for folder, _, files in os.walk(tmp_path / "state") for path in [tmp_path / folder / f for f in files])
+    assert found.stdout.strip() not in kept
+
+
+def test_a_bucket_in_london_is_refused(account, aws):
+    elsewhere("london", "eu-west-2")
+
+    ended(("run", "s3://london/photos", "--serverless"), 3, "eu-west-2", "(London)")
+
+
+def test_a_bucket_in_another_region_of_the_union_is_refused(account, aws):
+    elsewhere("dublin", "eu-west-1")
+
+    ended(("run", "s3://dublin/photos", "--serverless"), 3, "the bucket `dublin` is in eu-west-1, the application in eu-west-3")
+
+
+def test_without_an_application_and_nobody_to_ask_the_way_to_one_is_named(standin, aws, monkeypatch, tmp_path):
+    monkeypatch.setenv("FRUITS_STATE", str(tmp_path / "state"))
+    ended(RUN, 2, "there is no complete stack", "`fruitsctl infra up`")
+
+    done("infra", "up")
+    ended(RUN, 2, "there is no application yet, and no image for it", "image push")
+    pushed(aws, tmp_path, "1")
+    ended(RUN, 2, "there is no application yet", "--yes")
+    standin.runner = ScriptedRunner(meanwhile=leave(aws))
+    ended((*RUN, "--yes"), 0, "10 listed")
