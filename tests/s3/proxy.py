@@ -77,6 +77,7 @@ class Proxy:
         """`target`: URL of the server."""
         self.faults = faults or Faults()
         self.done: Counter[str] = Counter()  # kind of trouble -> how often; `passed`: requests that went through
+        self.heads: list[Head] = []  # of all requests, in the order they came
         self.url = ""
         self._target = urlsplit(target)
         self._asked: Counter[str] = Counter()  # key -> GETs
@@ -111,6 +112,7 @@ class Proxy:
     async def _answer(self, client: Side) -> bool:
         """The next request. False: the client's connection is of no further use."""
         request = await read_head(client)
+        self.heads.append(request)
         if request.start[0] == "GET":
             await asyncio.sleep(self.faults.delay_seconds)
         fault = self._draw(request.key)
