@@ -18,4 +18,5 @@ context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
 cp "$versitygw" "$context/versitygw"
 docker build --file docker/s3.Dockerfile --build-arg "DEBIAN_IMAGE=$debian" --tag "$s3" "$context" >&2
-echo "export BASE_IMAGE=$base S3_IMAGE=$s3"
+# The last two: Debian's docker-compose builds without BuildKit unless it is told to.
+echo "export BASE_IMAGE=$base S3_IMAGE=$s3 DOCKER_BUILDKIT=1 COMPOSE_DOCKER_CLI_BUILD=1"

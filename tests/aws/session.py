@@ -28,11 +28,13 @@ def needs(head):
     action = "s3:AbortMultipartUpload" if method == "DELETE" and "uploadId" in asked else OBJECT_ACTIONS[method]
     source = unquote(head.headers.get("x-amz-copy-source", "")).removeprefix("/")
     copied = [("s3:GetObject", f"arn:aws:s3:::{source}", None)] if source else []
-    return [(action, f"{arn}/{key}", None), *copied]
+    # Without it what is not there is answered with 403: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+    missing = [("s3:ListBucket", arn, None)] if method in ("GET", "HEAD") else []
+    return [(action, f"{arn}/{key}", None), *copied, *missing]
 
 
 def allows(policy, action, resource, prefix):
-    """Whether `policy` (JSON) has a statement for it; of conditions it knows StringLike on s3:prefix."""
+    """Whether `policy` (JSON) has a statement for it; of conditions it knows StringLikeIfExists on s3:prefix."""
     return any(_matches(statement, action, resource, prefix) for statement in json.loads(policy)["Statement"])
 
 
@@ -41,8 +43,9 @@ def _matches(statement, action, resource, prefix):
         return False
     if resource is not None and not any(_like(pattern, resource) for pattern in _list(statement["Resource"])):
         return False
-    patterns = statement.get("Condition", {}).get("StringLike", {}).get("s3:prefix")
-    return patterns is None or (prefix is not None and any(_like(pattern, prefix) for pattern in patterns))
+    condition = dict(statement.get("Condition", {}))
+    patterns = condition.pop("StringLikeIfExists", {}).get("s3:prefix")
+    return not condition and (patterns is None or prefix is None or any(_like(pattern, prefix) for pattern in patterns))
 
 
 def _like(pattern, text):

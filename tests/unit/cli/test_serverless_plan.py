@@ -94,6 +94,14 @@ def test_driver_and_executors_run_the_images_python_in_the_applications_region()
     assert "spark.jars.packages" not in settings
 
 
+def test_small_tables_get_as_many_tasks_as_there_are_cores_not_sparks_200_and_deltas_50():
+    for executors, quota, cores in ((3, 16, "12"), (1, 16, "4"), (7, 32, "28")):
+        settings = conf(plan(PARAMS, DEPLOYED, fleet(executors, None, None, quota), Options("fruitsctl", 60)).request)
+
+        assert settings["spark.sql.shuffle.partitions"] == settings["spark.default.parallelism"] == cores
+        assert settings["spark.databricks.delta.snapshotPartitions"] == "4"
+
+
 def test_logs_go_to_the_bucket_and_the_log_group_with_the_key_and_to_no_bucket_of_aws():
     watched = request(deployed=replace(DEPLOYED, key_arn=KEY))["configurationOverrides"]["monitoringConfiguration"]
 
@@ -133,7 +141,7 @@ def test_a_run_lists_and_reads_its_input_and_writes_its_output_and_nothing_else_
     listing, reading, writing, logging, *_ = statements(f"s3://{BUCKET}/photos", f"s3://{BUCKET}/out")
 
     assert listing["Resource"] == f"arn:aws:s3:::{BUCKET}"
-    assert listing["Condition"] == {"StringLike": {"s3:prefix": ["photos", "photos/*", "out", "out/*"]}}
+    assert listing["Condition"] == {"StringLikeIfExists": {"s3:prefix": ["photos", "photos/*", "out", "out/*"]}}
     assert (reading["Action"], reading["Resource"]) == ("s3:GetObject", f"arn:aws:s3:::{BUCKET}/photos/*")
     assert writing["Resource"] == f"arn:aws:s3:::{BUCKET}/out/*"
     assert set(writing["Action"]) == {
@@ -149,8 +157,8 @@ def test_a_run_lists_and_reads_its_input_and_writes_its_output_and_nothing_else_
 def test_input_and_output_in_two_buckets_are_listed_each_by_its_own_prefix():
     first, second, *_ = statements("s3://raw-photos/2026", f"s3://{BUCKET}/out")
 
-    assert (first["Resource"], first["Condition"]["StringLike"]["s3:prefix"]) == ("arn:aws:s3:::raw-photos", ["2026", "2026/*"])
-    assert (second["Resource"], second["Condition"]["StringLike"]["s3:prefix"]) == (f"arn:aws:s3:::{BUCKET}", ["out", "out/*"])
+    assert (first["Resource"], first["Condition"]["StringLikeIfExists"]["s3:prefix"]) == ("arn:aws:s3:::raw-photos", ["2026", "2026/*"])
+    assert (second["Resource"], second["Condition"]["StringLikeIfExists"]["s3:prefix"]) == (f"arn:aws:s3:::{BUCKET}", ["out", "out/*"])
 
 
 def test_a_whole_bucket_as_input_is_listed_without_a_prefix():
@@ -164,7 +172,7 @@ def test_a_star_in_a_prefix_is_no_wildcard():
     listing, reading, *_ = statements(f"s3://{BUCKET}/a*b", f"s3://{BUCKET}/out")
 
     assert reading["Resource"] == f"arn:aws:s3:::{BUCKET}/a${{*}}b/*"
-    assert listing["Condition"]["StringLike"]["s3:prefix"][0] == "a${*}b"
+    assert listing["Condition"]["StringLikeIfExists"]["s3:prefix"][0] == "a${*}b"
 
 
 def test_no_statement_allows_everything_and_the_key_comes_only_with_a_key():
