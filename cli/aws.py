@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cli.errors import FruitsError, UsageError
 
-REFUSED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
+REFUSED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"}  # the answer to a HEAD has no words, just its number
 STALE = {
     "ExpiredToken",
     "ExpiredTokenException",
@@ -18,11 +19,17 @@ STALE = {
     "UnrecognizedClientException",
 }
 
+# One call may need more than its own action: StartJobRun also iam:PassRole. AWS's words name the one that is missing.
+MISSING = re.compile(r"not authorized to perform: ([a-zA-Z0-9-]+:[A-Za-z]+)")
+
 
 @contextmanager
 def asking(action: str) -> Iterator[None]:
-    """AWS's errors inside the `with` as ours; `action` is what the caller must be allowed."""
+    """AWS's errors inside the `with` as ours, without what would grant access; `action` is what the caller must be allowed."""
     from botocore import exceptions as aws
+    from botocore.parsers import ResponseParserError
+
+    from cli.serverless.redact import redact
 
     again = "log in again, for example by `aws sso login`"
     try:
@@ -30,13 +37,21 @@ def asking(action: str) -> Iterator[None]:
     except (aws.NoCredentialsError, aws.PartialCredentialsError) as error:
         raise UsageError("no AWS credentials found", "set AWS_PROFILE, or run `aws configure`") from error
     except (aws.CredentialRetrievalError, aws.SSOError, aws.TokenRetrievalError) as error:
-        raise UsageError(f"AWS credentials cannot be had: {' '.join(str(error).split())}", again) from error
+        raise UsageError(f"AWS credentials cannot be had: {redact(' '.join(str(error).split()))}", again) from error
     except aws.ClientError as error:
-        code, said = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
+        code, said = error.response["Error"].get("Code", ""), redact(error.response["Error"].get("Message", ""))
         if code in STALE:
             raise UsageError(f"AWS does not take these credentials for `{action}`: {code}", again) from error
         if code in REFUSED:
-            raise FruitsError(f"AWS refuses `{action}`: {said}", f"have `{action}` added to your policy") from error
+            raise FruitsError(f"AWS refuses `{action}`: {said}", f"have `{_missing(action, said)}` added to your policy") from error
         raise FruitsError(f"`{action}` failed with {code}: {said}", "mend what it says, then run it again") from error
     except aws.BotoCoreError as error:
-        raise FruitsError(f"AWS did not answer `{action}`: {error}", "check the network and the Region") from error
+        raise FruitsError(f"AWS did not answer `{action}`: {redact(str(error))}", "check the network and the Region") from error
+    except ResponseParserError as error:  # of no tree: https://github.com/boto/botocore/blob/develop/botocore/parsers.py
+        raise FruitsError(f"what answered `{action}` is not AWS", "is there a proxy, or a login page of the network?") from error
+
+
+def _missing(action: str, said: str) -> str:
+    """What AWS names, where that is another action; its service may go by another name in signatures than in policies."""
+    named = MISSING.search(said)
+    return named[1] if named and named[1].partition(":")[2] != action.partition(":")[2] else action

@@ -1,5 +1,5 @@
 """
-What a registry holds under a tag, asked by its HTTP API: the digest, and whether it is one image or an index of several.
+What a registry holds under a tag or a digest, asked by its HTTP API: the digest, whether it is one image or several, how it runs.
 
 https://distribution.github.io/distribution/spec/api/#pulling-an-image-manifest
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cli.errors import FruitsError
 from cli.logins import Login
@@ -37,38 +37,68 @@ class Manifest:
         return image_id in (self.config, self.digest)
 
 
-def read_manifest(registry: str, repository: str, tag: str, login: Login | None) -> Manifest | None:
+def read_manifest(registry: str, repository: str, reference: str, login: Login | None) -> Manifest | None:
     """
-    None: there is no such tag, or none that `login` may read. Registries do not tell one from the other.
+    Of a tag or a digest. None: there is no such image, or none that `login` may read. Registries do not tell one from the other.
 
     Raises:
         FruitsError: the registry does not answer, or gives something else.
     """
-    import requests
-
-    scheme = "http" if LOOPBACK.fullmatch(registry) else "https"
-    url = f"{scheme}://{API_HOSTS.get(registry, registry)}/v2/{repository}/manifests/{tag}"
-    try:
-        with requests.Session() as session:
-            session.trust_env = scheme == "https"  # no proxy leads back to this machine
-            answer = _get(session, url, login)
-    except requests.RequestException as error:
-        root: BaseException = error
-        while root.__context__ is not None:  # requests and urllib3 wrap `Connection refused` in three sentences
-            root = root.__context__
-        why = getattr(root, "strerror", None) or root
-        raise FruitsError(f"`{registry}` does not answer ({why})", "check the network, then push again") from error
+    answer = _ask(registry, f"{repository}/manifests/{reference}", login)
     if answer.status_code in (401, 403, 404):
         return None
     if answer.status_code != 200:
-        raise FruitsError(f"`{registry}` does not show `{repository}:{tag}`: HTTP status {answer.status_code}", "push again a little later")
+        raise FruitsError(
+            f"`{registry}` does not show `{repository}:{reference}`: HTTP status {answer.status_code}", "try again a little later"
+        )
     try:
         manifest = answer.json()
         kind = manifest.get("mediaType") or answer.headers.get("Content-Type", "")
         digest = f"sha256:{hashlib.sha256(answer.content).hexdigest()}"  # by definition
         return Manifest(digest, kind, manifest.get("config", {}).get("digest", ""))
     except (ValueError, AttributeError) as error:
-        raise FruitsError(f"`{registry}` gave no manifest for `{repository}:{tag}`", "is it a registry? open it in a browser") from error
+        raise FruitsError(
+            f"`{registry}` gave no manifest for `{repository}:{reference}`", "is it a registry? open it in a browser"
+        ) from error
+
+
+def read_config(registry: str, repository: str, reference: str, login: Login | None) -> dict[str, Any] | None:
+    """
+    How the image runs, as `docker inspect` calls it Config: user, environment, labels. None: no such image, no single one, or none
+    that `login` may read. https://github.com/opencontainers/image-spec/blob/main/config.md
+
+    Raises:
+        FruitsError: the registry does not answer, or gives something else.
+    """
+    manifest = read_manifest(registry, repository, reference, login)
+    if manifest is None or not manifest.config:
+        return None
+    answer = _ask(registry, f"{repository}/blobs/{manifest.config}", login)
+    try:
+        if answer.status_code != 200:
+            raise ValueError(f"HTTP status {answer.status_code}")
+        return dict(answer.json()["config"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise FruitsError(
+            f"`{registry}` does not show the configuration of `{repository}@{reference}`", "try again a little later"
+        ) from error
+
+
+def _ask(registry: str, path: str, login: Login | None) -> Response:
+    """Whatever the registry answers; `path` begins with the repository."""
+    import requests
+
+    scheme = "http" if LOOPBACK.fullmatch(registry) else "https"
+    try:
+        with requests.Session() as session:
+            session.trust_env = scheme == "https"  # no proxy leads back to this machine
+            return _get(session, f"{scheme}://{API_HOSTS.get(registry, registry)}/v2/{path}", login)
+    except requests.RequestException as error:
+        root: BaseException = error
+        while root.__context__ is not None:  # requests and urllib3 wrap `Connection refused` in three sentences
+            root = root.__context__
+        why = getattr(root, "strerror", None) or root
+        raise FruitsError(f"`{registry}` does not answer ({why})", "check the network, then try again") from error
 
 
 def _get(session: Session, url: str, login: Login | None) -> Response:

@@ -152,6 +152,19 @@ def spark_conf(wanted: Fleet) -> dict[str, str]:
     }
 
 
+def task_conf(wanted: Fleet) -> dict[str, str]:
+    """
+    How many tasks Spark and Delta make where the job does not say it: their defaults, 200 and 50, cost more than the work, as in
+    job/session.py.
+    """
+    return {
+        # One per core: of small data Spark makes fewer by itself, and a million embeddings of 5 KB are 400 MB for each of 12.
+        "spark.sql.shuffle.partitions": str(wanted.max_executors * wanted.executor.vcpu),
+        # Delta's log, a line for each file of a table: megabytes, which one executor reads at once.
+        "spark.databricks.delta.snapshotPartitions": str(wanted.executor.vcpu),
+    }
+
+
 def overhead_factor(executor: Worker) -> float:
     """The share of the heap that lies beside it: the JVM's own tenth and one Python worker per core. Four decimals, rounded down."""
     memory_mb = executor.memory_gb * 1024

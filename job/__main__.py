@@ -1,4 +1,4 @@
-"""spark-submit starts here: argv to Params to `run`; the lease around it, the outcome after it, an exit code."""
+"""spark-submit starts here: argv to Params to `run`; the lease around it, the outcome after it, an exit code. A run that is done stays."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from dataclasses import asdict
 
 from pyspark.sql import SparkSession
 
-from job.errors import CredentialsError, JobError, OutputError
+from job.errors import CredentialsError, JobError, OutputError, SetupError
 from job.lease import Lease
 from job.listing import check_apart, check_input
 from job.objects import Folder
 from job.params import Params
 from job.pipeline import run
 from job.progress import Report, send
-from job.records import Outcome
+from job.records import Manifest, Outcome
 
 
 def main(argv: list[str]) -> int:
@@ -35,6 +35,8 @@ def attempt(params: Params) -> Outcome:
     """The run under its lease. Its outcome is in OUTPUT too, unless OUTPUT itself is the trouble or another run owns it."""
     folder = Folder(params.output)
     try:
+        if (ended := finished(params, folder)) is not None:
+            return ended
         check_apart(params.input, params.output)
         check_input(params.input)  # before Spark starts
         with Lease.acquire(folder, params.run_id, params.lease_seconds) as lease:
@@ -44,6 +46,25 @@ def attempt(params: Params) -> Outcome:
             return outcome
     except JobError as error:
         return failure(params, error)
+
+
+def finished(params: Params, folder: Folder) -> Outcome | None:
+    """
+    What an earlier attempt left, if it was done: EMR Serverless tries a run again with the same arguments, also one whose driver died
+    in its last seconds. None after a failure, which is tried again, and if that run had other arguments.
+    """
+    try:
+        outcome, manifest = (folder.read(f"runs/{params.run_id}/{name}.json") for name in ("outcome", "manifest"))
+    except SetupError:  # what is wrong with OUTPUT says whoever needs it next
+        return None
+    if outcome is None or manifest is None:
+        return None
+    try:
+        ended = Outcome(**json.loads(outcome.content))
+        same = Manifest.from_json(manifest.content).params == asdict(params)
+    except (ValueError, TypeError, KeyError):  # of another version, or damaged: the run itself writes both anew
+        return None
+    return ended if ended.code == 0 and same else None
 
 
 def under_lease(params: Params, folder: Folder, lease: Lease) -> Outcome:

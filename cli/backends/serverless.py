@@ -16,7 +16,7 @@ from cli.backends.base import RunState
 from cli.backends.local import ENTRY_POINT
 from cli.errors import UsageError
 from cli.serverless.policy import session_policy
-from cli.sizing import Fleet, spark_conf
+from cli.sizing import Fleet, spark_conf, task_conf
 from job.params import Params
 from job.uris import is_s3
 
@@ -83,7 +83,7 @@ def plan(params: Params, deployed: Deployed, fleet: Fleet, options: Options) -> 
     spark_submit = {
         "entryPoint": f"local://{ENTRY_POINT}",
         "entryPointArguments": inside.to_argv(),
-        "sparkSubmitParameters": submit_parameters({**image_conf(deployed.region), **spark_conf(fleet)}),
+        "sparkSubmitParameters": submit_parameters({**image_conf(deployed.region), **spark_conf(fleet), **task_conf(fleet)}),
     }
     return Plan(
         {

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.config import settings
-from cli.errors import UsageError
-from cli.output import emit
+from cli.errors import FruitsError, UsageError
+from cli.output import emit, say
 from cli.regions import PARIS, refuse_outside_eu
 from job.uris import from_text
 
 if TYPE_CHECKING:
+    from boto3.session import Session
+
     from cli.cost import Cost
     from cli.costs import Month
 
@@ -43,6 +45,8 @@ def cost(
     session = aws_session()
     where = from_text(output or settings().output or _stack_output(session))
     found = costs.kept_costs(session, where)
+    if _fill_in(session, where, {run.run_id for run in found if run.usd is not None}, run_id):
+        found = costs.kept_costs(session, where)
     if run_id:
         one = next((run for run in found if run.run_id == run_id), None)
         if one is None:
@@ -57,7 +61,28 @@ def cost(
     emit(data, text + _notes(sums), as_json)
 
 
-def _stack_output(session: object) -> str:
+def _fill_in(session: Session, where: str, known: set[str], run_id: str | None) -> bool:
+    """Whether AWS has billed meanwhile what was sent from here and has no cost yet: whoever detached, or was too early, left it so."""
+    from cli.backends.serverless import STATES
+    from cli.commands.runs import cost_of
+    from cli.serverless.clients import Clients
+    from cli.serverless.runs import get_job_run, remembered
+
+    filled = False
+    for sent in remembered(settings().state):
+        if sent.job_run_id is None or sent.output != where or sent.run_id in known or run_id not in (None, sent.run_id):
+            continue
+        clients = Clients(session, sent.region)
+        try:
+            job_run = get_job_run(clients, sent.application_id, sent.job_run_id)
+            if STATES[job_run["state"]].ended:
+                filled |= cost_of(clients, sent, job_run) is not None
+        except FruitsError as error:
+            say(f"note: what `{sent.run_id}` cost cannot be had: {error}")
+    return filled
+
+
+def _stack_output(session: Session) -> str:
     from cli import infra
 
     region = settings().region or PARIS

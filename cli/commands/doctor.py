@@ -1,4 +1,4 @@
-"""`fruitsctl doctor`: what a local run needs, checked one line each, with the command that mends what is missing."""
+"""`fruitsctl doctor`: what a run needs, here or with `--aws` there, checked one line each, with the command that mends what is missing."""
 
 from __future__ import annotations
 
@@ -21,10 +21,17 @@ DISK_GIB = 2  # Spark's jars, the weights, and features of 200,000 images
 
 def doctor(
     output: Annotated[Path, typer.Argument(help="Where results would go.")] = Path("out"),
+    aws: Annotated[bool, typer.Option("--aws", help="The AWS account instead, for --serverless.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
 ) -> None:
-    """Check this machine; exits 1 if something is missing."""
+    """Check this machine or AWS; exits 1 if something is missing."""
     config = settings()
+    if aws:
+        from cli.aws_checks import checks as aws_checks
+        from cli.commands.run_serverless import connect
+
+        report(aws_checks(connect(config), config), as_json, "missing", "do what stands after `mend:`, then `fruitsctl doctor --aws` again")
+        return
     checks = [
         python(),
         packages(),

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from cli.logins import Login
     from cli.registry import Target
 
-REPOSITORY = "fruitsctl"
-
 
 def push(
     registry: Annotated[
@@ -30,7 +28,7 @@ def push(
     ] = None,
     image: Annotated[str, typer.Option(metavar="NAME", help="The image's name on this machine.")] = "fruitsctl:serverless",
     region: Annotated[str | None, typer.Option(help=f"Of ECR, in the European Union. [default: AWS_REGION, fruits.toml, {PARIS}]")] = None,
-    repository: Annotated[str | None, typer.Option(help=f"Its name in the registry. [default: {REPOSITORY}]")] = None,
+    repository: Annotated[str | None, typer.Option(help="Its name in the registry. [default: the project's]")] = None,
     tag: Annotated[str | None, typer.Option(help="[default: the image's own short id]")] = None,
     create_repository: Annotated[bool, typer.Option("--create-repository", help="Make the ECR repository if there is none.")] = False,
     kms_key: Annotated[str | None, typer.Option(metavar="ARN", help="Encrypt a repository made now with this key.")] = None,
@@ -53,7 +51,7 @@ def push(
         raise UsageError(f"the repository is `{path}` or `{repository}`", "leave out --repository, or the path in REGISTRY")
     if create_repository and aws_region is None:
         raise UsageError(f"`{host}` is not ECR, its repositories cannot be made from here", "leave out --create-repository")
-    path = path or repository or REPOSITORY
+    path = path or repository or settings().project  # `infra up` makes the repository of that name
     registries.check_names(path, tag)
     local = inspect_image(image)
 

@@ -15,9 +15,7 @@ from cli.errors import FruitsError, UsageError
 from cli.output import emit, say
 from cli.regions import PARIS, refuse_outside_eu
 
-app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="What runs need in the AWS account: made, shown, removed."
-)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What runs need in the AWS account: made, shown, removed.")
 
 
 class Who(StrEnum):

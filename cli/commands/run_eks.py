@@ -115,10 +115,10 @@ def _same_region(session: object, region: str, params: Params) -> None:
 
 def _summary(clients: Clients, params: Params, wanted: Wanted, as_json: bool) -> None:
     from cli.commands.run import summary
-    from cli.eks import follow
+    from cli.serverless.follow import read
 
     uri = join(params.output, "runs", params.run_id, "manifest.json")
-    content = follow.read(clients, uri)
+    content = read(clients, uri)
     if content is None:
         raise FruitsError(f"the run is done, but `{uri}` is not there", "was it removed meanwhile? Run the same command again")
     manifest = Manifest.from_json(content)

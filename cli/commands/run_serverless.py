@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,6 +43,9 @@ TIMEOUT_MINUTES = 180  # unless --timeout or --max-cost says otherwise; a run th
 # What whoever sends and follows a run must be allowed; `fruitsctl infra policy operator` has the resources.
 NEEDS = (
     "cloudformation:DescribeStacks",
+    "ecr:BatchGetImage",  # whoever gives the application an image must be allowed to read it
+    "ecr:DescribeImages",
+    "ecr:GetDownloadUrlForLayer",
     "emr-serverless:CancelJobRun",
     "emr-serverless:GetApplication",
     "emr-serverless:GetJobRun",
@@ -98,15 +101,18 @@ def run(make_params: Callable[[str, str], Params], source: str | None, target: s
     """
     from cli import infra
     from cli.backends import serverless
+    from cli.serverless import application as applications
     from cli.serverless import submit
+    from cli.serverless.clients import at_first
     from cli.serverless.runs import Sent
 
     clients = connect(config)
-    deployed = infra.deployed(clients.session, clients.region, config.project)
+    deployed = at_first(clients, lambda: infra.deployed(clients.session, clients.region, config.project), say)
     params = make_params(source or f"s3://{deployed.bucket}/photos", target or f"s3://{deployed.bucket}/out")
     if deployed.application_id is None:
         deployed = with_application(clients, deployed, config, wishes)
-    application = _application(clients, deployed)
+    identifier = str(deployed.application_id)
+    application = at_first(clients, lambda: applications.get(clients, identifier), say)
     fleet = fleet_for(clients, application, params, wishes)
     prices = prices_of(clients, application, config)
     options = serverless.Options(config.project, timeout_for(fleet, prices, wishes), wishes.attempts)
@@ -115,13 +121,14 @@ def run(make_params: Callable[[str, str], Params], source: str | None, target: s
     if wishes.dry_run:
         show(todo.request, fleet, prices, options, wishes.as_json)
         return
-    digest = prepare_image(clients, deployed, application, params.run_id, config)
+    digest = at_first(clients, lambda: prepare_image(clients, deployed, application, params.run_id, config), say)
     now = datetime.now(UTC).isoformat()
-    sent = submit.send(
-        clients, config.state, Sent(params.run_id, str(deployed.application_id), clients.region, params.output, todo.request, now), say
-    )
-    if digest:
-        submit.verify_image(clients, sent, digest)
+    sent = submit.send(clients, config.state, Sent(params.run_id, identifier, clients.region, params.output, todo.request, now), say)
+    try:
+        if digest:
+            submit.verify_image(clients, sent, digest, say)
+    except KeyboardInterrupt:
+        wishes = replace(wishes, detach=True)
     if wishes.detach:
         detached(sent, wishes.as_json)
         return
@@ -223,9 +230,3 @@ def show(request: dict[str, Any], fleet: Fleet, prices: Prices, options: Any, as
         "nothing was sent",
     ]
     emit(data, "\n".join(lines), as_json)
-
-
-def _application(clients: Clients, deployed: Deployed) -> dict[str, Any]:
-    from cli.serverless import application as applications
-
-    return applications.get(clients, str(deployed.application_id))

@@ -9,8 +9,8 @@ import typer
 
 from cli.commands.run_serverless import connect
 from cli.commands.run_watch import detached, keep_cost
-from cli.config import settings
-from cli.errors import UsageError
+from cli.config import Settings, settings
+from cli.errors import FruitsError, UsageError
 from cli.output import emit, say
 from job.records import STAGES, Manifest, Outcome, Progress, from_line
 from job.uris import join
@@ -31,10 +31,8 @@ def status(run_id: RunId = None, as_json: AsJson = False) -> None:
     from cli.backends.serverless import STATES
     from cli.serverless import follow
     from cli.serverless.redact import redact
-    from cli.serverless.runs import get_job_run
 
-    clients, sent = _find(run_id)
-    job_run = get_job_run(clients, sent.application_id, str(sent.job_run_id))
+    clients, sent, job_run = find(run_id)
     names = {"run_id": sent.run_id, "job_run_id": sent.job_run_id, "application_id": sent.application_id, "region": sent.region}
     data: dict[str, Any] = names | {"output": sent.output, "state": job_run["state"], "details": redact(job_run.get("stateDetails", ""))}
     data["attempt"] = job_run.get("attempt", 1)
@@ -47,7 +45,9 @@ def status(run_id: RunId = None, as_json: AsJson = False) -> None:
         outcome = follow.conclude(clients, sent, job_run, say)
         data["outcome"] = vars(outcome)
         lines.append(f"  ended     {outcome.kind}: {outcome.message}")
-        data["cost"] = _cost(clients, sent, job_run, lines)
+        usd = cost_of(clients, sent, job_run)
+        data["cost"] = usd
+        lines.append(f"  cost      {'not known yet' if usd is None else f'${usd:.4f}'}")
     emit(data, "\n".join(lines), as_json)
 
 
@@ -64,9 +64,8 @@ def logs(
     from cli.serverless.follow import LATE_SECONDS, POLL_SECONDS
     from cli.serverless.runs import get_job_run
 
-    clients, sent = _find(run_id)
+    clients, sent, job_run = find(run_id)
     stream = "stderr" if stderr else "stdout"
-    job_run = get_job_run(clients, sent.application_id, str(sent.job_run_id))
     place = driver.Place.of(job_run)
     log, shown, over_at = driver.DriverLog(place, stream), 0, 0.0
     try:
@@ -93,18 +92,15 @@ def logs(
 
 def cancel(run_id: RunId = None, as_json: AsJson = False) -> None:
     """End a run, and wait until its workers are gone."""
-    from cli.aws import asking
     from cli.backends.serverless import STATES
+    from cli.serverless import submit
+    from cli.serverless.clients import at_first
     from cli.serverless.follow import wait_until_over
-    from cli.serverless.runs import get_job_run
 
-    clients, sent = _find(run_id)
-    place = {"applicationId": sent.application_id, "jobRunId": str(sent.job_run_id)}
-    job_run = get_job_run(clients, sent.application_id, str(sent.job_run_id))
+    clients, sent, job_run = find(run_id)
     if not STATES[job_run["state"]].ended:
         if job_run["state"] != "CANCELLING":
-            with asking("emr-serverless:CancelJobRun"):
-                clients("emr-serverless").cancel_job_run(**place)
+            at_first(clients, lambda: submit.cancel(clients, sent), say)
         say(f"Run {sent.run_id}: waiting until its workers are gone")
         try:
             job_run = wait_until_over(clients, sent, say)
@@ -123,53 +119,72 @@ def ui(run_id: RunId = None, as_json: AsJson = False) -> None:
 
     It opens without a login for an hour: pass it on to nobody.
     """
-    from cli.aws import asking
+    from cli.serverless.clients import at_first
+    from cli.serverless.runs import dashboard
 
-    clients, sent = _find(run_id)
-    with asking("emr-serverless:GetDashboardForJobRun"):
-        url = clients("emr-serverless").get_dashboard_for_job_run(applicationId=sent.application_id, jobRunId=str(sent.job_run_id))["url"]
+    clients, sent, _ = find(run_id)
+    url = at_first(clients, lambda: dashboard(clients, sent), say)
     emit({"run_id": sent.run_id, "url": url}, url, as_json)
 
 
-def _find(run_id: str | None) -> tuple[Clients, Sent]:
-    """The run, and clients of its Region."""
-    from cli import infra
-    from cli.serverless.clients import Clients
-    from cli.serverless.runs import locate, recall
+def find(run_id: str | None) -> tuple[Clients, Sent, dict[str, Any]]:
+    """
+    The run, clients of its Region, and GetJobRun's answer.
+
+    Raises:
+        UsageError: nobody knows such a run.
+        FruitsError: no credentials, or AWS refuses.
+    """
+    from cli.serverless.clients import Clients, at_first
+    from cli.serverless.runs import get_job_run, locate, recall
 
     config = settings()
     known = recall(config.state, run_id)
     clients = connect(config)
     if known:
-        return (there := Clients(clients.session, known.region)), locate(there, config.state, run_id, None)
+        clients = Clients(clients.session, known.region)
+
+    def ask() -> tuple[Clients, Sent, dict[str, Any]]:
+        sent = locate(clients, config.state, run_id, None if known else _application_id(clients, config))
+        return clients, sent, get_job_run(clients, sent.application_id, str(sent.job_run_id))
+
+    return at_first(clients, ask, say)
+
+
+def _application_id(clients: Clients, config: Settings) -> str:
+    from cli import infra
+
     deployed = infra.deployed(clients.session, clients.region, config.project)
     if deployed.application_id is None:
         raise UsageError("there is no application, so there is no run", "`fruitsctl run … --serverless` starts one")
-    return clients, locate(clients, config.state, run_id, deployed.application_id)
+    return deployed.application_id
 
 
 def _latest(clients: Clients, job_run: dict[str, Any]) -> Progress | None:
-    """What the job said last."""
+    """What the job said last. Who may not read the log can still see the state."""
     from cli.serverless.logs import DriverLog, Place
 
-    records = [from_line(line.text) for line in DriverLog(Place.of(job_run), "stdout").new(clients)]
+    try:
+        records = [from_line(line.text) for line in DriverLog(Place.of(job_run), "stdout").new(clients)]
+    except FruitsError as error:
+        say(f"note: no progress to show: {error}")
+        return None
     return next((record for record in reversed(records) if isinstance(record, Progress)), None)
 
 
-def _cost(clients: Clients, sent: Sent, job_run: dict[str, Any], lines: list[str]) -> float | None:
-    """USD, kept beside the output if it was not yet: whoever detached has it too. None: not known yet."""
+def cost_of(clients: Clients, sent: Sent, job_run: dict[str, Any]) -> float | None:
+    """USD of a run that is over, kept beside the output if it was not yet: whoever detached has it too. None: not known yet."""
     import json
 
     from cli.costs import cost_uri
     from cli.serverless.follow import read
 
     kept = read(clients, cost_uri(sent.output, sent.run_id))
-    usd = json.loads(kept)["usd"] if kept else None
+    usd: float | None = json.loads(kept)["usd"] if kept else None
     if usd is None and "billedResourceUtilization" in job_run:
         content = read(clients, join(sent.output, "runs", sent.run_id, "manifest.json"))
         cost = keep_cost(clients, sent, job_run, Manifest.from_json(content) if content else None, settings())
         usd = cost.usd if cost else None
-    lines.append(f"  cost      {'not known yet' if usd is None else f'${usd:.4f}'}")
     return usd
 
 

@@ -12,9 +12,10 @@ from cli.backends.base import RunState
 from cli.backends.eks import STATES
 from cli.errors import FruitsError
 from cli.serverless.clients import Clients, jittered, patiently
+from cli.serverless.follow import read
 from cli.serverless.redact import redact
 from job.records import Outcome
-from job.uris import bucket_and_key, join
+from job.uris import join
 
 POLL_SECONDS = 10.0
 SERVICE = "emr-containers"
@@ -109,15 +110,3 @@ def read_outcome(clients: Clients, output: str, run_id: str) -> Outcome | None:
     """None: the job did not live long enough to write one."""
     content = read(clients, join(output, "runs", run_id, "outcome.json"))
     return Outcome(**json.loads(content)) if content else None
-
-
-def read(clients: Clients, uri: str) -> bytes | None:
-    """None: it is not there."""
-    bucket, key = bucket_and_key(uri)
-    s3 = clients("s3")
-    with asking("s3:GetObject"):
-        try:
-            content: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-        except s3.exceptions.NoSuchKey:
-            return None
-    return content

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from cli.aws import asking
+from cli.backends.serverless import STATES
 from cli.errors import FruitsError, RefusedError
 
 TAG = "fruitsctl"  # on everything, with the project's name
-# All that are no end; CANCELLING still holds workers: https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/job-states.html
-ACTIVE = ["SUBMITTED", "QUEUED", "PENDING", "SCHEDULED", "RUNNING", "CANCELLING"]
+ACTIVE = [state for state, meaning in STATES.items() if not meaning.ended]  # CANCELLING too: it still holds workers
 RESTING = {"CREATED", "STOPPED", "TERMINATED"}  # in which it can be changed and deleted
 POLL_SECONDS = 5.0
 PATIENCE_SECONDS = 1800.0

@@ -38,6 +38,11 @@ class Scope:
     def runtime_role(self) -> str:
         return self.global_arn("iam", f"role/{self.project}-{self.region}")
 
+    @property
+    def service_role(self) -> str:
+        """EMR Serverless's own: https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/using-service-linked-roles.html"""
+        return self.global_arn("iam", "role/aws-service-role/ops.emr-serverless.amazonaws.com/AWSServiceRoleForAmazonEMRServerless")
+
 
 @dataclass(frozen=True)
 class Statement:
@@ -75,7 +80,6 @@ def operator(scope: Scope) -> list[Statement]:
                     "GetJobRun",
                     "CancelJobRun",
                     "ListJobRuns",
-                    "ListJobRunAttempts",
                     "GetDashboardForJobRun",
                     "GetApplication",
                     "StartApplication",
@@ -101,7 +105,12 @@ def operator(scope: Scope) -> list[Statement]:
             (scope.runtime_role,),
             {"StringEquals": {"iam:PassedToService": "emr-serverless.amazonaws.com"}},
         ),
-        Statement("SeeRole", "whether the role is there, before and after", ("iam:GetRole",), (scope.runtime_role,)),
+        Statement(
+            "SeeRole",
+            "whether the roles of the runs and of the service are there",
+            ("iam:GetRole",),
+            (scope.runtime_role, scope.service_role),
+        ),
         Statement(
             "Bucket",
             "where it is; list photos and results; remove it at the end",
@@ -151,7 +160,7 @@ def operator(scope: Scope) -> list[Statement]:
         Statement(
             "ReadLogs",
             "follow the driver's log",
-            ("logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogEvents"),
+            ("logs:DescribeLogStreams", "logs:FilterLogEvents"),
             (group, f"{group}:*"),
         ),
         Statement(
@@ -231,7 +240,7 @@ def deployer(scope: Scope) -> list[Statement]:
             "ServiceRole",
             "the first application of an account makes the service's own role",
             ("iam:CreateServiceLinkedRole",),
-            (scope.global_arn("iam", "role/aws-service-role/ops.emr-serverless.amazonaws.com/AWSServiceRoleForAmazonEMRServerless"),),
+            (scope.service_role,),
             {"StringLike": {"iam:AWSServiceName": "ops.emr-serverless.amazonaws.com"}},
         ),
     ]

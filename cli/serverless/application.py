@@ -25,6 +25,7 @@ HINTS = (
     (re.compile(r"(?i)not authorized|ECR:"), "`fruitsctl infra up` gives the repository its policy again"),
     (re.compile(r"(?i)architecture"), "build the image for the application's architecture, push it, run again"),
     (re.compile(r"(?i)release"), "build the image again for the application's release, push it, run again"),
+    (re.compile(r"(?i)repository .*not exist"), "`fruitsctl infra up` says what to do, then `fruitsctl image push`"),
     (re.compile(r"(?i)not exist|not found|no such"), "`fruitsctl image push`"),
 )
 

@@ -4,9 +4,10 @@ AWS clients of one Region, made once, made anew after a login; and calls that ou
 
 from __future__ import annotations
 
+import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 from cli.aws import STALE
@@ -18,8 +19,10 @@ T = TypeVar("T")
 ATTEMPTS = 5  # of one request, by botocore, which backs off
 THROTTLED = {"RequestLimitExceeded", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException"}
 EXPIRED = "the credentials have expired: log in again, for example by `aws sso login`; the run goes on, and so does this command then"
-BUSY = "AWS is busy and asks for patience; the run goes on"
+BUSY = "AWS is busy and asks for patience"
 SILENT = "AWS does not answer, is the network there? The run goes on"
+PAUSE_SECONDS = 5.0
+PATIENCE_SECONDS = 300.0  # of a command that has nothing to follow yet
 
 
 class Clients:
@@ -55,6 +58,7 @@ class Clients:
 def passing(error: FruitsError) -> str | None:
     """What to say while waiting, if that helps; `error` is one of `cli.aws.asking`."""
     from botocore import exceptions as aws
+    from botocore.parsers import ResponseParserError
 
     cause = error.__cause__
     if isinstance(cause, aws.ClientError):
@@ -65,24 +69,41 @@ def passing(error: FruitsError) -> str | None:
         return BUSY if code in THROTTLED or status >= 500 else None
     if isinstance(cause, (aws.CredentialRetrievalError, aws.SSOError, aws.TokenRetrievalError)):
         return EXPIRED
-    lost = (aws.HTTPClientError, aws.ConnectionError, aws.EndpointConnectionError)
+    lost = (aws.HTTPClientError, aws.ConnectionError, aws.EndpointConnectionError, ResponseParserError)
     return SILENT if isinstance(cause, lost) else None
 
 
-def patiently(clients: Clients, call: Callable[[], T], tell: Callable[[str], None], pause_seconds: float) -> T:
+def at_first(clients: Clients, call: Callable[[], T], tell: Callable[[str], None]) -> T:
+    """
+    `call`, again while AWS is busy, for PATIENCE_SECONDS. Whoever has just typed a command logs in, or plugs in, and types it again.
+
+    Raises:
+        FruitsError: all else.
+    """
+    return patiently(clients, call, tell, PAUSE_SECONDS, {BUSY}, PATIENCE_SECONDS)
+
+
+def patiently(
+    clients: Clients,
+    call: Callable[[], T],
+    tell: Callable[[str], None],
+    pause_seconds: float,
+    outlasts: Collection[str] = (BUSY, EXPIRED, SILENT),
+    most_seconds: float = math.inf,
+) -> T:
     """
     `call`, again and again while what hinders it may pass: there is no end to it but Ctrl-C, for the service itself ends a run in time.
 
     Raises:
         FruitsError: what no waiting mends.
     """
-    said = None
+    said, give_up = None, time.monotonic() + most_seconds
     while True:
         try:
             result = call()
         except FruitsError as error:
             reason = passing(error)
-            if reason is None:
+            if reason is None or reason not in outlasts or time.monotonic() > give_up:
                 raise
             if reason != said:
                 tell(reason)

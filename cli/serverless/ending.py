@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from cli.serverless.redact import redact
@@ -27,9 +28,11 @@ def verdict(job_run: Mapping[str, Any], run_id: str, outcome: Outcome | None, st
     """
     `outcome` is what the job left in OUTPUT, if it came so far; `stderr` the driver's, as much of it as there is.
 
-    The service itself gives 256 characters of `stateDetails`, which may hold a presigned URL.
+    The service itself gives 256 characters of `stateDetails`. They may hold a presigned URL, and so may what the job caught.
     """
     state, details = job_run["state"], redact(job_run.get("stateDetails", ""))
+    if outcome:
+        outcome = replace(outcome, message=redact(outcome.message), hint=redact(outcome.hint))
     if outcome and (outcome.code == 0 or (state == "FAILED" and outcome.kind != "Interrupted" and not _memory(outcome.message))):
         return outcome
     if state == "SUCCESS":

@@ -47,8 +47,12 @@ def remember(state: Path, sent: Sent) -> None:
 
 def recall(state: Path, run_id: str | None) -> Sent | None:
     """The run of that name, ours or the service's; without a name the last one sent from here."""
-    known = sorted(_all(state), key=lambda sent: sent.sent_at, reverse=True)
-    return next((sent for sent in known if run_id in (None, sent.run_id, sent.job_run_id)), None)
+    return next((sent for sent in remembered(state) if run_id in (None, sent.run_id, sent.job_run_id)), None)
+
+
+def remembered(state: Path) -> list[Sent]:
+    """All that was sent from here, newest first."""
+    return sorted(_all(state), key=lambda sent: sent.sent_at, reverse=True)
 
 
 def locate(clients: Clients, state: Path, run_id: str | None, application_id: str | None) -> Sent:
@@ -91,6 +95,13 @@ def get_job_run(clients: Clients, application_id: str, job_run_id: str) -> dict[
     with asking("emr-serverless:GetJobRun"):
         found: dict[str, Any] = clients("emr-serverless").get_job_run(applicationId=application_id, jobRunId=job_run_id)["jobRun"]
     return found
+
+
+def dashboard(clients: Clients, sent: Sent) -> str:
+    """The Spark UI's address. It holds a token and is good for an hour: it is shown, and kept nowhere."""
+    with asking("emr-serverless:GetDashboardForJobRun"):
+        answer = clients("emr-serverless").get_dashboard_for_job_run(applicationId=sent.application_id, jobRunId=str(sent.job_run_id))
+    return str(answer["url"])
 
 
 def from_job_run(job_run: dict[str, Any], region: str) -> Sent:

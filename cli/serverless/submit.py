@@ -15,7 +15,7 @@ from cli.aws import asking
 from cli.buckets import region_of
 from cli.errors import FruitsError, RefusedError
 from cli.regions import refuse_outside_eu
-from cli.serverless.clients import EXPIRED, Clients, jittered, passing
+from cli.serverless.clients import EXPIRED, SILENT, Clients, at_first, jittered, passing, patiently
 from cli.serverless.runs import Sent, get_job_run, remember
 from cli.sizing import QUOTA_VCPU
 from job.uris import bucket_and_key
@@ -66,12 +66,10 @@ def send(clients: Clients, state: Path, sent: Sent, tell: Callable[[str], None])
     remember(state, sent)
     for attempt in range(1, SEND_ATTEMPTS + 1):
         try:
-            with asking("emr-serverless:StartJobRun"):
-                job_run_id = clients("emr-serverless").start_job_run(**sent.request)["jobRunId"]
+            job_run_id = at_first(clients, lambda: _start(clients, sent), tell)
             break
         except FruitsError as error:
-            reason = passing(error)
-            if reason is None or reason == EXPIRED:
+            if passing(error) != SILENT:
                 raise
             if attempt == SEND_ATTEMPTS:
                 hint = f"if it was accepted after all, `fruitsctl status {sent.run_id}` finds it"
@@ -83,21 +81,35 @@ def send(clients: Clients, state: Path, sent: Sent, tell: Callable[[str], None])
     return known
 
 
-def verify_image(clients: Clients, sent: Sent, digest: str) -> None:
+def verify_image(clients: Clients, sent: Sent, digest: str, tell: Callable[[str], None]) -> None:
     """
     Raises:
         FruitsError: the service took another image than `digest`; the run is cancelled.
     """
-    assert sent.job_run_id is not None
+    identifier = str(sent.job_run_id)
     for _ in range(IMAGE_POLLS):
-        job_run = get_job_run(clients, sent.application_id, sent.job_run_id)
+        job_run = patiently(clients, lambda: get_job_run(clients, sent.application_id, identifier), tell, PAUSE_SECONDS)
         real = job_run.get("imageConfiguration", {}).get("resolvedImageDigest")
         if real == digest:
             return
         if real:
-            with asking("emr-serverless:CancelJobRun"):
-                clients("emr-serverless").cancel_job_run(applicationId=sent.application_id, jobRunId=sent.job_run_id)
+            patiently(clients, lambda: cancel(clients, sent), tell, PAUSE_SECONDS)
             raise FruitsError(
                 f"the service took the image `{real}`, not {digest}; the run is cancelled", "run again: the application is restarted then"
             )
         time.sleep(jittered(PAUSE_SECONDS))
+
+
+def cancel(clients: Clients, sent: Sent) -> None:
+    """Ask for it; until the run is CANCELLED it holds its workers."""
+    client = clients("emr-serverless")
+    with asking("emr-serverless:CancelJobRun"):
+        try:
+            client.cancel_job_run(applicationId=sent.application_id, jobRunId=str(sent.job_run_id))
+        except client.exceptions.ValidationException:
+            return  # it has ended meanwhile; the next look tells
+
+
+def _start(clients: Clients, sent: Sent) -> str:
+    with asking("emr-serverless:StartJobRun"):
+        return str(clients("emr-serverless").start_job_run(**sent.request)["jobRunId"])

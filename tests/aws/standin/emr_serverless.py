@@ -12,9 +12,10 @@ from typing import Any
 
 from tests.aws.standin.applications import Application, Applications
 from tests.aws.standin.images import ImageFacts, resolve
+from tests.aws.standin.job_run import summary, view
 from tests.aws.standin.knobs import Durations
 from tests.aws.standin.runner import Runner
-from tests.aws.standin.runs import JobRuns, summary, view
+from tests.aws.standin.runs import JobRuns
 from tests.aws.standin.wire import ServiceError
 
 

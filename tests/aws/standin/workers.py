@@ -17,9 +17,9 @@ FREE_DISK_GB = 20
 DEFAULTS = {
     "cores": "4",
     "memory": "14G",
-    "memoryOverheadFactor": "0.1",
     "disk": "20G",
 }
+OVERHEAD_FACTOR, OVERHEAD_FACTOR_DEFAULT = "spark.emr-serverless.memoryOverheadFactor", "0.1"  # of driver and executors alike
 OVERHEAD_LEAST_GB = 384 / 1024
 EXECUTORS = 3  # spark.executor.instances and spark.dynamicAllocation.initialExecutors
 
@@ -101,7 +101,8 @@ def _worker(settings: dict[str, str], role: str) -> Worker:
 
     vcpu, memory = int(setting("cores")), gigabytes(setting("memory"))
     overhead = setting("memoryOverhead")
-    extra = gigabytes(overhead) if overhead else max(memory * float(setting("memoryOverheadFactor")), OVERHEAD_LEAST_GB)
+    factor = setting("memoryOverheadFactor") or settings.get(OVERHEAD_FACTOR, OVERHEAD_FACTOR_DEFAULT)
+    extra = gigabytes(overhead) if overhead else max(memory * float(factor), OVERHEAD_LEAST_GB)
     if role == "executor" and "spark.executor.pyspark.memory" in settings:  # Spark asks for it on top
         extra += gigabytes(settings["spark.executor.pyspark.memory"])
     disk = gigabytes(settings.get(f"spark.emr-serverless.{role}.disk", DEFAULTS["disk"]))

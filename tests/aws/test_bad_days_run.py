@@ -1,0 +1,127 @@
+"""What happens to a run on its way: too many requests, lost answers, late logs, ends that nobody wished for."""
+
+import time
+
+import pytest
+
+from cli.serverless import clients, submit
+from cli.serverless.clients import BUSY
+from tests.aws.account import PROGRESS, RUN, an_account, ended, leave, nobody_waits, started  # noqa: F401
+from tests.aws.fruitsctl import done, fruitsctl
+from tests.aws.standin.runner import Ended, ScriptedRunner
+
+
+def test_two_minutes_of_throttling_are_waited_for():
+    assert clients.PATIENCE_SECONDS >= 120
+
+
+@pytest.mark.parametrize(
+    ("command", "operation"), [("status", "GetJobRun"), ("logs", "GetJobRun"), ("cancel", "CancelJobRun"), ("ui", "GetDashboardForJobRun")]
+)
+def test_throttled_at_its_start_a_command_waits_and_says_so(account, command, operation):
+    account.runner = ScriptedRunner(seconds=30)
+    done(*RUN, "--detach")
+    account.fail(operation, "ThrottlingException", 2)
+
+    found = ended((command, "r1"), 0, BUSY, "AWS answers again")
+    assert found.stderr.count(BUSY) == 1
+
+
+def test_throttled_at_its_start_a_run_is_sent_once(account):
+    account.fail("GetApplication", "ThrottlingException", 2)
+
+    ended(RUN, 0, BUSY, "10 listed")
+    assert len(account.runner.requests) == 1
+
+
+def test_throttled_while_it_is_sent_a_run_is_sent_once(account):
+    account.fail("StartJobRun", "ThrottlingException", 2)
+
+    ended(RUN, 0, BUSY, "10 listed")
+    assert len({request["clientToken"] for request in started(account)}) == 1
+
+
+def test_throttled_for_longer_than_anybody_waits_is_an_error(account, monkeypatch):
+    monkeypatch.setattr(clients, "PATIENCE_SECONDS", 0.2)
+    account.fail("GetApplication", "ThrottlingException")
+
+    ended(RUN, 1, "`emr-serverless:GetApplication` failed with ThrottlingException: Rate exceeded")
+
+
+def test_a_run_whose_answer_never_came_is_found_again_and_not_doubled(account):
+    account.lose_answer("StartJobRun", 5)
+    ended(RUN, 1, "AWS did not answer whether it takes run `r1`", "hint: if it was accepted after all, `fruitsctl status r1` finds it")
+    assert len(started(account)) == 5
+
+    assert done("status", "r1")["run_id"] == "r1"
+    ended(RUN, 0, "10 listed")
+    assert len(account.runner.requests) == 1
+
+
+def test_a_log_that_is_late_is_no_log_yet(account):
+    account.runner, account.durations.log = ScriptedRunner(["hello"], seconds=30), 30.0
+    done(*RUN, "--detach")
+
+    found = ended(("logs", "r1"), 0, "There is no log yet")
+    assert found.stdout == ""
+
+
+def test_a_log_that_is_followed_comes_to_its_last_line_though_it_is_late(account, monkeypatch):
+    account.durations.log = 0.5
+    account.runner = ScriptedRunner([f"line {number}" for number in range(5)], seconds=0.3)
+    done(*RUN, "--detach")
+
+    found = ended(("logs", "-f", "r1"), 0)
+    assert found.stdout.splitlines() == ["line 0", "line 1", "line 2", "line 3", "line 4"]
+
+
+def test_a_run_that_ends_just_before_it_is_cancelled_is_no_error(account, aws):
+    account.runner = ScriptedRunner(seconds=0.5, meanwhile=leave(aws))
+    done(*RUN, "--detach")
+    account.fail("CancelJobRun", "ValidationException", 1)  # what the service says of a run that is over
+
+    assert done("cancel", "r1")["state"] == "SUCCESS"
+
+
+def test_a_traceback_shows_its_own_lines_and_not_the_services_words(account):
+    lines = ["noise", "Traceback (most recent call last):", '  File "pca.py", line 3, in fit', "ZeroDivisionError: no rows", "more noise"]
+    account.runner = lambda request, context: Ended(1, stderr=lines)
+
+    found = ended(RUN, 1, 'File "pca.py", line 3, in fit', "ZeroDivisionError: no rows")
+    assert "please check complete logs" not in found.stderr
+
+
+def test_a_run_that_others_cancel_says_that_it_goes_on_when_it_is_run_again(account):
+    def cancelled(request, context):
+        account.emr.job_runs.cancel(account.emr.job_runs.get(request["applicationId"], context.job_run_id), 0)
+        context.stopping.wait()
+        return Ended(143)
+
+    account.runner = cancelled
+
+    ended(RUN, 130, "the run was cancelled", "hint: run it again: it goes on from the last commit")
+
+
+def test_a_laptop_that_was_closed_finds_its_run_over(account, aws, monkeypatch):
+    """The network is away from the start to after the end: the command says so once, and shows the end."""
+    write = leave(aws)
+
+    def away(request, context):
+        account.lose_answer("GetJobRun", 4)
+        time.sleep(0.2)
+        write(request, context)
+
+    account.runner = ScriptedRunner(PROGRESS, meanwhile=away)
+
+    found = ended(RUN, 0, "AWS does not answer, is the network there? The run goes on", "AWS answers again", "10 listed")
+    assert found.stderr.count("is the network there") == 1
+
+
+def test_ctrl_c_right_after_the_start_looks_away(account, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(submit, "get_job_run", interrupt)
+
+    ended(RUN, 0, "Run r1 goes on without this command", "fruitsctl cancel r1")
+    assert fruitsctl("status", "r1").returncode == 0
