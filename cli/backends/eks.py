@@ -16,7 +16,7 @@ from cli.backends.local import ENTRY_POINT
 from cli.backends.serverless import CACHE, JARS, PYTHON, WEIGHTS, submit_parameters
 from cli.errors import UsageError
 from cli.release import RELEASE
-from cli.sizing import Fleet, Worker, overhead_factor
+from cli.sizing import Fleet, Worker, overhead_factor, task_conf
 from job.params import Params
 from job.uris import bucket_and_key, is_s3
 
@@ -126,6 +126,7 @@ def kubernetes_conf(fleet: Fleet) -> dict[str, str]:
         "spark.executor.instances": executors,
         "spark.dynamicAllocation.enabled": "false",
         "spark.default.parallelism": str(fleet.max_executors * fleet.executor.vcpu),
+        **task_conf(fleet),
     }
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from cli.config import settings
 from cli.errors import FruitsError, UsageError
 from cli.output import emit, progress_bar, say
 from job.uris import bucket_and_key, from_text, is_s3, join
@@ -45,7 +46,8 @@ def push(
         raise UsageError(f"`{destination}` is no s3:// address", "name a bucket and a prefix, such as s3://bucket/photos")
     bucket, _ = bucket_and_key(uri)
     photos, result = photo_push.find(source, uri)
-    following = f"fruitsctl run {shlex.quote(uri)} {shlex.quote(join('s3://' + bucket, 'out'))} --local"
+    where = "--serverless" if bucket.startswith(f"{settings().project}-") else "--local"  # the stack's own bucket
+    following = f"fruitsctl run {shlex.quote(uri)} {shlex.quote(join('s3://' + bucket, 'out'))} {where}"
     if dry_run:
         size = sum(photo.path.stat().st_size for photo in photos)
         emit(

@@ -118,6 +118,7 @@ def run(make_params: Callable[[str, str], Params], source: str | None, target: s
     options = serverless.Options(config.project, timeout_for(fleet, prices, wishes), wishes.attempts)
     todo = serverless.plan(params, deployed, fleet, options)
     submit.check_places(clients, params.input, params.output)
+    submit.check_role(deployed, params)
     if wishes.dry_run:
         show(todo.request, fleet, prices, options, wishes.as_json)
         return

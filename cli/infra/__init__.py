@@ -8,7 +8,7 @@ application, once there is an image; `budget` the alarm, if somebody is to get o
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
 
@@ -98,12 +98,13 @@ def deployed(session: Any, region: str, project: str) -> Deployed:
 def plan(session: Any, region: str, wanted: Wanted) -> dict[str, list[Change]]:
     """Stack to its changes; nothing is changed. What is not known before the bucket and the key are there has a name in its place."""
     cloudformation = client(session, region)
+    wanted = _as_deployed(cloudformation, wanted)
     _check(session, cloudformation, region, wanted)
     data = stacks.outputs(stacks.describe(cloudformation, f"{wanted.project}-data"))
     key = data.get("KeyArn") or ("key" if wanted.own_key else "")
     planned = [_data_stack(wanted), _base_stack(wanted, data.get("Bucket", "bucket"), key)]
     base = stacks.outputs(stacks.describe(cloudformation, f"{wanted.project}-base"))
-    image = _image(cloudformation, wanted, base["RepositoryUri"]) if "RepositoryUri" in base else None
+    image = _image(session, region, cloudformation, wanted, base["RepositoryUri"]) if "RepositoryUri" in base else None
     if image:
         planned.append(_app_stack(wanted, base, image))
     if _wants_budget(cloudformation, wanted):
@@ -122,6 +123,7 @@ def up(session: Any, region: str, wanted: Wanted, tell: Callable[[str], None]) -
         FruitsError: AWS refuses, or somebody has deleted a part by hand.
     """
     cloudformation = client(session, region)
+    wanted = _as_deployed(cloudformation, wanted)
     _check(session, cloudformation, region, wanted)
     data = _data_stack(wanted)
     changed = {data.name: stacks.apply(cloudformation, data, tell)}
@@ -130,7 +132,7 @@ def up(session: Any, region: str, wanted: Wanted, tell: Callable[[str], None]) -
     changed[base.name] = stacks.apply(cloudformation, base, tell)
     _refuse_holes(session, cloudformation, region, wanted.project)
     there = stacks.outputs(stacks.describe(cloudformation, base.name))
-    image = _image(cloudformation, wanted, there["RepositoryUri"])
+    image = _image(session, region, cloudformation, wanted, there["RepositoryUri"])
     if image:
         changed[f"{wanted.project}-app"] = _apply_app(session, region, cloudformation, _app_stack(wanted, there, image), tell)
     if _wants_budget(cloudformation, wanted):
@@ -150,7 +152,8 @@ def put_application(session: Any, region: str, project: str, image: str, tell: C
     deployed(session, region, project)  # says what is missing
     cloudformation = client(session, region)
     base = stacks.outputs(stacks.describe(cloudformation, f"{project}-base"))
-    _apply_app(session, region, cloudformation, _app_stack(Wanted(project), base, image), tell)
+    wanted = _as_deployed(cloudformation, Wanted(project))
+    _apply_app(session, region, cloudformation, _app_stack(wanted, base, image), tell)
     return deployed(session, region, project)
 
 
@@ -199,10 +202,21 @@ def _refuse_holes(session: Any, cloudformation: Any, region: str, project: str) 
                 )
 
 
-def _image(cloudformation: Any, wanted: Wanted, repository_uri: str) -> str | None:
+def _as_deployed(cloudformation: Any, wanted: Wanted) -> Wanted:
+    """`wanted` with the role that CloudFormation acts as from the stack that is there: whoever adds the application need not repeat it."""
+    base = stacks.describe(cloudformation, f"{wanted.project}-base") or {}
+    return replace(wanted, role_arn=wanted.role_arn or base.get("RoleARN"))
+
+
+def _image(session: Any, region: str, cloudformation: Any, wanted: Wanted, repository_uri: str) -> str | None:
+    """The one pushed last from here, else what the application has: a run changes it without its stack."""
     pushed = last_pushed(settings().state, repository_uri)
-    present = stacks.parameters(stacks.describe(cloudformation, f"{wanted.project}-app")).get("Image")
-    return wanted.image or (pushed.image if pushed else present)
+    if wanted.image or pushed:
+        return wanted.image or (pushed.image if pushed else None)
+    app = stacks.describe(cloudformation, f"{wanted.project}-app")
+    identity = stacks.outputs(app).get("ApplicationId")
+    present = application.image(application.client(session, region), identity) if identity else None
+    return present or stacks.parameters(app).get("Image")
 
 
 def _wants_budget(cloudformation: Any, wanted: Wanted) -> bool:

@@ -49,6 +49,16 @@ def state(emr: Any, application_id: str) -> str:
             return "TERMINATED"
 
 
+def image(emr: Any, application_id: str) -> str | None:
+    """`<repository>@sha256:…` as it is now; None if there is none, or no such application."""
+    with asking("emr-serverless:GetApplication"):
+        try:
+            found = emr.get_application(applicationId=application_id)["application"]
+        except emr.exceptions.ResourceNotFoundException:
+            return None
+    return found.get("imageConfiguration", {}).get("imageUri")  # type: ignore[no-any-return]
+
+
 def rest(emr: Any, application_id: str, cancel: bool, tell: Callable[[str], None]) -> None:
     """
     Stop it and wait until it is stopped. Active runs are cancelled first if `cancel`.

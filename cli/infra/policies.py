@@ -91,7 +91,13 @@ def operator(scope: Scope) -> list[Statement]:
             (application,),
             ours,
         ),
-        Statement("TagRuns", "a run is tagged when it is sent", ("emr-serverless:TagResource",), (application,)),
+        Statement(
+            "TagRuns",
+            "a run is tagged when it is sent",
+            ("emr-serverless:TagResource",),
+            (scope.arn("emr-serverless", "/applications/*/jobruns/*"),),
+            {"StringEquals": {f"aws:RequestTag/{TAG}": scope.project}},
+        ),
         Statement(
             "FindApplication",
             "`infra down` finds one whose stack is gone",
@@ -215,6 +221,7 @@ def deployer(scope: Scope) -> list[Statement]:
 
     application = scope.arn("emr-serverless", "/applications/*")
     ours = {"StringEquals": {f"aws:ResourceTag/{TAG}": scope.project}}
+    tagged = {"StringEquals": {f"aws:RequestTag/{TAG}": scope.project}}
     statements = [
         Statement("Bucket", "the data stack's bucket and its policy", HANDLERS["s3"], (scope.bucket,)),
         Statement(
@@ -232,10 +239,14 @@ def deployer(scope: Scope) -> list[Statement]:
         ),
         Statement("FindLogGroups", "asked of the account's Region", ("logs:DescribeLogGroups",), (scope.arn("logs", "log-group:*"),)),
         Statement(
-            "NewApplication", "before it is made, it has no id", ("emr-serverless:CreateApplication",), (scope.arn("emr-serverless", "/*"),)
+            "NewApplication",
+            "before it is made, it has no id; only one with our tag",
+            ("emr-serverless:CreateApplication",),
+            (scope.arn("emr-serverless", "/*"),),
+            tagged,
         ),
         Statement("Application", "the application", HANDLERS["emr-serverless"], (application,), ours),
-        Statement("TagApplication", "it has no tag yet when it gets its first", ("emr-serverless:TagResource",), (application,)),
+        Statement("TagApplication", "it has no tag yet when it gets its first", ("emr-serverless:TagResource",), (application,), tagged),
         Statement(
             "ServiceRole",
             "the first application of an account makes the service's own role",
@@ -245,7 +256,6 @@ def deployer(scope: Scope) -> list[Statement]:
         ),
     ]
     if scope.own_key:
-        tagged = {"StringEquals": {f"aws:RequestTag/{TAG}": scope.project}}
         statements += [
             Statement(
                 "NewKey", "before it is made, a key has no ARN; only one with our tag", ("kms:CreateKey", "kms:TagResource"), ("*",), tagged

@@ -9,16 +9,20 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cli.aws import asking
 from cli.buckets import region_of
-from cli.errors import FruitsError, RefusedError
+from cli.errors import FruitsError, RefusedError, UsageError
 from cli.regions import refuse_outside_eu
 from cli.serverless.clients import EXPIRED, SILENT, Clients, at_first, jittered, passing, patiently
 from cli.serverless.runs import Sent, get_job_run, remember
 from cli.sizing import QUOTA_VCPU
+from job.params import Params
 from job.uris import bucket_and_key
+
+if TYPE_CHECKING:
+    from cli.infra import Deployed
 
 QUOTA_CODE = "L-D05C8A75"  # Max concurrent vCPUs per account, https://docs.aws.amazon.com/general/latest/gr/emr-serverless.html
 SEND_ATTEMPTS = 5
@@ -40,6 +44,22 @@ def check_places(clients: Clients, *uris: str) -> None:
                 f"the bucket `{bucket}` is in {real}, the application in {clients.region}",
                 "photos and results stay in one Region: copy them",
             )
+
+
+def check_role(deployed: Deployed, params: Params) -> None:
+    """
+    What the role of the runs may not reach is said here, before workers are paid for; `cli/infra/base.yaml` has the role.
+
+    Raises:
+        UsageError: INPUT is not in the stack's bucket, or OUTPUT not below its `out`.
+    """
+    if bucket_and_key(params.input)[0] != deployed.bucket:
+        raise UsageError(
+            f"the role of the runs may not read `{params.input}`", f"`fruitsctl data push` brings photos to s3://{deployed.bucket}/photos"
+        )
+    bucket, key = bucket_and_key(params.output)
+    if bucket != deployed.bucket or not key.startswith("out"):
+        raise UsageError(f"the role of the runs may not write `{params.output}`", f"choose an OUTPUT in s3://{deployed.bucket}/out")
 
 
 def quota_vcpu(clients: Clients, application: dict[str, Any], tell: Callable[[str], None]) -> int:
@@ -98,6 +118,7 @@ def verify_image(clients: Clients, sent: Sent, digest: str, tell: Callable[[str]
                 f"the service took the image `{real}`, not {digest}; the run is cancelled", "run again: the application is restarted then"
             )
         time.sleep(jittered(PAUSE_SECONDS))
+    tell("note: the service has not said which image it took; it is the application's own, which was compared before")
 
 
 def cancel(clients: Clients, sent: Sent) -> None:

@@ -82,7 +82,7 @@ def test_the_request_is_this_one():
 def test_pods_are_as_large_as_the_workers_and_as_many():
     found = conf(plan(PARAMS, OPTIONS, FLEET).request)
 
-    assert (found["spark.executor.instances"], found["spark.default.parallelism"]) == ("3", "6")
+    assert (found["spark.executor.instances"], found["spark.default.parallelism"], found["spark.sql.shuffle.partitions"]) == ("3", "6", "6")
     # 8,192 MB less two Python workers of 400 are 7,392; / 1.1 = 6,720; the factor 0.2190 is rounded down: 8,192 / 1.219 = 6,720
     for role in ("driver", "executor"):
         assert found[f"spark.{role}.cores"] == "2"
