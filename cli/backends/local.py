@@ -42,6 +42,7 @@ def plan(params: Params, java_home: Path, driver_memory: str, log: Path) -> Plan
         "JAVA_HOME": str(java_home),
         "FRUITS_DRIVER_MEMORY": driver_memory,
         "PYTHONUNBUFFERED": "1",
+        "PYTHONSAFEPATH": "1",  # a `job` in the working directory is not ours
         # The workers inherit it: Spark owns the parallelism, one BLAS or OpenMP thread per worker.
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",

@@ -48,14 +48,17 @@ def doctor(
 def python() -> Check:
     version = ".".join(str(part) for part in sys.version_info[:3])
     ok = (3, 11) <= sys.version_info[:2] <= (3, 12)
-    return Check("python", ok, f"{version} ({sys.executable})", "uv tool install --python 3.12 'fruitsctl[job]'")
+    return Check("python", ok, f"{version} ({sys.executable})", "uv tool install --python 3.12 '.[job]' in the checkout")
 
 
 def packages() -> Check:
     wanted = ("pyspark", "tensorflow", "ai_edge_litert", "PIL", "pyarrow", "numpy", "obstore")
     missing = [name for name in wanted if find_spec(name) is None]
     return Check(
-        "packages", not missing, f"missing {', '.join(missing)}" if missing else "Spark, TensorFlow, LiteRT", "pip install 'fruitsctl[job]'"
+        "packages",
+        not missing,
+        f"missing {', '.join(missing)}" if missing else "Spark, TensorFlow, LiteRT",
+        "uv tool install '.[job]' in the checkout",
     )
 
 

