@@ -18,7 +18,7 @@ GROUP = "/aws/emr-serverless/fruitsctl"
 BUCKET = "fruitsctl-123456789012-eu-west-3"
 REPOSITORY = "123456789012.dkr.ecr.eu-west-3.amazonaws.com/fruitsctl"
 RUN = ("run", "--serverless", "--run-id", "r1")
-PROGRESS = [to_line(Progress("embed", 5, 10)), to_line(Progress("embed", 10, 10, seconds=2.0, finished=True))]
+PROGRESS = [to_line(Progress("embed", 5, 10)), "noise of somebody", to_line(Progress("embed", 10, 10, seconds=2.0, finished=True))]
 DONE = Outcome("r1", 0, "done", "10 rows, k = 2")
 READERS = {
     "Effect": "Allow",

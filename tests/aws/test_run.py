@@ -8,118 +8,17 @@ import time
 import boto3
 import pytest
 
-from cli import infra
-from cli.infra import application as infra_application
-from cli.infra import stacks
-from cli.pushed import Pushed, remember
-from cli.serverless import application, clients, follow, submit
-from job.records import Manifest, Outcome, Progress, Stage, to_line
+from cli.serverless import application, follow
+from job.records import Outcome
+from tests.aws.account import BUCKET, DONE, PROGRESS, REPOSITORY, RUN, an_account, ended, leave, nobody_waits, pushed, started  # noqa: F401
 from tests.aws.fruitsctl import done, fruitsctl
 from tests.aws.standin.runner import ScriptedRunner
 
-GROUP = "/aws/emr-serverless/fruitsctl"
-BUCKET = "fruitsctl-123456789012-eu-west-3"
-REPOSITORY = "123456789012.dkr.ecr.eu-west-3.amazonaws.com/fruitsctl"
-RUN = ("run", "--serverless", "--run-id", "r1")
-PROGRESS = [to_line(Progress("embed", 5, 10)), "noise of somebody", to_line(Progress("embed", 10, 10, seconds=2.0, finished=True))]
-DONE = Outcome("r1", 0, "done", "10 rows, k = 2")
 URL = "https://b.s3.amazonaws.com/x?X-Amz-Signature=planted0signature"
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    for module, name in (
-        (application, "POLL_SECONDS"),
-        (follow, "POLL_SECONDS"),
-        (submit, "PAUSE_SECONDS"),
-        (stacks, "POLL_SECONDS"),
-        (infra_application, "POLL_SECONDS"),
-    ):
-        monkeypatch.setattr(module, name, 0.05, raising=False)
-    monkeypatch.setattr(follow, "LATE_SECONDS", 0.5)
-    monkeypatch.setattr(follow, "BILLED_SECONDS", 0.2)
-    monkeypatch.setattr(clients, "ATTEMPTS", 2)
-
-
-# What `fruitsctl run` reads of the two stacks, at a tenth of the time that they take; the application comes from its own template.
-OUTPUTS = {
-    "fruitsctl-data": {"Bucket": BUCKET},
-    "fruitsctl-base": {"RepositoryUri": REPOSITORY, "RuntimeRoleArn": "arn:aws:iam::123456789012:role/fruitsctl", "LogGroup": GROUP},
-}
-READERS = {
-    "Effect": "Allow",
-    "Principal": {"Service": "emr-serverless.amazonaws.com"},
-    "Action": ["ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer"],
-}
-
-
-@pytest.fixture
-def account(standin, aws, monkeypatch, tmp_path):
-    """What `infra up` makes, with an application; and an image pushed from here."""
-    for name in ("STATE", "CACHE"):
-        monkeypatch.setenv(f"FRUITS_{name}", str(tmp_path / name.lower()))
-    for name, outputs in OUTPUTS.items():
-        something = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": name}}
-        template = {"Resources": {"Something": something}, "Outputs": {key: {"Value": value} for key, value in outputs.items()}}
-        aws("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template))
-    aws("logs").create_log_group(logGroupName=GROUP)
-    aws("ecr").create_repository(repositoryName="fruitsctl")
-    elsewhere(BUCKET, "eu-west-3")
-    let_the_service_read(aws)
-    digest = pushed(aws, tmp_path, "1")
-    infra.put_application(boto3.session.Session(), "eu-west-3", "fruitsctl", f"{REPOSITORY}@{digest}", lambda _: None)
-    standin.runner = ScriptedRunner(PROGRESS, meanwhile=leave(aws))
-    return standin
-
-
-def let_the_service_read(aws):
-    policy = {"Version": "2012-10-17", "Statement": [READERS]}
-    aws("ecr").set_repository_policy(repositoryName="fruitsctl", policyText=json.dumps(policy))
-
-
-def pushed(aws, tmp_path, tag):
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
-        "config": {"digest": tag},
-        "layers": [{"digest": tag}],  # from which moto makes the image's digest
-    }
-    made = aws("ecr").put_image(repositoryName="fruitsctl", imageManifest=json.dumps(manifest), imageTag=tag)
-    digest = made["image"]["imageId"]["imageDigest"]
-    remember(tmp_path / "state", Pushed(f"{REPOSITORY}@{digest}", digest, tag, REPOSITORY))
-    return digest
-
-
-def leave(aws, outcome=DONE):
-    """What a job writes to OUTPUT before it ends."""
-
-    def write(request, context):
-        s3 = aws("s3")
-        s3.put_object(Bucket=BUCKET, Key="out/runs/r1/outcome.json", Body=json.dumps(vars(outcome)))
-        if outcome.code == 0:
-            counts = {"listed": 10, "ignored": 0, "new": 10, "embedded": 10, "rejected": 0, "removed": 0, "rows": 10, "labels": 2}
-            stages = {"embed": Stage(2.0, 10)}
-            params = {"input": f"s3://{BUCKET}/photos"}
-            manifest = Manifest("r1", "2026-11-21T12:00:00Z", 1, params, "m", {}, counts, {}, {}, stages, 2, 0.9, "r1")
-            s3.put_object(Bucket=BUCKET, Key="out/runs/r1/manifest.json", Body=manifest.to_json())
-
-    return write
 
 
 def elsewhere(name, region):
     boto3.client("s3", region_name=region).create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": region})
-
-
-def started(account):
-    return [call.params for call in account.calls if call.operation == "StartJobRun"]
-
-
-def ended(words, code, *said):
-    found = fruitsctl(*words)
-    assert found.returncode == code, found.stderr
-    for text in said:
-        assert text in found.stderr + found.stdout
-    return found
 
 
 def test_a_run_takes_input_and_output_from_the_stack_and_ends_with_manifest_and_cost(account, aws):

@@ -17,7 +17,7 @@ from cli.pushed import Pushed, remember
 from tests.aws import session
 from tests.aws.standin.image_runner import ImageRunner
 from tests.aws.standin.server import ACCOUNT, REGION, Standin
-from tests.registry.conftest import make_registry
+from tests.registry.conftest import open_registry  # noqa: F401 - a fixture
 from tests.s3.proxy import Proxy
 from tests.s3.server import versitygw
 
@@ -47,14 +47,6 @@ def account(image, tmp_path, monkeypatch):
                 monkeypatch.setenv(name, value)
             yield SimpleNamespace(standin=standin, s3=s3.client(ACCOUNT, secret), job_asked=proxy.heads, state=tmp_path / "state")
     moto.stop()
-
-
-@pytest.fixture
-def registry(tmp_path_factory):
-    server = make_registry(tmp_path_factory.mktemp("registry"))
-    server.start()
-    yield server
-    server.kill()
 
 
 @pytest.fixture

@@ -115,8 +115,8 @@ def make_registry(folder: Path, password: bool = False) -> Registry:
         return Registry(program, folder, probe.getsockname()[1], password)
 
 
-@pytest.fixture
-def registry(tmp_path_factory):
+@pytest.fixture(name="registry")
+def open_registry(tmp_path_factory):
     server = make_registry(tmp_path_factory.mktemp("registry"))
     server.start()
     yield server
