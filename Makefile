@@ -33,8 +33,11 @@ demo: install  ## the whole chain on a small real data set
 	$(BIN)/fruitsctl sample build/demo/photos
 	$(BIN)/fruitsctl run build/demo/photos build/demo/out --local
 
-test: install s3-server  ## all tests that need no Docker
+test: install s3-server build/spark.jsa  ## all tests that need no Docker
 	$(BIN)/pytest $(SIDE_BY_SIDE)
+
+build/spark.jsa: requirements/dev.txt tests/jvm_archive.py | install
+	@$(BIN)/python tests/jvm_archive.py $@
 
 image: install s3-server  ## the job's image on the stand-in base; needs Docker, or root to install it
 	eval "$$(docker/standin.sh)" && PATH="$$PWD/.tools/bin:$$PATH" $(BIN)/fruitsctl image build
@@ -64,7 +67,7 @@ s3-server: install
 	@tests/s3/server.sh
 
 lock: | $(filter .tools/%,$(UV))  ## pin requirements anew
-	$(PIN) --upgrade --extra job --group dev --output-file requirements/dev.txt pyproject.toml
+	$(PIN) --upgrade --extra notebook --group dev --output-file requirements/dev.txt pyproject.toml
 	$(PIN) --extra image --constraint requirements/dev.txt --output-file requirements/image.txt pyproject.toml
 	$(PIN) --extra image --group test --constraint requirements/dev.txt --output-file requirements/test.txt pyproject.toml
 	$(PIN) --extra image --group notebook --constraint requirements/dev.txt --output-file requirements/notebook.txt pyproject.toml

@@ -16,9 +16,11 @@ def pytest_configure():
 
 
 @pytest.fixture(scope="session")
-def short_jvm():
+def short_jvm(pytestconfig):
     """Environment of a JVM that lives for seconds: without its optimising compiler a small run takes three quarters of the time."""
-    return {"SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
+    options = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    archive = pytestconfig.rootpath / "build" / "spark.jsa"  # tests/jvm_archive.py
+    return {"SPARK_SUBMIT_OPTS": f"{options} -XX:SharedArchiveFile={archive}" if archive.is_file() else options}
 
 
 @pytest.fixture(scope="session")
