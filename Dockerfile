@@ -11,13 +11,12 @@ RUN command -v python3.11 >/dev/null || { dnf install -y python3.11 python3.11-p
 # Everything the job imports besides Spark, pinned by hash. `fruits.pth` leads to the base's own pyspark (spark-submit
 # overrides PYTHONPATH) and to the job; a second pyspark must never be installed.
 FROM python AS packages
-COPY requirements/uv.txt requirements/image.txt docker/slim.sh /build/
+COPY requirements/uv.txt requirements/image.txt /build/
 RUN --mount=type=cache,target=/root/.cache \
     python3.11 -m pip install --quiet --disable-pip-version-check --require-hashes --target /build/uv -r /build/uv.txt \
     && python3.11 -m venv --without-pip /opt/fruits/venv \
     && /build/uv/bin/uv pip install --quiet --python /opt/fruits/venv/bin/python --require-hashes --no-deps --link-mode copy \
        --compile-bytecode -r /build/image.txt \
-    && sh /build/slim.sh /opt/fruits/venv \
     && printf '%s\n' "$SPARK_HOME/python" "$SPARK_HOME"/python/lib/py4j-*-src.zip /opt/fruits/app \
        > /opt/fruits/venv/lib/python3.11/site-packages/fruits.pth
 
@@ -26,17 +25,23 @@ FROM python AS jars
 COPY docker/delta_jars.sh /build/
 RUN bash /build/delta_jars.sh /opt/fruits/jars
 
-# Keras's official weights, from build/weights/ of the context or downloaded, converted and held to the known answer.
+# Without what only the next stage needs.
+FROM packages AS slim
+COPY docker/slim.sh /build/
+RUN sh /build/slim.sh /opt/fruits/venv
+
+# Keras's official weights, from build/weights/ of the context or downloaded, converted and held to the known answer; and the reports' Vega.
 FROM packages AS model
 COPY cli/__init__.py cli/assets.py cli/errors.py cli/remote.py /opt/fruits/app/cli/
 COPY job/__init__.py job/convert.py job/errors.py job/models.py job/params.py /opt/fruits/app/job/
 COPY job/known_answers /opt/fruits/app/job/known_answers
+COPY job/product/__init__.py job/product/vega.py /opt/fruits/app/job/product/
 # The pattern may match nothing; the script beside it always does.
 COPY docker/bake_model.py build/weights*/*no_top*.h5 /build/weights/
 RUN /opt/fruits/venv/bin/python /build/weights/bake_model.py /opt/fruits/cache
 
 FROM python AS job
-COPY --from=packages /opt/fruits/venv /opt/fruits/venv
+COPY --from=slim /opt/fruits/venv /opt/fruits/venv
 COPY --from=jars /opt/fruits/jars /opt/fruits/jars
 COPY --from=model /opt/fruits/cache /opt/fruits/cache
 # Volumes of the local stack are born with these owners, so that nothing there runs as root.
@@ -51,6 +56,7 @@ COPY docker/bin /opt/fruits/bin
 COPY docker/run_job.py /opt/fruits/run_job.py
 COPY cli /opt/fruits/app/cli
 COPY job /opt/fruits/app/job
+COPY notebooks /opt/fruits/notebooks
 ARG RELEASE
 ARG BASE_IMAGE
 ARG TARGET=serverless

@@ -1,5 +1,6 @@
 """
-At image build: Keras's weights in, `<cache>/weights/` and the converted model in `<cache>/models/` out, held to the known answer.
+At image build: Keras's weights in, `<cache>/weights/` and the converted model in `<cache>/models/` out, held to the known answer;
+beside them Vega, for the reports.
 
 The weights are the file beside this script if there is one, else they are downloaded.
 """
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from cli.assets import KERAS_WEIGHTS_URL, weights
 from job.models import LiteRtNetwork, fingerprint, litert_flatbuffer, prove
+from job.product.vega import bundle
 
 
 def main(cache: Path) -> None:
@@ -19,6 +21,7 @@ def main(cache: Path) -> None:
         shutil.copy(given[0], cache / "weights" / KERAS_WEIGHTS_URL.rsplit("/", 1)[-1])  # where the run looks for them
     file = weights(None, cache, lambda *_: None)
     prove(LiteRtNetwork(litert_flatbuffer(file, cache)), f"weights `{file.name}`")
+    bundle(cache)
     print(f"baked {fingerprint('mobilenet_v2')} from {file.name}")
 
 

@@ -53,7 +53,8 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
 
     with report.stage("embed", total=missing.images) as stage:
         store.append_rejects({Reject(uri, "", None, "list", reason) for uri, reason in listing.problems})
-        broadcast, cores = spark.sparkContext.broadcast(model), spark.sparkContext.defaultParallelism
+        broadcast = spark.sparkContext.broadcast(model)
+        cores = spark.sparkContext.defaultParallelism
         for chunk in chunks(missing, cores, params.chunk_images):
             rejects, tasks = collect_rejects(spark.sparkContext), tasks_for(chunk.images, cores)
             with counting_tasks(spark.sparkContext, stage, chunk.images, tasks):
@@ -78,6 +79,7 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
     with report.stage("publish") as stage:
         with ThreadPoolExecutor() as writers:  # on S3 each of them mostly waits
             matrix = writers.submit(publish.write_matrix, scores, run_uri, rows, fitted.k)
+            writers.submit(publish.prepare_report, params)
             publish.write_model(spark, folder, params.run_id, fitted)
             store.delete_superseded(current)
             matrix.result()
@@ -94,7 +96,10 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
         "rows": rows,
         "labels": labels,
     }
-    manifest = publish.describe(params, model.fingerprint, lease.generation, report.stages, counts, reasons, listing.ignored, fitted)
+    manifest = publish.describe(params, model.fingerprint, lease.generation, report.stages, counts, reasons, listing.ignored, fitted, cores)
+    with report.stage("report") as stage:
+        manifest = publish.add_report(folder, manifest, listing.images)
+        stage.update(rows)
     publish.publish(folder, manifest, lease)
     publish.prune_runs(folder, params.keep_runs, lease)
     if current.superseded_count:

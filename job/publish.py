@@ -1,5 +1,5 @@
 """
-A run's files: Parquet, CSV, variance, model; then the manifest, then `latest.json`. Visible only once complete.
+A run's files: Parquet, CSV, variance, model, report; then the manifest, then `latest.json`. Visible only once complete.
 
 Everything goes to `runs/<run_id>/`, which does not exist for a reader until its `manifest.json` does.
 """
@@ -10,9 +10,12 @@ import csv
 import io
 import json
 import platform
-from dataclasses import asdict
+import traceback
+from contextlib import suppress
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pyspark
@@ -20,6 +23,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from job.errors import LeaseError, SetupError
+from job.fetch import Key
 from job.lease import Lease
 from job.objects import Conflict, Folder
 from job.params import Params
@@ -82,6 +86,37 @@ def read_fitted(folder: Folder, run_id: str) -> Fitted:
         return Fitted(arrays["mean"], arrays["scale"], arrays["components"], arrays["eigenvalues"], int(arrays["n"]))
 
 
+def prepare_report(params: Params) -> None:
+    """What a report needs besides the run, loaded while Spark writes. What fails here fails again in `add_report`, which says so."""
+    from job.product.vega import bundle
+
+    with suppress(SetupError, OSError):
+        bundle(Path(params.cache) if params.cache else None)
+    with suppress(ImportError):
+        import job.product.charts  # noqa: F401 - with altair: a second
+
+
+def add_report(folder: Folder, manifest: Manifest, images: DataFrame) -> Manifest:
+    """
+    Write `report.html` from the run's published scores and its listing `images` (LISTED); the manifest with what was found on the way.
+
+    Never fails a run whose results are good: without a report it has a note.
+    """
+    from job.product import report
+
+    def keys_of(uris: list[str]) -> list[Key]:
+        return [Key(*row) for row in images.where(F.col("uri").isin(uris)).select(*Key._fields).collect()] if uris else []
+
+    try:
+        html, identify = report.build(folder, manifest, keys_of)
+        folder.write(f"runs/{manifest.run_id}/report.html", html.encode())
+    except report.ERRORS as error:
+        traceback.print_exception(error)  # on stderr: the run's log
+        reason = str(error) or type(error).__name__
+        return replace(manifest, notes=[*manifest.notes, f"there is no report: {reason}; `fruitsctl report --rebuild` tries again"])
+    return replace(manifest, identify=identify)
+
+
 def publish(folder: Folder, manifest: Manifest, lease: Lease) -> None:
     """
     Make the run visible: its manifest, then `latest.json`, by compare-and-swap.
@@ -132,6 +167,7 @@ def describe(
     rejects: dict[str, int],
     ignored: dict[str, int],
     fitted: Fitted,
+    cores: int,
 ) -> Manifest:
     """The manifest of a run that is about to be published."""
     notes = []
@@ -155,4 +191,5 @@ def describe(
         variance=float(fitted.ratios[: fitted.k].sum()),
         fitted_by=params.pca or params.run_id,
         notes=notes,
+        cores=cores,
     )

@@ -34,6 +34,7 @@ STAGES = {
     "fit": "Fit PCA",
     "project": "Project",
     "publish": "Publish",
+    "report": "Report",
 }
 
 
@@ -79,6 +80,8 @@ class Manifest:
     fitted_by: str  # run_id whose PCA was used: this run's own, or that of --pca
     notes: list[str] = field(default_factory=list)  # what a reader should know: fewer components than asked, ...
     image_digest: str | None = None
+    cores: int | None = None  # that Spark had at the end
+    identify: dict[str, Any] | None = None  # how far a photo may be from its nearest neighbour: job/product/threshold.py
     cost: dict[str, Any] | None = None
 
     @classmethod

@@ -221,8 +221,10 @@ def summary(manifest: Manifest, params: Params, where: str) -> str:
         rate = f"{stage.images_per_second:>10,.0f}" if stage.images else ""
         lines.append(f"  {STAGES[name]:<17}{stage.seconds:>7.1f} {rate}".rstrip())
     here = shown(params.output)
+    lines.append("")
+    if manifest.identify is not None:  # known by the report; why there is none is a note
+        lines.append(f"  report      {here}/runs/{manifest.run_id}/report.html   (fruitsctl report opens it)")
     lines += [
-        "",
         f"  matrix      {here}/runs/{manifest.run_id}/csv/   (uri, label, pc1 … pc{manifest.k}; the same as Parquet in pca/)",
         f"  variance    {here}/runs/{manifest.run_id}/variance.csv",
         f"  features    {here}/features/   (Delta table, one row per image)",

@@ -1,0 +1,82 @@
+"""A run's rejects in, the first ones of each reason out, with a small picture where there is one. Reads the Delta table without Spark."""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from dataclasses import dataclass
+
+import pyarrow.parquet as pq
+from PIL import Image
+
+from job.errors import FetchError
+from job.fetch import fetch
+from job.objects import Folder
+from job.product.thumbnails import KeysOf, small_photo
+from job.records import Manifest
+from job.uris import is_inside, is_s3, join, local_path
+
+FIRST = 8  # of each reason
+SHOWN_BYTES = 32 << 20  # a larger file is not read again for a picture that may not come
+COLUMNS = ["uri", "model", "stage", "reason"]
+
+
+@dataclass(frozen=True)
+class Rejected:
+    uri: str
+    stage: str  # list, fetch, decode
+    picture: Image.Image | None
+
+
+def first_rejects(folder: Folder, manifest: Manifest, keys_of: KeysOf) -> dict[str, list[Rejected]]:
+    """
+    Reason -> its first FIRST images by name; those that are no longer in INPUT are left out, unless that is the reason.
+
+    Raises:
+        OutputError, CredentialsError: the table cannot be read.
+    """
+    if not manifest.counts.get("rejected"):
+        return {}
+    by_reason: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for name in _files(folder):
+        stored = folder.read(f"rejects/{name}")
+        for row in pq.read_table(io.BytesIO(stored.content), columns=COLUMNS).to_pylist() if stored else []:
+            if row["model"] == manifest.model and row["reason"] in manifest.rejects and is_inside(row["uri"], manifest.params["input"]):
+                found = by_reason[row["reason"]]
+                found.append((row["uri"], row["stage"]))
+                by_reason[row["reason"]] = sorted(set(found))[: 4 * FIRST]  # some of them may be gone
+    wanted = [uri for found in by_reason.values() for uri, stage in found if stage == "decode"]
+    keys = {key.uri: key for key in keys_of(wanted)}
+    affordable = [key for key in keys.values() if key.size <= SHOWN_BYTES]
+    pictures = {key.uri: small_photo(content, True) for key, content in fetch(affordable) if not isinstance(content, FetchError)}
+    return {
+        reason: [Rejected(uri, stage, pictures.get(uri)) for uri, stage in found if stage != "decode" or uri in keys][:FIRST]
+        for reason, found in sorted(by_reason.items())
+    }
+
+
+def _files(folder: Folder) -> list[str]:
+    """Names of the Parquet files that the newest version of the table consists of."""
+    from deltalake import DeltaTable
+
+    uri = join(folder.uri, "rejects")
+    table = DeltaTable(uri, storage_options=_s3_options()) if is_s3(uri) else DeltaTable(local_path(uri))
+    return sorted(file.rpartition("/")[2] for file in table.file_uris())
+
+
+def _s3_options() -> dict[str, str]:
+    """delta-rs looks for credentials in fewer places than boto3: it gets those that boto3 has found."""
+    import boto3
+
+    from job.s3 import client
+
+    meta = client().meta
+    credentials = boto3.session.Session().get_credentials()
+    options = {"AWS_REGION": meta.region_name or "us-east-1"}
+    if credentials is not None:
+        keys = credentials.get_frozen_credentials()
+        given = {"AWS_ACCESS_KEY_ID": keys.access_key, "AWS_SECRET_ACCESS_KEY": keys.secret_key, "AWS_SESSION_TOKEN": keys.token}
+        options |= {name: value for name, value in given.items() if value}
+    if not meta.endpoint_url.endswith(("amazonaws.com", "amazonaws.eu")):
+        options |= {"AWS_ENDPOINT_URL": meta.endpoint_url, "AWS_ALLOW_HTTP": str(meta.endpoint_url.startswith("http://")).lower()}
+    return options

@@ -1,0 +1,48 @@
+"""
+Vega, Vega-Lite and Vega-Embed as one piece of JavaScript, for a page that needs no network.
+
+vl_convert (84 MB) makes it once; from then on the file in the cache is enough, and vl_convert need not be installed.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from job.errors import SetupError
+
+VERSION = "6.4.1"  # of Vega-Lite, what this altair writes; a test compares
+
+
+def bundle(cache: Path | None) -> str:
+    """
+    The JavaScript: from `cache`, else made and kept there.
+
+    Raises:
+        SetupError: it is not there, and vl_convert is not installed.
+    """
+    kept = cache / f"vega-{VERSION}.js" if cache else None
+    if kept is not None:
+        with suppress(FileNotFoundError):
+            return kept.read_text(encoding="utf-8")
+    try:
+        from vl_convert import javascript_bundle
+    except ImportError as error:
+        raise SetupError(f"there is no `{kept or 'vega.js'}` and no vl_convert to make it", "pip install vl-convert-python") from error
+    text: str = javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VERSION.rpartition(".")[0])
+    if kept is not None:
+        with suppress(PermissionError):  # the image's own cache is read-only
+            keep(kept, text)
+    return text
+
+
+def keep(path: Path, text: str) -> None:
+    """Whole or not at all: another run may read it meanwhile. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

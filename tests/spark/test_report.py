@@ -1,0 +1,69 @@
+"""The report of real runs through the pipeline: written before the manifest, and never what fails a run."""
+
+import json
+import re
+
+import pytest
+
+from job.lease import Lease
+from job.objects import Folder
+from job.params import Params
+from job.pipeline import run
+from job.progress import Report
+from job.uris import from_text
+
+
+@pytest.fixture
+def run_job(spark, weights, cache):
+    def start(source, output, run_id, **params):
+        wanted = Params(from_text(str(source)), from_text(str(output)), run_id, "mean_colour", **{"cache": str(cache)} | params)
+        folder = Folder(wanted.output)
+        with Lease.acquire(folder, run_id) as lease:
+            return run(wanted, folder, lease, Report())
+
+    return start
+
+
+@pytest.fixture
+def photos(sample, tmp_path):
+    """30 real photos of 3 labels, and one that is cut short."""
+    root = tmp_path / "photos"
+    for folder in sorted((sample / "Test").iterdir())[::50]:
+        (root / folder.name).mkdir(parents=True)
+        for path in folder.iterdir():
+            (root / folder.name / path.name).write_bytes(path.read_bytes())
+    whole = min(root.glob("*/*.jpg"))
+    whole.with_name("cut.jpg").write_bytes(whole.read_bytes()[:2000])
+    return root
+
+
+def points_of(page):
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)[1])["map"]["points"]
+
+
+def test_a_run_writes_its_report_with_every_photo_and_its_rejects(run_job, photos, tmp_path):
+    manifest = run_job(photos, tmp_path / "out", "first", components=2)
+
+    page = (tmp_path / "out" / "runs" / "first" / "report.html").read_text()
+    assert manifest.notes == []
+    assert len(page.encode()) < 5_000_000
+    assert sorted(point[3] for point in points_of(page)) == list(range(30))  # a tile for each
+    assert re.search(r'<h3>truncated <span class="count">1</span></h3>\s*<div class="photos">', page)
+    assert manifest.stages["report"].images == 30
+    assert manifest.identify["images"] == 30
+    stored = json.loads((tmp_path / "out" / "runs" / "first" / "manifest.json").read_text())
+    assert (stored["identify"], stored["cores"]) == (manifest.identify, manifest.cores)
+    assert manifest.cores >= 1
+
+
+def test_a_report_that_cannot_be_made_is_a_note_and_the_run_is_good(run_job, photos, tmp_path):
+    from job.product.vega import VERSION
+
+    (tmp_path / "cache" / f"vega-{VERSION}.js").mkdir(parents=True)  # where a file should be
+
+    manifest = run_job(photos, tmp_path / "out", "second", components=2, cache=str(tmp_path / "cache"))
+
+    (note,) = manifest.notes
+    assert note.startswith("there is no report: [Errno 21] Is a directory")
+    assert not (tmp_path / "out" / "runs" / "second" / "report.html").exists()
+    assert json.loads((tmp_path / "out" / "latest.json").read_text())["run_id"] == "second"

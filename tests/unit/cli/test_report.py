@@ -1,0 +1,82 @@
+"""`fruitsctl report`: which page it opens, in which browser, and what it says where there is none."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.unit.job.product.run_files import RUN, write_run
+
+
+@pytest.fixture
+def report(tmp_path, cache):
+    """The command, with a browser that writes down what it is told to open."""
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\nprintf "%s\\n" "$1" >> {tmp_path}/opened\n')
+    browser.chmod(0o755)
+    environ = {name: value for name, value in os.environ.items() if name not in ("FRUITS_OUTPUT", "FRUITS_CONFIG")}
+    environ |= {"BROWSER": str(browser), "FRUITS_CACHE": str(cache)}
+
+    def run(*words):
+        command = [sys.executable, "-m", "cli", "report", *map(str, words)]
+        return subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.fixture
+def output(tmp_path):
+    """A run without a page."""
+    target = tmp_path / "out"
+    write_run(target, tmp_path / "photos", [f"file:///{i}" for i in range(4)], ["a", "a", "b", "b"], np.eye(4, 2))
+    (target / "latest.json").write_text(json.dumps({"run_id": RUN, "generation": 1}))
+    return target
+
+
+def opened(tmp_path):
+    file = tmp_path / "opened"
+    return file.read_text().split() if file.exists() else []
+
+
+def test_the_newest_page_is_opened_and_named(report, output, tmp_path):
+    page = output / "runs" / RUN / "report.html"
+    page.write_text("<h1>there</h1>")
+
+    done = report("--output", output)
+
+    assert (done.returncode, done.stdout) == (0, f"{page}\n")
+    assert opened(tmp_path) == [f"file://{page}"]
+
+
+def test_no_open_and_json_open_nothing(report, output, tmp_path):
+    page = output / "runs" / RUN / "report.html"
+    page.write_text("<h1>there</h1>")
+
+    named, as_json = report(RUN, "--output", output, "--no-open"), report("--output", output, "--json")
+
+    assert named.stdout == f"{page}\n"
+    assert json.loads(as_json.stdout) == {"run_id": RUN, "report": f"file://{page}", "file": str(page)}
+    assert opened(tmp_path) == []
+
+
+def test_rebuild_writes_the_page_anew(report, output):
+    done = report("--output", output, "--rebuild", "--no-open")
+
+    assert done.returncode == 0, done.stderr
+    assert "4 photos of 2 labels" in (output / "runs" / RUN / "report.html").read_text()
+
+
+def test_what_is_missing_is_named_with_the_way_out(report, output, tmp_path):
+    nowhere, no_output = report("--output", tmp_path / "absent"), report()
+    no_run, no_page = report("absent", "--output", output), report("--output", output)
+
+    assert nowhere.stderr == (
+        f"error: there is no finished run in `{tmp_path}/absent`\n\nhint: make one: `fruitsctl run INPUT OUTPUT --local`\n"
+    )
+    assert no_output.stderr.startswith("error: OUTPUT is not known\n")
+    assert no_run.stderr == (f"error: there is no finished run `absent` in `{output}`\n\nhint: leave out RUN_ID for the newest one\n")
+    assert no_page.stderr == f"error: run `{RUN}` has no report\n\nhint: write one: add --rebuild\n"
+    assert [done.returncode for done in (nowhere, no_output, no_run, no_page)] == [1, 2, 1, 1]
