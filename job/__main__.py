@@ -39,8 +39,9 @@ def attempt(params: Params) -> Outcome:
             return ended
         check_apart(params.input, params.output)
         check_input(params.input)  # before Spark starts
+        by_notebook = executed(params, folder) if params.notebook else None  # takes the lease itself, in its kernel
         with Lease.acquire(folder, params.run_id, params.lease_seconds) as lease:
-            outcome = under_lease(params, folder, lease)
+            outcome = by_notebook or under_lease(params, folder, lease)
             lease.check()  # a later attempt of this run may have its own outcome there
             folder.write(f"runs/{params.run_id}/outcome.json", (json.dumps(asdict(outcome), ensure_ascii=False) + "\n").encode())
             return outcome
@@ -65,6 +66,16 @@ def finished(params: Params, folder: Folder) -> Outcome | None:
     except (ValueError, TypeError, KeyError):  # of another version, or damaged: the run itself writes both anew
         return None
     return ended if ended.code == 0 and same else None
+
+
+def executed(params: Params, folder: Folder) -> Outcome:
+    """What the cells of the run's notebook came to; with its libraries, which no other run needs."""
+    from job import notebook
+
+    try:
+        return Outcome(params.run_id, 0, "done", f"the notebook is {notebook.execute(params, folder)}")
+    except JobError as error:
+        return failure(params, error)
 
 
 def under_lease(params: Params, folder: Folder, lease: Lease) -> Outcome:

@@ -32,6 +32,7 @@ class Params:
     retry_rejects: bool = False  # try again what an earlier run could not decode
     content_hash: bool = False  # local files: etag from content instead of size and mtime
     keep_runs: int = 5
+    notebook: str | None = None  # local path of a notebook whose cells take the pipeline's place
     lease_seconds: float = 60.0  # without a renewal for so long, a run may be taken over
 
     def __post_init__(self) -> None:

@@ -42,6 +42,7 @@ class Wanted:
     max_vcpu: int | None = None  # of all workers of the application together
     architecture: str | None = None  # X86_64 or ARM64
     image: str | None = None  # `<repository>@sha256:…`; None: the one pushed last from here, or the present one
+    interactive: bool | None = None  # notebooks of EMR Studio may attach
     budget_usd: int | None = None
     budget_email: str | None = None
     role_arn: str | None = None  # what CloudFormation acts as; None: the caller
@@ -242,6 +243,7 @@ def _app_stack(wanted: Wanted, base: dict[str, str], image: str) -> Stack:
         "MaxDiskGb": _text(most and most * DISK_GB_PER_VCPU),
         "Subnets": base.get("Subnets", "none"),
         "SecurityGroup": base.get("SecurityGroup", "none"),
+        "Interactive": _yes(wanted.interactive),
     }
     return _stack(wanted, "app", parameters)
 

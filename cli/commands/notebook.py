@@ -1,0 +1,109 @@
+"""`fruitsctl notebook`: JupyterLab with the two notebooks, here or in the local stack; or one executed as a run on EMR Serverless."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from secrets import token_hex
+from typing import Annotated
+
+import typer
+
+from cli import notebooks
+from cli.backends import compose
+from cli.commands import run_serverless
+from cli.config import Settings, settings
+from cli.errors import FruitsError, UsageError
+from cli.output import emit, say
+from job.params import Params
+from job.uris import from_text, join
+
+IN_THE_IMAGE = "/opt/fruits/notebooks/cloud.ipynb"  # see Dockerfile
+
+
+def notebook(
+    folder: Annotated[Path, typer.Argument(help="Where the notebooks are, and are put if they are not.")] = Path("notebooks"),
+    compose_: Annotated[bool, typer.Option("--compose", help="JupyterLab of the local stack, on its cluster.")] = False,
+    serverless: Annotated[
+        bool, typer.Option("--serverless", help="Execute cloud.ipynb as a run on EMR Serverless; it is stored in the run.")
+    ] = False,
+    input: Annotated[  # noqa: A002
+        str | None, typer.Option("--input", help="For cloud.ipynb. [default: fruits.toml, or the stack's bucket]")
+    ] = None,
+    output: Annotated[str | None, typer.Option("--output", help="For cloud.ipynb. [default: fruits.toml, or the stack's bucket]")] = None,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="On 127.0.0.1.")] = notebooks.PORT,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open it in the browser.")] = True,
+    components: Annotated[int | None, typer.Option(min=1, help="With --serverless: components to keep. [default: 50]")] = None,
+    variance: Annotated[float | None, typer.Option(help="With --serverless, instead: keep as many as explain this share.")] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="With --serverless: send it and do not wait.")] = False,
+    max_cost: run_serverless.MaxCost = None,
+    executors: run_serverless.Executors = None,
+    executor_memory: run_serverless.ExecutorMemory = None,
+    timeout: run_serverless.Timeout = None,
+    run_id: Annotated[str | None, typer.Option(hidden=True)] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the application is made.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be started, start nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")] = False,
+) -> None:
+    """Open the notebooks: the chain step by step, to read, run and show."""
+    if compose_ and serverless:
+        raise UsageError("--compose and --serverless go to different places", "leave out one")
+    config = settings()
+    if serverless:
+        wishes = run_serverless.Wishes(
+            detach, executors, executor_memory, timeout_minutes=timeout, max_cost=max_cost, yes=yes, dry_run=dry_run, as_json=as_json
+        )
+        identity = run_id or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(2)}"
+        execute(identity, input or config.input, output or config.output, components, variance, config, wishes)
+        return
+    if compose_:
+        terminal = sys.stdin.isatty() and sys.stdout.isatty()
+        todo, copied = notebooks.plan_compose(compose.program(), input, output, terminal), []
+    else:
+        todo = notebooks.plan_here(folder, port, browser, replace(config, input=input or config.input, output=output or config.output))
+        copied = [] if dry_run else notebooks.copy(folder)
+    if dry_run:
+        emit(asdict(todo), todo.as_shell(), as_json)
+        return
+    if compose_ and not any(Path(name).is_file() for name in ("docker-compose.yml", "compose.yaml")):
+        raise UsageError(f"there is no docker-compose.yml in `{Path.cwd()}`", "go to the folder of the checkout, then run it again")
+    token = notebooks.new_token()
+    address = f"{todo.address}?token={token}"
+    for name in copied:
+        say(f"{folder / name}: new")
+    emit({"address": address, "copied": copied}, f"JupyterLab is starting; Ctrl-C ends it\n  {address}", as_json)
+    sys.stdout.flush()
+    code = notebooks.start(todo, token)
+    if code not in (0, 130):
+        raise FruitsError(f"JupyterLab ended with code `{code}`", "what it said stands above", code)
+
+
+def execute(
+    run_id: str,
+    source: str | None,
+    target: str | None,
+    components: int | None,
+    variance: float | None,
+    config: Settings,
+    wishes: run_serverless.Wishes,
+) -> None:
+    """
+    As `fruitsctl run --serverless`, but the driver executes cloud.ipynb.
+
+    Raises:
+        FruitsError: the run cannot be sent, or a cell failed; what was executed is stored all the same.
+    """
+    stored = []
+
+    def make_params(source: str, target: str) -> Params:
+        stored.append(join(from_text(target), "runs", run_id, Path(IN_THE_IMAGE).name))
+        try:
+            return Params(from_text(source), from_text(target), run_id, components=components, variance=variance, notebook=IN_THE_IMAGE)
+        except ValueError as error:
+            raise UsageError(str(error), "see `fruitsctl notebook --help`") from error
+
+    run_serverless.run(make_params, source, target, config, wishes)
+    if not wishes.dry_run:
+        say(f"Executed notebook{', when the run is over' if wishes.detach else ''}: {stored[-1]}")

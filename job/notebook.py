@@ -1,0 +1,151 @@
+"""
+A run whose steps are the cells of a notebook: Params in; the executed notebook, beside what its cells publish, out.
+
+`execute` runs in the driver, the cells in a kernel, a process of its own. The kernel starts the Spark session: it inherits the way to
+the JVM that spark-submit opened (PYSPARK_GATEWAY_PORT), so the session is a classic one, and this process must never start any.
+The cells call `run_params` and `Steps`, wherever the notebook runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
+
+from job.errors import JobError, SetupError
+from job.objects import Folder
+from job.params import Params
+from job.progress import Report, Running
+from job.records import MARK, STAGES, Stage
+from job.uris import from_text, join
+
+if TYPE_CHECKING:
+    import nbformat
+
+ARGUMENTS = "FRUITS_ARGUMENTS"  # of the kernel's environment: the run's Params as JSON
+OUR_STACK = {"input": "s3://fruits/photos", "output": "s3://fruits/out"}  # of docker-compose.yml
+
+
+class NotebookError(JobError):
+    """A cell raised, or the kernel died."""
+
+
+class Steps(Report):
+    """The stages of a run, each told in words when it is done; to whoever started the run also as the job does."""
+
+    @contextmanager
+    def stage(self, name: str, total: int | None = None, unit: str = "images") -> Iterator[Running]:
+        running = (Running if ARGUMENTS in os.environ else _Quiet)(name, total, unit)
+        running.send()
+        yield running
+        stage = self.stages[name] = Stage(round(running.seconds, 3), running.done)
+        running.send(finished=True)
+        rate = f", {stage.images:,} {unit}, {stage.images_per_second:,.0f} {unit}/s" if stage.images else ""
+        sys.stdout.write(f"{STAGES[name]}: {stage.seconds:.1f} s{rate}\n")
+
+
+class _Quiet(Running):
+    def send(self, finished: bool = False) -> None:
+        """Nobody follows this process."""
+
+
+def run_params(**values: Any) -> Params:
+    """
+    The Params of the run that executes this notebook. Where a person does: FRUITS_INPUT and FRUITS_OUTPUT, or the stack's own bucket;
+    a new run id; the weights of FRUITS_ASSETS or FRUITS_CACHE; with `values`, fields of Params, over them.
+    """
+    if ARGUMENTS in os.environ:
+        return Params.from_argv(json.loads(os.environ[ARGUMENTS]))
+    cache = Path(os.environ.get("FRUITS_CACHE") or "~/.cache/fruitsctl").expanduser()
+    places = [Path(os.environ["FRUITS_ASSETS"]), cache] if os.environ.get("FRUITS_ASSETS") else [cache]
+    weights = next((path for place in places for path in sorted((place / "weights").glob("*no_top*.h5"))), None)
+    known: dict[str, Any] = {
+        **{name: from_text(os.environ.get(f"FRUITS_{name.upper()}") or there) for name, there in OUR_STACK.items()},
+        "run_id": f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(2)}",
+        "cache": str(cache),
+        "weights": str(weights) if weights else None,
+    }
+    return Params(**(known | values))
+
+
+def execute(params: Params, folder: Folder) -> str:
+    """
+    The notebook `params.notebook`, cell by cell, and as it then is in `runs/<run_id>/` of `folder`; where it is.
+
+    Raises:
+        SetupError: there is no such notebook.
+        NotebookError: a cell raised, or the kernel died; what was executed is stored all the same.
+    """
+    import nbformat
+
+    path = Path(str(params.notebook))
+    try:
+        notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as error:  # nbformat's NotJSONError is a ValueError
+        raise SetupError(f"`{path}` is no notebook: {error}", "in the image the notebooks are in /opt/fruits/notebooks") from error
+    name = f"runs/{params.run_id}/{path.name}"
+    try:
+        with tempfile.TemporaryDirectory(prefix="fruitsctl-") as scratch:
+            run_cells(notebook, Path(scratch), {ARGUMENTS: json.dumps(params.to_argv())}, f"see {join(folder.uri, name)}")
+    finally:
+        folder.write(name, nbformat.writes(notebook).encode())  # type: ignore[no-untyped-call]
+    return join(folder.uri, name)
+
+
+def run_cells(notebook: nbformat.NotebookNode, folder: Path, variables: dict[str, str], hint: str = "") -> None:
+    """
+    Every cell in order, in a kernel of this very Python that works in `folder`; the outputs go into `notebook`. `variables` are added
+    to the kernel's environment. What `pass_on` keeps for whoever follows the run does not go into the notebook.
+
+    Raises:
+        NotebookError: a cell raised, or the kernel died; with `hint`.
+    """
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, DeadKernelError
+
+    class Client(NotebookClient):
+        def output(self, outs: Any, msg: Any, display_id: Any, cell_index: int) -> Any:
+            if msg["msg_type"] == "stream":
+                msg["content"]["text"] = pass_on(msg["content"]["name"], msg["content"]["text"])
+                if not msg["content"]["text"]:
+                    return None
+            return super().output(outs, msg, display_id, cell_index)
+
+    begun: list[int] = []
+    with tempfile.TemporaryDirectory(prefix="fruitsctl-") as private:
+        # Sockets in a folder of our own instead of ports; nor is a home folder written to, a worker may have none.
+        manager = AsyncKernelManager(transport="ipc", ip=f"{private}/socket", connection_file=f"{private}/kernel.json")
+        manager._kernel_spec = KernelSpec(argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"], language="python")
+        homes = {name: f"{private}/{name.lower()}" for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR")}
+        client = Client(
+            notebook, km=manager, timeout=None, coalesce_streams=True, on_cell_execute=lambda **cell: begun.append(cell["cell_index"])
+        )
+        try:
+            client.execute(cwd=str(folder), env={**os.environ, **homes, **variables}, cleanup_kc=True)
+        except CellExecutionError as error:
+            why = f"{error.ename}: {error.evalue}".strip()
+            raise NotebookError(f"cell `[{len(begun)}]` of the notebook failed: {why[:300]}", hint) from error
+        except DeadKernelError as error:
+            raise NotebookError(f"the notebook's kernel died in cell `[{len(begun)}]`, or was ended", hint) from error
+
+
+def pass_on(stream: str, text: str) -> str:
+    """What of `text` belongs into the notebook. The job's own lines go to stdout now, and what Spark says on stderr to stderr, the log."""
+    if stream == "stderr":
+        sys.stderr.write(text)
+        return ""
+    lines = text.splitlines(keepends=True)
+    told = [line for line in lines if line.startswith(MARK)]
+    with suppress(BrokenPipeError):  # whoever started the run is gone; the notebook goes on
+        sys.stdout.write("".join(told))
+        sys.stdout.flush()
+    return "".join(line for line in lines if not line.startswith(MARK))

@@ -1,0 +1,264 @@
+"""Both notebooks as they are stored, and executed: local.ipynb in a kernel as a reader runs it, cloud.ipynb as a run's driver does."""
+
+import ast
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from cli.java import find_java_home
+from cli.notebooks import NAMES
+from job.notebook import run_cells
+from tests.e2e.conftest import CLI
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS, SHOWN = ROOT / "notebooks", ROOT / "build" / "notebooks"  # the docs show what was executed here
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_of(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def printed(notebook):
+    return "".join(output.text for cell in code_of(notebook) for output in cell.outputs if output.output_type == "stream")
+
+
+def pictures(notebook):
+    return [output for cell in code_of(notebook) for output in cell.outputs if "image/png" in output.get("data", {})]
+
+
+@pytest.fixture(scope="module")
+def java(short_jvm):
+    home = find_java_home(None)
+    assert home
+    return {**short_jvm, "JAVA_HOME": str(home[0])}
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory, cache, java):
+    """local.ipynb, executed: (notebook, the folder it worked in)."""
+    folder, notebook = tmp_path_factory.mktemp("local"), read(NOTEBOOKS / "local.ipynb")
+    run_cells(notebook, folder, {**java, "FRUITS_CACHE": str(cache)})
+    SHOWN.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, SHOWN / "local.ipynb")
+    return notebook, folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_is_stored_without_outputs_and_with_nothing_of_whoever_ran_it(name):
+    notebook = read(NOTEBOOKS / name)
+
+    nbformat.validate(notebook)
+    assert [cell.outputs for cell in code_of(notebook) if cell.outputs] == []
+    assert {cell.execution_count for cell in code_of(notebook)} == {None}
+    assert {json.dumps(cell.metadata) for cell in notebook.cells} == {"{}"}
+    assert notebook.metadata == {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_calls_functions_of_the_job_and_defines_none(name):
+    tree = ast.parse("\n".join(cell.source for cell in code_of(read(NOTEBOOKS / name))))
+
+    assert [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)] == []
+    assert {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)} >= {"job.embed", "job.models", "job.store"}
+
+
+def test_local_goes_from_photos_to_the_map(local):
+    notebook, _ = local
+    said = printed(notebook)
+
+    for line in (
+        "500 photos of 25 fruits",
+        "fingerprint  mobilenet_v2-e10712fadf4b",
+        "1,280 numbers out",
+        "500 photos listed, 500 new, 500 embedded now, 0 rejected",
+        "Gram matrix (1280, 1280): 13 MB",
+        "k = 50 components explain 85.8% of the variance",
+        "the same eigenvalues as by SVD; the components are orthonormal",
+        "500 photos listed, 0 to embed",
+    ):
+        assert line in said
+    assert len(pictures(notebook)) == 6
+
+
+def test_nearly_every_photo_has_one_of_its_own_fruit_beside_it(local):
+    said = printed(local[0])
+
+    right = int(said.partition("nearest photo has the same label: ")[2].split()[0])
+    assert 495 <= right <= 500
+
+
+def test_a_python_worker_serves_many_tasks(local):
+    said = printed(local[0])
+
+    cores = int(said.partition(" cores: 40 tasks")[0].rpartition(" ")[2])
+    workers = int(said.partition("40 tasks ran in ")[2].split()[0])
+    assert 1 <= workers <= cores
+
+
+def test_local_gives_the_lease_back_and_leaves_nothing_half_done(local):
+    _, folder = local
+
+    assert json.loads((folder / "notebook-out" / "lease.json").read_text())["released"] is True
+    assert not (folder / "notebook-out" / "work").exists()
+
+
+def job(cache, java, *arguments):
+    """The job as spark-submit starts it; what it said on stdout, as records."""
+    environment = {**java, "FRUITS_CACHE": str(cache), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "job", *map(str, arguments)], env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+    records = [json.loads(line.removeprefix("@fruits ")) for line in done.stdout.splitlines() if line.startswith("@fruits ")]
+    return done, records
+
+
+@pytest.fixture(scope="module")
+def cloud(photos, tmp_path_factory, cache, java):
+    """cloud.ipynb as the driver of run n1: (records, output). `mean_colour` stands in for the network, which is not what is tested."""
+    output = tmp_path_factory.mktemp("cloud") / "out"
+    places = (f"--input=file://{photos}", f"--output=file://{output}", "--run-id=n1", "--model=mean_colour", "--components=2")
+    done, records = job(cache, java, *places, f"--notebook={NOTEBOOKS / 'cloud.ipynb'}")
+    assert done.returncode == 0, done.stderr[-5000:]
+    return records, output
+
+
+def test_cloud_publishes_a_run_and_is_stored_in_it_executed(cloud):
+    _, output = cloud
+    run = output / "runs" / "n1"
+    manifest = json.loads((run / "manifest.json").read_text())
+    notebook = read(run / "cloud.ipynb")
+
+    assert (manifest["counts"]["embedded"], manifest["counts"]["rows"], manifest["counts"]["labels"]) == (240, 240, 24)
+    assert json.loads((output / "latest.json").read_text())["run_id"] == "n1"
+    assert json.loads((run / "outcome.json").read_text())["code"] == 0
+    assert "run n1: 240 photos, k = 2" in printed(notebook)
+    assert "240 of 240 photos, 150 drawn" in printed(notebook)
+    assert len(pictures(notebook)) == 2
+    assert (run / "report.html").stat().st_size > 0
+    assert {output.output_type for cell in code_of(notebook) for output in cell.outputs} <= {"stream", "display_data", "execute_result"}
+
+
+def test_whoever_follows_the_run_hears_of_its_stages_and_the_notebook_does_not(cloud):
+    records, output = cloud
+
+    finished = [record["stage"] for record in records if record.get("finished")]
+    assert finished == ["start", "model", "list", "new", "embed", "fit", "project", "publish", "report"]
+    assert (records[-1]["record"], records[-1]["kind"]) == ("Outcome", "done")
+    assert "@fruits" not in (output / "runs" / "n1" / "cloud.ipynb").read_text()
+
+
+def test_the_pipeline_finds_nothing_left_to_do_and_publishes_the_same_matrix(cloud, photos, fruitsctl, matrix):
+    _, output = cloud
+    manifest = fruitsctl.run(photos, output, "--model", "mean_colour", "--components", "2")
+
+    assert manifest["counts"]["embedded"] == 0
+    assert matrix(output, manifest["run_id"]) == matrix(output, "n1")
+
+
+def test_a_cell_that_fails_ends_the_run_and_what_was_executed_is_stored(tmp_path, photos, cache, java):
+    cells = ["from job.notebook import run_params\nprint(run_params().run_id)", "raise ValueError('no such fruit')", "print('never')"]
+    broken = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    nbformat.write(broken, tmp_path / "broken.ipynb")
+    places = (f"--input=file://{photos}", f"--output=file://{tmp_path}/out", "--run-id=b1")
+
+    done, records = job(cache, java, *places, f"--notebook={tmp_path}/broken.ipynb")
+
+    stored = tmp_path / "out" / "runs" / "b1" / "broken.ipynb"
+    assert done.returncode == 1
+    assert records == [json.loads((stored.parent / "outcome.json").read_text()) | {"record": "Outcome"}]
+    assert records[0]["message"] == "cell `[2]` of the notebook failed: ValueError: no such fruit"
+    assert records[0]["hint"] == f"see file://{stored}"
+    assert [output.output_type for cell in code_of(read(stored)) for output in cell.outputs] == ["stream", "error"]
+    assert printed(read(stored)) == "b1\n"
+    assert json.loads((tmp_path / "out" / "lease.json").read_text())["released"] is True
+
+
+def test_a_kernel_that_dies_ends_the_run_too(tmp_path, photos, cache, java):
+    dying = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import os; os._exit(9)")])
+    nbformat.write(dying, tmp_path / "dying.ipynb")
+    places = (f"--input=file://{photos}", f"--output=file://{tmp_path}/out", "--run-id=d1")
+
+    done, records = job(cache, java, *places, f"--notebook={tmp_path}/dying.ipynb")
+
+    assert (done.returncode, records[-1]["kind"]) == (1, "NotebookError")
+    assert "kernel died in cell `[1]`" in records[-1]["message"]
+
+
+def test_a_notebook_that_is_not_there_is_named(tmp_path, photos, cache, java):
+    places = (f"--input=file://{photos}", f"--output=file://{tmp_path}/out", "--run-id=m1", f"--notebook={tmp_path}/missing.ipynb")
+    done, records = job(cache, java, *places)
+
+    assert (done.returncode, records[-1]["kind"]) == (2, "SetupError")
+    assert f"`{tmp_path}/missing.ipynb` is no notebook" in records[-1]["message"]
+
+
+def answer(address):
+    """(status, body), or None while nobody answers."""
+    try:
+        with urllib.request.urlopen(address) as found:
+            return found.status, json.load(found)
+    except urllib.error.HTTPError as error:
+        return error.code, None
+    except urllib.error.URLError:
+        return None
+
+
+def test_jupyterlab_serves_copies_of_both_notebooks_to_whoever_has_the_token(fruitsctl, tmp_path, free_port):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "local.ipynb").write_text("my own")
+    process = fruitsctl.start("notebook", tmp_path / "mine", "--no-browser", "--port", free_port, "--json")
+    try:
+        said = json.loads(process.stdout.readline())
+        base, _, token = said["address"].partition("/lab/tree/local.ipynb?token=")
+        while (found := answer(f"{base}/api/contents?token={token}")) is None:
+            assert process.poll() is None, process.stderr.read()[-3000:]
+            time.sleep(0.2)
+        assert base == f"http://127.0.0.1:{free_port}"
+        assert sorted(item["name"] for item in found[1]["content"]) == ["cloud.ipynb", "local.ipynb"]
+        assert answer(f"{base}/api/contents") == (403, None)
+        assert said["copied"] == ["cloud.ipynb"]
+        assert (tmp_path / "mine" / "local.ipynb").read_text() == "my own"
+    finally:
+        process.terminate()
+        process.wait()
+    assert process.returncode == 0
+    assert answer(f"{base}/api") is None
+
+
+def test_a_dry_run_puts_nothing_anywhere_and_shows_no_token(fruitsctl, tmp_path):
+    done = fruitsctl("notebook", tmp_path / "nb", "--dry-run", "--json")
+
+    plan = json.loads(done.stdout)
+    assert plan["command"][1:4] == ["-m", "jupyterlab", "--ip=127.0.0.1"]
+    assert "token" not in done.stdout.lower()
+    assert not (tmp_path / "nb").exists()
+
+
+def test_two_places_at_once_are_refused():
+    done = subprocess.run([*CLI, "notebook", "--compose", "--serverless"], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 2
+    assert "leave out one" in done.stderr
+
+
+@pytest.fixture
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
