@@ -1,0 +1,109 @@
+"""An Answer in, what the API says out. The server's own paths stay inside: a photo of the gallery is a name and a row number."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from job.product.answer import Answer
+from job.product.fruits import fruit_of
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Texts(Strict):
+    en: str
+    fr: str
+
+
+class FruitCard(Strict):
+    """What the fruit is; the same for all its varieties."""
+
+    key: str
+    names: Texts
+    scientific: str
+    family: str
+    group: str
+    season: Annotated[list[Annotated[int, Field(ge=1, le=12)]], Field(description="Months in France, in their order from the first one")]
+    imported: Annotated[bool, Field(description="It comes from far away: the months are those in the shops")]
+    about: Texts
+
+
+class LookAlike(Strict):
+    """A photo of the gallery."""
+
+    name: Annotated[str, Field(description="Its folder and file name")]
+    thumbnail: Annotated[str, Field(description="Where its small picture is, on this server")]
+    distance: Annotated[float, Field(description="By cosine, 0..2")]
+
+
+class Candidate(Strict):
+    label: str
+    group: str
+    score: Annotated[float, Field(description="0..1; those of all labels add up to 1")]
+    distance: float
+    neighbours: list[LookAlike]
+
+
+class Identified(Strict):
+    """`ok`: a label, or only a group where varieties disagree. `unknown`: nothing is near enough. `unreadable`: `reason` says why."""
+
+    status: Literal["ok", "unknown", "unreadable"]
+    best: Annotated[str | None, Field(description="The label, if it is certain")]
+    group: Annotated[str | None, Field(description="What one says at a glance: Apple")]
+    score: Annotated[float, Field(description="Of the group, 0..1")]
+    results: list[Candidate]
+    distance: Annotated[float | None, Field(description="To the nearest photo")]
+    threshold: Annotated[float, Field(description="Beyond this distance the answer is unknown")]
+    reason: str | None
+    seen_as: Annotated[str | None, Field(description="What the network's own classifier says, in ImageNet's words")]
+    fruit: FruitCard | None
+    run_id: str
+    pca_run_id: str
+    model: str
+
+
+class Healthy(Strict):
+    status: Literal["ok"]
+    run_id: str
+    model: str
+    images: Annotated[int, Field(description="Photos in the gallery")]
+    labels: int
+
+
+class Problem(Strict):
+    code: Annotated[str, Field(description="For programs: too_large, too_many, busy, …")]
+    message: str
+
+
+class Failed(Strict):
+    error: Problem
+
+
+def to_web(answer: Answer, uris: Any) -> Identified:
+    """`uris` is the gallery's (pyarrow string array): its rows number the thumbnails."""
+    rows = rows_of([neighbour.uri for result in answer.results for neighbour in result.neighbours], uris)
+    values = answer.to_dict()
+    for result in values["results"]:
+        result["neighbours"] = [
+            LookAlike(name="/".join(one["uri"].split("/")[-2:]), thumbnail=f"/thumbnail/{rows[one['uri']]}", distance=one["distance"])
+            for one in result["neighbours"]
+        ]
+    named = (answer.best or answer.group) if answer.status == "ok" else None
+    fruit = fruit_of(named) if named else None
+    return Identified(**values, fruit=FruitCard(**fruit.to_dict()) if fruit else None)
+
+
+def rows_of(wanted: list[str], uris: Any) -> dict[str, int]:
+    """The row of each of `wanted` in `uris`: one pass, and no table of a million names is kept."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not wanted:
+        return {}
+    rows = np.flatnonzero(pc.is_in(uris, value_set=pa.array(wanted, uris.type)).to_numpy(zero_copy_only=False))
+    return {uris[int(row)].as_py(): int(row) for row in rows}

@@ -1,0 +1,83 @@
+"""A request in, the bytes of its photo out, held in memory and never on disk; or the reason why it is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+
+from job.product.web.limits import Limits, Refused
+
+FIELD = "photo"
+FRAME_BYTES = 100_000  # of a form around its photo: boundaries, names, an empty second field
+
+
+class InMemory(MultiPartParser):
+    """Starlette's parser writes parts of more than 1 MB to a temporary file. Here no photo touches a disk."""
+
+    spool_max_size = 2**40
+
+
+async def read_photo(request: Request, limits: Limits, book: Callable[[int], None]) -> bytes:
+    """
+    The photo: the body itself (`image/…` or `application/octet-stream`), or the field `photo` of a form.
+
+    `book` is told of every byte that is kept. A form may have the field twice, as the page has: for the camera and for a file.
+
+    Raises:
+        Refused: 400, 408, 413, 415, or what `book` raises.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    form = kind == "multipart/form-data"
+    if not form and not kind.startswith("image/") and kind != "application/octet-stream":
+        raise Refused(415, "unsupported", "send multipart/form-data with a field `photo`, or the image itself as image/…")
+    most = limits.photo_bytes + FRAME_BYTES * form
+    refuse_announced(request, most)
+    body = counted(request, most, book)
+    try:
+        async with asyncio.timeout(limits.upload_seconds):
+            content = await photo_of(request, body) if form else b"".join([chunk async for chunk in body])
+    except TimeoutError as error:
+        raise Refused(408, "slow_upload", f"the photo did not arrive within {limits.upload_seconds:g} s") from error
+    except ClientDisconnect as error:
+        raise Refused(400, "broken_off", "the upload broke off") from error
+    if len(content) > limits.photo_bytes:
+        raise too_large(limits.photo_bytes)
+    return content
+
+
+def refuse_announced(request: Request, most: int) -> None:
+    """413 by what Content-Length announces, before a byte is read. HTTP itself refuses what is no number."""
+    if int(request.headers.get("content-length", 0)) > most:
+        raise too_large(most)
+
+
+async def counted(request: Request, most: int, book: Callable[[int], None]) -> AsyncGenerator[bytes, None]:
+    """The body chunk by chunk; ends with 413 as soon as it is too long, whatever was announced."""
+    length = 0
+    async for chunk in request.stream():
+        length += len(chunk)
+        if length > most:
+            raise too_large(most)
+        book(len(chunk))
+        yield chunk
+
+
+async def photo_of(request: Request, body: AsyncGenerator[bytes, None]) -> bytes:
+    """The first file in the form's fields `photo`."""
+    try:
+        form = await InMemory(request.headers, body).parse()
+    except (MultiPartException, ValueError) as error:  # ValueError: a charset that is none
+        raise Refused(400, "malformed", "the form cannot be read") from error
+    files = [part for part in form.getlist(FIELD) if isinstance(part, UploadFile)]
+    chosen = [part for part in files if part.filename or part.size]  # a browser sends an input without a file as a file without a name
+    if not chosen:
+        raise Refused(400, "no_photo", f"the form has no file in its field `{FIELD}`")
+    return await chosen[0].read()
+
+
+def too_large(most: int) -> Refused:
+    return Refused(413, "too_large", f"a photo has at most {most / 1e6:.0f} MB")

@@ -1,0 +1,200 @@
+"""`fruitsctl serve` as a process of its own, on a run with the real network: API, limits, many clients, how it ends."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+CLIENTS = 50
+
+
+@pytest.fixture(scope="module")
+def output(fruitsctl, photos, tmp_path_factory):
+    output = tmp_path_factory.mktemp("serve") / "out"
+    fruitsctl.run(photos, output)
+    return output
+
+
+@contextmanager
+def serving(fruitsctl, output, *more):
+    """A server of its own on a free port: (what it printed, the process)."""
+    process = fruitsctl.start("serve", "--output", output, "--port", "0", "--json", *more)
+    try:
+        line = process.stdout.readline()
+        assert line, process.stderr.read()
+        yield json.loads(line), process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        process.communicate()
+
+
+@pytest.fixture(scope="module")
+def server(fruitsctl, output):
+    with serving(fruitsctl, output, "--photos-per-minute", "0", "--seconds", "120") as (about, _):
+        yield about
+
+
+@pytest.fixture(scope="module")
+def pictures(sample):
+    """One photo of each of the gallery's 24 labels that is not in the gallery: (label, content)."""
+    labels = [folder.name for folder in sorted((sample / "Test").iterdir())[::5][:24]]
+    return [(label, min((sample / "Training" / label).iterdir()).read_bytes()) for label in labels]
+
+
+def ask(url, content, kind="image/jpeg"):
+    request = urllib.request.Request(f"{url}/identify", content, {"Content-Type": kind})
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+def test_it_says_what_it_serves_and_where(server):
+    assert server["url"].startswith("http://127.0.0.1:")
+    assert (server["images"], server["labels"]) == (240, 24)
+
+
+def test_photos_of_the_other_part_of_the_data_set_are_known(server, pictures):
+    right = sum(ask(server["url"], content)["best"] == label for label, content in pictures)
+
+    assert right >= 22  # of 24, near-duplicates of the gallery
+
+
+def test_fifty_clients_at_once_all_get_their_own_answer(server, pictures):
+    alone = {label: ask(server["url"], content) for label, content in pictures}
+    start = threading.Barrier(CLIENTS)
+
+    def one(i):
+        label, content = pictures[i % len(pictures)]
+        start.wait()
+        return [ask(server["url"], content) == alone[label] for _ in range(2)]
+
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        same = [each for found in clients.map(one, range(CLIENTS)) for each in found]
+
+    assert same == [True] * 100
+
+
+def test_without_more_words_one_address_is_held_to_120_photos_a_minute(fruitsctl, output):
+    with serving(fruitsctl, output) as (about, _), httpx.Client(base_url=about["url"]) as client:
+        statuses = [client.post("/identify", content=b"x", headers={"content-type": "image/jpeg"}).status_code for _ in range(130)]
+
+    assert statuses[:120] == [200] * 120
+    assert 429 in statuses[120:]
+
+
+def test_a_photo_that_announces_itself_too_large_is_refused_before_it_comes(server):
+    """Only headers are sent: an answer proves that nobody waited for the body."""
+    host, port = urllib.parse.urlsplit(server["url"]).netloc.split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(b"POST /identify HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: 25000001\r\n\r\n")
+        answer = connection.recv(4096)
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"at most 25 MB" in answer
+
+
+def test_a_photo_that_announces_nothing_is_cut_off_at_the_same_size(server):
+    """26 MB in chunks and no end: an answer proves that nobody waits for it."""
+    host, port = urllib.parse.urlsplit(server["url"]).netloc.split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(b"POST /identify HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(26):
+            connection.sendall(b"F4240\r\n" + bytes(1_000_000) + b"\r\n")
+        answer = connection.recv(4096)
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_visitor_who_gives_up_leaves_nothing_behind(server, pictures):
+    host, port = urllib.parse.urlsplit(server["url"]).netloc.split(":")
+    for _ in range(20):
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(
+                b"POST /identify HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: 24000000\r\n\r\nhalf"
+            )
+
+    label, content = pictures[0]
+    assert ask(server["url"], content)["best"] == label
+
+
+def test_another_name_in_the_host_header_is_refused(server):
+    request = urllib.request.Request(f"{server['url']}/", headers={"Host": "fruits.example"})
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request)
+
+    assert refused.value.code == 421
+
+
+def test_nothing_about_photos_or_visitors_is_printed_and_nothing_stored(fruitsctl, output, pictures, tmp_path):
+    before = {path: path.stat().st_mtime_ns for path in output.rglob("*")}
+    with serving(fruitsctl, output) as (about, process):
+        httpx.post(f"{about['url']}/", files={"photo": ("secret-name.jpg", pictures[0][1])})
+        httpx.post(f"{about['url']}/identify", files={"photo": ("secret-name.jpg", b"broken")})
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+
+    assert out == ""
+    assert "secret-name" not in err
+    assert "identify" not in err
+    assert {path: path.stat().st_mtime_ns for path in output.rglob("*")} == before
+
+
+def test_ctrl_c_ends_it_and_is_no_error(fruitsctl, output):
+    with serving(fruitsctl, output) as (_, process):
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+
+    assert process.returncode == 0
+
+
+def test_for_the_network_it_says_that_there_is_no_password(fruitsctl, output):
+    with serving(fruitsctl, output, "--host", "0.0.0.0") as (about, process):
+        port = urllib.parse.urlsplit(about["url"]).port
+        assert httpx.get(f"http://127.0.0.1:{port}/healthz", headers={"host": "my-laptop.local"}).status_code == 200
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+
+    assert "no password" in err
+    assert "0.0.0.0" not in about["url"]
+
+
+def test_a_taken_port_is_said_with_a_way_out(fruitsctl, output, server):
+    port = urllib.parse.urlsplit(server["url"]).port
+    done = fruitsctl("serve", "--output", output, "--port", port)
+
+    assert done.returncode == 2
+    assert f"port `{port}`" in done.stderr
+    assert "hint: --port 0" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(["--host", "no.such.host.invalid"], "`no.such.host.invalid`"), (["--run", "20000101T000000Z-0000"], "no complete run")],
+)
+def test_what_cannot_be_served_is_said(fruitsctl, output, words, message):
+    done = fruitsctl("serve", "--output", output, "--port", "0", *words)
+
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "hint: " in done.stderr
+
+
+def test_the_api_keeps_its_own_description(server, tmp_path):
+    """Schemathesis: what the description allows is answered as described, what it forbids is refused as described."""
+    program = Path(sys.executable).with_name("schemathesis")
+    command = [program, "run", f"{server['url']}/openapi.json", "--seed", "7", "--max-examples", "25", "--no-color"]
+    done = subprocess.run([*command, "--generation-database", "none"], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "Tested: 3" in done.stdout
