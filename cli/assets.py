@@ -13,7 +13,7 @@ import struct
 import zipfile
 import zlib
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,6 +32,8 @@ KERAS_WEIGHTS_URL = (
     "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
 )
 SAMPLE_URL = "https://s3.eu-west-1.amazonaws.com/course.oc-static.com/projects/Data_Scientist_P8/fruits.zip"
+# The same network with its top, 14 MB, of which `job.product.second_opinion` uses the last layer
+KERAS_TOP_URL = KERAS_WEIGHTS_URL.replace("_no_top", "")
 # 20 photos of each of 25 fruits: ten times the rows that 50 components need, embedded in seconds, 2.3 MB.
 SAMPLE_IMAGES, SAMPLE_CLASSES = 500, 25
 
@@ -64,18 +66,34 @@ def weights(assets: Path | None, cache: Path, progress: Progress, url: str = KER
     Raises:
         AssetError: `assets` has no such file, or more than one; the network or the disk fails.
     """
-    what, name = "MobileNetV2's ImageNet weights", url.rsplit("/", 1)[-1]
     if assets is not None:
-        found = sorted((assets / "weights").glob("*no_top*.h5"))
-        official = [path for path in found if path.name == name]
-        if not found:
-            raise AssetError(f"no file *no_top*.h5 in `{assets / 'weights'}`", _ways(url))
-        if len(found) > 1 and not official:
-            names = ", ".join(path.name for path in found)
-            raise AssetError(f"{len(found)} files *no_top*.h5 in `{assets / 'weights'}`", f"leave one of {names}")
-        return (official or found)[0]
-    target = cache / "weights" / name
-    part = target.with_name(name + ".part")
+        found = (assets / "weights").glob("*no_top*.h5")
+        return _the_one(found, "*no_top*.h5", assets / "weights", url)
+    return _download(url, "MobileNetV2's ImageNet weights", cache, progress)
+
+
+def top_weights(assets: Path | None, cache: Path, progress: Progress, url: str = KERAS_TOP_URL) -> Path:
+    """As `weights`, of the network with its top: in `<assets>/weights/` the *.h5 that is not *no_top*.h5."""
+    if assets is not None:
+        found = (path for path in (assets / "weights").glob("*.h5") if "no_top" not in path.name)
+        return _the_one(found, "*.h5 with the top", assets / "weights", url)
+    return _download(url, "MobileNetV2's ImageNet classifier", cache, progress)
+
+
+def _the_one(files: Iterable[Path], what: str, folder: Path, url: str) -> Path:
+    found = sorted(files)
+    official = [path for path in found if path.name == url.rsplit("/", 1)[-1]]
+    if not found:
+        raise AssetError(f"no file {what} in `{folder}`", _ways(url))
+    if len(found) > 1 and not official:
+        names = ", ".join(path.name for path in found)
+        raise AssetError(f"{len(found)} files {what} in `{folder}`", f"leave one of {names}")
+    return (official or found)[0]
+
+
+def _download(url: str, what: str, cache: Path, progress: Progress) -> Path:
+    target = cache / "weights" / url.rsplit("/", 1)[-1]
+    part = target.with_name(target.name + ".part")
     try:
         if target.is_file():
             return target

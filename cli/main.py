@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli import __version__
-from cli.commands import cost, data, doctor, eks, image, infra, init, run, runs, sample
+from cli.commands import cost, data, doctor, eks, identify, image, infra, init, notebook, report, run, runs, sample, serve
 from cli.errors import FruitsError
 from cli.output import say
 
@@ -26,6 +26,10 @@ app.command()(runs.logs)
 app.command()(runs.cancel)
 app.command()(runs.ui)
 app.command()(cost.cost)
+app.command()(report.report)
+app.command()(identify.identify)
+app.command()(notebook.notebook)
+app.command()(serve.serve)
 app.command()(sample.sample)
 app.command()(doctor.doctor)
 app.command()(init.init)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.errors import FruitsError
-from job.uris import bucket_and_key, is_s3, join, local_path
+from cli.config import Settings
+from cli.errors import FruitsError, UsageError
+from job.uris import bucket_and_key, from_text, is_s3, join, local_path
 
 if TYPE_CHECKING:
     import boto3
 
 LOG = "job.log"
+LAST = "last-output"  # in the state folder: OUTPUT of the last local run
 
 
 def session() -> boto3.session.Session:
@@ -20,6 +23,29 @@ def session() -> boto3.session.Session:
     from cli.credentials import aws_session
 
     return aws_session()
+
+
+def output_of(given: str | None, config: Settings) -> str:
+    """
+    The URI of OUTPUT for who looks at results: `given`, the configuration's, or that of the last local run.
+
+    Raises:
+        UsageError: there is none of them.
+    """
+    place = given or config.output
+    if place is not None:
+        return from_text(place)
+    try:
+        return (config.state / LAST).read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError("OUTPUT is not known", "give --output=OUTPUT, or write it into fruits.toml: `fruitsctl init`") from error
+
+
+def remember(output: str, config: Settings) -> None:
+    """For `output_of`. Without a place to keep it nothing is lost but this comfort."""
+    with suppress(OSError):
+        config.state.mkdir(parents=True, exist_ok=True)
+        (config.state / LAST).write_text(output, encoding="utf-8")
 
 
 def log_path(output: str, run_id: str) -> Path:

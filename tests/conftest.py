@@ -23,6 +23,12 @@ def short_jvm(pytestconfig):
     return {"SPARK_SUBMIT_OPTS": f"{options} -XX:SharedArchiveFile={archive}" if archive.is_file() else options}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state(tmp_path_factory):
+    """What commands remember for the next one stays among the tests."""
+    os.environ["FRUITS_STATE"] = str(tmp_path_factory.mktemp("state"))
+
+
 @pytest.fixture(scope="session")
 def assets():
     return Path(os.environ["FRUITS_ASSETS"]).resolve()

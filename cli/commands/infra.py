@@ -38,6 +38,9 @@ Vpc = Annotated[
 MaxVcpu = Annotated[int | None, typer.Option(min=4, help="Most that all workers have together. [default: as it is, at first 16]")]
 Arch = Annotated[Architecture | None, typer.Option("--architecture", help="Of the image. [default: as it is, at first X86_64]")]
 Image = Annotated[str | None, typer.Option(metavar="URI@DIGEST", help="[default: the one pushed last from here, or the present one]")]
+Interactive = Annotated[
+    bool | None, typer.Option("--interactive/--no-interactive", help="Let notebooks of EMR Studio attach to the application.")
+]
 BudgetUsd = Annotated[int | None, typer.Option(help="Alarm at 80 % of so much EMR a month. [default: as it is, at first 20]", min=1)]
 BudgetEmail = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Who gets the alarm; AWS keeps the address in us-east-1.")]
 Role = Annotated[str | None, typer.Option("--deployer", metavar="ARN", help="Role that CloudFormation acts as: `infra policy deployer`.")]
@@ -57,13 +60,29 @@ def plan(
     max_vcpu: MaxVcpu = None,
     architecture: Arch = None,
     image: Image = None,
+    interactive: Interactive = None,
     budget_usd: BudgetUsd = None,
     budget_email: BudgetEmail = None,
     deployer: Role = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what `infra up` would change; CloudFormation's own change sets, nothing is changed."""
-    up(project, region, own_key, log_days, vpc, max_vcpu, architecture, image, budget_usd, budget_email, deployer, True, as_json)
+    up(
+        project,
+        region,
+        own_key,
+        log_days,
+        vpc,
+        max_vcpu,
+        architecture,
+        image,
+        interactive,
+        budget_usd,
+        budget_email,
+        deployer,
+        True,
+        as_json,
+    )
 
 
 @app.command()
@@ -76,6 +95,7 @@ def up(
     max_vcpu: MaxVcpu = None,
     architecture: Arch = None,
     image: Image = None,
+    interactive: Interactive = None,
     budget_usd: BudgetUsd = None,
     budget_email: BudgetEmail = None,
     deployer: Role = None,
@@ -95,6 +115,7 @@ def up(
         max_vcpu=max_vcpu,
         architecture=architecture.value if architecture else None,
         image=image,
+        interactive=interactive,
         budget_usd=budget_usd,
         budget_email=budget_email,
         role_arn=deployer,

@@ -15,7 +15,7 @@ from cli import results
 from cli.config import settings
 from cli.errors import FruitsError, UsageError
 from cli.output import emit, say
-from job.uris import from_text, is_s3, join, local_path
+from job.uris import is_s3, join, local_path
 
 if TYPE_CHECKING:
     from boto3.session import Session
@@ -26,7 +26,8 @@ MISSING = ("NoSuchKey", "NoSuchBucket", "404")
 def report(
     run_id: Annotated[str | None, typer.Argument(metavar="RUN_ID", help="[default: the newest run of OUTPUT]", show_default=False)] = None,
     output: Annotated[
-        str | None, typer.Option(metavar="OUTPUT", help="Folder or s3://bucket/prefix that holds the run. [or fruits.toml]")
+        str | None,
+        typer.Option(metavar="OUTPUT", help="Folder or s3://bucket/prefix that holds the run. [or fruits.toml, or the last local run]"),
     ] = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Write the page anew from the run's results first.")] = False,
     no_open: Annotated[bool, typer.Option("--no-open", help="Print where it is, open nothing.")] = False,
@@ -36,10 +37,7 @@ def report(
 
     One file that needs no network: pass it on as it is. Photos in it are small, and without place, time or camera.
     """
-    place = output or settings().output
-    if place is None:
-        raise UsageError("OUTPUT is not known", "give --output=OUTPUT, or write it into fruits.toml: `fruitsctl init`")
-    where = from_text(place)
+    where = results.output_of(output, settings())
     session = results.session() if is_s3(where) else None
     wanted = run_id or newest(where, session)
     if rebuild:

@@ -151,6 +151,7 @@ def start(params: Params, config: Settings, compose_: bool, submit: bool, dry_ru
     log = results.keep_log(todo.log, params.output, params.run_id, session)
     if outcome.code:
         raise FruitsError(outcome.message, outcome.hint or f"the log is {log}", outcome.code)
+    results.remember(params.output, config)
     manifest = Manifest.from_json(results.read(join(params.output, "runs", params.run_id, "manifest.json"), session))
     emit(json.loads(manifest.to_json()), summary(manifest, params, "--compose" if submit else "--local"), as_json)
 

@@ -19,7 +19,8 @@ ELSEWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}  # set
 
 def serve(
     output: Annotated[
-        str | None, typer.Option(metavar="OUTPUT", help="Folder or s3://bucket/prefix that holds the run. [or fruits.toml]")
+        str | None,
+        typer.Option(metavar="OUTPUT", help="Folder or s3://bucket/prefix that holds the run. [or fruits.toml, or the last local run]"),
     ] = None,
     run: Annotated[str | None, typer.Option(metavar="RUN_ID", help="The run whose photos are compared with. [default: the newest]")] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0: everyone in this network may come.")] = "127.0.0.1",

@@ -97,6 +97,9 @@ def test_the_summary_says_where_everything_is(fruitsctl, photos, tmp_path):
     assert "Embed images: 240 of 240 images" in done.stderr
     (run,) = (tmp_path / "out" / "runs").iterdir()
     assert f"runs/{run.name}/csv/" in done.stdout
+    assert f"runs/{run.name}/report.html" in done.stdout
+    remembered = fruitsctl("report", "--no-open")
+    assert remembered.stdout == f"{run}/report.html\n"
 
 
 def test_a_dry_run_starts_nothing(fruitsctl, photos, tmp_path):

@@ -18,7 +18,7 @@ def report(tmp_path, cache):
     browser.write_text(f'#!/bin/sh\nprintf "%s\\n" "$1" >> {tmp_path}/opened\n')
     browser.chmod(0o755)
     environ = {name: value for name, value in os.environ.items() if name not in ("FRUITS_OUTPUT", "FRUITS_CONFIG")}
-    environ |= {"BROWSER": str(browser), "FRUITS_CACHE": str(cache)}
+    environ |= {"BROWSER": str(browser), "FRUITS_CACHE": str(cache), "FRUITS_STATE": str(tmp_path / "state")}
 
     def run(*words):
         command = [sys.executable, "-m", "cli", "report", *map(str, words)]
@@ -49,6 +49,15 @@ def test_the_newest_page_is_opened_and_named(report, output, tmp_path):
 
     assert (done.returncode, done.stdout) == (0, f"{page}\n")
     assert opened(tmp_path) == [f"file://{page}"]
+
+
+def test_without_an_output_it_is_that_of_the_last_local_run(report, output, tmp_path):
+    page = output / "runs" / RUN / "report.html"
+    page.write_text("<h1>there</h1>")
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "last-output").write_text(f"file://{output}")
+
+    assert report("--no-open").stdout == f"{page}\n"
 
 
 def test_no_open_and_json_open_nothing(report, output, tmp_path):
