@@ -8,7 +8,7 @@ PIN = $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no
 # A file's tests share what is slow to make; each worker has its own JVM, so four are enough anywhere.
 SIDE_BY_SIDE = --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help install demo test image test-image check bench bench-s3 bench-stack bench-quick s3-server lock clean
+.PHONY: help install demo test image test-image test-browser docs slides check bench bench-identify bench-s3 bench-stack bench-quick s3-server lock clean
 
 help:  ## these lines
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -24,7 +24,7 @@ install: .venv/installed  ## .venv/ with everything in it, from hash-pinned requ
 	@$(UV) venv --quiet --python $(PYTHONS) .venv || { echo "hint: install Python 3.11 or 3.12 (apt install python3.11, brew install python@3.12, or: uv python install 3.12), then run make again" >&2; exit 1; }
 
 .venv/installed: requirements/dev.txt pyproject.toml | .venv/bin/python
-	@echo "Installing into .venv/ (2.7 GB, a minute or two)"
+	@echo "Installing into .venv/ (3.3 GB, a minute or two)"
 	@$(UV) pip sync --quiet --require-hashes --python $(BIN)/python requirements/dev.txt
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	@touch $@
@@ -44,6 +44,19 @@ image: install s3-server  ## the job's image on the stand-in base; needs Docker,
 
 test-image: image  ## that image checked and pushed, and the compose stack
 	eval "$$(docker/standin.sh)" && PATH="$$PWD/.tools/bin:$$PATH" $(BIN)/pytest $(SIDE_BY_SIDE) tests/container tests/registry
+
+test-browser: install  ## report, page and guide in a real browser: this machine's Chromium, or Debian's, installed
+	tests/browser/chromium.sh
+	$(BIN)/pytest $(SIDE_BY_SIDE) tests/browser
+
+docs: install  ## the guide, built strictly: build/site/index.html
+	$(BIN)/python docs/site/executed.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+slides:  ## the presentation as PDF in build/slides/; needs npx and a Chromium
+	@for deck in slides slides.fr; do \
+	  CHROME_PATH="$${FRUITS_CHROMIUM:-$$(command -v chromium || command -v chromium-browser)}" npx --yes @marp-team/marp-cli@4.5.1 --no-stdin --pdf \
+	    --allow-local-files --browser chrome docs/presentation/$$deck.md --output build/slides/$$deck.pdf || exit 1; done
 
 check: install  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -1,0 +1,157 @@
+"""The reference from the code: the repository's root goes in, pages (path below docs/ -> Markdown) come out. Nothing is run but imports."""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer.main
+
+import cli.errors
+import job.errors
+from cli.main import app, main
+from job import records, schema
+from job.params import Params
+
+MADE = "<!-- made from {source} while the site is built -->\n\n"
+
+
+def pages(root: Path) -> dict[str, bytes]:
+    """Path below docs/ -> content, for each page of the reference that is not written by hand."""
+    made = {
+        "commands": commands(),
+        "parameters": parameters(root),
+        "files": files(root),
+        "errors": errors(),
+    }
+    return {f"reference/{name}.md": text.encode() for name, text in made.items()}
+
+
+def table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [heads, tuple("---" for _ in heads), *rows]
+    return "\n".join("| " + " | ".join(escaped(cell) for cell in line) + " |" for line in lines) + "\n"
+
+
+def escaped(cell: str) -> str:
+    """In one line; a pipe ends a cell, but not between backticks."""
+    return "".join(part if i % 2 else part.replace("|", "\\|") for i, part in enumerate(re.split(r"(`[^`]*`)", cell.replace("\n", " "))))
+
+
+def plain(text: str) -> str:
+    """Help text as Markdown: angle brackets, stars and underscores mean themselves outside of backticks."""
+    return "".join(
+        part if i % 2 else re.sub(r"([*_\[])", r"\\\1", part).replace("<", "&lt;") for i, part in enumerate(re.split(r"(`[^`]*`)", text))
+    )
+
+
+def commands() -> str:
+    text = MADE.format(source="every command's `--help`") + "# Commands\n\nEvery command, as its `--help` has it.\n"
+    root = typer.main.get_command(app)
+    context = root.context_class(root, info_name="fruitsctl")
+    found = [pair for pair in walk(root, context) if pair[0] is not root]
+    text += "\n" + table(
+        ("command", "what it does"),
+        [(f"[`{context.command_path}`](#{anchor(context.command_path)})", plain(summary(command))) for command, context in found],
+    )
+    for command, context in found:
+        text += f"\n## `{context.command_path}` {{ #{anchor(context.command_path)} }}\n\n```text\n{command.get_usage(context)}\n```\n\n"
+        text += plain(textwrap.dedent(command.help or "")) + "\n\n"
+        rows = [record for parameter in command.get_params(context) if (record := parameter.get_help_record(context))]
+        text += table(("argument or option", "what it means"), [(f"`{name}`", plain(words)) for name, words in rows])
+    return text
+
+
+def walk(command: Any, context: Any) -> Iterator[tuple[Any, Any]]:
+    """`command` and all below it that is shown, each with the context that knows its full name."""
+    yield command, context
+    for name, child in getattr(command, "commands", {}).items():
+        if not child.hidden:
+            yield from walk(child, child.context_class(child, info_name=name, parent=context))
+
+
+def summary(command: Any) -> str:
+    return (command.help or "").strip().partition("\n\n")[0].replace("\n", " ")
+
+
+def anchor(path: str) -> str:
+    return path.replace(" ", "-")
+
+
+def fields_of(cls: type, source: Path) -> list[tuple[str, str, str, str]]:
+    """Of a dataclass in `source`, per field: name, type, default, and the comment that stands beside it."""
+    text = source.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    node = next(n for n in ast.parse(text).body if isinstance(n, ast.ClassDef) and n.name == cls.__name__)
+    rows = []
+    for field in node.body:
+        if isinstance(field, ast.AnnAssign):
+            default = ast.unparse(field.value) if field.value else ""
+            made = re.fullmatch(r"field\(default_factory=(\w+)\)", default)
+            default = {"list": "[]", "dict": "{}"}[made.group(1)] if made else default
+            comment = lines[(field.end_lineno or 0) - 1].partition("  # ")[2]
+            rows.append((ast.unparse(field.target), ast.unparse(field.annotation), default, comment))
+    return rows
+
+
+def field_table(cls: type, source: Path) -> str:
+    rows = [
+        (f"`{name}`", f"`{kind}`", f"`{default}`" if default else "", plain(words)) for name, kind, default, words in fields_of(cls, source)
+    ]
+    return table(("field", "type", "default", "what"), rows)
+
+
+def parameters(root: Path) -> str:
+    text = MADE.format(source="`job/params.py`") + "# The job's arguments\n\n"
+    text += "What the command tells the job, on any backend: one `--name=value` for each field that is set, with `-` for `_`.\n"
+    text += "They stand in a run's `manifest.json` under `params`, so a run can be repeated as it was.\n\n"
+    return text + field_table(Params, root / "job" / "params.py")
+
+
+def files(root: Path) -> str:
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    tree = re.search(r"## What you get\n\n(```text\n.*?```)", readme, re.S)
+    assert tree, "README.md has no tree below `What you get`"
+    text = MADE.format(source="`README.md`, `job/schema.py` and `job/records.py`") + "# Files and tables\n\n## What a run leaves\n\n"
+    text += tree.group(1) + "\n\nA run is there once its `manifest.json` is; `latest.json` names the newest.\n"
+    text += "\n## Tables\n"
+    for name, words, ddl in schemas(root):
+        text += f"\n### `{name}`\n\n{plain(words)}\n\n"
+        text += table(("column", "type"), [(f"`{c}`", f"`{t}`") for c, t in (column.split(" ", 1) for column in ddl.split(", "))])
+    text += "\n## `manifest.json`\n\n" + field_table(records.Manifest, root / "job" / "records.py")
+    text += "\nEach entry of `stages` has:\n\n" + field_table(records.Stage, root / "job" / "records.py")
+    stages = table(("key", "stage"), [(f"`{key}`", words) for key, words in records.STAGES.items()])
+    text += f"\n{stages}\n## `outcome.json`\n\nWritten also when a run fails.\n\n" + field_table(
+        records.Outcome, root / "job" / "records.py"
+    )
+    return text
+
+
+def schemas(root: Path) -> Iterator[tuple[str, str, str]]:
+    """Of job/schema.py, per table: its name there, the comment above it, its DDL."""
+    source = (root / "job" / "schema.py").read_text(encoding="utf-8")
+    for comment, name in re.findall(r"^# (.+)\n([A-Z_]+) = ", source, re.M):
+        yield name, comment, getattr(schema, name)
+
+
+def errors() -> str:
+    text = MADE.format(source="`cli/errors.py` and `job/errors.py`") + "# Errors and exit codes\n\n"
+    text += f"{(main.__doc__ or '').strip()}\n\n"
+    text += "An error says on stderr what happened, with the value, and gives one hint. stdout has data only.\n"
+    for title, module in (("The command", cli.errors), ("The job", job.errors)):
+        text += f"\n## {title}\n\n" + table(("error", "exit code", "when"), list(tree(module.__doc__ or "")))
+    return text + "\nThe job's own code and message come back through every backend as they are.\n"
+
+
+def tree(text: str) -> Iterator[tuple[str, str, str]]:
+    """Of a module's tree of errors, per line: its name, its exit code, its parent's unless it has its own, and when it is raised."""
+    codes: dict[int, str] = {}
+    for line in re.findall(r"^.*Error {2,}.+$", text, re.M):
+        branch, name, own, words = re.fullmatch(r"([\s├└│─]*)(\w+) {2,}(?:code (\d): )?(.+)", line).groups()
+        parents = [depth for depth in codes if depth < len(branch)]
+        codes[len(branch)] = own or codes[max(parents)]
+        codes = {depth: code for depth, code in codes.items() if depth <= len(branch)}
+        yield f"`{name}`", codes[len(branch)], plain(words)
