@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -46,6 +47,13 @@ def remember(output: str, config: Settings) -> None:
     with suppress(OSError):
         config.state.mkdir(parents=True, exist_ok=True)
         (config.state / LAST).write_text(output, encoding="utf-8")
+
+
+def lend(config: Settings) -> None:
+    """What fruits.toml says goes where the job's S3 client, here in our own process, looks for it: into the environment."""
+    for variable, value in (("AWS_PROFILE", config.profile), ("AWS_REGION", config.region)):
+        if value:
+            os.environ.setdefault(variable, value)
 
 
 def log_path(output: str, run_id: str) -> Path:

@@ -22,7 +22,7 @@ def init(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print it, write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")] = False,
 ) -> None:
-    """Write a fruits.toml with every setting explained into this folder."""
+    """Write a fruits.toml here, every setting explained."""
     if region:
         refuse_outside_eu(region)
     text = example({"input": input, "output": output, "region": region, "profile": profile})

@@ -47,7 +47,7 @@ def notebook(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be started, start nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")] = False,
 ) -> None:
-    """Open the notebooks: the chain step by step, to read, run and show."""
+    """Open the notebooks: the chain step by step, to run and show."""
     if compose_ and serverless:
         raise UsageError("--compose and --serverless go to different places", "leave out one")
     config = settings()

@@ -33,7 +33,7 @@ def report(
     no_open: Annotated[bool, typer.Option("--no-open", help="Print where it is, open nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Where it is as JSON on stdout; opens nothing.")] = False,
 ) -> None:
-    """Open the page about a run: numbers, map, photos, mistakes, times.
+    """Open the page about a run: map, photos, mistakes, times.
 
     One file that needs no network: pass it on as it is. Photos in it are small, and without place, time or camera.
     """
@@ -88,8 +88,11 @@ def write_anew(where: str, run_id: str) -> None:
     from job.errors import JobError
     from job.product.report import ERRORS, rebuild
 
+    config = settings()
+    if is_s3(where):
+        results.lend(config)
     try:
-        rebuild(where, run_id, settings().cache)
+        rebuild(where, run_id, config.cache)
     except JobError as error:
         raise FruitsError(str(error), error.hint, error.code) from error
     except ERRORS as error:

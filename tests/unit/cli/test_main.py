@@ -21,8 +21,9 @@ def test_help_imports_nothing_heavy():
 def test_help_names_every_command_in_a_whole_sentence():
     said = fruitsctl("--help").stdout
 
-    for line in ("run     Embed the photos that are new, fit a PCA, publish the matrix.", "doctor  Check this machine"):
+    for line in ("run       Embed the photos that are new, fit a PCA, publish the matrix.", "doctor    Check this machine"):
         assert line in said
+    assert "..." not in said.partition("Commands:")[2]
     assert "..." not in said.partition("Commands:")[2]
 
 

@@ -1,0 +1,118 @@
+"""`fruitsctl identify`: photos to the fruits they show, by the newest run's matrix. No Spark, no Java."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli import results
+from cli.config import settings
+from cli.errors import FruitsError, UsageError
+from cli.output import emit, progress_bar, say
+from job.uris import is_s3, local_path
+
+if TYPE_CHECKING:
+    from job.product.answer import Answer, Result
+    from job.product.identify import Identifier
+
+STDIN = "-"
+
+
+def identify(
+    photos: Annotated[list[str], typer.Argument(metavar="PHOTO...", help="Image files; `-` reads one from stdin.")],
+    output: Annotated[str | None, typer.Option(help="OUTPUT of the run to compare with. [or fruits.toml, or the last local run]")] = None,
+    run: Annotated[str | None, typer.Option(metavar="RUN_ID", help="Another run than the newest.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="Results per photo.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="One object with `answers` as JSON on stdout.")] = False,
+) -> None:
+    """Say which fruit is on a photo, or that it is unknown.
+
+    Photos are read and forgotten: nothing is stored, nothing is sent. Exit code 1 if one of them cannot be read as an image.
+    """
+    contents = {photo: read(photo) for photo in photos}
+    opened = open_identifier(output, run)
+    answers = {photo: opened.identify(content, top) for photo, content in contents.items()}
+    data = {"answers": [{"photo": photo, **answer.to_dict()} for photo, answer in answers.items()]}
+    emit(data, "\n\n".join(card(photo, answer) for photo, answer in answers.items()), as_json)
+    unreadable = [photo for photo, answer in answers.items() if answer.status == "unreadable"]
+    if unreadable:
+        say(f"error: {len(unreadable)} of {len(answers)} is no image that can be read: {', '.join(f'`{photo}`' for photo in unreadable)}")
+        say("\nhint: JPEG, PNG, WebP, GIF, BMP and TIFF are read; a phone's HEIC is not, share it as JPEG")
+        raise typer.Exit(1)
+
+
+def read(photo: str) -> bytes:
+    """
+    Raises:
+        FruitsError: it is not there, or not readable.
+    """
+    if photo == STDIN:
+        return sys.stdin.buffer.read()
+    try:
+        return Path(photo).read_bytes()
+    except OSError as error:
+        raise FruitsError(f"cannot read `{photo}`: {error.strerror}", "name an image file") from error
+
+
+def open_identifier(output: str | None, run: str | None = None) -> Identifier:
+    """
+    What answers for `output` (see `results.output_of`), with weights from FRUITS_ASSETS, the cache, or downloaded once.
+
+    Raises:
+        UsageError: no OUTPUT is known, or this installation lacks the extra [job].
+        FruitsError: there is no such run, or it cannot be read.
+    """
+    config = settings()
+    where = results.output_of(output, config)
+    if find_spec("ai_edge_litert") is None or find_spec("pyarrow") is None:
+        raise UsageError("this installation has the CLI only, without the network", "in the checkout: uv tool install '.[job]'")
+    from cli.assets import top_weights, weights
+    from job.errors import JobError
+    from job.product.identify import Identifier
+
+    def get(what: str) -> Path:
+        with ExitStack() as stack:
+            shown: list[Callable[[int, int | None], None]] = []
+
+            def progress(done: int, total: int | None) -> None:
+                if not shown:  # nothing to show where nothing is downloaded
+                    shown.append(stack.enter_context(progress_bar(f"Get {what}", "bytes")))
+                shown[0](done, total)
+
+            return (top_weights if what == "classifier" else weights)(config.assets, config.cache, progress)
+
+    if is_s3(where):
+        results.lend(config)
+    try:
+        return Identifier(where, run, weights=get, cache=config.cache)
+    except JobError as error:
+        raise FruitsError(str(error), error.hint, error.code) from error
+
+
+def card(photo: str, answer: Answer) -> str:
+    """What a person wants to know of one photo."""
+    from job.product.fruits import fruit_of
+
+    if answer.status == "unreadable":
+        return f"{photo}\n  unreadable: {answer.reason}"
+    if answer.status == "ok":
+        variety = f", {answer.best}" if answer.best not in (None, answer.group) else ""
+        lines = [f"{photo}: {answer.group}{variety}  ({answer.score:.0%})"]
+        fruit = fruit_of(answer.best or "") or fruit_of(answer.group or "")
+        if fruit is not None:
+            lines.append(f"  {fruit.about['en']}")
+            lines.append(f"  {fruit.scientific}, {fruit.family}; season: {fruit.season_words('en')}")
+    else:
+        lines = [f"{photo}: unknown, nothing in this collection is near enough"]
+    return "\n".join([*lines, "", "  looks like                       score  distance  nearest photo", *map(line, answer.results)])
+
+
+def line(result: Result) -> str:
+    nearest = local_path(result.neighbours[0].uri) if result.neighbours else ""
+    return f"  {result.label:<32} {result.score:>5.0%}  {result.distance:>8.3f}  {nearest}"

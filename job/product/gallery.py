@@ -1,0 +1,145 @@
+"""A published run in, from disk or S3; its scores, labels and PCA in memory out, ready to be searched. No Spark."""
+
+from __future__ import annotations
+
+import io
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from job.errors import InputError, OutputError
+from job.objects import Folder
+from job.product.neighbours import Scores, nearest, unit_rows
+from job.product.threshold import calibrate
+from job.uris import join
+
+Number = TypeVar("Number", np.float32, np.int32)
+READERS = 8  # parts of pca/ in flight: on S3 each of them mostly waits
+CALIBRATION_IMAGES = 500  # held against all others where the run itself has not done it
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The images of one run. Row i of `units` has the label `names[codes[i]]` and the URI `uris[i]`."""
+
+    run_id: str
+    pca_run_id: str
+    model: str  # fingerprint
+    network: str  # name, one of job.params.MODELS
+    created: float  # when the run was published, seconds since 1970
+    mean: npt.NDArray[np.float64]  # (d,)
+    loadings: npt.NDArray[np.float64]  # (d, k)
+    units: Scores  # (n, k), unit length
+    codes: npt.NDArray[np.int32]  # (n,)
+    names: list[str]
+    uris: Any  # pyarrow.StringArray: a million Python strings would take seconds
+    calibration: dict[str, float]
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+    def project(self, features: npt.NDArray[np.float32]) -> Scores:
+        """(m, d) features to (m, k) scores of unit length."""
+        return unit_rows(((features - self.mean) @ self.loadings).astype(np.float32))
+
+    def uri(self, row: int) -> str:
+        uri: str = self.uris[row].as_py()
+        return uri
+
+
+def open_gallery(output: str, run_id: str | None = None) -> Gallery:
+    """
+    The run `run_id`, or the newest one, of `output` (URI).
+
+    Raises:
+        InputError: there is no such complete run.
+        OutputError, CredentialsError: it cannot be read.
+    """
+    folder = Folder(output)
+    wanted = run_id or newest_run(folder)
+    manifest = folder.read(f"runs/{wanted}/manifest.json")
+    fitted = folder.read(f"runs/{wanted}/pca.npz")
+    if manifest is None or fitted is None:
+        raise InputError(f"there is no complete run `{wanted}` in `{folder.uri}`", "leave out --run for the newest one")
+    about = json.loads(manifest.content)
+    with np.load(io.BytesIO(fitted.content)) as arrays:
+        mean, scale, components = arrays["mean"], arrays["scale"], arrays["components"]
+    inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)  # as in job.pca.Fitted, which needs Spark
+    units, codes, names, uris = read_scores(folder, wanted)
+    return Gallery(
+        run_id=wanted,
+        pca_run_id=about["fitted_by"],
+        model=about["model"],
+        network=about["params"]["model"],
+        created=datetime.fromisoformat(about["created_at"]).timestamp(),
+        mean=mean,
+        loadings=components * inverse[:, np.newaxis],
+        units=units,
+        codes=codes,
+        names=names,
+        uris=uris,
+        calibration=calibration_of(about.get("identify"), units, codes),
+    )
+
+
+def newest_run(folder: Folder) -> str:
+    """Raises InputError: nothing was published yet."""
+    latest = folder.read("latest.json")
+    if latest is None:
+        raise InputError(f"there is no run in `{folder.uri}` yet", "make one: `fruitsctl run INPUT OUTPUT --local`")
+    run_id: str = json.loads(latest.content)["run_id"]
+    return run_id
+
+
+def read_scores(folder: Folder, run_id: str) -> tuple[Scores, npt.NDArray[np.int32], list[str], Any]:
+    """
+    units (n, k) float32, codes (n,) int32 into names, names, uris (pyarrow string array) of `runs/<run_id>/pca/`.
+
+    Raises:
+        OutputError: a file went missing, or is damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    below = f"runs/{run_id}/pca"
+
+    def read(name: str) -> pa.Table:
+        stored = folder.read(f"{below}/{name}")
+        uri = join(folder.uri, below, name)
+        if stored is None:
+            raise OutputError(f"`{uri}` is gone", "run the job again: features are kept")
+        try:
+            # Not `read_table`: it imports pyarrow.dataset and all file systems, which takes half a second.
+            return pq.ParquetFile(pa.BufferReader(stored.content)).read(columns=["uri", "label", "pc"])
+        except (pa.ArrowInvalid, OSError) as error:
+            raise OutputError(f"`{uri}` is damaged: {error}", "run the job again: features are kept") from error
+
+    parts = [name for name in folder.names(below) if name.endswith(".parquet")]
+    if not parts:
+        raise OutputError(f"there is no matrix in `{join(folder.uri, below)}`", "run the job again: features are kept")
+    with ThreadPoolExecutor(READERS) as readers:
+        table = pa.concat_tables(readers.map(read, parts)).combine_chunks()
+    scores = values(table["pc"].combine_chunks().flatten(), np.float32).reshape(len(table), -1)
+    labels = table["label"].combine_chunks().dictionary_encode()
+    return unit_rows(scores), values(labels.indices, np.int32), labels.dictionary.to_pylist(), table["uri"].combine_chunks()
+
+
+def values(array: Any, kind: type[Number]) -> npt.NDArray[Number]:
+    """A pyarrow array without nulls, not copied. Its own `to_numpy` imports pandas first, which takes half a second."""
+    return np.frombuffer(array.buffers()[1], kind)[array.offset : array.offset + len(array)]
+
+
+def calibration_of(stored: dict[str, float] | None, units: Scores, codes: npt.NDArray[np.int32]) -> dict[str, float]:
+    """What the run itself has measured, else the same on at most CALIBRATION_IMAGES, evenly spread: `calibrate`."""
+    if stored and "typical" in stored:
+        return stored
+    if len(units) < 2:
+        return calibrate(np.empty(0, np.float32), np.empty(0, np.bool_))
+    rows = np.linspace(0, len(units) - 1, min(CALIBRATION_IMAGES, len(units))).astype(np.intp)
+    others, distances = nearest(units, units[rows], 1, own=rows)
+    return calibrate(distances[:, 0], codes[others[:, 0]] == codes[rows])

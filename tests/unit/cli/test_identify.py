@@ -1,0 +1,144 @@
+"""`fruitsctl identify` as a process of its own, on galleries of plain colours: cards, JSON, exit codes, what goes wrong."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import cli
+from cli.assets import KERAS_TOP_URL, top_weights
+from cli.errors import AssetError
+from tests.unit.job.product.galleries import RUN, picture, write_gallery
+
+ROOT = Path(cli.__file__).parents[1]
+RED, GREEN = (200, 40, 30), (60, 150, 40)
+KNOWN = {"threshold": 0.05, "typical": 0.02, "median": 0.01, "images": 2.0, "right": 1.0}
+LEAN = """
+import importlib.util as util
+find = util.find_spec
+util.find_spec = lambda name, *more: None if name == "ai_edge_litert" else find(name, *more)
+"""
+
+
+def fruitsctl(folder, *arguments, content=None, **environment):
+    folders = {"FRUITS_CACHE": str(folder / "cache"), "FRUITS_STATE": str(folder / "state")}
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), **folders, **environment}
+    return subprocess.run(
+        [sys.executable, "-m", "cli", *map(str, arguments)], cwd=folder, env=variables, input=content, capture_output=True
+    )
+
+
+@pytest.fixture
+def home(tmp_path):
+    write_gallery(tmp_path / "out", [("Tomato 1", RED), ("Limes", GREEN)], identify=KNOWN)
+    (tmp_path / "red.png").write_bytes(picture(RED))
+    (tmp_path / "blue.png").write_bytes(picture((20, 20, 250)))
+    (tmp_path / "note.pdf").write_bytes(b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n")
+    return tmp_path
+
+
+def test_a_card_names_the_fruit_and_says_what_it_is(home):
+    done = fruitsctl(home, "identify", "red.png", "--output", "out")
+
+    lines = done.stdout.decode().splitlines()
+    assert done.returncode == 0
+    assert lines[0] == "red.png: Tomato, Tomato 1  (100%)"
+    assert "Solanum lycopersicum, Solanaceae; season: " in lines[2]
+    assert "0.000" in lines[5]
+    assert lines[5].endswith("/out/photos/Tomato 1/0.png")
+    assert done.stderr == b""
+
+
+def test_unknown_is_an_answer_and_no_failure(home):
+    done = fruitsctl(home, "identify", "blue.png", "--output", "out")
+
+    assert done.returncode == 0
+    assert done.stdout.startswith(b"blue.png: unknown, nothing in this collection is near enough\n")
+
+
+def test_json_holds_an_answer_per_photo_in_their_order(home):
+    done = fruitsctl(home, "identify", "red.png", "blue.png", "--output", "out", "--top", "1", "--json")
+
+    answers = json.loads(done.stdout)["answers"]
+    assert [(a["photo"], a["status"], a["best"], len(a["results"])) for a in answers] == [
+        ("red.png", "ok", "Tomato 1", 1),
+        ("blue.png", "unknown", None, 1),
+    ]
+    assert {answer["run_id"] for answer in answers} == {RUN}
+
+
+def test_a_photo_comes_in_by_a_pipe(home):
+    done = fruitsctl(home, "identify", "-", "--output", "out", content=picture(RED, "JPEG"))
+
+    assert done.stdout.startswith(b"-: Tomato")
+
+
+def test_what_is_no_image_exits_with_1_after_the_others_were_answered(home):
+    done = fruitsctl(home, "identify", "note.pdf", "red.png", "--output", "out")
+
+    assert done.returncode == 1
+    assert done.stdout.startswith(b"note.pdf\n  unreadable: not an image\n\nred.png: Tomato")
+    assert b"error: 1 of 2 is no image that can be read: `note.pdf`" in done.stderr
+    assert b"hint: JPEG, PNG" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "error", "hint"),
+    [
+        (["gone.jpg", "--output", "out"], 1, "cannot read `gone.jpg`: No such file or directory", "name an image file"),
+        (["red.png"], 2, "OUTPUT is not known", "give --output"),
+        (["red.png", "--output", "empty"], 2, "there is no run in `file://", "make one: `fruitsctl run INPUT OUTPUT --local`"),
+        (["red.png", "--output", "out", "--run", "20200101T000000Z-0000"], 2, "no complete run `20200101T000000Z-0000`", "leave out --run"),
+    ],
+)
+def test_what_is_missing_is_named_with_a_way_out(home, arguments, code, error, hint):
+    done = fruitsctl(home, "identify", *arguments, FRUITS_OUTPUT="")
+
+    assert (done.returncode, done.stdout) == (code, b"")
+    assert error in done.stderr.decode()
+    assert f"hint: {hint}" in done.stderr.decode()
+    assert b"Traceback" not in done.stderr
+
+
+def test_an_installation_without_the_network_says_what_to_install(home):
+    (home / "lean").mkdir()
+    (home / "lean" / "sitecustomize.py").write_text(LEAN)
+    done = fruitsctl(home, "identify", "red.png", "--output", "out", PYTHONPATH=f"{home / 'lean'}:{ROOT}")
+
+    assert done.returncode == 2
+    assert (
+        b"error: this installation has the CLI only, without the network\n\nhint: in the checkout: uv tool install '.[job]'" in done.stderr
+    )
+
+
+def test_neither_spark_nor_tensorflow_is_imported(home):
+    code = (
+        "import sys; sys.argv = ['fruitsctl', 'identify', 'red.png', '--output', 'out']\n"
+        "from cli.main import app\n"
+        "try: app()\nexcept SystemExit: pass\n"
+        "sys.exit(','.join({'pyspark', 'tensorflow', 'keras'} & set(sys.modules)) or 0)"
+    )
+    variables = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=home, env=variables, capture_output=True, text=True)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("red.png: Tomato")
+
+
+def test_the_classifier_comes_from_the_assets_beside_the_network(assets, tmp_path):
+    found = top_weights(assets, tmp_path, lambda done, total: None)
+
+    assert found.parent == assets / "weights"
+    assert "no_top" not in found.name
+    assert KERAS_TOP_URL.endswith("/mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224.h5")
+
+
+def test_assets_without_the_classifier_are_an_error_that_names_the_folder(tmp_path):
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "a_no_top.h5").write_bytes(b"")
+
+    with pytest.raises(AssetError, match=r"no file \*\.h5 with the top in `.*weights`"):
+        top_weights(tmp_path, tmp_path / "cache", lambda done, total: None)
