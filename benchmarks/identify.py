@@ -4,7 +4,7 @@ How often `identify` is right, honest and wrong, and how fast. In: FRUITS_ASSETS
     python -m benchmarks.identify [--output OUT] [--variants] [--images 100000]
 
 OUT is that of `fruitsctl run fruits-360-sample/Training OUT --local`; without --output it is made. `--variants` adds every rule that was
-tried. `photos/` and the pictures of installed packages are held out: rules are chosen on `benchmarks.composites`.
+tried. Rules are chosen on `benchmarks.composites`, never on `photos/`; docs/decisions/0013 says what was in sight when.
 """
 
 from __future__ import annotations

@@ -17,9 +17,10 @@ from pyspark.daemon import manager
 from job import embed, listing, pca  # noqa: F401
 
 if os.environ.get("FRUITS_S3"):
+    import boto3  # noqa: F401
     import obstore  # noqa: F401
 
-    from job import listing_s3  # noqa: F401 - with boto3
+    from job import listing_s3  # noqa: F401
 
 if __name__ == "__main__":
     Image.init()  # Pillow's plugins

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, NoCredentialsError, PartialCredentialsError
 
 from job.errors import CredentialsError, JobError, SetupError
@@ -21,6 +19,9 @@ BODY_ATTEMPTS = 5
 @cache
 def client(attempts: int = 8) -> Any:
     """One per process. boto3's own chain finds the credentials, and `AWS_ENDPOINT_URL_S3`."""
+    import boto3  # half a second, for which who works with local files does not wait
+    from botocore.config import Config
+
     config = Config(
         retries={"mode": "adaptive", "max_attempts": attempts},  # backs off on throttling: 503 SlowDown
         connect_timeout=5,

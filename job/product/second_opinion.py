@@ -1,7 +1,7 @@
 """
 The classifier that belongs to the network: its 1280 features in, what ImageNet calls the photo out. No training, no second network.
 
-It has seen fruit in kitchens, hands and markets, where Fruits-360 has white paper; but it knows thirteen of our groups, and must name
+It has seen fruit in kitchens, hands and markets, where Fruits-360 has white paper; but it knows twelve of our groups, and must name
 one of its thousand classes whatever it sees: a grapefruit is a lemon to it. So it is heard as a second opinion, beside the neighbours.
 """
 
