@@ -6,7 +6,7 @@ import json
 import re
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -77,9 +77,10 @@ class ImageFacts:
     secrets: tuple[str, ...] = field(default=())
 
 
-def gather(image: str, base: str | None, photos: Path | None) -> ImageFacts:
+def gather(image: str, base: str | None, photos: Path | None, tell: Callable[[str], None]) -> ImageFacts:
     """
-    `base` is the image's own label unless given. `photos` is a folder whose photos are embedded in the container.
+    `base` is the image's own label unless given. `photos` is a folder whose photos are embedded in the container. `tell` hears what
+    is looked at next: all of it takes a minute.
 
     Raises:
         FruitsError: there is no such image here, or Docker does not answer.
@@ -88,16 +89,15 @@ def gather(image: str, base: str | None, photos: Path | None) -> ImageFacts:
     base = base or str((config["Config"].get("Labels") or {}).get("org.opencontainers.image.base.name", ""))
     base_config = _inspect_or_none(base) if base else None
     shared = len(base_config["RootFS"]["Layers"]) if base_config else 0
-    return ImageFacts(
-        image,
-        config,
-        base_config,
-        list_files(image),
-        list_files(base) if base_config else None,
-        probe(image, photos),
-        run_job(image),
-        (*_secrets_in_config(config), *secrets_in_layers(image, shared)),
-    )
+    tell("Its files")
+    own, base_files = list_files(image), list_files(base) if base_config else None
+    tell("Its Python and the model")
+    probed = probe(image, photos)
+    tell("A whole run of the job, without a network")
+    job = run_job(image)
+    tell("Its layers: forgotten credentials")
+    secrets = (*_secrets_in_config(config), *secrets_in_layers(image, shared))
+    return ImageFacts(image, config, base_config, own, base_files, probed, job, secrets)
 
 
 def _inspect_or_none(image: str) -> dict[str, Any] | None:

@@ -33,7 +33,8 @@ class Plan:
 
     def as_shell(self) -> str:
         variables = [f"{name}={shlex.quote(value)}" for name, value in self.environment.items()]
-        return " ".join([*variables, shlex.join(self.command), "2>>", shlex.quote(str(self.log))])
+        folder, log = shlex.quote(str(self.log.parent)), shlex.quote(str(self.log))
+        return " ".join(["mkdir -p", folder, "&&", *variables, shlex.join(self.command), "2>>", log])
 
 
 def plan(params: Params, java_home: Path, driver_memory: str, log: Path) -> Plan:

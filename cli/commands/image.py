@@ -69,9 +69,9 @@ def check(
     from cli.image_check import judge
     from cli.image_facts import gather
 
-    say(f"Looking into {image}: its files, its Python, its layers")
+    say(f"Looking into {image}; about a minute")
     report(
-        judge(gather(image, base_image, photos), architecture),
+        judge(gather(image, base_image, photos, say), architecture),
         as_json,
         f"`{image}` breaks",
         "do what stands after `mend:`, then check again",

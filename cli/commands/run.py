@@ -215,6 +215,8 @@ def summary(manifest: Manifest, params: Params, where: str) -> str:
     if counts["removed"]:
         lines.append(f"  removed     {counts['removed']:,} kept in features/, gone from INPUT and from this result")
     source = "" if manifest.fitted_by == manifest.run_id else f", fitted by {manifest.fitted_by}"
+    if params.fit_on:
+        source = f", fitted on {stages['fit'].images:,} images of `{params.fit_on}`"
     lines.append(f"  PCA         k = {manifest.k}, {manifest.variance:.1%} of the variance{source}")
     lines += [f"  note        {note}" for note in manifest.notes]
     lines += ["", "  stage            seconds   images/s"]

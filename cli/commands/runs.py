@@ -27,7 +27,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on stdo
 
 
 def status(run_id: RunId = None, as_json: AsJson = False) -> None:
-    """Say how far a run is, or how it ended."""
+    """Say how far a run on EMR Serverless is, or how it ended."""
     from cli.backends.serverless import STATES
     from cli.serverless import follow
     from cli.serverless.redact import redact
@@ -57,7 +57,7 @@ def logs(
     stderr: Annotated[bool, typer.Option("--stderr", help="Spark's own log and tracebacks, not what the job says.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
-    """Print the driver's log."""
+    """Print the driver's log of a run on EMR Serverless."""
     from cli.backends.serverless import STATES
     from cli.serverless import logs as driver
     from cli.serverless.clients import jittered, patiently
@@ -91,7 +91,7 @@ def logs(
 
 
 def cancel(run_id: RunId = None, as_json: AsJson = False) -> None:
-    """End a run, and wait until its workers are gone."""
+    """End a run on EMR Serverless; waits until its workers are gone."""
     from cli.backends.serverless import STATES
     from cli.serverless import submit
     from cli.serverless.clients import at_first
@@ -115,7 +115,7 @@ def cancel(run_id: RunId = None, as_json: AsJson = False) -> None:
 
 
 def ui(run_id: RunId = None, as_json: AsJson = False) -> None:
-    """Print a link to the Spark UI.
+    """Print a link to the Spark UI of a run on EMR Serverless.
 
     It opens without a login for an hour: pass it on to nobody.
     """

@@ -1,0 +1,34 @@
+"""What a person reads when a run is done."""
+
+from dataclasses import replace
+
+from cli.commands.run import summary
+from job.params import Params
+from job.records import Manifest, Stage
+
+COUNTS = {"listed": 60, "new": 60, "embedded": 60, "rows": 60, "labels": 6, "removed": 0, "rejected": 0, "ignored": 0}
+STAGES = {"fit": Stage(2.0, 10), "project": Stage(1.0, 60)}
+
+
+def manifest(**values):
+    known = {"created_at": "2026-01-01T00:00:00+00:00", "generation": 1, "params": {}, "model": "m", "versions": {}, "counts": COUNTS}
+    known |= {"rejects": {}, "ignored": {}, "stages": STAGES, "k": 5, "variance": 0.5, "fitted_by": "r1", "identify": {"threshold": 0.1}}
+    return Manifest(run_id="r1", **{**known, **values})
+
+
+def params(**values):
+    return Params(input="file:///photos", output="file:///out", run_id="r1", **values)
+
+
+def test_how_many_images_a_pca_of_a_part_was_fitted_on_is_said():
+    said = summary(manifest(), params(fit_on="Apple*"), "--local")
+
+    assert "  PCA         k = 5, 50.0% of the variance, fitted on 10 images of `Apple*`\n" in said
+
+
+def test_the_report_is_named_where_there_is_one():
+    without = replace(manifest(), identify=None, notes=["there is no report: …"])
+
+    assert "  report      /out/runs/r1/report.html" in summary(manifest(), params(), "--local")
+    assert "report.html" not in summary(without, params(), "--local")
+    assert "  note        there is no report: …" in summary(without, params(), "--local")
