@@ -92,8 +92,6 @@ def prepare_report(params: Params) -> None:
 
     with suppress(SetupError, OSError):
         bundle(Path(params.cache) if params.cache else None)
-    with suppress(ImportError):
-        import job.product.charts  # noqa: F401 - with altair: a second
 
 
 def add_report(folder: Folder, manifest: Manifest, images: DataFrame) -> Manifest:

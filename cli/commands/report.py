@@ -83,7 +83,7 @@ def write_anew(where: str, run_id: str) -> None:
         UsageError: this installation lacks the extra [job].
         FruitsError: there is no such run, or something that the page needs cannot be read.
     """
-    if find_spec("altair") is None or find_spec("pyarrow") is None:
+    if find_spec("jinja2") is None or find_spec("pyarrow") is None:
         raise UsageError("this installation has the CLI only, without what draws", "in the checkout: uv tool install '.[job]'")
     from job.errors import JobError
     from job.product.report import ERRORS, rebuild

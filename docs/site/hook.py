@@ -63,7 +63,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         inside = OUTSIDE.get(path) or (f"notebooks/{posixpath.basename(path)[:-6]}.md" if path.endswith(".ipynb") else None)
         if inside:
             return f"[{words}]({posixpath.relpath('docs/' + inside, folder)})"
-        return link.group() if path.startswith("docs/") else words
+        return link.group() if path.startswith("docs/") and not path.startswith("docs/presentation/slides") else words  # decks are no pages
 
     return LINK.sub(rewritten, markdown)
 

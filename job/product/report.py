@@ -22,7 +22,7 @@ from PIL import Image
 from job.errors import JobError, SetupError
 from job.objects import Folder
 from job.params import Params
-from job.product import review
+from job.product import charts, review
 from job.product.rejected import Rejected, first_rejects
 from job.product.thumbnails import TILE_COLUMNS, TILE_PX, KeysOf, data_uri, keys_unchanged_since, small_photos, sprite
 from job.product.vega import bundle
@@ -123,8 +123,6 @@ def command(params: dict[str, Any]) -> str:
 
 
 def _charts(manifest: Manifest, sample: review.Sample, found: review.Neighbours, ratios: npt.NDArray[np.float64]) -> dict[str, Any]:
-    from job.product import charts  # altair takes a second to import
-
     made = {
         "scree": charts.scree(ratios, manifest.k, max(20, min(100, manifest.k * 2))),
         "stages": charts.bars([(STAGES.get(name, name), stage.seconds) for name, stage in manifest.stages.items()], "seconds", ",.1f"),

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from job.objects import Folder
 from job.product.fruits import group_of
+from job.product.gallery import values
 from job.product.neighbours import Scores, nearest, unit_rows
 from job.product.threshold import calibrate
 
@@ -93,14 +94,15 @@ def read_sample(folder: Folder, run_id: str, rows: int) -> Sample:
     for batch in _batches(folder, f"runs/{run_id}/pca"):
         labels = batch.column("label").to_pylist()
         counts.update(labels)
-        pcs = batch.column("pc")
+        pcs = batch.column("pc").flatten()
+        scores = values(pcs, np.float32).reshape(len(labels), -1)
         for row, uri in enumerate(batch.column("uri").to_pylist()):
             if (place := crc32(uri.encode())) < limit:
-                found.append((place, uri, labels[row], np.array(pcs[row].values, np.float32)))  # a copy: the batch may go
+                found.append((place, uri, labels[row], scores[row].copy()))  # the batch may go
     found.sort(key=lambda image: image[:2])
     found = found[:SAMPLE]
-    scores = np.stack([image[3] for image in found]) if found else np.empty((0, 0), np.float32)
-    return Sample([image[1] for image in found], [image[2] for image in found], scores, counts)
+    rows_of = np.stack([image[3] for image in found]) if found else np.empty((0, 0), np.float32)
+    return Sample([image[1] for image in found], [image[2] for image in found], rows_of, counts)
 
 
 def ends(sample: Sample) -> list[Ends]:

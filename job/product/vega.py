@@ -12,7 +12,7 @@ from pathlib import Path
 
 from job.errors import SetupError
 
-VERSION = "6.4.1"  # of Vega-Lite, what this altair writes; a test compares
+VERSION = "6.4.1"  # of Vega-Lite, what charts.py is written for; a test compares it with altair, whose schema holds the charts
 
 
 def bundle(cache: Path | None) -> str:

@@ -2,12 +2,14 @@
 
 import altair as alt
 import numpy as np
+import pytest
+from jsonschema import ValidationError
 
 from job.product import charts, vega
 
 
 def rows_of(chart):
-    return next(iter(chart["datasets"].values()))
+    return chart["data"]["values"]
 
 
 def test_bars_keep_their_order_and_their_number_is_bounded():
@@ -20,11 +22,10 @@ def test_bars_keep_their_order_and_their_number_is_bounded():
 
 def test_the_scree_plot_has_shares_sums_and_k():
     chart = charts.scree(np.array([0.5, 0.3, 0.15, 0.05]), 2, 3)
-    drawn = list(chart["datasets"].values())
 
-    assert [row["ratio"] for row in drawn[0]] == [0.5, 0.3, 0.15]
-    np.testing.assert_allclose([row["cumulated"] for row in drawn[0]], [0.5, 0.8, 0.95])
-    assert drawn[1] == [{"component": 2, "text": "k = 2"}]
+    assert [row["ratio"] for row in rows_of(chart)] == [0.5, 0.3, 0.15]
+    np.testing.assert_allclose([row["cumulated"] for row in rows_of(chart)], [0.5, 0.8, 0.95])
+    assert [layer["data"]["values"] for layer in chart["layer"][2:]] == [[{"component": 2, "text": "k = 2"}]] * 2
     assert alt.Chart.from_dict(chart)
 
 
@@ -39,6 +40,14 @@ def test_the_map_has_a_colour_and_a_shape_for_each_of_42_labels():
 
     assert len(set(pairs)) == 43  # and grey for those that are not chosen
     assert alt.Chart.from_dict(chart)
+
+
+def test_a_chart_that_is_not_valid_would_be_noticed():
+    chart = charts.scatter()
+    chart["layer"][0]["mark"]["type"] = "pointt"
+
+    with pytest.raises(ValidationError):
+        alt.Chart.from_dict(chart)
 
 
 def test_the_javascript_is_that_of_the_version_that_altair_writes():
