@@ -1,5 +1,6 @@
 """Runs that are raced, stopped, killed or put to sleep: nothing lost, nothing overwritten, nothing half-visible."""
 
+import os
 import random
 import signal
 import time
@@ -10,6 +11,7 @@ import psutil
 import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
+KILLS = int(os.environ.get("FRUITS_KILLS", "10"))
 FAST = ("--model", "mean_colour", "--components", "2")
 
 
@@ -34,11 +36,11 @@ def test_a_second_run_on_the_same_output_is_refused(fruitsctl, sample, photos, t
     fruitsctl.run(photos, tmp_path, *FAST)  # the lease was given back
 
 
-def test_killed_at_ten_random_moments_and_run_again_it_ends_as_if_nothing_had_happened(fruitsctl, photos, tmp_path, matrix):
+def test_killed_at_random_moments_and_run_again_it_ends_as_if_nothing_had_happened(fruitsctl, photos, tmp_path, matrix):
     undisturbed = fruitsctl.run(photos, tmp_path / "calm", "--components", "10")
     output = tmp_path / "killed"
     moments = random.Random(20260101)
-    for _ in range(10):
+    for _ in range(KILLS):
         command = fruitsctl.start("run", photos, output, "--local", "--components", "10", "--chunk-images", "30")
         time.sleep(moments.uniform(2, 14))
         kill_all(command)

@@ -1,4 +1,8 @@
-"""Both notebooks as they are stored, and executed: local.ipynb in a kernel as a reader runs it, cloud.ipynb as a run's driver does."""
+"""
+Both notebooks as they are stored; local.ipynb executed as a reader does; and what ends a run by notebook.
+
+cloud.ipynb is executed on its cluster: tests/container/test_notebook.py.
+"""
 
 import ast
 import json
@@ -126,49 +130,6 @@ def job(cache, java, *arguments):
     )
     records = [json.loads(line.removeprefix("@fruits ")) for line in done.stdout.splitlines() if line.startswith("@fruits ")]
     return done, records
-
-
-@pytest.fixture(scope="module")
-def cloud(photos, tmp_path_factory, cache, java):
-    """cloud.ipynb as the driver of run n1: (records, output). `mean_colour` stands in for the network, which is not what is tested."""
-    output = tmp_path_factory.mktemp("cloud") / "out"
-    places = (f"--input=file://{photos}", f"--output=file://{output}", "--run-id=n1", "--model=mean_colour", "--components=2")
-    done, records = job(cache, java, *places, f"--notebook={NOTEBOOKS / 'cloud.ipynb'}")
-    assert done.returncode == 0, done.stderr[-5000:]
-    return records, output
-
-
-def test_cloud_publishes_a_run_and_is_stored_in_it_executed(cloud):
-    _, output = cloud
-    run = output / "runs" / "n1"
-    manifest = json.loads((run / "manifest.json").read_text())
-    notebook = read(run / "cloud.ipynb")
-
-    assert (manifest["counts"]["embedded"], manifest["counts"]["rows"], manifest["counts"]["labels"]) == (240, 240, 24)
-    assert json.loads((output / "latest.json").read_text())["run_id"] == "n1"
-    assert json.loads((run / "outcome.json").read_text())["code"] == 0
-    assert "run n1: 240 photos, k = 2" in printed(notebook)
-    assert "240 of 240 photos, 150 drawn" in printed(notebook)
-    assert len(pictures(notebook)) == 2
-    assert (run / "report.html").stat().st_size > 0
-    assert {output.output_type for cell in code_of(notebook) for output in cell.outputs} <= {"stream", "display_data", "execute_result"}
-
-
-def test_whoever_follows_the_run_hears_of_its_stages_and_the_notebook_does_not(cloud):
-    records, output = cloud
-
-    finished = [record["stage"] for record in records if record.get("finished")]
-    assert finished == ["start", "model", "list", "new", "embed", "fit", "project", "publish", "report"]
-    assert (records[-1]["record"], records[-1]["kind"]) == ("Outcome", "done")
-    assert "@fruits" not in (output / "runs" / "n1" / "cloud.ipynb").read_text()
-
-
-def test_the_pipeline_finds_nothing_left_to_do_and_publishes_the_same_matrix(cloud, photos, fruitsctl, matrix):
-    _, output = cloud
-    manifest = fruitsctl.run(photos, output, "--model", "mean_colour", "--components", "2")
-
-    assert manifest["counts"]["embedded"] == 0
-    assert matrix(output, manifest["run_id"]) == matrix(output, "n1")
 
 
 def test_a_cell_that_fails_ends_the_run_and_what_was_executed_is_stored(tmp_path, photos, cache, java):
