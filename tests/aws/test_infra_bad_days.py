@@ -123,7 +123,8 @@ def test_what_an_earlier_call_of_ours_began_is_waited_for(aws, monkeypatch):
     stack._add_stack_event("UPDATE_IN_PROGRESS")
     stack.events[-1].client_request_token = "fruitsctl-of-another-machine"
     # In this module alone: others in this process sleep too.
-    monkeypatch.setattr(stacks, "time", SimpleNamespace(time=time.time, sleep=lambda seconds: setattr(stack, "status", "UPDATE_COMPLETE")))
+    ends = {"sleep": lambda seconds: setattr(stack, "status", "UPDATE_COMPLETE")}
+    monkeypatch.setattr(stacks, "time", SimpleNamespace(**(vars(time) | ends)))
 
     again = fruitsctl("infra", "up")
 
