@@ -41,6 +41,8 @@ for side in (64, 100, 224): Image.fromarray(known_image(side)).save(f"/tmp/in/{s
 JOB_SETTINGS = """
 spark.master local[1]
 spark.ui.enabled false
+spark.sql.codegen.wholeStage false
+spark.sql.codegen.factoryMode NO_CODEGEN
 spark.sql.shuffle.partitions 2
 spark.databricks.delta.snapshotPartitions 2
 spark.jars local:/opt/fruits/jars/delta-spark.jar,local:/opt/fruits/jars/delta-storage.jar

@@ -51,12 +51,12 @@ def serve(
         url = url_of(listening)
         gallery = identifier.gallery
         text = f"Serving {len(gallery):,} photos of {len(gallery.names):,} labels, run {gallery.run_id}\n  {url}"
-        emit({"url": url, "run_id": gallery.run_id, "images": len(gallery), "labels": len(gallery.names)}, text, as_json)
-        sys.stdout.flush()  # whoever reads this from a pipe waits for it
-        if names_of(host) is None:
-            say("A phone in the same network opens that address. There is no password: so does everyone else who is there.")
-        say("Ctrl-C ends it.")
         with suppress(KeyboardInterrupt):  # how it is meant to end
+            emit({"url": url, "run_id": gallery.run_id, "images": len(gallery), "labels": len(gallery.names)}, text, as_json)
+            sys.stdout.flush()  # whoever reads this from a pipe waits for it
+            if names_of(host) is None:
+                say("A phone in the same network opens that address. There is no password: so does everyone else who is there.")
+            say("Ctrl-C ends it.")
             server.run(sockets=[listening])
 
 

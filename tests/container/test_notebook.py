@@ -1,4 +1,4 @@
-"""cloud.ipynb in the real image against the compose stack: as a run's driver, in the stack's own JupyterLab, and that server itself."""
+"""cloud.ipynb in the real image against the compose stack, as a run's driver; and the stack's own JupyterLab."""
 
 import json
 import shutil
@@ -80,20 +80,6 @@ def test_the_driver_of_a_run_executes_the_notebook_on_the_cluster_and_stores_it(
     assert "broadcast: 8.87 MB to each executor, once" in text
     assert "240 embedded, 0 rejected" in text
     assert json.loads(stored("driver/lease.json"))["released"] is True
-
-
-def test_in_the_stacks_jupyter_it_runs_unchanged_on_the_same_cluster(compose):
-    """As a person runs all cells: without the parameters of a run, the session started by the kernel."""
-    execute = "/opt/fruits/venv/bin/jupyter nbconvert --to notebook --execute --stdout --log-level=ERROR " + IN_THE_IMAGE
-    said = compose(
-        "run", "--rm", "-T", "notebook", "env", "FRUITS_MASTER=spark://spark-master:7077", "FRUITS_DRIVER_MEMORY=1g", *execute.split()
-    )
-
-    text = printed(said[said.index('{\n "cells"') :])
-    assert "s3://fruits/photos -> s3://fruits/out" in text
-    assert "240 embedded, 0 rejected" in text
-    run_id = json.loads(stored("out/latest.json"))["run_id"]
-    assert f"run {run_id}: 240 photos, k = 50" in text
 
 
 def test_the_command_starts_jupyterlab_of_the_stack_with_both_notebooks_and_a_token(compose, environment):

@@ -1,7 +1,6 @@
 """The whole chain on real photos, as a user runs it."""
 
 import json
-import subprocess
 
 import numpy as np
 import pandas as pd
@@ -101,15 +100,6 @@ def test_the_summary_says_where_everything_is(fruitsctl, photos, tmp_path):
     assert f"runs/{run.name}/report.html" in done.stdout
     remembered = fruitsctl("report", "--no-open")
     assert remembered.stdout == f"{run}/report.html\n"
-
-
-def test_what_a_dry_run_prints_is_a_command_that_a_shell_runs(fruitsctl, photos, tmp_path):
-    printed = fruitsctl("run", photos, tmp_path / "out", "--local", "--dry-run", "--model", "mean_colour", "--components", "2").stdout
-    environment = {name: value for name, value in fruitsctl.env.items() if name != "JAVA_HOME"}
-
-    subprocess.run(["sh", "-c", printed], env=environment, check=True, capture_output=True)
-
-    assert (tmp_path / "out" / "latest.json").is_file()
 
 
 def test_a_dry_run_starts_nothing(fruitsctl, photos, tmp_path):

@@ -14,7 +14,7 @@ from job.session import start_session
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     session = start_session("tests", uses_s3=False)
-    # Compiling each query takes longer than these few rows; tests/e2e runs as users do.
+    # Compiling each query takes longer than these few rows; tests/container runs as users do.
     session.conf.set("spark.sql.codegen.wholeStage", "false")
     session.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
     yield session
