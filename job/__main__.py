@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from job.errors import CredentialsError, JobError, OutputError, SetupError
 from job.lease import Lease
 from job.listing import check_apart, check_input
-from job.objects import Folder
+from job.objects import Folder, open_folder
 from job.params import Params
 from job.pipeline import run
 from job.progress import Report, send
@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:
 
 def attempt(params: Params) -> Outcome:
     """The run under its lease. Its outcome is in OUTPUT too, unless OUTPUT itself is the trouble or another run owns it."""
-    folder = Folder(params.output)
+    folder = open_folder(params.output)
     try:
         if (ended := finished(params, folder)) is not None:
             return ended

@@ -13,6 +13,7 @@ import os
 import shutil
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from email.utils import formatdate, parsedate_to_datetime
@@ -43,47 +44,43 @@ class Stored(NamedTuple):
     age: float  # seconds since it was written, at least, by the clock of the store: S3's own, or this machine's
 
 
-class Folder:
+class Folder(ABC):
     """
-    The files below `uri`; a name may have parts: `runs/x/manifest.json`. `Folder(uri)` is local or on S3, as `uri` says.
+    The files below `uri`; a name may have parts: `runs/x/manifest.json`. `open_folder` makes one.
 
     Every method raises OutputError (it cannot be read or written) or CredentialsError, with the URI and a hint.
     """
 
-    # Not an ABC: type checkers refuse to instantiate one, and `Folder(uri)` is how both kinds are made. The bodies below never run.
-    def __new__(cls, uri: str) -> Folder:
-        return super().__new__(S3Folder if is_s3(uri) else LocalFolder)
-
     def __init__(self, uri: str) -> None:
         self.uri = uri
 
+    @abstractmethod
     def read(self, name: str) -> Stored | None:
         """The file, or None if there is none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write(self, name: str, content: bytes) -> None:
         """Create or replace. A reader sees the old content or the new."""
-        raise NotImplementedError
 
+    @abstractmethod
     def swap(self, name: str, content: bytes, version: str | None) -> str:
         """Write only if the present version is `version` (None: there is no file); the new version. Raises Conflict otherwise."""
-        raise NotImplementedError
 
+    @abstractmethod
     def upload(self, name: str, path: str) -> None:
         """`write` with the content of the local file `path`, up to 5 GB, not held in memory."""
-        raise NotImplementedError
 
+    @abstractmethod
     def delete(self, name: str) -> None:
         """Delete the file, if it is there."""
-        raise NotImplementedError
 
+    @abstractmethod
     def delete_tree(self, name: str) -> None:
         """Delete all files below `name`, if there are any."""
-        raise NotImplementedError
 
+    @abstractmethod
     def names(self, prefix: str = "") -> list[str]:
         """Names of the files and folders right below `prefix`, sorted, without hidden ones."""
-        raise NotImplementedError
 
 
 class LocalFolder(Folder):
@@ -209,6 +206,11 @@ class S3Folder(Folder):
             yield
         except S3_ERRORS as error:
             raise explain(error, join(self.uri, name) if name else self.uri, OutputError) from error
+
+
+def open_folder(uri: str) -> Folder:
+    """Local or on S3, as `uri` says."""
+    return S3Folder(uri) if is_s3(uri) else LocalFolder(uri)
 
 
 def _version(content: bytes) -> str:

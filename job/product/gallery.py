@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from job.errors import InputError, OutputError
-from job.objects import Folder
+from job.objects import Folder, open_folder
 from job.product.neighbours import Scores, nearest, unit_rows
 from job.product.threshold import calibrate
 from job.uris import join
@@ -60,7 +60,7 @@ def open_gallery(output: str, run_id: str | None = None) -> Gallery:
         InputError: there is no such complete run.
         OutputError, CredentialsError: it cannot be read.
     """
-    folder = Folder(output)
+    folder = open_folder(output)
     wanted = run_id or newest_run(folder)
     manifest = folder.read(f"runs/{wanted}/manifest.json")
     fitted = folder.read(f"runs/{wanted}/pca.npz")

@@ -20,7 +20,7 @@ import pyarrow as pa
 from PIL import Image
 
 from job.errors import JobError, SetupError
-from job.objects import Folder
+from job.objects import Folder, open_folder
 from job.params import Params
 from job.product import charts, review
 from job.product.rejected import Rejected, first_rejects
@@ -58,7 +58,7 @@ def rebuild(output: str, run_id: str, cache: Path) -> None:
         SetupError: there is no such complete run.
         ERRORS: as `build`.
     """
-    folder = Folder(output)
+    folder = open_folder(output)
     stored = folder.read(f"runs/{run_id}/manifest.json")
     if stored is None:
         raise SetupError(f"there is no complete run `{run_id}` in `{folder.uri}`", "`fruitsctl report` alone takes the newest")

@@ -11,7 +11,7 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 
@@ -128,11 +128,3 @@ def _key(uri: str, changed_before: float) -> Key | None:
         return None
     unchanged = head["LastModified"].timestamp() <= changed_before
     return Key(uri, head["ETag"].strip('"'), head["ContentLength"], None) if unchanged else None
-
-
-def tiles(uris: list[str], pictures: dict[str, Image.Image]) -> Iterator[int]:
-    """For each URI the number of its tile in `sprite(list(pictures of uris))`, -1 if it has none."""
-    number = 0
-    for uri in uris:
-        yield number if uri in pictures else -1
-        number += uri in pictures

@@ -14,7 +14,7 @@ import pytest
 from job import s3
 from job.errors import LeaseError
 from job.lease import Lease
-from job.objects import Folder
+from job.objects import open_folder
 from tests.unit.job.test_lease import acquire_when_free, holding, race_of_two
 
 
@@ -23,7 +23,7 @@ def test_exactly_one_of_two_racing_processes_gets_the_lease(bucket: str):
 
 
 def test_a_second_run_is_refused_until_the_first_releases(bucket: str):
-    folder = Folder(f"s3://{bucket}/out")
+    folder = open_folder(f"s3://{bucket}/out")
 
     with Lease.acquire(folder, "run-a") as first:
         first.check()
@@ -34,7 +34,7 @@ def test_a_second_run_is_refused_until_the_first_releases(bucket: str):
 
 
 def test_a_new_attempt_of_the_same_run_enters_at_once_and_the_old_one_is_out(bucket: str):
-    folder = Folder(f"s3://{bucket}/out")
+    folder = open_folder(f"s3://{bucket}/out")
     with Lease.acquire(folder, "run-a") as first, Lease.acquire(folder, "run-a") as second:
         assert (second.generation, second.taken_over) == (first.generation + 1, True)
         with pytest.raises(LeaseError, match="is lost: run `run-a` took over"):
@@ -43,7 +43,7 @@ def test_a_new_attempt_of_the_same_run_enters_at_once_and_the_old_one_is_out(buc
 
 
 def test_the_owner_on_another_machine_is_followed_when_s3_says_that_the_lease_has_expired(bucket: str):
-    folder = Folder(f"s3://{bucket}/out")
+    folder = open_folder(f"s3://{bucket}/out")
     Lease.acquire(folder, "run-a", seconds=1, now=lambda: 4_000_000_000.0).release()  # its clock is far ahead
     stored = folder.read("lease.json")
     assert stored is not None
@@ -63,7 +63,7 @@ def test_a_killed_owner_on_this_machine_is_followed_at_once(bucket: str):
         holder.process.send_signal(signal.SIGKILL)
         holder.process.wait()
 
-        with Lease.acquire(Folder(uri), "run-b") as lease:
+        with Lease.acquire(open_folder(uri), "run-b") as lease:
             assert lease.taken_over is True
 
 
@@ -74,12 +74,12 @@ def test_an_owner_that_slept_past_expiry_finds_out_and_overwrites_nothing(bucket
         holder.process.send_signal(signal.SIGSTOP)
         with acquire_when_free(uri, "run-b", 600) as lease:
             assert lease.taken_over is True
-            before = Folder(uri).read("lease.json")
+            before = open_folder(uri).read("lease.json")
 
             holder.process.send_signal(signal.SIGCONT)
             said = holder.tell("check")
 
-            after = Folder(uri).read("lease.json")
+            after = open_folder(uri).read("lease.json")
             assert said == f"LeaseError the lease of `{uri}` is lost: run `run-b` took over"
             assert before is not None
             assert after is not None
@@ -131,7 +131,7 @@ def relay(bucket: str, s3_server, monkeypatch: pytest.MonkeyPatch) -> Iterator[R
 
 
 def test_a_network_that_is_cut_for_a_moment_does_not_cost_the_lease(bucket: str, relay: Relay):
-    with Lease.acquire(Folder(f"s3://{bucket}/out"), "run-a", seconds=60) as lease:
+    with Lease.acquire(open_folder(f"s3://{bucket}/out"), "run-a", seconds=60) as lease:
         relay.cut = True
         threading.Timer(1.0, setattr, (relay, "cut", False)).start()
         lease.check()
@@ -139,7 +139,7 @@ def test_a_network_that_is_cut_for_a_moment_does_not_cost_the_lease(bucket: str,
 
 
 def test_a_network_that_is_cut_past_expiry_costs_the_lease(bucket: str, relay: Relay):
-    with Lease.acquire(Folder(f"s3://{bucket}/out"), "run-a", seconds=1) as lease:
+    with Lease.acquire(open_folder(f"s3://{bucket}/out"), "run-a", seconds=1) as lease:
         relay.cut = True
         with pytest.raises(LeaseError, match="is lost: it could not be renewed: S3 did not answer"):
             lease.check()
@@ -148,7 +148,7 @@ def test_a_network_that_is_cut_past_expiry_costs_the_lease(bucket: str, relay: R
 
 def test_an_own_write_whose_answer_was_lost_is_not_taken_for_another_run(bucket: str, relay: Relay):
     """boto3 sends it again, and S3 then says that the version has changed."""
-    folder = Folder(f"s3://{bucket}/out")
+    folder = open_folder(f"s3://{bucket}/out")
     relay.swallow_answer = True
     with Lease.acquire(folder, "run-a") as lease:
         assert relay.swallow_answer is False

@@ -10,13 +10,13 @@ import pytest
 
 from job import s3
 from job.errors import CredentialsError, OutputError
-from job.objects import Conflict, Folder
+from job.objects import Conflict, open_folder
 
 MD5_OF_A = '"0cc175b9c0f1b6a831c399e269772661"'  # S3's ETag of a plain put, in its quotes
 
 
 def test_what_is_written_is_read_back_with_its_etag(bucket: str):
-    folder = Folder(f"s3://{bucket}/out")
+    folder = open_folder(f"s3://{bucket}/out")
 
     assert folder.read("runs/x/a.txt") is None
     folder.write("runs/x/a.txt", b"a")
@@ -29,7 +29,7 @@ def test_what_is_written_is_read_back_with_its_etag(bucket: str):
 
 @pytest.mark.parametrize("below", ["", "/out", "/a b#1%20é🍎"])
 def test_the_folder_may_be_the_bucket_or_any_prefix(bucket: str, below: str):
-    folder = Folder(f"s3://{bucket}{below}")
+    folder = open_folder(f"s3://{bucket}{below}")
     folder.write("runs/x=1 %2F/a.txt", b"a")
 
     assert folder.names() == ["runs"]
@@ -39,7 +39,7 @@ def test_the_folder_may_be_the_bucket_or_any_prefix(bucket: str, below: str):
 
 
 def test_swap_creates_only_what_does_not_exist(bucket: str):
-    folder = Folder(f"s3://{bucket}/out")
+    folder = open_folder(f"s3://{bucket}/out")
 
     assert folder.swap("pointer", b"a", None) == MD5_OF_A
     with pytest.raises(Conflict):
@@ -48,7 +48,7 @@ def test_swap_creates_only_what_does_not_exist(bucket: str):
 
 
 def test_swap_replaces_only_the_version_it_was_told(bucket: str):
-    folder = Folder(f"s3://{bucket}/out")
+    folder = open_folder(f"s3://{bucket}/out")
     folder.write("pointer", b"a")
 
     second = folder.swap("pointer", b"b", MD5_OF_A)
@@ -60,7 +60,7 @@ def test_swap_replaces_only_the_version_it_was_told(bucket: str):
 
 
 def test_swap_does_not_create_a_file_that_was_deleted_meanwhile(bucket: str):
-    folder = Folder(f"s3://{bucket}/out")
+    folder = open_folder(f"s3://{bucket}/out")
 
     with pytest.raises(Conflict):
         folder.swap("pointer", b"b", MD5_OF_A)
@@ -69,7 +69,7 @@ def test_swap_does_not_create_a_file_that_was_deleted_meanwhile(bucket: str):
 
 
 def test_a_tree_of_more_than_one_page_is_listed_and_deleted_whole_and_alone(bucket: str):
-    folder = Folder(f"s3://{bucket}/out")
+    folder = open_folder(f"s3://{bucket}/out")
     with ThreadPoolExecutor(16) as pool:  # a page holds 1,000
         list(pool.map(lambda n: s3.client().put_object(Bucket=bucket, Key=f"out/run/part-{n:04}", Body=b""), range(1100)))
     folder.write("runner/a.txt", b"1")
@@ -86,13 +86,13 @@ def test_a_tree_of_more_than_one_page_is_listed_and_deleted_whole_and_alone(buck
 def test_upload_sends_a_local_file(bucket: str, tmp_path: Path):
     (tmp_path / "source").write_bytes(b"x" * 3_000_000)
 
-    Folder(f"s3://{bucket}/out").upload("logs/run.log", str(tmp_path / "source"))
+    open_folder(f"s3://{bucket}/out").upload("logs/run.log", str(tmp_path / "source"))
 
     assert s3.client().head_object(Bucket=bucket, Key="out/logs/run.log")["ContentLength"] == 3_000_000
 
 
 def test_a_bucket_that_does_not_exist_is_named_with_a_way_out(bucket: str):
-    folder = Folder("s3://no-such-bucket-anywhere/out")
+    folder = open_folder("s3://no-such-bucket-anywhere/out")
 
     for attempt in (lambda: folder.write("a.txt", b""), lambda: folder.read("a.txt"), folder.names, lambda: folder.swap("a", b"", None)):
         with pytest.raises(OutputError, match=r"^there is no bucket for `s3://no-such-bucket-anywhere/out") as raised:
@@ -109,7 +109,7 @@ def test_wrong_credentials_are_told_from_other_trouble(bucket: str, monkeypatch:
     s3.client.cache_clear()
 
     with pytest.raises(CredentialsError) as raised:
-        Folder(f"s3://{bucket}/out").write("a.txt", b"")
+        open_folder(f"s3://{bucket}/out").write("a.txt", b"")
 
     assert str(raised.value) == f"S3 refused access to `s3://{bucket}/out/a.txt`: {code}"
     assert raised.value.hint == "check the credentials and what they may do there"
@@ -121,7 +121,7 @@ def test_no_credentials_at_all_are_said_so(bucket: str, monkeypatch: pytest.Monk
     s3.client.cache_clear()
 
     with pytest.raises(CredentialsError, match=f"^no AWS credentials for `s3://{bucket}/out/a.txt`$"):
-        Folder(f"s3://{bucket}/out").read("a.txt")
+        open_folder(f"s3://{bucket}/out").read("a.txt")
 
 
 def test_an_endpoint_where_nobody_answers_is_an_output_error(bucket: str, monkeypatch: pytest.MonkeyPatch):
@@ -130,6 +130,6 @@ def test_an_endpoint_where_nobody_answers_is_an_output_error(bucket: str, monkey
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{closed.getsockname()[1]}")
         s3.client.cache_clear()
         with pytest.raises(OutputError, match=f"^S3 did not answer for `s3://{bucket}/out/a.txt`: ") as raised:
-            Folder(f"s3://{bucket}/out").read("a.txt")
+            open_folder(f"s3://{bucket}/out").read("a.txt")
 
     assert raised.value.hint == "check AWS_ENDPOINT_URL_S3, the Region and the network"

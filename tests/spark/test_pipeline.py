@@ -12,7 +12,7 @@ from deltalake import DeltaTable
 
 from job.errors import InputError, ModelError, RejectsError, SetupError, VarianceError
 from job.lease import Lease
-from job.objects import Folder
+from job.objects import open_folder
 from job.params import Params
 from job.pipeline import run
 from job.progress import Report
@@ -28,7 +28,7 @@ def run_job(spark, weights, cache):
     def start(source, output, model="mean_colour", **params):
         given = {"weights": str(weights), "cache": str(cache), "run_id": f"run-{next(numbers):02}"} | params
         wanted = Params(from_text(str(source)), from_text(str(output)), model=model, **given)
-        folder = Folder(wanted.output)
+        folder = open_folder(wanted.output)
         with Lease.acquire(folder, wanted.run_id) as lease:
             return run(wanted, folder, lease, Report())
 

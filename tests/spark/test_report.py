@@ -6,7 +6,7 @@ import re
 import pytest
 
 from job.lease import Lease
-from job.objects import Folder
+from job.objects import open_folder
 from job.params import Params
 from job.pipeline import run
 from job.progress import Report
@@ -17,7 +17,7 @@ from job.uris import from_text
 def run_job(spark, weights, cache):
     def start(source, output, run_id, **params):
         wanted = Params(from_text(str(source)), from_text(str(output)), run_id, "mean_colour", **{"cache": str(cache)} | params)
-        folder = Folder(wanted.output)
+        folder = open_folder(wanted.output)
         with Lease.acquire(folder, run_id) as lease:
             return run(wanted, folder, lease, Report())
 

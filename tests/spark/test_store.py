@@ -9,7 +9,7 @@ from deltalake import DeltaTable
 from job.embed import Reject
 from job.errors import LeaseError
 from job.lease import Lease
-from job.objects import Folder
+from job.objects import open_folder
 from job.schema import EMBEDDED
 from job.store import FeatureStore
 
@@ -23,7 +23,7 @@ def output(tmp_path):
 
 @pytest.fixture
 def lease(output):
-    with Lease.acquire(Folder(output), "r1", 60.0) as held:
+    with Lease.acquire(open_folder(output), "r1", 60.0) as held:
         yield held
 
 
@@ -140,7 +140,7 @@ def test_a_run_that_was_taken_over_cannot_commit_any_more(spark, store, output):
 
 def test_a_commit_without_the_lease_is_refused_before_it_starts(spark, store, output, lease):
     lease.release()
-    Lease.acquire(Folder(output), "r2", 60.0)
+    Lease.acquire(open_folder(output), "r2", 60.0)
 
     with pytest.raises(LeaseError):
         store.append(embedded(spark, ("late", "1")))

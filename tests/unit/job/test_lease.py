@@ -20,17 +20,17 @@ import pytest
 
 from job.errors import LeaseError, OutputError
 from job.lease import Lease
-from job.objects import Folder
+from job.objects import Folder, open_folder
 
 HOLDER = """
 import sys
 from job.errors import JobError
 from job.lease import Lease
-from job.objects import Folder
+from job.objects import Folder, open_folder
 
 uri, run_id, seconds = sys.argv[1:]
 try:
-    lease = Lease.acquire(Folder(uri), run_id, float(seconds))
+    lease = Lease.acquire(open_folder(uri), run_id, float(seconds))
     print("holds", lease.taken_over, flush=True)
     for command in sys.stdin:
         getattr(lease, command.strip())()
@@ -72,7 +72,7 @@ def holding(uri: str, run_id: str, seconds: float) -> Iterator[Holder]:
 def acquire_when_free(uri: str, run_id: str, seconds: float) -> Lease:
     while True:
         try:
-            return Lease.acquire(Folder(uri), run_id, seconds)
+            return Lease.acquire(open_folder(uri), run_id, seconds)
         except LeaseError:
             time.sleep(0.1)
 
@@ -86,7 +86,7 @@ def written(folder: Folder) -> dict[str, object]:
 
 def race(uri: str, racer: int, rounds: int, together: Barrier, results: Queue[tuple[int, str]]) -> None:
     for number in range(rounds):
-        folder = Folder(f"{uri}/{number // 2}")  # even rounds: no lease yet; odd rounds: a released one
+        folder = open_folder(f"{uri}/{number // 2}")  # even rounds: no lease yet; odd rounds: a released one
         together.wait()
         try:
             lease = Lease.acquire(folder, f"run-{racer}")
@@ -120,7 +120,7 @@ def test_exactly_one_of_two_racing_processes_gets_the_lease(tmp_path: Path):
 
 
 def test_a_lease_says_who_holds_it_and_its_generation_grows(tmp_path: Path):
-    folder = Folder(f"file://{tmp_path}/out")
+    folder = open_folder(f"file://{tmp_path}/out")
 
     with Lease.acquire(folder, "run-a") as first:
         assert (first.generation > 1_700_000_000, first.taken_over, first.lost) == (True, False, False)  # seconds: see Lease.acquire
@@ -132,7 +132,7 @@ def test_a_lease_says_who_holds_it_and_its_generation_grows(tmp_path: Path):
 
 
 def test_a_second_run_is_refused_with_what_it_must_know(tmp_path: Path):
-    folder = Folder(f"file://{tmp_path}")
+    folder = open_folder(f"file://{tmp_path}")
     noon = 1_767_268_800.0  # 2026-01-01 12:00:00 UTC
 
     with Lease.acquire(folder, "run-a", seconds=90, now=lambda: noon) as lease:
@@ -150,7 +150,7 @@ def test_a_second_run_is_refused_with_what_it_must_know(tmp_path: Path):
 
 
 def test_a_new_attempt_of_the_same_run_enters_at_once_and_the_old_one_is_out(tmp_path: Path):
-    folder = Folder(f"file://{tmp_path}")
+    folder = open_folder(f"file://{tmp_path}")
     with Lease.acquire(folder, "run-a") as first, Lease.acquire(folder, "run-a") as second:
         assert (second.generation, second.taken_over) == (first.generation + 1, True)
         second.check()
@@ -161,7 +161,7 @@ def test_a_new_attempt_of_the_same_run_enters_at_once_and_the_old_one_is_out(tmp
 
 
 def test_the_owner_on_another_machine_is_believed_until_the_lease_expires(tmp_path: Path):
-    folder = Folder(f"file://{tmp_path}")
+    folder = open_folder(f"file://{tmp_path}")
     Lease.acquire(folder, "run-a").release()
     elsewhere = {"host": "elsewhere", "machine": "another boot", "pid": 2**22 + 1, "started": "1"}  # no such process here
     folder.write("lease.json", json.dumps(written(folder) | {"owner": elsewhere, "released": False}).encode())
@@ -174,7 +174,7 @@ def test_the_owner_on_another_machine_is_believed_until_the_lease_expires(tmp_pa
 
 
 def test_a_run_whose_clock_is_an_hour_slow_keeps_its_lease(tmp_path: Path):
-    folder = Folder(f"file://{tmp_path}")
+    folder = open_folder(f"file://{tmp_path}")
     with Lease.acquire(folder, "run-a", now=lambda: time.time() - 3600), pytest.raises(LeaseError):
         Lease.acquire(folder, "run-b")
 
@@ -184,16 +184,16 @@ def test_a_killed_owner_on_this_machine_is_followed_at_once(tmp_path: Path):
     with holding(uri, "run-a", 3600) as holder:
         assert holder.answer == "holds False"
         with pytest.raises(LeaseError):
-            Lease.acquire(Folder(uri), "run-b")
+            Lease.acquire(open_folder(uri), "run-b")
         holder.process.send_signal(signal.SIGKILL)
         os.waitid(os.P_PID, holder.process.pid, os.WEXITED | os.WNOWAIT)  # dead, and still in the process table
 
-        with Lease.acquire(Folder(uri), "run-b") as lease:
+        with Lease.acquire(open_folder(uri), "run-b") as lease:
             assert lease.taken_over is True
 
 
 def test_another_process_with_the_number_of_the_dead_owner_is_not_taken_for_it(tmp_path: Path):
-    folder = Folder(f"file://{tmp_path}")
+    folder = open_folder(f"file://{tmp_path}")
     with Lease.acquire(folder, "run-a", 3600):
         record = written(folder)
     owner = record["owner"]
@@ -221,7 +221,7 @@ def test_an_owner_that_slept_past_expiry_finds_out_and_overwrites_nothing(tmp_pa
 
 
 def test_the_background_thread_keeps_a_lease_that_nobody_checks(tmp_path: Path):
-    folder = Folder(f"file://{tmp_path}")
+    folder = open_folder(f"file://{tmp_path}")
     with Lease.acquire(folder, "run-a", seconds=0.8) as lease:
         ends = time.monotonic() + 2.5
         while time.monotonic() < ends:
@@ -232,7 +232,7 @@ def test_the_background_thread_keeps_a_lease_that_nobody_checks(tmp_path: Path):
 
 
 def test_the_background_thread_remembers_that_the_lease_was_taken(tmp_path: Path):
-    folder = Folder(f"file://{tmp_path}")
+    folder = open_folder(f"file://{tmp_path}")
     with Lease.acquire(folder, "run-a", seconds=0.4) as first, Lease.acquire(folder, "run-a"):
         while not first.lost:
             time.sleep(0.05)
@@ -257,7 +257,7 @@ def out(tmp_path: Path) -> Path:
 
 
 def test_a_store_that_is_away_for_a_moment_does_not_cost_the_lease(tmp_path: Path, out: Path):
-    with Lease.acquire(Folder(f"file://{out}"), "run-a", seconds=30) as lease:
+    with Lease.acquire(open_folder(f"file://{out}"), "run-a", seconds=30) as lease:
         lead(out, tmp_path / "broken")
         threading.Timer(0.5, lead, (out, tmp_path / "disk")).start()
         lease.check()
@@ -265,7 +265,7 @@ def test_a_store_that_is_away_for_a_moment_does_not_cost_the_lease(tmp_path: Pat
 
 
 def test_a_store_that_is_away_past_expiry_costs_the_lease(tmp_path: Path, out: Path):
-    with Lease.acquire(Folder(f"file://{out}"), "run-a", seconds=0.5) as lease:
+    with Lease.acquire(open_folder(f"file://{out}"), "run-a", seconds=0.5) as lease:
         lead(out, tmp_path / "broken")
         with pytest.raises(LeaseError, match="is lost: it could not be renewed: `"):
             lease.check()
@@ -273,7 +273,7 @@ def test_a_store_that_is_away_past_expiry_costs_the_lease(tmp_path: Path, out: P
 
 
 def test_a_lease_that_was_deleted_is_lost_and_not_made_again(tmp_path: Path):
-    with Lease.acquire(Folder(f"file://{tmp_path}"), "run-a") as lease:
+    with Lease.acquire(open_folder(f"file://{tmp_path}"), "run-a") as lease:
         (tmp_path / "lease.json").unlink()
         with pytest.raises(LeaseError, match=r"is lost: `lease.json` was deleted"):
             lease.check()
@@ -281,7 +281,7 @@ def test_a_lease_that_was_deleted_is_lost_and_not_made_again(tmp_path: Path):
 
 
 def test_nobody_may_commit_under_a_released_lease(tmp_path: Path):
-    lease = Lease.acquire(Folder(f"file://{tmp_path}"), "run-a")
+    lease = Lease.acquire(open_folder(f"file://{tmp_path}"), "run-a")
     lease.release()
 
     with pytest.raises(LeaseError, match="is lost: it was released"):
@@ -292,5 +292,5 @@ def test_a_file_that_is_no_lease_is_not_replaced(tmp_path: Path):
     (tmp_path / "lease.json").write_text("rent: 900")
 
     with pytest.raises(OutputError, match=r"lease\.json` is no lease of ours"):
-        Lease.acquire(Folder(f"file://{tmp_path}"), "run-a")
+        Lease.acquire(open_folder(f"file://{tmp_path}"), "run-a")
     assert (tmp_path / "lease.json").read_text() == "rent: 900"

@@ -13,13 +13,13 @@ import pytest
 
 from job import objects
 from job.errors import OutputError
-from job.objects import Conflict, Folder
+from job.objects import Conflict, open_folder
 
 SHA256_OF_A = "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
 
 
 def test_what_is_written_is_read_back_with_its_sha256(tmp_path: Path):
-    folder = Folder(f"file://{tmp_path}")
+    folder = open_folder(f"file://{tmp_path}")
 
     folder.write("runs/x/a.txt", b"a")
     stored = folder.read("runs/x/a.txt")
@@ -29,7 +29,7 @@ def test_what_is_written_is_read_back_with_its_sha256(tmp_path: Path):
 
 
 def test_a_folder_that_does_not_exist_holds_nothing(tmp_path: Path):
-    folder = Folder(f"file://{tmp_path}/nowhere")
+    folder = open_folder(f"file://{tmp_path}/nowhere")
 
     folder.delete("a")
     folder.delete_tree("a")
@@ -40,7 +40,7 @@ def test_a_folder_that_does_not_exist_holds_nothing(tmp_path: Path):
 
 
 def test_names_with_special_characters_are_taken_as_they_are(tmp_path: Path):
-    folder = Folder(f"file://{tmp_path}/a b#1%20é🍎")
+    folder = open_folder(f"file://{tmp_path}/a b#1%20é🍎")
 
     folder.write("x=1 %2F.txt", b"1")
 
@@ -49,7 +49,7 @@ def test_names_with_special_characters_are_taken_as_they_are(tmp_path: Path):
 
 
 def test_swap_creates_only_what_does_not_exist(tmp_path: Path):
-    folder = Folder(f"file://{tmp_path}/out")
+    folder = open_folder(f"file://{tmp_path}/out")
 
     assert folder.swap("pointer", b"a", None) == SHA256_OF_A
     with pytest.raises(Conflict):
@@ -58,7 +58,7 @@ def test_swap_creates_only_what_does_not_exist(tmp_path: Path):
 
 
 def test_swap_replaces_only_the_version_it_was_told(tmp_path: Path):
-    folder = Folder(f"file://{tmp_path}")
+    folder = open_folder(f"file://{tmp_path}")
     folder.write("pointer", b"a")
 
     second = folder.swap("pointer", b"b", SHA256_OF_A)
@@ -71,13 +71,13 @@ def test_swap_replaces_only_the_version_it_was_told(tmp_path: Path):
 
 def test_swap_does_not_create_a_file_that_was_deleted_meanwhile(tmp_path: Path):
     with pytest.raises(Conflict):
-        Folder(f"file://{tmp_path}").swap("pointer", b"b", SHA256_OF_A)
+        open_folder(f"file://{tmp_path}").swap("pointer", b"b", SHA256_OF_A)
 
     assert not (tmp_path / "pointer").exists()
 
 
 def count_up(uri: str, times: int) -> None:
-    folder, done = Folder(uri), 0
+    folder, done = open_folder(uri), 0
     while done < times:
         stored = folder.read("counter")
         assert stored is not None
@@ -90,7 +90,7 @@ def count_up(uri: str, times: int) -> None:
 
 def test_no_swap_of_three_processes_is_lost(tmp_path: Path):
     uri = f"file://{tmp_path}"
-    Folder(uri).write("counter", b"0")
+    open_folder(uri).write("counter", b"0")
     context = multiprocessing.get_context("spawn")
     counters = [context.Process(target=count_up, args=(uri, 20)) for _ in range(3)]
     for counter in counters:
@@ -104,7 +104,7 @@ def test_no_swap_of_three_processes_is_lost(tmp_path: Path):
 
 def test_a_swap_that_is_stopped_half_way_stops_nobody_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(objects, "GUARD_SECONDS", 0.2)
-    folder = Folder(f"file://{tmp_path}")
+    folder = open_folder(f"file://{tmp_path}")
     version = folder.swap("pointer", b"a", None)
 
     with open(tmp_path / ".pointer.guard", "ab") as guard:
@@ -116,7 +116,7 @@ def test_a_swap_that_is_stopped_half_way_stops_nobody_for_ever(tmp_path: Path, m
 
 
 def test_names_are_the_next_level_only_sorted_and_without_hidden_ones(tmp_path: Path):
-    folder = Folder(f"file://{tmp_path}")
+    folder = open_folder(f"file://{tmp_path}")
     for name in ("runs/b/manifest.json", "runs/a/csv/part.csv", "runs/c.txt", "runs/.hidden", "other.txt"):
         folder.write(name, b"")
 
@@ -125,7 +125,7 @@ def test_names_are_the_next_level_only_sorted_and_without_hidden_ones(tmp_path: 
 
 
 def test_delete_tree_takes_that_folder_and_follows_no_link(tmp_path: Path):
-    folder = Folder(f"file://{tmp_path}/out")
+    folder = open_folder(f"file://{tmp_path}/out")
     folder.write("run/a/b.txt", b"1")
     folder.write("runner/a.txt", b"2")
     (tmp_path / "precious").write_text("kept")
@@ -142,7 +142,7 @@ def test_delete_tree_takes_that_folder_and_follows_no_link(tmp_path: Path):
 def test_upload_copies_a_file_and_leaves_nothing_beside_it(tmp_path: Path):
     (tmp_path / "source").write_bytes(b"x" * 3_000_000)
 
-    Folder(f"file://{tmp_path}/out").upload("logs/run.log", str(tmp_path / "source"))
+    open_folder(f"file://{tmp_path}/out").upload("logs/run.log", str(tmp_path / "source"))
 
     assert os.listdir(tmp_path / "out/logs") == ["run.log"]
     assert (tmp_path / "out/logs/run.log").stat().st_size == 3_000_000
@@ -150,7 +150,7 @@ def test_upload_copies_a_file_and_leaves_nothing_beside_it(tmp_path: Path):
 
 def test_a_full_disk_is_said_so_and_the_old_content_stays(tmp_path: Path):
     """/dev/full answers every write as a full disk does; the temporary file is led there."""
-    folder = Folder(f"file://{tmp_path}")
+    folder = open_folder(f"file://{tmp_path}")
     folder.write("a.txt", b"old")
     os.symlink("/dev/full", tmp_path / f".a.txt.{os.getpid()}-{threading.get_ident()}.part")
 
@@ -167,7 +167,7 @@ def write_without_rights(folder: str, said: Connection) -> None:
     if os.getuid() == 0:  # root may write everywhere
         os.setuid(65534)
     try:
-        Folder("file://.").write("a.txt", b"1")
+        open_folder("file://.").write("a.txt", b"1")
     except OutputError as error:
         said.send((str(error), error.hint))
     said.close()
@@ -190,4 +190,4 @@ def test_a_file_where_a_folder_should_be_is_an_output_error(tmp_path: Path):
     (tmp_path / "out").touch()
 
     with pytest.raises(OutputError, match=r"out/a\.txt`"):
-        Folder(f"file://{tmp_path}/out").write("a.txt", b"1")
+        open_folder(f"file://{tmp_path}/out").write("a.txt", b"1")

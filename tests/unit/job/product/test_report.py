@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from job.errors import SetupError
-from job.objects import Folder
+from job.objects import open_folder
 from job.product import report
 from job.product.thumbnails import keys_unchanged_since
 from tests.unit.job.product.run_files import RUN, copy_photos, write_run
@@ -22,7 +22,7 @@ def page(tmp_path, cache):
     def build(uris, labels, scores, **more):
         manifest = write_run(tmp_path / "out", tmp_path / "photos", uris, labels, scores, **more)
         manifest.params["cache"] = str(cache)
-        return report.build(Folder(f"file://{tmp_path}/out"), manifest, keys_unchanged_since(NOW))[0]
+        return report.build(open_folder(f"file://{tmp_path}/out"), manifest, keys_unchanged_since(NOW))[0]
 
     return build
 

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from job.objects import Folder
+from job.objects import open_folder
 from job.product import review
 
 
@@ -20,7 +20,7 @@ def read(tmp_path):
             columns = {"uri": [row[0] for row in part], "label": pa.array([row[1] for row in part], pa.string())}
             scores = pa.array([np.asarray(row[2], np.float32) for row in part], pa.list_(pa.float32()))
             pq.write_table(pa.table(columns | {"pc": scores}), pca / f"part-{number}.parquet")
-        return review.read_sample(Folder(f"file://{tmp_path}"), "r", len(rows))
+        return review.read_sample(open_folder(f"file://{tmp_path}"), "r", len(rows))
 
     return write_and_read
 
