@@ -60,6 +60,18 @@ def test_without_an_output_it_is_that_of_the_last_local_run(report, output, tmp_
     assert report("--no-open").stdout == f"{page}\n"
 
 
+def test_the_option_beats_the_configuration_and_that_the_last_run(report, output, tmp_path, monkeypatch):
+    page = output / "runs" / RUN / "report.html"
+    page.write_text("<h1>there</h1>")
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "last-output").write_text(f"file://{tmp_path}/last")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fruits.toml").write_text('output = "configured"')
+
+    assert f"`{tmp_path}/configured`" in report("--no-open").stderr
+    assert report("--output", output, "--no-open").stdout == f"{page}\n"
+
+
 def test_no_open_and_json_open_nothing(report, output, tmp_path):
     page = output / "runs" / RUN / "report.html"
     page.write_text("<h1>there</h1>")

@@ -62,3 +62,10 @@ def test_the_javascript_is_made_once_then_the_file_is_enough(cache, monkeypatch)
     assert kept.read_text() == text == vega.bundle(cache)
     assert "window.vegaEmbed" in text
     assert len(text) < 1_000_000
+
+
+def test_the_map_shows_what_lies_between_its_corners():
+    place = charts.scatter()["layer"][0]["encoding"]
+    scales = [place[side]["scale"] for side in "xy"]
+
+    assert [(scale["domainMin"]["expr"], scale["domainMax"]["expr"]) for scale in scales] == [("x0", "x1"), ("y0", "y1")]
