@@ -49,3 +49,12 @@ def test_blocks_give_what_one_sorted_matrix_gives(monkeypatch):
     expected = np.argsort(-similarity, axis=1)[:, :4]
     np.testing.assert_array_equal(rows, expected)
     np.testing.assert_allclose(distances, 1 - np.take_along_axis(similarity, expected, axis=1), atol=1e-6)
+
+
+def test_an_image_is_never_its_own_neighbour_even_where_all_others_are_opposite():
+    gallery = np.array([[1, 0], [-1, 0]], np.float32)
+
+    rows, distances = nearest(gallery, gallery, 1, np.arange(2))
+
+    assert rows.tolist() == [[1], [0]]
+    assert distances.tolist() == [[2.0], [2.0]]
