@@ -9,20 +9,22 @@ USER root
 RUN command -v python3.11 >/dev/null || { dnf install -y python3.11 python3.11-pip && dnf clean all; }
 
 # Everything the job imports besides Spark, pinned by hash. `fruits.pth` leads to the base's own pyspark (spark-submit
-# overrides PYTHONPATH) and to the job; a second pyspark must never be installed.
+# overrides PYTHONPATH) and to the job; a second pyspark must never be installed. Byte code names its source by hash, not by time, so that
+# two builds are alike.
 FROM python AS packages
 COPY requirements/uv.txt requirements/image.txt /build/
 RUN --mount=type=cache,target=/root/.cache \
     python3.11 -m pip install --quiet --disable-pip-version-check --require-hashes --target /build/uv -r /build/uv.txt \
     && python3.11 -m venv --without-pip /opt/fruits/venv \
-    && /build/uv/bin/uv pip install --quiet --python /opt/fruits/venv/bin/python --require-hashes --no-deps --link-mode copy \
+    && PYTHONHASHSEED=0 PYC_INVALIDATION_MODE=UNCHECKED_HASH \
+       /build/uv/bin/uv pip install --quiet --python /opt/fruits/venv/bin/python --require-hashes --no-deps --link-mode copy \
        --compile-bytecode -r /build/image.txt \
     && printf '%s\n' "$SPARK_HOME/python" "$SPARK_HOME"/python/lib/py4j-*-src.zip /opt/fruits/app \
        > /opt/fruits/venv/lib/python3.11/site-packages/fruits.pth
 
 # Delta's jars under one path: EMR's own where the base has them, else resolved now. Nothing is resolved when a job runs.
 FROM python AS jars
-COPY docker/delta_jars.sh /build/
+COPY docker/delta_jars.sh docker/spark_packages.sh job/packages.py /build/
 RUN bash /build/delta_jars.sh /opt/fruits/jars
 
 # Without what only the next stage needs.

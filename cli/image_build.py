@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.errors import FruitsError, UsageError
-from cli.release import BASES, MODEL, RELEASE
+from cli.release import BASES, MODEL, RELEASE, RELEASES
 
 WEIGHTS = Path("build", "weights")  # of the context, see .dockerignore
 
@@ -29,12 +29,14 @@ def plan(
     `cache` is a layer cache in BuildKit's words, such as `type=gha`; it needs `buildx`.
 
     Raises:
-        UsageError: there is no Dockerfile here, or no such target.
+        UsageError: there is no Dockerfile here, no such target, or FRUITS_RELEASE is no release whose Spark is known.
     """
     if not (checkout / "Dockerfile").is_file():
         raise UsageError(f"there is no Dockerfile in `{checkout}`", "go to the folder of the checkout, then run it again")
     if target not in BASES:
         raise UsageError(f"target is one of {', '.join(BASES)}, not `{target}`", "see `fruitsctl image build --help`")
+    if RELEASE not in RELEASES:
+        raise UsageError(f"FRUITS_RELEASE is one of {', '.join(RELEASES)}, not `{RELEASE}`", "docs/how-to/spark4.md says which to choose")
     base = base or BASES[target].format(release=RELEASE)
     image = image or f"fruitsctl:{target}"
     arguments = {

@@ -21,7 +21,7 @@ DEFAULT_EXECUTORS = 3  # with the driver 16 vCPUs
 JVM_OVERHEAD, JVM_OVERHEAD_MB = 0.1, 384  # what a JVM needs beside its heap; also the service's own default and minimum
 PYTHON_WORKER_MB = 400  # what `make bench` allows one Python worker while it embeds, of which it measured 165; one runs on each core
 
-# 139 photos/s on 2 cores in the slower of README's two repeats (`make bench`), times 0.81 for a slow S3 (`make bench-s3`), rounded down.
+# 139 photos/s on 2 cores in README's slower repeat (`make bench`); a slow S3 leaves 0.74 to 0.81 of it (`make bench-s3`): 51 to 56.
 IMAGES_PER_SECOND_AND_VCPU = 55.0
 FIXED_MINUTES = (
     5.0  # assumed for all but embedding: workers start and pull the image (2 to 3), Spark and the model start, list, fit, publish

@@ -13,8 +13,9 @@ ENV JAVA_HOME=/etc/alternatives/jre \
     SPARK_HOME=/usr/lib/spark \
     HADOOP_HOME=/usr/lib/hadoop
 
-# Spark as PyPI has it: jars, bin, and pyspark, put where EMR has them.
-COPY requirements/spark.txt /build/
+# Spark as PyPI has it: jars, bin, and pyspark, put where EMR has them. Which Spark a release has is in its lock file.
+ARG RELEASE
+COPY requirements/${RELEASE}.txt /build/spark.txt
 RUN --mount=type=cache,target=/root/.cache/pip \
     python3.11 -m pip install --disable-pip-version-check --require-hashes --no-deps --target /build/site -r /build/spark.txt \
     && mkdir -p "$SPARK_HOME/python/pyspark" /usr/lib/hadoop/lib /etc/spark/conf \
@@ -25,12 +26,12 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     && ln -s /etc/spark/conf "$SPARK_HOME/conf" \
     && rm -rf /build
 
-# Delta where EMR has it, S3A on Spark's own class path, resolved by Spark itself.
-RUN "$SPARK_HOME/bin/spark-sql" --master 'local[1]' --conf spark.jars.ivy=/build/ivy \
-       --packages io.delta:delta-spark_2.12:3.3.2,org.apache.hadoop:hadoop-aws:3.3.4 -e 'SELECT 1' \
+# Delta where EMR has it, S3A and AWS's SDK on Spark's own class path, resolved by Spark itself. What else Ivy brings Spark has already.
+COPY job/packages.py docker/spark_packages.sh /build/
+RUN "$SPARK_HOME/bin/spark-sql" --master 'local[1]' --conf spark.jars.ivy=/build/ivy --packages "$(sh /build/spark_packages.sh)" -e 'SELECT 1' \
     && mkdir -p /usr/share/aws/delta/lib \
     && for jar in /build/ivy/jars/io.delta_*.jar; do mv "$jar" "/usr/share/aws/delta/lib/${jar##*io.delta_}"; done \
-    && mv /build/ivy/jars/*hadoop-aws*.jar /build/ivy/jars/*aws-java-sdk-bundle*.jar "$SPARK_HOME/jars/" \
+    && find /build/ivy/jars -name '*hadoop-aws*' -o -name '*aws*bundle*' -o -name '*analyticsaccelerator*' | xargs mv -t "$SPARK_HOME/jars/" \
     && for jar in "$SPARK_HOME"/jars/hadoop-*.jar; do ln -s "$jar" /usr/lib/hadoop/lib/; done \
     && rm -rf /build metastore_db derby.log spark-warehouse
 

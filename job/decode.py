@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 from collections.abc import Callable
 from functools import cache
@@ -18,8 +19,13 @@ FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")  # Pillow opens MPO, wha
 # int(1024 * 1024 * 1024 // 4 // 3): from here on Pillow warns of a decompression bomb, and from twice as many refuses,
 # https://pillow.readthedocs.io/en/stable/reference/Image.html#PIL.Image.MAX_IMAGE_PIXELS. 60-megapixel cameras stay below.
 MAX_PIXELS = 89_478_485
+# Each scan of a progressive JPEG goes over all pixels, and one of a few bytes may change none of them: 38 kB took a minute,
+# https://github.com/libjpeg-turbo/libjpeg-turbo/issues/284. Cameras and editors write ten scans.
+MAX_SCANNED_PIXELS = 16 * MAX_PIXELS
 STRIP_PIXELS = 4_194_304  # larger images are converted in strips of about so many pixels: 16 MiB in Pillow's memory
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"RIFF", b"BM", b"II*\x00", b"MM\x00*")
+
+MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd9\xff]|\xff\xd9")  # of those with a length, or the end of the image: ITU-T T.81, table B.1
 
 # refuse_oversized takes over: it says the size, and does not warn on a worker's stderr.
 Image.MAX_IMAGE_PIXELS = None
@@ -51,8 +57,7 @@ def decode_image(content: bytes, size_px: int) -> Decoded:
     if not content:
         raise DecodeError("empty file")
     try:
-        image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
-        refuse_oversized(image.size)  # before any pixel is decoded
+        image = open_image(content)
         image.load()
         orientation = orientation_of(image)
         width, height = image.size if orientation < 5 else image.size[::-1]
@@ -64,11 +69,33 @@ def decode_image(content: bytes, size_px: int) -> Decoded:
         raise DecodeError(reason_for(error, content)) from error
 
 
+def open_image(content: bytes) -> Image.Image:
+    """Before any pixel is decoded. Raises DecodeError for what is too much work, and whatever Pillow raises."""
+    image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
+    refuse_oversized(image.size)
+    if image.format in ("JPEG", "MPO"):
+        refuse_endless(content, image.size)
+    return image
+
+
 def refuse_oversized(size: tuple[int, int]) -> None:
     """Raises DecodeError for an image of more than MAX_PIXELS."""
     width, height = size
     if width * height > MAX_PIXELS:
         raise DecodeError(f"too many pixels: {width}x{height}")
+
+
+def refuse_endless(content: bytes, size: tuple[int, int]) -> None:
+    """Raises DecodeError for a JPEG file whose first image has more than MAX_SCANNED_PIXELS over all its scans."""
+    allowed = MAX_SCANNED_PIXELS // (size[0] * size[1])
+    if content.count(b"\xff\xda") <= allowed:  # also those that are none, as in the film behind a phone's photo
+        return
+    scans, at = 0, 2
+    while (found := MARKER.search(content, at)) and found[0] != b"\xff\xd9":
+        scans += found[0] == b"\xff\xda"
+        if scans > allowed:
+            raise DecodeError(f"too many scans for {size[0]}x{size[1]}")
+        at = found.end() + int.from_bytes(content[found.end() : found.end() + 2])
 
 
 def reason_for(error: Exception, content: bytes) -> str:
@@ -79,6 +106,8 @@ def reason_for(error: Exception, content: bytes) -> str:
         return "damaged header" if content.startswith(SIGNATURES) else "not an image"
     if isinstance(error, MemoryError):
         return "not enough memory"
+    if isinstance(error, TimeoutError):  # of job.guard
+        return "takes too long to decode"
     if isinstance(error, EOFError) or "truncated" in str(error).lower():
         return "truncated"
     return "damaged image data"

@@ -15,11 +15,14 @@ from datetime import timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
+from job.decode import MAX_PIXELS
 from job.errors import FetchError
 from job.uris import bucket_and_key, is_s3, local_path
 
 IN_FLIGHT = 32  # at 60 ms a GET that is 530 images/s per task: well over what a core infers
 IN_FLIGHT_BYTES = 32 << 20  # of a task, read ahead or waiting; one larger image still goes alone
+# The most pixels that are decoded, as 24-bit bytes that nothing compresses: 256 MiB, and room for headers. What is larger is not read.
+MAX_BYTES = 3 * MAX_PIXELS + (1 << 20)
 
 
 class Key(NamedTuple):
@@ -49,6 +52,8 @@ def fetch(keys: Iterable[Key]) -> Iterator[tuple[Key, bytes | FetchError]]:
 
 
 def _read(key: Key) -> bytes | FetchError:
+    if key.size > MAX_BYTES:
+        return FetchError(f"too large: {key.size} bytes")
     try:
         return read_s3(key) if is_s3(key.uri) else read_local(key)
     except FetchError as error:
@@ -63,7 +68,7 @@ def read_local(key: Key) -> bytes:
     try:
         with open(local_path(key.uri), "rb") as file:
             status = os.fstat(file.fileno())
-            content = file.read()
+            content = file.read(key.size + 1)  # it may have grown without end meanwhile
     except OSError as error:
         raise FetchError((error.strerror or type(error).__name__).lower()) from error
     if key.etag not in (stat_etag(status), content_etag(content) if len(key.etag) == 64 else None):

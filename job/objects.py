@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from email.utils import formatdate, parsedate_to_datetime
 from typing import Any, BinaryIO, NamedTuple
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from job.errors import OutputError
 from job.s3 import S3_ERRORS, client, code_of, explain
@@ -132,10 +132,9 @@ class S3Folder(Folder):
     def read(self, name: str) -> Stored | None:
         with self._errors(name):
             try:
-                found = client(ATTEMPTS).get_object(**self._at(name))
+                found, content = self._whole(name)
             except client(ATTEMPTS).exceptions.NoSuchKey:
                 return None
-            content = found["Body"].read()
         answered = parsedate_to_datetime(found["ResponseMetadata"]["HTTPHeaders"].get("date", formatdate()))
         age = (answered - found["LastModified"]).total_seconds() - 1  # both are cut to the second
         return Stored(content, found["ETag"], max(0.0, age))
@@ -183,6 +182,17 @@ class S3Folder(Folder):
         start = len(self._prefix(prefix))
         names = (key[start:].rstrip("/") for key in found)
         return sorted(name for name in names if name and not name.startswith("."))
+
+    def _whole(self, name: str) -> tuple[dict[str, Any], bytes]:
+        """boto3 tries requests again, but not the rest of a body that breaks off."""
+        for attempt in range(1, ATTEMPTS + 1):
+            found: dict[str, Any] = client(ATTEMPTS).get_object(**self._at(name))
+            try:
+                return found, found["Body"].read()
+            except BotoCoreError:
+                if attempt == ATTEMPTS:
+                    raise
+        raise AssertionError("never reached")
 
     @property
     def _bucket(self) -> str:

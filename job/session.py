@@ -13,14 +13,9 @@ from threading import Thread
 import pyspark
 from pyspark.sql import SparkSession
 
+from job.packages import packages
 from job.s3 import s3a_conf
 from job.uris import is_s3, join
-
-# Delta's own table of compatible releases, https://docs.delta.io/latest/releases.html; hadoop-aws is that of Spark's pom.xml.
-PACKAGES = {
-    "3.5": ("io.delta:delta-spark_2.12:3.3.2", "org.apache.hadoop:hadoop-aws:3.3.4"),
-    "4.0": ("io.delta:delta-spark_2.13:4.0.0", "org.apache.hadoop:hadoop-aws:3.4.1"),
-}
 
 SETTINGS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -41,7 +36,8 @@ LOCAL_SETTINGS = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
     # Most of what the JVM does happens once: what C2 would compile is over before it has. A fifth of a run of 2,000 photos.
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+    # What the JVM itself unpacks goes where Python's temporary files go, and goes away with them.
+    "spark.driver.extraJavaOptions": f"-XX:TieredStopAtLevel=1 -Djava.io.tmpdir={tempfile.gettempdir()}",
     # Small tables: the defaults of 200 and 50 tasks cost more than the work.
     "spark.sql.shuffle.partitions": "4",
     "spark.databricks.delta.snapshotPartitions": "2",
@@ -97,8 +93,15 @@ def start_session(app_name: str, uses_s3: bool) -> SparkSession:
     return builder.getOrCreate()
 
 
+def stop_session() -> None:
+    """End what `start_session` began, if it did. Before the lease is given back: what Spark still does must not reach OUTPUT after that."""
+    session = SparkSession.getActiveSession()
+    if session is not None:
+        session.stop()
+
+
 def _jars(folder: str | None, uses_s3: bool) -> dict[str, str]:
     if folder:
         return {"spark.jars": ",".join(str(path) for path in sorted(Path(folder).glob("*.jar")))}
-    delta, hadoop_aws = PACKAGES[".".join(pyspark.__version__.split(".")[:2])]
+    delta, hadoop_aws = packages(pyspark.__version__)
     return {"spark.jars.packages": ",".join([delta, hadoop_aws] if uses_s3 else [delta])}

@@ -1,5 +1,5 @@
 """
-The Delta tables features/ and rejects/: what is new, append a chunk, what is current, what is superseded.
+The Delta tables features/ and rejects/: what is new, append a chunk, what is current, what is superseded; kept tidy.
 
 Append only until the end of a run: what is current is a join on (uri, etag, model). Every commit carries the lease's
 generation as its Delta transaction version, so a run that lost the lease cannot commit, even when it wakes up in the
@@ -9,12 +9,15 @@ middle of one: https://docs.delta.io/latest/delta-batch.html#idempotent-table-wr
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from job import tidy
 from job.embed import Reject
 from job.lease import Lease
 from job.schema import FEATURES, MISSING, REJECTS
@@ -26,9 +29,11 @@ SAME_IMAGE = ["uri", "etag"]
 
 PROPERTIES = {
     "delta.enableDeletionVectors": "false",  # erasure rewrites files, and readers without Spark need nothing new
-    # Column statistics would keep uri, etag and label in the log, where erasure must be provable.
-    "delta.dataSkippingStatsColumns": "model,run_id",
+    "delta.logRetentionDuration": "interval 7 days",  # as long as VACUUM keeps data files; Delta's own 30 days only add to the log
 }
+# Columns that tell Delta which files a query may skip. Of uri, etag and label they would keep values in the log, where erasure must be
+# provable; embedded_at finds the files of one commit. A table made before it was among them is read more, not wrongly.
+STATISTICS = {"features": "model,run_id,embedded_at", "rejects": "model,run_id"}
 
 
 @dataclass(frozen=True)
@@ -70,13 +75,15 @@ class FeatureStore:
         self._spark, self._model, self._run_id, self._lease = spark, model, run_id, lease
         self._paths = {"features": join(output, "features"), "rejects": join(output, "rejects")}
         self._commits = 0
+        self._written: set[str] = set()  # tables that this run has changed
         self._any_rejects = False  # most tables have none: three Spark jobs less
         self.rejected_here = 0  # images that this run could not embed
 
     def open(self) -> None:
         """Make the tables where they are missing; shut out a previous owner of the lease that may still be writing."""
         for name, columns in (("features", FEATURES), ("rejects", REJECTS)):
-            properties = ", ".join(f"'{key}' = '{value}'" for key, value in PROPERTIES.items())
+            wanted = PROPERTIES | {"delta.dataSkippingStatsColumns": STATISTICS[name]}
+            properties = ", ".join(f"'{key}' = '{value}'" for key, value in wanted.items())
             self._sql(f"CREATE TABLE IF NOT EXISTS {self._table(name)} ({columns}) USING DELTA TBLPROPERTIES ({properties})")
             if self._lease.taken_over:  # an empty commit that its open transactions conflict with
                 self._commit(self._spark.createDataFrame([], columns), name)
@@ -160,20 +167,19 @@ class FeatureStore:
         if not followed.isEmpty():
             self._delete("rejects", followed, keys)
 
+    def tidy(self) -> None:
+        """For the end of a run, when its results are visible: `tidy.tidy` on both tables. Raises LeaseError."""
+        tidy.tidy(self._spark, {self._table(name): name in self._written for name in self._paths}, self._lease)
+
     def _delete(self, name: str, keys: DataFrame, columns: list[str]) -> None:
         """Raises LeaseError if another run has taken over meanwhile."""
         self._lease.check()
         keys.createOrReplaceTempView("superseded")
         same = " AND ".join(f"t.{column} = s.{column}" for column in columns)
         matched = f"{same} AND t.model = '{self._model}'"
-        settings = {"txnAppId": TRANSACTIONS, "txnVersion": str(self._next_version())}
-        for setting, value in settings.items():
-            self._spark.conf.set(f"spark.databricks.delta.write.{setting}", value)
-        try:
+        with fenced(self._spark, self._next_version()):
             self._sql(f"MERGE INTO {self._table(name)} AS t USING superseded AS s ON {matched} WHEN MATCHED THEN DELETE")
-        finally:
-            for setting in settings:
-                self._spark.conf.unset(f"spark.databricks.delta.write.{setting}")
+        self._written.add(name)
 
     def _of_model(self, name: str) -> DataFrame:
         return self._spark.read.format("delta").load(self._paths[name]).where(F.col("model") == self._model)
@@ -182,11 +188,12 @@ class FeatureStore:
         self._lease.check()
         writer = frame.write.format("delta").mode("append")
         writer.option("txnAppId", TRANSACTIONS).option("txnVersion", self._next_version()).save(self._paths[name])
+        self._written.add(name)
         self._lease.check()
 
     def _next_version(self) -> int:
         self._commits += 1
-        return self._lease.generation * COMMITS_PER_GENERATION + self._commits
+        return transaction(self._lease, self._commits)
 
     def _table(self, name: str) -> str:
         path = self._paths[name].replace("`", "``")
@@ -194,3 +201,21 @@ class FeatureStore:
 
     def _sql(self, statement: str) -> None:
         self._spark.sql(statement).collect()
+
+
+def transaction(lease: Lease, commit: int) -> int:
+    """Delta's txnVersion of the commit number `commit` under `lease`: a later owner's are all higher."""
+    return lease.generation * COMMITS_PER_GENERATION + commit
+
+
+@contextmanager
+def fenced(spark: SparkSession, version: int) -> Iterator[None]:
+    """SQL that commits inside carries `version`, as `_commit` has it: who lost the lease cannot commit."""
+    settings = {"txnAppId": TRANSACTIONS, "txnVersion": str(version)}
+    for setting, value in settings.items():
+        spark.conf.set(f"spark.databricks.delta.write.{setting}", value)
+    try:
+        yield
+    finally:
+        for setting in settings:
+            spark.conf.unset(f"spark.databricks.delta.write.{setting}")

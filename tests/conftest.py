@@ -2,6 +2,7 @@
 
 import csv
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,8 @@ def short_jvm(pytestconfig):
     """
     options = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
     archive = pytestconfig.rootpath / "build" / "spark.jsa"  # tests/jvm_archive.py
-    if archive.is_file():
+    # Of Spark 3.5's jars: the JVM of another Spark would complain about it, on stdout.
+    if archive.is_file() and version("pyspark").startswith("3.5"):
         options += f" -XX:SharedArchiveFile={archive}"
     interpreted = "--conf spark.sql.codegen.wholeStage=false --conf spark.sql.codegen.factoryMode=NO_CODEGEN"
     return {"SPARK_SUBMIT_OPTS": options, "PYSPARK_SUBMIT_ARGS": f"{interpreted} pyspark-shell"}

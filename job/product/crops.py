@@ -7,7 +7,6 @@ which takes a tenth of the time. Only pixels leave: place, time and camera stay 
 
 from __future__ import annotations
 
-import io
 import struct
 import zlib
 
@@ -15,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
-from job.decode import FORMATS, orientation_of, reason_for, refuse_oversized, upright_rgb8
+from job.decode import open_image, orientation_of, reason_for, upright_rgb8
 from job.errors import DecodeError
 from job.models import Pixels
 
@@ -40,8 +39,7 @@ def open_photo(content: bytes) -> Image.Image:
     if not content:
         raise DecodeError("empty file")
     try:
-        image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
-        refuse_oversized(image.size)
+        image = open_image(content)
         image.draft("RGB", (DRAFT_PX, DRAFT_PX))  # does nothing where half of the size would be less
         image.load()
         orientation = orientation_of(image)

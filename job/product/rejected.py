@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import pyarrow.parquet as pq
 from PIL import Image
 
-from job.errors import FetchError
+from job.errors import DecodeError, FetchError
 from job.fetch import fetch
+from job.guard import BREAKS, TOO_LONG, apart
 from job.objects import Folder
 from job.product.thumbnails import KeysOf, small_photo
 from job.records import Manifest
@@ -46,13 +47,22 @@ def first_rejects(folder: Folder, manifest: Manifest, keys_of: KeysOf) -> dict[s
                 found.append((row["uri"], row["stage"]))
                 by_reason[row["reason"]] = sorted(set(found))[: 4 * FIRST]  # some of them may be gone
     wanted = [uri for found in by_reason.values() for uri, stage in found if stage == "decode"]
+    dangerous = {uri for reason in (TOO_LONG, BREAKS) for uri, _ in by_reason.get(reason, [])}
     keys = {key.uri: key for key in keys_of(wanted)}
-    affordable = [key for key in keys.values() if key.size <= SHOWN_BYTES]
-    pictures = {key.uri: small_photo(content, True) for key, content in fetch(affordable) if not isinstance(content, FetchError)}
+    affordable = [key for key in keys.values() if key.size <= SHOWN_BYTES and key.uri not in dangerous]
+    pictures = {key.uri: _picture(content) for key, content in fetch(affordable) if not isinstance(content, FetchError)}
     return {
         reason: [Rejected(uri, stage, pictures.get(uri)) for uri, stage in found if stage != "decode" or uri in keys][:FIRST]
         for reason, found in sorted(by_reason.items())
     }
+
+
+def _picture(content: bytes) -> Image.Image | None:
+    """Made apart: this process is the driver, and nothing is known to be good about these."""
+    try:
+        return apart(small_photo, content, even_if_cut=True)
+    except DecodeError:
+        return None
 
 
 def _files(folder: Folder) -> list[str]:

@@ -17,7 +17,7 @@ from itertools import accumulate
 
 from PIL import Image, ImageFile, ImageOps
 
-from job.decode import FORMATS, orientation_of, refuse_oversized, upright_rgb8
+from job.decode import open_image, orientation_of, upright_rgb8
 from job.errors import DecodeError, FetchError
 from job.fetch import IN_FLIGHT, Key, fetch, stat_etag
 from job.s3 import S3_ERRORS, client
@@ -57,14 +57,14 @@ def small_photo(content: bytes, even_if_cut: bool = False) -> Image.Image | None
     # Pillow knows this as a global only. The driver decodes nothing else at this time; workers are other processes.
     before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, even_if_cut
     try:
-        image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
-        refuse_oversized(image.size)
+        image = open_image(content)
         image.draft("RGB", (2 * PICTURE_PX, 2 * PICTURE_PX))  # a 12-megapixel JPEG in an eighth of the time
         orientation = orientation_of(image)
         if image.mode in ("RGB", "RGBA", "L"):  # the others do not resize well
             image.thumbnail((2 * PICTURE_PX, 2 * PICTURE_PX))
         picture = upright_rgb8(image, orientation)
         picture.thumbnail((PICTURE_PX, PICTURE_PX))
+        picture.load()  # a small one is not decoded before
     except BROKEN:
         return None
     finally:

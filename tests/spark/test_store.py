@@ -1,5 +1,7 @@
 """The Delta tables: what is missing, what is current, who may commit. Real Delta, on local disk."""
 
+import os
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -123,6 +125,78 @@ def test_column_statistics_keep_no_uri_etag_or_label_in_the_log(spark, store, ou
     log = "".join(path.read_text() for path in Path(output.removeprefix("file://"), "features/_delta_log").glob("*.json"))
     assert "planted" not in log
     assert "minValues" in log  # of the columns that may have them
+
+
+def data_files(output, name="features"):
+    """Those of the newest snapshot, and all that lie in the folder."""
+    folder = Path(output.removeprefix("file://"), name)
+    return len(DeltaTable(str(folder)).file_uris()), len(list(folder.glob("*.parquet")))
+
+
+def test_many_small_files_become_one_and_every_row_stays(spark, store, output):
+    for name in "abc":
+        store.append(embedded(spark, (name, "1")).coalesce(1))
+    spark.conf.set("spark.fruits.filesToMerge", "3")
+    try:
+        store.tidy()
+        assert data_files(output) == (3, 3)  # as many as are allowed
+        store.append(embedded(spark, ("d", "1"), ("e", "1")).coalesce(1))
+        store.tidy()
+    finally:
+        spark.conf.unset("spark.fruits.filesToMerge")
+
+    assert data_files(output) == (1, 5)  # the merged ones stay for a week: somebody may be reading them
+    assert names(store.features()) == ["a", "b", "c", "d", "e"]
+
+
+def test_a_merged_table_takes_the_next_chunk_and_knows_what_it_has(spark, store, tmp_path):
+    spark.conf.set("spark.fruits.filesToMerge", "1")
+    try:
+        for name in ("a", "b"):
+            store.append(embedded(spark, (name, "1")).coalesce(1))
+            store.tidy()
+    finally:
+        spark.conf.unset("spark.fruits.filesToMerge")
+
+    missing = store.missing_from(listing(spark, ("a", "1"), ("b", "1"), ("c", "1")), f"file://{tmp_path}/m", False)
+
+    assert names(missing.frame) == ["c"]
+
+
+def test_files_that_no_snapshot_of_the_last_week_needs_go_every_fifty_runs(spark, store, output):
+    folder = Path(output.removeprefix("file://"), "features")
+    store.append(embedded(spark, ("a", "1")))
+    forgotten = folder / "part-00000-of-a-killed-run.parquet"
+    forgotten.write_bytes(b"never committed")
+    eight_days_ago = time.time() - 8 * 86400
+    os.utime(forgotten, (eight_days_ago, eight_days_ago))
+
+    at(store, generation=49).tidy()
+    assert forgotten.exists()
+    at(store, generation=50).tidy()
+
+    assert not forgotten.exists()
+    assert names(store.features()) == ["a"]
+
+
+def test_nothing_is_tidied_without_the_lease(spark, store, output, lease):
+    for name in "ab":
+        store.append(embedded(spark, (name, "1")).coalesce(1))
+    lease.release()
+    Lease.acquire(open_folder(output), "r2", 60.0)
+    spark.conf.set("spark.fruits.filesToMerge", "1")
+    try:
+        with pytest.raises(LeaseError):
+            store.tidy()
+    finally:
+        spark.conf.unset("spark.fruits.filesToMerge")
+    assert data_files(output)[0] == 2
+
+
+def at(store, generation):
+    """The store as the run of another generation of the lease sees it."""
+    store._lease = SimpleNamespace(generation=generation, check=lambda: None, taken_over=False)
+    return store
 
 
 def test_a_run_that_was_taken_over_cannot_commit_any_more(spark, store, output):

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from cli.errors import UsageError
-from cli.sizing import Fleet, Worker, fleet, minutes_for, rounded, spark_conf
+from cli.sizing import Fleet, Worker, executors_within, fleet, minutes_for, rounded, spark_conf
 
 # https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/app-behavior.html, "Supported worker configurations"
 SIZES = [
@@ -117,6 +117,15 @@ def test_the_number_of_photos_alone_changes_nothing():
 
 def test_the_whole_run_is_estimated_from_the_measured_rate():
     assert minutes_for(66_000, 3) == pytest.approx(5 + 66_000 / 660 / 60)  # 6.67
+
+
+@pytest.mark.parametrize("images", [10_000_000, 100_000_000])
+def test_the_minutes_that_executors_take_are_the_deadline_that_asks_for_them(images):
+    """To 0.01 minutes: what is computed in floats may need one more executor for the last photo."""
+    counts = (1, 2, 4, 16, 64)
+
+    assert [executors_within(images, minutes_for(images, count) + 0.01) for count in counts] == [1, 2, 4, 16, 64]
+    assert [executors_within(images, minutes_for(images, count) - 0.01) for count in counts] == [2, 3, 5, 17, 65]
 
 
 def test_the_settings_of_the_usual_fleet_are_these():

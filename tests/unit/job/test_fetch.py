@@ -1,6 +1,7 @@
 """Reading many files in order; what cannot be read comes in its place."""
 
 import os
+import tracemalloc
 
 import pytest
 
@@ -76,3 +77,25 @@ def test_an_etag_by_content_is_checked_by_content(files):
     assert fetching.read_local(key(files[0], etag=content_etag(content))) == content
     with pytest.raises(FetchError, match="changed"):
         fetching.read_local(key(files[0], etag=content_etag(b"other")))
+
+
+def test_a_file_that_no_photo_can_be_is_not_read(files):
+    ((_, content),) = fetch([key(files[0])._replace(size=300_000_000)])
+
+    assert str(content) == "too large: 300000000 bytes"
+
+
+def test_the_largest_photo_that_is_decoded_may_be_without_compression():
+    assert fetching.MAX_BYTES == 269_484_031  # 89,478,485 pixels of three bytes, and a MiB
+
+
+def test_of_a_file_that_grew_since_it_was_listed_no_more_is_read_than_was_listed(files, monkeypatch):
+    listed = key(files[0])
+    files[0].write_bytes(bytes(50_000_000))
+    tracemalloc.start()
+    ((_, content),) = fetch([listed])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert str(content) == "changed since it was listed"
+    assert peak < 1_000_000

@@ -1,0 +1,108 @@
+"""Everything that `make bench-scale` found, as Markdown. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.scale.grow import Grown
+from benchmarks.scale.model import Cell
+from benchmarks.scale.requests import Requests
+from benchmarks.scale.simulate import MORE, Simulated
+from benchmarks.scale.workers import Choice, Tried
+from benchmarks.targets import markdown
+
+SHOWN = ("list", "new", "embed", "fit", "project", "publish", "report")
+
+
+def grown_row(one: Grown) -> list[str]:
+    files = sum(kind.files for kind in one.files.values())
+    size = sum(kind.bytes for kind in one.files.values()) / 1e6
+    memory = (f"{value:,.0f}" for value in (one.driver_mb, one.jvm_mb, one.worker_mb))
+    return [f"{one.images:,}", *_seconds(one.stages), f"{one.images_per_second:.0f}", *memory, f"{files:,}", f"{size:,.0f}"]
+
+
+GROWN = ["photos", *SHOWN, "photos/s", "driver MB", "JVM MB", "worker MB", "files", "MB"]
+
+
+def grown_table(grown: Sequence[Grown]) -> str:
+    return markdown(GROWN, [grown_row(one) for one in grown])
+
+
+def simulated_rows(one: Simulated) -> list[list[str]]:
+    size = sum(kind.bytes for kind in one.first.files.values()) / 1e6
+    files = sum(kind.files for kind in one.first.files.values())
+    memory = [f"{one.driver_mb:,.0f}", f"{max(one.first.live_mb.values()):,.0f}", f"{one.jvm_mb:,.0f}"]
+    return [
+        [f"{one.images:,}, all new", *_seconds(one.first.stages), *memory, f"{files:,}", f"{size:,.0f}"],
+        [f"{MORE:,} more", *_seconds(one.again.stages), "", "", "", "", ""],
+    ]
+
+
+SIMULATED = ["photos", *SHOWN, "driver MB", "alive in JVM MB", "JVM MB", "files", "MB"]
+
+
+def simulated_table(simulated: Sequence[Simulated]) -> str:
+    return markdown(SIMULATED, [row for one in simulated for row in simulated_rows(one)])
+
+
+def model_table(cells: Sequence[Cell]) -> str:
+    header = ["photos", "new", "vCPUs", "minutes", "workers", "requests", "for requests", "driver MB", "objects", "GB", "most of it", ""]
+    rows = [
+        [
+            f"{one.images:,}",
+            f"{one.new:,}",
+            f"{one.vcpu} + 4",
+            f"{one.seconds / 60:,.1f}",
+            f"${one.usd:,.2f}",
+            f"{one.reads + one.writes:,}",
+            f"${one.usd_requests:,.2f}",
+            f"{one.driver_mb:,.0f}",
+            f"{one.objects:,}",
+            f"{one.gigabytes:,.1f}",
+            one.bottleneck,
+            "computed beyond what was simulated" if one.computed else "computed from what was simulated",
+        ]
+        for one in cells
+    ]
+    return markdown(header, rows)
+
+
+def choices_table(choices: Sequence[Choice]) -> str:
+    """Best first, of each quota."""
+    header = ["quota", "driver", "executor", "executors", "heap of a task MB", "photos/s", "an hour", "photos per $"]
+    rows = [
+        [
+            f"{one.quota_vcpu} vCPUs",
+            f"{one.driver.vcpu} vCPUs, {one.driver.memory_gb} GB",
+            f"{one.executor.vcpu} vCPUs, {one.executor.memory_gb} GB",
+            f"{one.executors}",
+            f"{one.heap_mb_per_task:,.0f}",
+            f"{one.images_per_second:,.0f}",
+            f"${one.usd_hour:.2f}",
+            f"{one.images_per_dollar:,.0f}",
+        ]
+        for one in sorted(choices, key=lambda one: (one.quota_vcpu, -one.images_per_dollar))
+    ]
+    return markdown(header, rows)
+
+
+def tried_table(tried: Sequence[Tried]) -> str:
+    header = ["executors", "tasks of each", "heap of each MB", "photos", "photos/s", "worker MB", "largest JVM MB"]
+    values = [(one.executors, one.vcpu, one.heap_mb, one.images, one.images_per_second, one.worker_mb, one.jvm_mb) for one in tried]
+    return markdown(header, [[f"{value:,.0f}" for value in row] for row in values])
+
+
+def requests_table(found: Requests) -> str:
+    rows = [
+        ["a run with one chunk, but for what follows", f"{found.reads:,.0f}", f"{found.writes:,.0f}"],
+        ["each further chunk", f"{found.reads_per_chunk:.0f}", f"{found.writes_per_chunk:.0f}"],
+        ["each photo", "1", "0"],
+        ["each 1,000 photos, listed", "0", "1"],
+        ["each file of features, in the run that writes it", f"{found.reads_per_file:.1f}", f"{found.writes_per_file:.1f}"],
+        ["each file of features, in a later run", f"{found.reads_per_known_file:.1f}", "0"],
+    ]
+    return markdown(["requests to S3", "GET, HEAD", "PUT, LIST"], rows)
+
+
+def _seconds(stages: dict[str, float]) -> list[str]:
+    return [f"{stages[name]:.1f}" for name in SHOWN]

@@ -1,0 +1,196 @@
+"""
+`python -m benchmarks.steps`: where the difference between the bare loop and the embed stage goes, and what was tried against it.
+
+The same photos, one process per core, each step with one thing more than the one above it: bare loop; the job's own fetching and batches,
+without Spark; Spark with its result dropped; Parquet; Delta. Ways that are not the job's are in between. All of them in turn, repeat by
+repeat; a share is that of the bare loop of the same repeat. Starting processes, Spark and the network is counted nowhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from threading import Barrier
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+from benchmarks import limit
+from benchmarks.datasets import copy_images
+from benchmarks.machine import describe_machine
+from benchmarks.runs import Bench, BenchmarkError, prepare, say
+from benchmarks.targets import markdown
+from job.decode import decode_image
+from job.embed import collect_rejects, embed_images, embed_keys, tasks_for
+from job.fetch import Key, stat_etag
+from job.models import LiteRtNetwork, Model, litert_flatbuffer
+from job.session import start_session, warm_up
+from job.tombstones import NOTHING_ERASED
+
+WARM_UP_IMAGES = 20
+DECODED_AHEAD = 8
+
+Way = Callable[[Sequence[Key], LiteRtNetwork], None]
+
+
+def batches_of_the_job(keys: Sequence[Key], network: LiteRtNetwork) -> None:
+    for _ in embed_keys(iter(keys), network, refuse):
+        pass
+
+
+def read_without_threads(keys: Sequence[Key], network: LiteRtNetwork) -> None:
+    for key in keys:
+        network(decode_image(Path(key.uri.removeprefix("file://")).read_bytes(), network.size_px).pixels)
+
+
+def decode_in_a_second_thread(keys: Sequence[Key], network: LiteRtNetwork) -> None:
+    """Pillow and LiteRT both let go of the interpreter's lock while they work."""
+
+    def decoded(key: Key) -> Any:
+        return decode_image(Path(key.uri.removeprefix("file://")).read_bytes(), network.size_px).pixels
+
+    waiting: list[Future[Any]] = []
+    with ThreadPoolExecutor(1) as thread:
+        for key in keys:
+            waiting.append(thread.submit(decoded, key))
+            if len(waiting) == DECODED_AHEAD:
+                network(waiting.pop(0).result())
+        for last in waiting:
+            network(last.result())
+
+
+WAYS: dict[str, Way] = {
+    "bare loop": read_without_threads,
+    "decoding in a second thread": decode_in_a_second_thread,
+    "fetching and record batches of the job": batches_of_the_job,
+}
+
+
+def refuse(reject: object) -> None:
+    raise BenchmarkError(f"a photo was rejected: {reject}")
+
+
+def keys_of(images: Path) -> list[Key]:
+    paths = sorted(images.rglob("*.jpg"))
+    return [Key(f"file://{path}", stat_etag(path.stat()), path.stat().st_size, path.parent.name) for path in paths]
+
+
+def work(way: str, flatbuffer: bytes, keys: Sequence[Key], barrier: Barrier, ended: Any) -> None:
+    """One process: warm up, wait for the others, do all, tell when it was done."""
+    network = LiteRtNetwork(flatbuffer)
+    WAYS[way](keys[:WARM_UP_IMAGES], network)
+    barrier.wait(limit.START_SECONDS)
+    WAYS[way](keys, network)
+    ended.put(None)
+
+
+def without_spark(way: str, keys: Sequence[Key], flatbuffer: bytes, cores: int) -> float:
+    """Seconds."""
+    context = multiprocessing.get_context("spawn")
+    barrier, ended = context.Barrier(cores + 1), context.Queue()
+    processes = [
+        context.Process(target=work, args=(way, flatbuffer, keys[first::cores], barrier, ended), daemon=True) for first in range(cores)
+    ]
+    for process in processes:
+        process.start()
+    barrier.wait(limit.START_SECONDS)
+    began = time.perf_counter()
+    for _ in processes:
+        ended.get()
+    seconds = time.perf_counter() - began
+    for process in processes:
+        process.join()
+    return seconds
+
+
+class InSpark:
+    """A session like the job's, its workers warm, and the photos' keys as its frame."""
+
+    def __init__(self, keys: Sequence[Key], flatbuffer: bytes, folder: Path) -> None:
+        self._folder, self._images = folder, len(keys)
+        self._spark: SparkSession = start_session("steps", uses_s3=False)
+        warm_up(self._spark, f"file://{folder}/warm-up").join()
+        frame = self._spark.createDataFrame(list(keys), "uri string, etag string, size bigint, label string")
+        frame.write.parquet(f"file://{folder}/keys")
+        self._model = self._spark.sparkContext.broadcast(Model("mobilenet_v2", "litert", "steps", flatbuffer))
+        self._embedded(WARM_UP_IMAGES).write.format("noop").mode("overwrite").save()
+
+    def _embedded(self, images: int, tasks: int | None = None) -> DataFrame:
+        keys = self._spark.read.parquet(f"file://{self._folder}/keys").limit(images)
+        rejects, cores = collect_rejects(self._spark.sparkContext), self._spark.sparkContext.defaultParallelism
+        return embed_images(keys, tasks or tasks_for(images, cores), self._model, rejects, NOTHING_ERASED)
+
+    def seconds(self, kind: str, tasks: int | None = None) -> float:
+        began = time.perf_counter()
+        self._embedded(self._images, tasks).write.format(kind).mode("overwrite").save(f"file://{self._folder}/{kind}")
+        return time.perf_counter() - began
+
+    def stop(self) -> None:
+        self._spark.stop()
+
+
+def measure(bench: Bench, keys: Sequence[Key], flatbuffer: bytes) -> Iterator[tuple[str, float]]:
+    """Each step with its seconds, once."""
+    for way in WAYS:
+        yield way, without_spark(way, keys, flatbuffer, bench.cores)
+    spark = InSpark(keys, flatbuffer, Path(tempfile.mkdtemp(dir=bench.work)))
+    yield "Spark, result dropped", spark.seconds("noop")
+    yield f"Spark, result dropped, one task per core ({bench.cores})", spark.seconds("noop", bench.cores)
+    yield "Spark, Parquet", spark.seconds("parquet")
+    yield "Spark, Delta: the embed stage", spark.seconds("delta")
+    spark.stop()
+
+
+def table(steps: dict[str, list[float]], images: int) -> str:
+    """Rates, and the median of the shares of the bare loop of the same repeat."""
+    bare = steps["bare loop"]
+    rows = [
+        (step, f"{images / median(seconds):.1f}", f"{median(loop / took for loop, took in zip(bare, seconds, strict=False)):.3f}")
+        for step, seconds in steps.items()
+    ]
+    return markdown(("step", f"photos/s, {images:,} photos", "of the bare loop"), rows)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser("benchmarks.steps", description="from the bare loop to the embed stage, step by step")
+    parser.add_argument("--assets", type=Path, default=os.environ.get("FRUITS_ASSETS"), help="as `python -m benchmarks` has it")
+    parser.add_argument("--work", type=Path, help="folder for a temporary one with photos and outputs, removed at the end")
+    parser.add_argument("--out", type=Path, help="JSON, and beside it the log; default: benchmarks/results/DATE-steps.json")
+    parser.add_argument("--copies", type=int, default=4, help="of the sample's 3,930 photos")
+    parser.add_argument("--per-folder", type=int, help="photos of each folder; default: all")
+    parser.add_argument("--cores", type=int, default=os.cpu_count())
+    parser.add_argument("--repeats", type=int, default=3)
+    args = parser.parse_args()
+    out = args.out or Path(__file__).parent / "results" / f"{datetime.now(UTC):%Y-%m-%d}-steps.json"
+    steps: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory(dir=args.work, prefix="bench-") as work_folder:
+        try:
+            bench = prepare(args.assets, work_folder, args.cores, out)
+            os.environ.update({"JAVA_HOME": str(bench.java_home), "FRUITS_MASTER": f"local[{bench.cores}]"})
+            os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"})
+            images = copy_images(bench.assets / "fruits-360-sample", bench.work / "photos", args.copies, args.per_folder)
+            keys, flatbuffer = keys_of(bench.work / "photos"), litert_flatbuffer(bench.weights, bench.work / "cache")
+            for number in range(1, args.repeats + 1):
+                for step, seconds in measure(bench, keys, flatbuffer):
+                    steps.setdefault(step, []).append(seconds)
+                    say(f"repeat {number}: {step}: {seconds:.1f} s, {images / seconds:.1f} photos/s")
+                out.write_text(json.dumps({"machine": describe_machine(), "images": images, "seconds": steps}, indent=2) + "\n")
+        except BenchmarkError as error:
+            say(f"error: {error}")
+            return 1
+    print(table(steps, images))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

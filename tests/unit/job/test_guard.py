@@ -1,0 +1,117 @@
+"""Decoding within bounds: what runs over them is one image less, and the process is as it was."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+from hashlib import pbkdf2_hmac
+
+import numpy as np
+import pytest
+
+from job import guard
+from job.decode import decode_image
+from job.errors import DecodeError
+from tests.faults.hostile_files import gif_bomb, scan_bomb
+from tests.unit.job import hostile
+
+DECODERS = [guard.decode_bounded, guard.decode_apart]
+
+
+@pytest.mark.parametrize("decode", DECODERS)
+def test_a_good_image_is_what_it_is_without_bounds(decode):
+    bounded, plain = decode(hostile.jpeg(120, 80), 224), decode_image(hostile.jpeg(120, 80), 224)
+
+    assert np.array_equal(bounded.pixels, plain.pixels)
+    assert (bounded.width, bounded.height) == (120, 80)
+
+
+@pytest.mark.parametrize("decode", DECODERS)
+def test_a_bad_image_has_the_reason_it_has_without_bounds(decode):
+    with pytest.raises(DecodeError, match=r"^truncated$"):
+        decode(hostile.truncated_jpeg(), 224)
+
+
+@pytest.mark.parametrize("decode", DECODERS)
+def test_an_image_that_takes_too_long_is_refused(decode, monkeypatch):
+    monkeypatch.setattr(guard, "SECONDS", 0.2)
+
+    with pytest.raises(DecodeError, match=r"^takes too long to decode$"):
+        decode(gif_bomb(2_000_000), 224)
+
+
+POOR = """
+import sys
+from job import guard
+from job.errors import DecodeError
+
+guard.MEMORY_BYTES = 64 << 20
+try:
+    getattr(guard, sys.argv[1])(sys.stdin.buffer.read(), 224)
+except DecodeError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("name", ["decode_bounded", "decode_apart"])
+def test_an_image_that_takes_too_much_memory_is_refused(name):
+    """In a process that has not had so much before and kept it."""
+    command = [sys.executable, "-c", POOR, name]
+
+    done = subprocess.run(command, input=hostile.megapixels_60_jpeg(), capture_output=True, check=True)
+
+    assert done.stdout == b"not enough memory\n"
+
+
+def test_limits_and_timers_are_as_before_also_after_an_error():
+    before = state()
+    guard.decode_bounded(hostile.jpeg(), 8)
+    with pytest.raises(DecodeError):
+        guard.decode_bounded(b"no image", 8)
+
+    assert state() == before
+
+
+def state():
+    timers = (signal.getitimer(signal.ITIMER_VIRTUAL), signal.getitimer(signal.ITIMER_PROF))
+    return resource.getrlimit(resource.RLIMIT_AS), timers, signal.getsignal(signal.SIGVTALRM)
+
+
+def test_a_decoder_that_dies_costs_its_image_and_leaves_no_process(monkeypatch):
+    monkeypatch.setattr(guard, "decode_image", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+
+    with pytest.raises(DecodeError, match=r"^breaks the decoder$"):
+        guard.decode_apart(b"", 8)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_a_decoder_stuck_in_c_is_ended_with_its_process(monkeypatch):
+    """No signal is answered there; SIGPROF is not asked."""
+    monkeypatch.setattr(guard, "SECONDS", 0.1)
+    monkeypatch.setattr(guard, "decode_image", lambda *_: pbkdf2_hmac("sha256", b"", b"", 10**9))  # minutes in one call
+
+    with pytest.raises(DecodeError, match=r"^breaks the decoder$"):
+        guard.decode_apart(b"", 8)
+
+
+def test_a_progressive_jpeg_of_thousands_of_empty_scans_is_refused_before_it_begins():
+    with pytest.raises(DecodeError, match=r"^too many scans for 3744x3744$"):
+        decode_image(scan_bomb(3_744, 3_744, 5_000), 8)
+
+
+def test_ordinary_progressive_jpegs_have_few_enough_scans():
+    assert decode_image(hostile.save(hostile.fruit(9504, 6336), "JPEG", progressive=True), 8).width == 9504
+    assert decode_image(scan_bomb(64, 64, 5_000), 8).width == 64  # small ones may have as many as they like
+
+
+def test_what_looks_like_scans_behind_the_image_does_not_count():
+    """Phones put a film there: a byte pattern turns up in it by chance."""
+    photo = hostile.megapixels_60_jpeg()
+    film = np.random.default_rng(1).bytes(8 << 20)
+    assert film.count(b"\xff\xda") > 16 * 89_478_485 // (9504 * 6336)
+
+    assert decode_image(photo + film, 8).width == 9504
