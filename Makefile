@@ -8,7 +8,7 @@ PIN = $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no
 # A file's tests share what is slow to make; each worker has its own JVM, so four are enough anywhere.
 SIDE_BY_SIDE = --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help install demo test image test-image test-browser docs slides check bench bench-identify bench-s3 bench-stack bench-quick bench-scale bench-scale-quick bench-peers soak faults test-spark4 test-spark4-quick licences sbom audit reproducible s3-server lock clean
+.PHONY: help install demo test image test-image test-browser docs slides check bench bench-identify bench-s3 bench-stack bench-quick bench-scale bench-scale-quick bench-peers soak soak-quick faults test-spark4 test-spark4-quick licences sbom audit reproducible s3-server lock clean
 
 help:  ## these lines
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -105,6 +105,15 @@ bench-scale: install s3-server  ## growth: measured to 64,000 photos, simulated 
 
 bench-scale-quick: install s3-server  ## the same on few photos, to see that it runs
 	$(BIN)/python -m benchmarks.scale --quick
+
+bench-peers: install s3-server  ## the same photos by what a user would pick instead, each in its own environment
+	$(BIN)/python -m benchmarks.peers --page docs/explanation/peers.md
+
+soak: image  ## half an hour of new photos into the local stack
+	eval "$$(docker/standin.sh)" && PATH="$$PWD/.tools/bin:$$PATH" $(BIN)/python -m benchmarks.soak --page docs/explanation/soak.md
+
+soak-quick: install  ## three small runs without Docker, files merged from 3 on
+	$(BIN)/python -m benchmarks.soak --local --runs 3 --merge 2 --model mean_colour --every 2 --batch 4
 
 bench-quick: install  ## `bench` on few images, to see that it works
 	$(BIN)/python -m benchmarks --quick

@@ -32,13 +32,14 @@ import pandas as pd
 from PIL import Image
 from pyspark import Broadcast
 from pyspark.ml.feature import PCA
+import pyspark
 from pyspark.ml.linalg import Vectors, VectorUDT
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import col, element_at, split, udf
 from pyspark.sql.pandas.functions import PandasUDFType, pandas_udf
 
+from job.packages import packages
 from job.s3 import s3a_conf
-from job.session import PACKAGES
 from job.uris import from_text, is_s3, join
 
 FEATURISE = "featurise and write"
@@ -69,7 +70,7 @@ def start_session(cores: int, event_log: Path, uses_s3: bool) -> SparkSession:
         "spark.eventLog.dir": event_log.as_uri(),
     }
     if uses_s3:
-        settings |= {"spark.jars.packages": PACKAGES["3.5"][1], **s3a_conf(os.environ)}
+        settings |= {"spark.jars.packages": packages(pyspark.__version__)[1], **s3a_conf(os.environ)}
     builder = SparkSession.builder.appName("P8").master(f"local[{cores}]")
     for name, value in settings.items():
         builder = builder.config(name, value)

@@ -103,6 +103,7 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
         stage.update(rows)
     publish.publish(folder, manifest, lease)
     publish.prune_runs(folder, params.keep_runs, lease)
+    store.tidy()
     if current.superseded_count:
         moments.prune(store.features(), model.fingerprint, folder)
     folder.delete_tree("work")

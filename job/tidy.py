@@ -20,7 +20,7 @@ RUNS_PER_VACUUM = 50
 SETTINGS = {
     "spark.databricks.delta.optimize.minFileSize": str(128 << 20),  # files from here on are never rewritten
     "spark.databricks.delta.optimize.maxFileSize": str(256 << 20),
-    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "32",  # tasks of VACUUM: else 10,000, https://github.com/delta-io/delta/issues/220
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "32",  # tasks of VACUUM, else 10,000: delta-io/delta issue 220
     "spark.databricks.delta.vacuum.parallelDelete.enabled": "true",  # on S3 one after the other takes minutes
     "spark.databricks.delta.vacuum.logging.enabled": "false",  # would be commits without the lease's generation
 }
