@@ -22,8 +22,6 @@ from job.objects import Folder
 from job.pca import Moments, fold_frame
 from job.uris import join
 
-CHUNKS_PER_JOB = 16  # 13 MB each on the driver
-
 
 def moments_of(features: DataFrame, model: str, input_uri: str, fit_on: str | None, folder: Folder) -> Moments:
     """
@@ -32,26 +30,26 @@ def moments_of(features: DataFrame, model: str, input_uri: str, fit_on: str | No
     Raises:
         InputError: `fit_on` names no image.
     """
-    chunk = F.concat_ws("-", "run_id", F.unix_micros("embedded_at"))
-    chosen = features.withColumn("chunk", chunk)
+    chosen = features.withColumn("chunk", _chunk())
     if fit_on is not None:
         chosen = chosen.where(matches(fit_on, input_uri))
-    rows = F.bit_xor(F.xxhash64("uri", "etag")).alias("rows")
-    names = {row["chunk"]: _name(model, row) for row in chosen.groupBy("chunk").agg(F.count("*").alias("n"), rows).collect()}
+    counts = [F.count("*").alias("n"), F.bit_xor(F.xxhash64("uri", "etag")).alias("rows")]
+    found = chosen.groupBy("chunk", "run_id", F.unix_micros("embedded_at").alias("micros")).agg(*counts).collect()
+    names = {row["chunk"]: _name(model, row) for row in found}
     if not names:
         raise InputError(f"--fit-on `{fit_on}` names no image", "give a glob on labels (`Apple*`) or on folders below INPUT (`Training`)")
     kept = set(folder.names(f"moments/{model}"))
-    todo = sorted(chunk for chunk, name in names.items() if name not in kept)
-    for first in range(0, len(todo), CHUNKS_PER_JOB):
-        some = todo[first : first + CHUNKS_PER_JOB]
-        for key, part in fold_frame(chosen.where(F.col("chunk").isin(some))).items():
-            folder.write(f"moments/{model}/{names[key]}", _dump(part))
+    # One Spark job each: of several chunks every task would return its own 13 MB per chunk, a gigabyte for the driver soon.
+    for row in sorted(found, key=lambda row: row["chunk"]):
+        if (name := names[row["chunk"]]) not in kept:
+            part = fold_frame(chosen.where(_is_chunk(row["run_id"], row["micros"])))[row["chunk"]]
+            folder.write(f"moments/{model}/{name}", _dump(part))
     return reduce(add, (_load(folder, f"moments/{model}/{name}") for _, name in sorted(names.items())))
 
 
 def prune(features: DataFrame, model: str, folder: Folder) -> None:
     """Drop moments of chunks that are no longer in `features`, the whole table of `model`."""
-    chunks = features.select(F.concat_ws("-", "run_id", F.unix_micros("embedded_at")).alias("chunk")).distinct()
+    chunks = features.select(_chunk().alias("chunk")).distinct()
     present = {row["chunk"] for row in chunks.collect()}
     for name in folder.names(f"moments/{model}"):
         if name.rpartition("-")[0] not in present:
@@ -63,6 +61,18 @@ def matches(glob: str, input_uri: str) -> Column:
     below = F.expr(f"substring(uri, {len(join(input_uri, '')) + 1})")
     path = fnmatch.translate(glob).removesuffix(r"\Z")
     return F.col("label").rlike(f"^{path}$") | below.rlike(f"^{path}(/.*)?$")
+
+
+def _chunk() -> Column:
+    return F.concat_ws("-", "run_id", F.unix_micros("embedded_at"))
+
+
+def _is_chunk(run_id: str, micros: int) -> Column:
+    """
+    In terms of the table's own columns, so that Delta reads the files of this commit alone; by `_chunk` it would read all.
+    https://docs.delta.io/latest/optimizations-oss.html#data-skipping
+    """
+    return (F.col("run_id") == run_id) & (F.col("embedded_at") == F.timestamp_micros(F.lit(micros)))
 
 
 def _name(model: str, row: object) -> str:
