@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli import __version__
-from cli.commands import cost, data, doctor, eks, identify, image, infra, init, notebook, report, run, runs, sample, serve
+from cli.commands import cost, data, doctor, eks, forget, identify, image, infra, init, notebook, report, run, runs, sample, serve
 from cli.errors import FruitsError
 from cli.output import say
 
@@ -30,6 +30,7 @@ app.command()(report.report)
 app.command()(identify.identify)
 app.command()(notebook.notebook)
 app.command()(serve.serve)
+app.command()(forget.forget)
 app.command()(sample.sample)
 app.command()(doctor.doctor)
 app.command()(init.init)

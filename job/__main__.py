@@ -9,8 +9,6 @@ import traceback
 from contextlib import suppress
 from dataclasses import asdict
 
-from pyspark.sql import SparkSession
-
 from job.errors import CredentialsError, JobError, OutputError, SetupError
 from job.lease import Lease
 from job.listing import check_apart, check_input
@@ -19,6 +17,7 @@ from job.params import Params
 from job.pipeline import run
 from job.progress import Report, send
 from job.records import Manifest, Outcome
+from job.session import stop_session
 
 
 def main(argv: list[str]) -> int:
@@ -46,7 +45,7 @@ def attempt(params: Params) -> Outcome:
             folder.write(f"runs/{params.run_id}/outcome.json", (json.dumps(asdict(outcome), ensure_ascii=False) + "\n").encode())
             return outcome
     except JobError as error:
-        return failure(params, error)
+        return failure(params.run_id, error)
 
 
 def finished(params: Params, folder: Folder) -> Outcome | None:
@@ -75,7 +74,7 @@ def executed(params: Params, folder: Folder) -> Outcome:
     try:
         return Outcome(params.run_id, 0, "done", f"the notebook is {notebook.execute(params, folder)}")
     except JobError as error:
-        return failure(params, error)
+        return failure(params.run_id, error)
 
 
 def under_lease(params: Params, folder: Folder, lease: Lease) -> Outcome:
@@ -83,24 +82,21 @@ def under_lease(params: Params, folder: Folder, lease: Lease) -> Outcome:
         manifest = run(params, folder, lease, Report())
         return Outcome(params.run_id, 0, "done", f"{manifest.counts['rows']} rows, k = {manifest.k}")
     except JobError as error:
-        return failure(params, error)
+        return failure(params.run_id, error)
     except Exception as error:  # noqa: BLE001 - the job's edge: Spark, Py4J and Arrow raise anything, and the run still owes its outcome
-        return failure(params, in_our_words(error, params))
+        return failure(params.run_id, in_our_words(error, params.output, f"`{params.input}` or `{params.output}`"))
     except (KeyboardInterrupt, BrokenPipeError):
         return Outcome(params.run_id, 130, "Interrupted", "interrupted", "run the same command again: it goes on from the last commit")
     finally:
-        session = SparkSession.getActiveSession()
-        if session is not None:
-            session.stop()  # before the lease is given back: what Spark still does must not reach OUTPUT after that
+        stop_session()
 
 
-def in_our_words(error: Exception, params: Params) -> JobError:
-    """What Spark says, as one of ours where it means something that its user can mend."""
+def in_our_words(error: Exception, output: str, places: str) -> JobError:
+    """What Spark says, as one of ours where it means something that its user can mend; `places` were read or written."""
     text = str(error)
     if "No space left on device" in text:
-        wanted: JobError = OutputError(f"no space left for `{params.output}`", "free space on its disk, then run the same command again")
+        wanted: JobError = OutputError(f"no space left for `{output}`", "free space on its disk, then run the same command again")
     elif any(word in text for word in ("ExpiredToken", "InvalidAccessKeyId", "AccessDenied", "Status Code: 403")):
-        places = f"`{params.input}` or `{params.output}`"
         wanted = CredentialsError(f"S3 refused access in mid-run to {places}", "renew the login, then run the same command again")
     else:
         first = next((line for line in text.splitlines() if line.strip()), "")
@@ -109,9 +105,9 @@ def in_our_words(error: Exception, params: Params) -> JobError:
     return wanted
 
 
-def failure(params: Params, error: JobError) -> Outcome:
+def failure(run_id: str, error: JobError) -> Outcome:
     traceback.print_exception(error)  # on stderr: the run's log
-    return Outcome(params.run_id, error.code, type(error).__name__, str(error), error.hint)
+    return Outcome(run_id, error.code, type(error).__name__, str(error), error.hint)
 
 
 if __name__ == "__main__":

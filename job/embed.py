@@ -22,6 +22,7 @@ from job.errors import DecodeError, FetchError
 from job.fetch import Key, fetch
 from job.models import Model, Network, worker_network
 from job.schema import EMBEDDED
+from job.tombstones import NOTHING_ERASED, Tombstones
 
 IMAGES_PER_TASK = 512  # about six seconds of one core: what the loss of a task costs
 ROWS_PER_BATCH = 64
@@ -52,13 +53,16 @@ def collect_rejects(context: SparkContext) -> Accumulator[set[Reject]]:
     return context.accumulator(set(), _Union())
 
 
-def embed_images(keys: DataFrame, tasks: int, model: Broadcast[Model], rejects: Accumulator[set[Reject]]) -> DataFrame:
-    """`keys` (uri, etag, size, label) as EMBEDDED rows, spread evenly over `tasks`; what cannot be read is added to `rejects`."""
+def embed_images(keys: DataFrame, tasks: int, model: Broadcast[Model], rejects: Accumulator[set[Reject]], erased: Tombstones) -> DataFrame:
+    """
+    `keys` (uri, etag, size, label) as EMBEDDED rows, spread evenly over `tasks`; what cannot be read, or was erased for good, is added
+    to `rejects`.
+    """
 
     def embed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         network = worker_network(model.value)
         rows = (Key(**row) for batch in batches for row in batch.to_pylist())
-        yield from embed_keys(rows, network, lambda reject: rejects.add({reject}))
+        yield from embed_keys(rows, network, lambda reject: rejects.add({reject}), erased)
 
     return keys.select(*Key._fields).repartition(tasks).mapInArrow(embed, schema=EMBEDDED)
 
@@ -69,13 +73,17 @@ def tasks_for(images: int, cores: int) -> int:
     return min(images, -(-wanted // cores) * cores)
 
 
-def embed_keys(keys: Iterable[Key], network: Network, reject: Callable[[Reject], None]) -> Iterator[pa.RecordBatch]:
+def embed_keys(
+    keys: Iterable[Key], network: Network, reject: Callable[[Reject], None], erased: Tombstones = NOTHING_ERASED
+) -> Iterator[pa.RecordBatch]:
     """Record batches of EMBEDDED, at most ROWS_PER_BATCH rows each, in the order of `keys`. Without Spark: Arrow and arrays only."""
     rows: list[tuple[Key, int, int, Any]] = []
     for key, content in fetch(keys):
         try:
             if isinstance(content, FetchError):
                 raise content
+            if erased.hold(content):
+                raise DecodeError("erased on request")
             pixels, width, height = decode_image(content, network.size_px)
         except (FetchError, DecodeError) as error:
             reject(Reject(key.uri, key.etag, key.label, error.stage, str(error)))

@@ -37,7 +37,7 @@ FOUND_ARROW = pa.schema(
     ]
 )
 
-OUTPUT_FOLDERS = ("features", "rejects", "runs", "moments", "work")
+OUTPUT_FOLDERS = ("features", "rejects", "runs", "moments", "work", "erasures")
 FOLDERS_PER_CORE = 4  # at least, if INPUT has them: large and small ones even out
 MAX_DEPTH = 6  # levels below INPUT that the driver looks at
 LOOKS_IN_FLIGHT = 16

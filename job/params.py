@@ -5,15 +5,54 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import MISSING, Field, dataclass, fields
-from typing import Any, get_type_hints
+from typing import Any, Self, get_type_hints
 
 MODELS = ("mobilenet_v2", "mean_colour")
 ENGINES = ("litert", "tensorflow")
 
 
+class Arguments:
+    """A dataclass that travels as a command line: `X.from_argv(x.to_argv()) == x`."""
+
+    def to_argv(self) -> list[str]:
+        """One `--name=value` per field that is not None, ready for spark-submit."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type] # all of us are dataclasses
+        return [f"{_flag(name)}={value}" for name, value in values.items() if value is not None]
+
+    @classmethod
+    def from_argv(cls, argv: Sequence[str]) -> Self:
+        """Raises SystemExit(2) with a usage line for unknown or missing arguments, ValueError for values out of range."""
+        parser = argparse.ArgumentParser("job", allow_abbrev=False)
+        types = get_type_hints(cls)
+        for field in fields(cls):  # type: ignore[arg-type]
+            required = field.default is MISSING
+            parser.add_argument(_flag(field.name), required=required, default=_default(field), type=_parser(types[field.name]))
+        return cls(**vars(parser.parse_args(argv)))
+
+
 @dataclass(frozen=True)
-class Params:
-    """One run of the job. `Params.from_argv(p.to_argv()) == p`. Raises ValueError, naming the value, if it is out of range."""
+class Forget(Arguments):
+    """One erasure."""
+
+    output: str  # URI of the features and runs that it cleans
+    run_id: str
+    targets: str  # local path of JSON: {"uris": [...], "prefixes": [...]}
+    answer: str  # local path that receives what was found and done, as JSON: nobody else is told an address
+    by: str  # who asked, for the receipt
+    older_than: float | None = None  # seconds: also all that was taken in before that
+    tombstone: bool = False  # refuse the same bytes if they come back
+    copies: bool = False  # also the same picture under other addresses
+    refit: bool = False  # fit the PCA of published runs anew without the erased rows; else the run says that they were there
+    dry_run: bool = False
+    cache: str | None = None  # local folder with what the report needs
+    logs: str | None = None  # URI of a folder with logs, to be searched too
+    log_group: str | None = None  # of CloudWatch, to be searched too
+    lease_seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class Params(Arguments):
+    """One run of the job. Raises ValueError, naming the value, if it is out of range."""
 
     input: str  # URI with one sub-folder per label
     output: str  # URI that receives features/, rejects/, runs/<run_id>/
@@ -54,21 +93,6 @@ class Params:
             raise ValueError(f"keep-runs is at least 1, not `{self.keep_runs}`")
         if self.pca and (self.components or self.variance or self.standardize or self.fit_on):
             raise ValueError("pca takes a fitted model as it is: leave out components, variance, standardize and fit-on")
-
-    def to_argv(self) -> list[str]:
-        """One `--name=value` per field that is not None, ready for spark-submit."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return [f"{_flag(name)}={value}" for name, value in values.items() if value is not None]
-
-    @classmethod
-    def from_argv(cls, argv: Sequence[str]) -> Params:
-        """Raises SystemExit(2) with a usage line for unknown or missing arguments, ValueError for values out of range."""
-        parser = argparse.ArgumentParser("job", allow_abbrev=False)
-        types = get_type_hints(cls)
-        for field in fields(cls):
-            required = field.default is MISSING
-            parser.add_argument(_flag(field.name), required=required, default=_default(field), type=_parser(types[field.name]))
-        return cls(**vars(parser.parse_args(argv)))
 
 
 def _flag(name: str) -> str:

@@ -21,6 +21,7 @@ from job.progress import Report, counting_tasks
 from job.records import Manifest
 from job.session import start_session, warm_up, work_uri
 from job.store import FeatureStore
+from job.tombstones import read_tombstones
 from job.uris import is_s3, join
 
 
@@ -53,12 +54,12 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
 
     with report.stage("embed", total=missing.images) as stage:
         store.append_rejects({Reject(uri, "", None, "list", reason) for uri, reason in listing.problems})
-        broadcast = spark.sparkContext.broadcast(model)
+        broadcast, erased = spark.sparkContext.broadcast(model), read_tombstones(folder)
         cores = spark.sparkContext.defaultParallelism
         for chunk in chunks(missing, cores, params.chunk_images):
             rejects, tasks = collect_rejects(spark.sparkContext), tasks_for(chunk.images, cores)
             with counting_tasks(spark.sparkContext, stage, chunk.images, tasks):
-                store.append(embed_images(chunk.keys, tasks, broadcast, rejects))
+                store.append(embed_images(chunk.keys, tasks, broadcast, rejects, erased))
             store.append_rejects(rejects.value)
             stage.update(chunk.end)
     reasons = store.reject_reasons(listing.images) + Counter(reason for _, reason in listing.problems)

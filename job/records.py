@@ -35,6 +35,14 @@ STAGES = {
     "project": "Project",
     "publish": "Publish",
     "report": "Report",
+    # of an erasure
+    "find": "Find what is meant",
+    "photos": "Remove photos",
+    "tables": "Remove rows",
+    "runs": "Clean runs",
+    "refit": "Fit PCA anew",
+    "purge": "Remove old versions",
+    "prove": "Search what is left",
 }
 
 

@@ -9,6 +9,8 @@ middle of one: https://docs.delta.io/latest/delta-batch.html#idempotent-table-wr
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -26,9 +28,10 @@ SAME_IMAGE = ["uri", "etag"]
 
 PROPERTIES = {
     "delta.enableDeletionVectors": "false",  # erasure rewrites files, and readers without Spark need nothing new
-    # Column statistics would keep uri, etag and label in the log, where erasure must be provable.
-    "delta.dataSkippingStatsColumns": "model,run_id",
 }
+# Columns that tell Delta which files a query may skip. Of uri, etag and label they would keep values in the log, where erasure must be
+# provable; embedded_at finds the files of one commit. A table made before it was among them is read more, not wrongly.
+STATISTICS = {"features": "model,run_id,embedded_at", "rejects": "model,run_id"}
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,8 @@ class FeatureStore:
     def open(self) -> None:
         """Make the tables where they are missing; shut out a previous owner of the lease that may still be writing."""
         for name, columns in (("features", FEATURES), ("rejects", REJECTS)):
-            properties = ", ".join(f"'{key}' = '{value}'" for key, value in PROPERTIES.items())
+            wanted = PROPERTIES | {"delta.dataSkippingStatsColumns": STATISTICS[name]}
+            properties = ", ".join(f"'{key}' = '{value}'" for key, value in wanted.items())
             self._sql(f"CREATE TABLE IF NOT EXISTS {self._table(name)} ({columns}) USING DELTA TBLPROPERTIES ({properties})")
             if self._lease.taken_over:  # an empty commit that its open transactions conflict with
                 self._commit(self._spark.createDataFrame([], columns), name)
@@ -166,14 +170,8 @@ class FeatureStore:
         keys.createOrReplaceTempView("superseded")
         same = " AND ".join(f"t.{column} = s.{column}" for column in columns)
         matched = f"{same} AND t.model = '{self._model}'"
-        settings = {"txnAppId": TRANSACTIONS, "txnVersion": str(self._next_version())}
-        for setting, value in settings.items():
-            self._spark.conf.set(f"spark.databricks.delta.write.{setting}", value)
-        try:
+        with fenced(self._spark, self._next_version()):
             self._sql(f"MERGE INTO {self._table(name)} AS t USING superseded AS s ON {matched} WHEN MATCHED THEN DELETE")
-        finally:
-            for setting in settings:
-                self._spark.conf.unset(f"spark.databricks.delta.write.{setting}")
 
     def _of_model(self, name: str) -> DataFrame:
         return self._spark.read.format("delta").load(self._paths[name]).where(F.col("model") == self._model)
@@ -186,7 +184,7 @@ class FeatureStore:
 
     def _next_version(self) -> int:
         self._commits += 1
-        return self._lease.generation * COMMITS_PER_GENERATION + self._commits
+        return transaction(self._lease, self._commits)
 
     def _table(self, name: str) -> str:
         path = self._paths[name].replace("`", "``")
@@ -194,3 +192,21 @@ class FeatureStore:
 
     def _sql(self, statement: str) -> None:
         self._spark.sql(statement).collect()
+
+
+def transaction(lease: Lease, commit: int) -> int:
+    """Delta's txnVersion of the commit number `commit` under `lease`: a later owner's are all higher."""
+    return lease.generation * COMMITS_PER_GENERATION + commit
+
+
+@contextmanager
+def fenced(spark: SparkSession, version: int) -> Iterator[None]:
+    """SQL that commits inside carries `version`, as `_commit` has it: who lost the lease cannot commit."""
+    settings = {"txnAppId": TRANSACTIONS, "txnVersion": str(version)}
+    for setting, value in settings.items():
+        spark.conf.set(f"spark.databricks.delta.write.{setting}", value)
+    try:
+        yield
+    finally:
+        for setting in settings:
+            spark.conf.unset(f"spark.databricks.delta.write.{setting}")

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from job.params import Params
+from job.params import Arguments, Params
 from job.records import Outcome, Progress, from_line
 
 ENTRY_POINT = "/opt/fruits/run_job.py"  # in the image
+SCRATCH = "fruitsctl-job"  # then the command's process number, in the name of a folder of temporary files
 GRACE_SECONDS = 30  # for a job that was interrupted to end its Spark session
 
 
@@ -37,8 +40,8 @@ class Plan:
         return " ".join(["mkdir -p", folder, "&&", *variables, shlex.join(self.command), "2>>", log])
 
 
-def plan(params: Params, java_home: Path, driver_memory: str, log: Path) -> Plan:
-    command = [sys.executable, "-m", "job", *params.to_argv()]
+def plan(arguments: Arguments, java_home: Path, driver_memory: str, log: Path, module: str = "job") -> Plan:
+    command = [sys.executable, "-m", module, *arguments.to_argv()]
     environment = {
         "JAVA_HOME": str(java_home),
         "FRUITS_DRIVER_MEMORY": driver_memory,
@@ -62,10 +65,10 @@ def start(todo: Plan, run_id: str, environment: Mapping[str, str], on_progress: 
     What the job says that is no progress, and all that Spark says, goes to the log.
     """
     todo.log.parent.mkdir(parents=True, exist_ok=True)
-    with open(todo.log, "a", encoding="utf-8", errors="replace") as log:
+    with open(todo.log, "a", encoding="utf-8", errors="replace") as log, _scratch() as scratch:
         job = subprocess.Popen(
             todo.command,
-            env={**environment, **todo.environment},
+            env={**environment, **todo.environment, "TMPDIR": scratch, "SPARK_LOCAL_DIRS": scratch},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -99,6 +102,30 @@ def start(todo: Plan, run_id: str, environment: Mapping[str, str], on_progress: 
         message = f"the job ended without a word, exit code `{code}`"
         return Outcome(run_id, 1, "Died", message, f"see the end of {todo.log}")
     return outcome
+
+
+@contextmanager
+def _scratch() -> Iterator[str]:
+    """
+    A folder for the job's temporary files, which hold features and addresses: removed however the job ends. Those of commands that were
+    killed themselves are removed by the next one.
+    """
+    for left in Path(tempfile.gettempdir()).glob(f"{SCRATCH}-*-*"):
+        owner = left.name.split("-")[2]
+        if owner.isdigit() and not _is_running(int(owner)):
+            shutil.rmtree(left, ignore_errors=True)  # another user's stays
+    with tempfile.TemporaryDirectory(prefix=f"{SCRATCH}-{os.getpid()}-", ignore_cleanup_errors=True) as folder:
+        yield folder
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 @contextmanager

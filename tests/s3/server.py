@@ -71,21 +71,22 @@ def free_port() -> int:
 
 
 @contextmanager
-def versitygw(folder: Path) -> Iterator[Server]:
+def versitygw(folder: Path, versions: bool = False) -> Iterator[Server]:
     """
-    The server, with its data and its users below `folder`, an existing one.
+    The server, with its data and its users below `folder`, an existing one; `versions`: buckets can be versioned.
 
     Raises:
         RuntimeError: there is no versitygw, or it did not start.
     """
     port = free_port()
-    for name in ("iam", "data"):
+    for name in ("iam", "data", "versions"):
         (folder / name).mkdir()
     server = Server(find_versitygw(), folder / "data", f"http://127.0.0.1:{port}", "root", uuid.uuid4().hex)
     keys = {"ROOT_ACCESS_KEY": server.access_key, "ROOT_SECRET_KEY": server.secret_key}
     options = ["--quiet", "--port", f"127.0.0.1:{port}", "--region", REGION, "--iam-dir", str(folder / "iam"), "--iam-cache-disable"]
     with open(folder / "log", "wb") as log:
-        command = [server.program, *options, "posix", str(server.folder)]
+        older = ["--versioning-dir", str(folder / "versions")] if versions else []
+        command = [server.program, *options, "posix", *older, str(server.folder)]
         process = subprocess.Popen(command, env={**os.environ, **keys}, stdout=log, stderr=subprocess.STDOUT)
     try:
         wait_for(process, port, folder / "log")

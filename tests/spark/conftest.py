@@ -7,8 +7,14 @@ import pytest
 from pyspark.sql import SparkSession
 
 from job.decode import decode_image
+from job.lease import Lease
 from job.models import LiteRtNetwork, litert_flatbuffer
+from job.objects import open_folder
+from job.params import Params
+from job.pipeline import run
+from job.progress import Report
 from job.session import start_session
+from job.uris import from_text
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +32,41 @@ def real_features(sample, weights, cache):
     """(1310, 1280) float32: MobileNetV2 on all of Test/"""
     network = LiteRtNetwork(litert_flatbuffer(weights, cache))
     return np.stack([network(decode_image(path.read_bytes(), 224).pixels) for path in sorted((sample / "Test").glob("*/*.jpg"))])
+
+
+@pytest.fixture(scope="module")
+def job(spark, weights, cache):
+    """One run of the pipeline under its lease; gives the manifest. `mean_colour` unless a model is named."""
+
+    def start(source, output, model="mean_colour", **params):
+        given = {"weights": str(weights), "cache": str(cache)} | params
+        wanted = Params(from_text(str(source)), from_text(str(output)), model=model, **given)
+        folder = open_folder(wanted.output)
+        with Lease.acquire(folder, wanted.run_id) as lease:
+            return run(wanted, folder, lease, Report())
+
+    return start
+
+
+@pytest.fixture
+def run_job(job):
+    """`job` with a run id of its own: run-00, run-01, …"""
+    numbers = iter(range(100))
+    return lambda source, output, model="mean_colour", **params: job(
+        source, output, model, **({"run_id": f"run-{next(numbers):02}"} | params)
+    )
+
+
+def copy_photos(sample, root):
+    """60 real photos: 6 labels, 10 each."""
+    for folder in sorted((sample / "Test").iterdir())[::22]:
+        (root / folder.name).mkdir(parents=True)
+        for path in folder.iterdir():
+            (root / folder.name / path.name).write_bytes(path.read_bytes())
+    return root
+
+
+@pytest.fixture
+def photos(sample, tmp_path):
+    """`copy_photos` for this test alone."""
+    return copy_photos(sample, tmp_path / "photos")

@@ -11,39 +11,7 @@ import pytest
 from deltalake import DeltaTable
 
 from job.errors import InputError, ModelError, RejectsError, SetupError, VarianceError
-from job.lease import Lease
-from job.objects import open_folder
-from job.params import Params
-from job.pipeline import run
-from job.progress import Report
-from job.uris import from_text
 from tests.unit.job.hostile import write_hostile_folder
-
-
-@pytest.fixture
-def run_job(spark, weights, cache):
-    """One run of the pipeline under its lease; gives the manifest. `mean_colour` unless a model is named."""
-    numbers = iter(range(100))
-
-    def start(source, output, model="mean_colour", **params):
-        given = {"weights": str(weights), "cache": str(cache), "run_id": f"run-{next(numbers):02}"} | params
-        wanted = Params(from_text(str(source)), from_text(str(output)), model=model, **given)
-        folder = open_folder(wanted.output)
-        with Lease.acquire(folder, wanted.run_id) as lease:
-            return run(wanted, folder, lease, Report())
-
-    return start
-
-
-@pytest.fixture
-def photos(sample, tmp_path):
-    """60 real photos: 6 labels, 10 each."""
-    root = tmp_path / "photos"
-    for folder in sorted((sample / "Test").iterdir())[::22]:
-        (root / folder.name).mkdir(parents=True)
-        for path in folder.iterdir():
-            (root / folder.name / path.name).write_bytes(path.read_bytes())
-    return root
 
 
 def stored(output, table="features"):

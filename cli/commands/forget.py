@@ -1,0 +1,179 @@
+"""`fruitsctl forget`: photos, and all that came from them, erased for good; a search that proves it, and a receipt."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import re
+import socket
+import sys
+import tempfile
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from secrets import token_hex
+from typing import Annotated, Any
+
+import typer
+
+from cli import results
+from cli.backends import local
+from cli.commands.run import credentials_for, java_for_spark, merged
+from cli.config import Settings, environment, settings
+from cli.errors import FruitsError, UsageError
+from cli.output import Stages, emit, say
+from job.params import Forget
+from job.records import STAGES
+from job.uris import bucket_and_key, from_text, is_s3, join, local_path
+
+UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+SHOWN = 10  # addresses in the question
+
+
+def forget(
+    uris: Annotated[list[str] | None, typer.Argument(metavar="[URI]...", help="Photos, as `uri` in the matrix has them, or paths.")] = None,
+    prefix: Annotated[
+        list[str] | None, typer.Option(metavar="URI", help="All whose address begins so; end it with / for a folder. May be repeated.")
+    ] = None,
+    list_: Annotated[Path | None, typer.Option("--list", metavar="FILE", help="A text file with one address a line.")] = None,
+    retention: Annotated[
+        str | None, typer.Option(metavar="180d", help="All that was taken in longer ago: days (d), hours (h), minutes (m), seconds (s).")
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(metavar="OUTPUT", help="Folder or s3://bucket/prefix to clean. [or fruits.toml, or the last local run]"),
+    ] = None,
+    tombstone: Annotated[bool, typer.Option("--tombstone", help="Refuse the same photo if it comes back; a keyed hash is kept.")] = False,
+    copies: Annotated[bool, typer.Option("--copies", help="Also the very same picture under other addresses.")] = False,
+    refit: Annotated[
+        bool, typer.Option("--refit", help="Fit the PCA of published runs anew; else they say what it was fitted with.")
+    ] = False,
+    logs: Annotated[
+        str | None, typer.Option(metavar="URI", help="Folder with logs to search too. [default: s3://bucket/logs of OUTPUT's bucket]")
+    ] = None,
+    log_group: Annotated[str | None, typer.Option(metavar="NAME", help="Log group of CloudWatch to search too.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, remove nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The receipt as JSON on stdout.")] = False,
+) -> None:
+    """Erase photos and all that came from them, for good, and prove it.
+
+    The photo itself in all its versions, its features and rejects, its rows in every run, its picture in every report.
+    Then everything left in OUTPUT is searched for it. Give the same command again if it was interrupted: it goes on.
+    """
+    asked = {"uris": [from_text(uri) for uri in [*(uris or []), *_lines(list_)]], "prefixes": [_prefix(text) for text in prefix or []]}
+    if not (asked["uris"] or asked["prefixes"] or retention):
+        raise UsageError("what should be forgotten", "name photos, or give --prefix, --list or --retention")
+    config = settings()
+    where = results.output_of(output, config)
+    if not (yes or dry_run or sys.stdin.isatty()):
+        raise UsageError("nobody is here to ask", "look with --dry-run first, then add --yes")
+    with tempfile.TemporaryDirectory(prefix="fruitsctl-") as scratch:
+        targets = Path(scratch, "targets.json")
+        targets.write_text(json.dumps(asked), encoding="utf-8")
+        wanted = Forget(
+            output=where,
+            run_id=f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(2)}",
+            targets=str(targets),
+            answer=str(Path(scratch, "answer.json")),
+            by=f"{getpass.getuser()}@{socket.gethostname()}",
+            older_than=_seconds(retention) if retention else None,
+            tombstone=tombstone,
+            copies=copies,
+            refit=refit,
+            cache=str(config.cache),
+            logs=from_text(logs) if logs else join(f"s3://{bucket_and_key(where)[0]}", "logs") if is_s3(where) else None,
+            log_group=log_group,
+        )
+        if dry_run or not yes:
+            plan = start(replace(wanted, dry_run=True), config, scratch)
+            if dry_run:
+                emit(plan, _planned(plan, where), as_json)
+                return
+            say(_planned(plan, where))
+            if not plan["images"] or not typer.confirm("Erase them for good?", err=True):
+                raise typer.Exit(0 if not plan["images"] else 1)
+        emit(done := start(wanted, config, scratch), _receipt(done, where), as_json)
+
+
+def start(wanted: Forget, config: Settings, scratch: str) -> dict[str, Any]:
+    """
+    The erasure in a process of its own, on this machine; its answer.
+
+    Raises:
+        FruitsError: it failed, or something is left. Its log stays.
+    """
+    log = Path(tempfile.gettempdir(), f"fruitsctl-{wanted.run_id}.log")
+    todo = local.plan(wanted, java_for_spark(config), config.driver_memory, log, "job.erasure")
+    session = results.session() if is_s3(wanted.output) else None
+    with credentials_for(session) as extra, Stages() as stages:
+        outcome = local.start(
+            todo, wanted.run_id, merged(environment(), extra), lambda p: stages.update(STAGES[p.stage], p.unit, p.done, p.total, p.finished)
+        )
+    if outcome.code:
+        raise FruitsError(outcome.message, outcome.hint or f"the log is {log}", outcome.code)
+    log.unlink(missing_ok=True)
+    answer: dict[str, Any] = json.loads(Path(wanted.answer).read_text(encoding="utf-8"))
+    return answer
+
+
+def _lines(file: Path | None) -> list[str]:
+    if file is None:
+        return []
+    try:
+        return [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read `{file}`: {error}", "give a text file with one address a line") from error
+
+
+def _prefix(text: str) -> str:
+    """As `from_text`, but a slash at the end stays: it says that a folder is meant."""
+    uri = from_text(text)
+    return uri + "/" if text.endswith("/") else uri
+
+
+def _seconds(text: str) -> float:
+    match = re.fullmatch(r"(\d+)([dhms])", text)
+    if match is None:
+        raise UsageError(f"`{text}` is no length of time", "for example --retention 180d, or 12h")
+    return float(int(match[1]) * UNITS[match[2]])
+
+
+def _planned(plan: dict[str, Any], where: str) -> str:
+    images = plan["images"]
+    if not images:
+        return f"There is nothing to forget in {_shown(where)}."
+    lines = [f"{len(images):,} images, {plan['photos']:,} of them with a photo that is still there:"]
+    lines += [f"  {_shown(uri)}" for uri in images[:SHOWN]]
+    if len(images) > SHOWN:
+        lines.append(f"  and {len(images) - SHOWN:,} more")
+    if plan["copies"]:
+        lines.append(f"The very same picture stays under {len(plan['copies']):,} other addresses; --copies takes them too:")
+        lines += [f"  {_shown(uri)}" for uri in plan["copies"][:SHOWN]]
+    lines.append(f"They and all that came from them go from {_shown(where)} and from where they lie, in every version.")
+    return "\n".join(lines)
+
+
+def _receipt(done: dict[str, Any], where: str) -> str:
+    removed, searched = done["removed"], done["searched"]
+    if not removed:
+        return f"There is nothing to forget in {_shown(where)}."
+    words = {"photos": "photos, with older versions", "features": "rows of features", "rejects": "rows of rejects"}
+    words |= {"rows": "rows of published runs", "versions": "older versions of results"}
+    lines = ["Erased:", *(f"  {removed.get(name, 0):>9,} {text}" for name, text in words.items())]
+    for name, text in (("refitted", "runs with their PCA fitted anew"), ("marked", "runs whose PCA was fitted with them, and say so")):
+        if done[name]:
+            lines.append(f"  {len(done[name]):>9,} {text}")
+    older, events = searched["older_versions"], searched["log_events"]
+    lines.append(
+        f"Searched: {searched['objects']:,} files, {older:,} older versions, {searched['bytes'] / 1e6:,.1f} MB"
+        f"{f', {events:,} log events' if events else ''}: nothing is left."
+    )
+    if done["copies_left"]:
+        lines.append(f"The very same picture stays under {done['copies_left']:,} other addresses: --copies takes them too.")
+    lines.append(f"Receipt: {_shown(where)}/erasures/{done['id']}.json")
+    return "\n".join(lines)
+
+
+def _shown(uri: str) -> str:
+    return uri if is_s3(uri) else local_path(uri)

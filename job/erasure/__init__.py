@@ -1,0 +1,176 @@
+"""
+Erasure on one screen: images named by URI, prefix or age in; OUTPUT and INPUT without them, and a receipt, out.
+
+Every step can be done twice: what was interrupted goes on with the targets that were kept before the first step.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from pyspark.sql import SparkSession
+
+from job.erasure import proof, receipt, refit, runs, tables
+from job.erasure.receipt import Receipt
+from job.erasure.targets import Targets, find, keep, kept
+from job.erasure.versions import remove, versions_below, versions_of
+from job.errors import JobError
+from job.lease import Lease
+from job.objects import Folder
+from job.params import Forget
+from job.progress import Report
+from job.records import Manifest
+from job.session import start_session
+from job.tombstones import FOLDER, bury, key_of, keyed
+from job.uris import is_s3, join
+
+
+class LeftOverError(JobError):
+    """The erasure is done, and the search found something all the same."""
+
+
+def plan(wanted: Forget, folder: Folder, report: Report) -> Targets:
+    """What `erase` would remove; nothing is changed."""
+    with report.stage("start", unit="steps"):
+        spark = start_session(f"fruitsctl {wanted.run_id}", is_s3(wanted.output))
+    with report.stage("find") as stage:
+        targets = _meant(spark, wanted, folder)
+        stage.update(len(targets.uris))
+    return targets
+
+
+def erase(wanted: Forget, folder: Folder, lease: Lease, report: Report) -> Receipt:
+    """
+    Erase, search what is left, write the receipt.
+
+    Raises:
+        LeftOverError: something is left; the receipt says where.
+        JobError: as the tree in job/errors.py says; the same command goes on from there.
+    """
+    targets = plan(wanted, folder, report)
+    spark = SparkSession.active()
+    if not targets.uris:
+        return _receipt(wanted, folder, targets, {}, [], [], proof.Proof())
+    pending = [name for name, _ in kept(folder)]
+    keep(folder, wanted.run_id, targets)
+    if wanted.tombstone:
+        bury(folder, targets.contents)
+
+    removed = {}
+    with report.stage("photos", total=len(targets.uris)) as stage:
+        removed["photos"] = remove(version for uri in sorted(targets.uris) for version in versions_of(uri))
+        stage.update(len(targets.uris))
+    with report.stage("tables") as stage:
+        removed |= tables.erase(spark, folder, targets.uris, lease)
+        _remove_moments(folder, targets)
+        folder.delete_tree("work")
+        stage.update(removed.get("features", 0))
+    with report.stage("runs", unit="runs") as stage:
+        cleaned = {run: runs.clean(folder, run, targets, lease) for run in folder.names("runs")}
+        removed["rows"] = sum(cleaned.values())
+        stage.update(len(cleaned))
+    touched = {run for run, rows in cleaned.items() if rows} | set(refit.interrupted(folder))
+    fitted = [run for run in folder.names("runs") if _fitted_with(folder, run, touched)]
+    if wanted.refit and fitted:
+        with report.stage("refit", total=len(fitted), unit="runs") as stage:
+            for number, run in enumerate(_own_first(folder, fitted), start=1):
+                refit.refit(spark, folder, run, lease)
+                stage.update(number)
+    for run in folder.names("runs"):
+        runs.settle(folder, run, wanted.cache, (runs.REFITTED if wanted.refit else runs.FITTED) if run in fitted else "")
+    with report.stage("purge", unit="versions") as stage:
+        removed["versions"] = _purge(folder)
+        stage.update(removed["versions"])
+
+    ours = {join(folder.uri, name) for name in [*pending, f"{FOLDER}/{wanted.run_id}.pending"]}
+    needles = proof.Needles(targets)
+    left = _prove(spark, wanted, folder, lease, needles, ours, report)
+    done = _receipt(wanted, folder, targets, removed, fitted if wanted.refit else [], [] if wanted.refit else fitted, left)
+    if left.found:
+        raise LeftOverError(f"something is left in `{left.found[0]}`", "see the receipt; what it names has to be removed by hand")
+    remove(version for name in ours for version in versions_of(name))
+    return done
+
+
+def _meant(spark: SparkSession, wanted: Forget, folder: Folder) -> Targets:
+    with open(wanted.targets, encoding="utf-8") as file:
+        asked = json.load(file)
+    targets = find(spark, folder, asked["uris"], asked["prefixes"], wanted.older_than, wanted.copies)
+    for _, before in kept(folder):
+        targets.add(before)
+    return targets
+
+
+def _remove_moments(folder: Folder, targets: Targets) -> None:
+    for model in folder.names("moments"):
+        for name in folder.names(f"moments/{model}"):
+            if name.rpartition("-")[0] in targets.chunks:
+                folder.delete(f"moments/{model}/{name}")
+
+
+def _fitted_with(folder: Folder, run: str, touched: Iterable[str]) -> bool:
+    """Whether the PCA that a run uses was fitted with rows that are erased now."""
+    stored = folder.read(f"runs/{run}/manifest.json") or folder.read(f"runs/{run}/{refit.ASIDE}")
+    return stored is not None and Manifest.from_json(stored.content).fitted_by in touched
+
+
+def _own_first(folder: Folder, found: list[str]) -> list[str]:
+    """Runs that fitted their PCA themselves, before those that use it."""
+
+    def borrowed(run: str) -> bool:
+        stored = folder.read(f"runs/{run}/manifest.json") or folder.read(f"runs/{run}/{refit.ASIDE}")
+        return stored is not None and Manifest.from_json(stored.content).fitted_by != run
+
+    return sorted(found, key=borrowed)
+
+
+def _purge(folder: Folder) -> int:
+    """Older versions of everything in OUTPUT, and delete markers: what was rewritten or deleted is still in them."""
+    return remove([version for version in versions_below(folder.uri + "/") if not version.current])
+
+
+def _prove(
+    spark: SparkSession, wanted: Forget, folder: Folder, lease: Lease, needles: proof.Needles, ours: set[str], report: Report
+) -> proof.Proof:
+    places = [folder.uri, *([wanted.logs] if wanted.logs else [])]
+    with report.stage("prove", unit="files") as stage:
+        left = proof.search(places, needles, ours)
+        held = [name for name in tables.TABLES if any(f"/{name}/_delta_log/" in where for where in left.found)]
+        if held:  # a commit of somebody else's said it
+            for name in held:
+                tables.forget_history(spark, folder, name, lease)
+            _purge(folder)
+            left = proof.search(places, needles, ours)
+        if wanted.log_group:
+            import boto3
+
+            logs = boto3.session.Session(region_name=os.environ.get("AWS_REGION")).client("logs")
+            proof.found_in(proof.search_log_group(logs, wanted.log_group, needles), left)
+        stage.update(left.objects + left.versions)
+    return left
+
+
+def _receipt(
+    wanted: Forget, folder: Folder, targets: Targets, removed: dict[str, int], refitted: list[str], marked: list[str], left: proof.Proof
+) -> Receipt:
+    key = key_of(folder)
+    asked = {name: value for name, value in asdict(wanted).items() if name in ("older_than", "tombstone", "copies", "refit")}
+    made = Receipt(
+        id=wanted.run_id,
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        by=wanted.by,
+        asked=asked,
+        images=sorted(keyed(key, value) for value in targets.uris | targets.contents),
+        removed=removed,
+        refitted=refitted,
+        marked=marked,
+        copies_left=len(targets.copies),
+        searched=receipt.searched(left),
+        found=left.found,
+    )
+    receipt.write(folder, made)
+    return made

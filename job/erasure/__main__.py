@@ -1,0 +1,64 @@
+"""`python -m job.erasure`: argv to Forget to `erase`, the lease around it; the answer into a file, the outcome on stdout, an exit code."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+
+from job.__main__ import failure, in_our_words
+from job.erasure import erase, plan
+from job.errors import JobError
+from job.lease import Lease
+from job.objects import Folder, open_folder
+from job.params import Forget
+from job.progress import Report, send
+from job.records import Outcome
+from job.session import stop_session
+
+
+def main(argv: list[str]) -> int:
+    wanted = Forget.from_argv(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    outcome = attempt(wanted)
+    with suppress(BrokenPipeError):
+        send(outcome)
+    return outcome.code
+
+
+def attempt(wanted: Forget) -> Outcome:
+    """The outcome names no photo that was removed: whoever follows may log it."""
+    try:
+        folder = open_folder(wanted.output)
+        answer = planned(wanted, folder) if wanted.dry_run else erased(wanted, folder)
+        Path(wanted.answer).write_text(json.dumps(answer), encoding="utf-8")
+        return Outcome(wanted.run_id, 0, "done")
+    except JobError as error:
+        return failure(wanted.run_id, error)
+    except Exception as error:  # noqa: BLE001 - the edge: Spark, Py4J and Arrow raise anything
+        return failure(wanted.run_id, in_our_words(error, wanted.output, f"`{wanted.output}`"))
+    except (KeyboardInterrupt, BrokenPipeError):
+        return Outcome(wanted.run_id, 130, "Interrupted", "interrupted", "give the same command again: it goes on from there")
+
+
+def planned(wanted: Forget, folder: Folder) -> dict[str, object]:
+    try:
+        targets = plan(wanted, folder, Report())
+    finally:
+        stop_session()
+    return {"images": sorted(targets.uris), "photos": len(targets.photos), "copies": sorted(targets.copies)}
+
+
+def erased(wanted: Forget, folder: Folder) -> dict[str, object]:
+    with Lease.acquire(folder, wanted.run_id, wanted.lease_seconds) as lease:
+        try:
+            return asdict(erase(wanted, folder, lease, Report()))
+        finally:
+            stop_session()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

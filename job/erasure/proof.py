@@ -1,0 +1,157 @@
+"""
+What is left of some images: every file and version below OUTPUT, and logs, searched for address, content hash and embedding.
+
+Parquet is decoded, compressed text unpacked; the addresses are looked for as they are, and as JSON, HTML and URLs write them.
+"""
+
+from __future__ import annotations
+
+import gzip
+import html
+import json
+import re
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from job.erasure.parquet import heads_of, text_of
+from job.erasure.targets import HEAD, Targets
+from job.erasure.versions import Version, content_of, versions_below
+
+IN_FLIGHT = 8  # files, each in memory
+GOES_ON = re.compile(rb"[\w.%-]")  # an address that goes on is another one: `a.jpg` in `a.jpg.png`
+TELLING_BYTES = 64  # fewer bytes may be anywhere by chance
+ZSTD = b"\x28\xb5\x2f\xfd"
+
+
+@dataclass
+class Proof:
+    """`found` is empty if nothing is left: else where something is, and what."""
+
+    objects: int = 0
+    versions: int = 0  # older ones, that a reader does not see
+    bytes: int = 0
+    log_events: int = 0
+    found: list[str] = field(default_factory=list)
+
+
+class Needles:
+    """What to look for."""
+
+    def __init__(self, targets: Targets) -> None:
+        self.uris = pa.array(sorted(targets.uris), pa.string())
+        # A picture that stays under another address has the same content: only its address tells them apart.
+        contents = set() if targets.copies else targets.etags | targets.contents
+        self.contents = pa.array(sorted(contents), pa.string())
+        self.copies = pa.array(sorted(targets.copies), pa.string())
+        self.heads = targets.heads()
+        telling = [head for head in self.heads if len(head) >= TELLING_BYTES and any(head)]
+        wide = [np.frombuffer(head, np.float32).astype(np.float64).tobytes() for head in telling]  # as sums of one image have it
+        self.raw = [] if targets.copies else telling + wide
+        self.text = sorted({spelling for uri in targets.uris for spelling in spellings(uri)} | {hashed.encode() for hashed in contents})
+
+
+def spellings(uri: str) -> set[bytes]:
+    """An address as plain text, JSON, HTML and URL write it."""
+    return {text.encode() for text in (uri, json.dumps(uri)[1:-1], html.escape(uri), quote(uri, safe="/:"), quote(uri))}
+
+
+def search(folders: list[str], needles: Needles, besides: set[str]) -> Proof:
+    """
+    Everything below `folders` (URIs), but for the files `besides`.
+
+    Raises:
+        OutputError, CredentialsError: something cannot be listed or read: then nothing is proven.
+    """
+    proof = Proof()
+
+    def look(version: Version) -> tuple[Version, int, str]:
+        content = content_of(version)
+        return version, len(content or b""), traces(version.uri, content or b"", needles)
+
+    with ThreadPoolExecutor(IN_FLIGHT) as pool:
+        versions = (version for folder in folders for version in versions_below(folder.rstrip("/") + "/") if version.uri not in besides)
+        while some := list(islice(versions, 8 * IN_FLIGHT)):
+            for version, size, what in pool.map(look, some):
+                proof.objects += version.current
+                proof.versions += not version.current
+                proof.bytes += size
+                if what:
+                    proof.found.append(f"{version.uri}{'' if version.current else f' (version {version.version})'}: {what}")
+    return proof
+
+
+def traces(uri: str, content: bytes, needles: Needles) -> str:
+    """`address`, `content hash`, `embedding`, or "" if there is none of them in a file's bytes."""
+    if uri.endswith(".parquet") and content.startswith(b"PAR1"):
+        return _in_parquet(content, needles)
+    content = _unpacked(content)
+    if any(_holds(content, needle) for needle in needles.text):
+        return "address or content hash"
+    return "embedding" if any(needle in content for needle in needles.raw) else ""
+
+
+def search_log_group(logs: Any, group: str, needles: Needles) -> Iterator[int | str]:
+    """The number of events of each page of a CloudWatch log group, and the stream of each event that holds an address."""
+    for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group):
+        yield len(page["events"])
+        for event in page["events"]:
+            if any(_holds(event["message"].encode(), needle) for needle in needles.text):
+                yield f"{group} {event['logStreamName']}: address or content hash"
+
+
+def _in_parquet(content: bytes, needles: Needles) -> str:
+    table = pq.ParquetFile(pa.BufferReader(content)).read()
+    others = pc.invert(pc.is_in(table["uri"], value_set=needles.copies)) if "uri" in table.column_names else None
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if name == "uri":
+            if pc.any(pc.is_in(column, value_set=needles.uris)).as_py():
+                return "address"
+        elif name == "etag":
+            if pc.any(pc.is_in(column, value_set=needles.contents)).as_py():
+                return "content hash"
+        elif pa.types.is_list(column.type) and pa.types.is_floating(column.type.value_type):
+            for rows, heads in heads_of(column.combine_chunks(), HEAD):
+                if any(
+                    head.tobytes() in needles.heads and (others is None or others[row].as_py())
+                    for row, head in zip(rows, heads, strict=True)
+                ):
+                    return "embedding"
+        elif any(_holds(text, needle) for text in text_of(column) for needle in needles.text):
+            return "address or content hash"
+    return ""
+
+
+def _holds(text: bytes, needle: bytes) -> bool:
+    at = text.find(needle)
+    while at >= 0:
+        if not GOES_ON.match(text, at + len(needle)):
+            return True
+        at = text.find(needle, at + 1)
+    return False
+
+
+def _unpacked(content: bytes) -> bytes:
+    if content.startswith(b"\x1f\x8b"):
+        return gzip.decompress(content)
+    if content.startswith(ZSTD):
+        unpacked: bytes = pa.input_stream(pa.BufferReader(content), compression="zstd").read()
+        return unpacked
+    return content
+
+
+def found_in(events: Iterable[int | str], proof: Proof) -> None:
+    """Add what `search_log_group` says."""
+    for event in events:
+        if isinstance(event, int):
+            proof.log_events += event
+        else:
+            proof.found.append(event)

@@ -1,0 +1,39 @@
+"""What stays of an erasure: a receipt, with keyed hashes only."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from job.erasure.proof import Proof
+from job.objects import Folder
+from job.tombstones import FOLDER
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """One erasure; `erasures/<id>.json`. `images` and their contents are HMAC-SHA256 with the key of this OUTPUT."""
+
+    id: str
+    at: str  # ISO 8601, UTC
+    by: str
+    asked: dict[str, Any]
+    images: list[str]
+    removed: dict[str, int]  # photos (with old versions), features, rejects, rows (of runs), versions (older ones in OUTPUT)
+    refitted: list[str]  # runs
+    marked: list[str]  # runs whose PCA was fitted with the images
+    copies_left: int  # other addresses of the very same pictures
+    searched: dict[str, int]
+    found: list[str]  # where something is left; addresses of files of OUTPUT or of logs
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+
+def write(folder: Folder, receipt: Receipt) -> None:
+    folder.write(f"{FOLDER}/{receipt.id}.json", receipt.to_json().encode())
+
+
+def searched(proof: Proof) -> dict[str, int]:
+    return {"objects": proof.objects, "older_versions": proof.versions, "bytes": proof.bytes, "log_events": proof.log_events}

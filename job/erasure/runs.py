@@ -1,0 +1,128 @@
+"""Published runs and dead attempts in, the same without some images out: matrix, report, notebook, log, outcome. No Spark."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from job.erasure import parquet
+from job.erasure.targets import Targets
+from job.lease import Lease
+from job.objects import Folder
+from job.product import report
+from job.records import Manifest
+
+ERASED = "images were erased from this run after it was published"
+FITTED = f"{ERASED}; its PCA was fitted when they were still there"
+REFITTED = f"{ERASED}; its PCA was fitted anew without them"
+
+
+def clean(folder: Folder, run: str, targets: Targets, lease: Lease) -> int:
+    """
+    Take `targets` out of `runs/<run>/`; how many rows of its matrix that were. Doing it again changes nothing.
+
+    Its report goes: `settle` writes it anew.
+
+    Raises:
+        LeaseError: another run took over.
+        OutputError, CredentialsError: OUTPUT cannot be read or written.
+    """
+    below = f"runs/{run}"
+    uris = pa.array(sorted(targets.uris), pa.string())
+    lease.check()
+    _remove_if_hit(folder, run, targets)
+    rows = 0
+    for name in folder.names(f"{below}/pca"):
+        if name.endswith(".parquet"):
+            rows += parquet.without(folder, f"{below}/pca/{name}", uris)
+    for name in folder.names(f"{below}/csv"):
+        if name.endswith(".csv"):
+            _rewrite_csv(folder, f"{below}/csv", name, targets.uris)
+    return rows
+
+
+def settle(folder: Folder, run: str, cache: str | None, note: str) -> None:
+    """
+    After `clean`, and after a refit: the manifest's counts are those of the matrix as it is, its notes hold `note`; the report is
+    there again, made from what is left. Where that is not possible, a note says so.
+
+    Raises:
+        OutputError, CredentialsError: OUTPUT cannot be read or written.
+    """
+    stored = folder.read(f"runs/{run}/manifest.json")
+    if stored is None:
+        return  # a dead attempt
+    manifest = Manifest.from_json(stored.content)
+    rows, labels = _count(folder, run)
+    gone = manifest.counts["rows"] - rows
+    if gone or note:
+        counts = {**manifest.counts, "rows": rows, "labels": labels, "erased": manifest.counts.get("erased", 0) + gone}
+        day = f"{datetime.now(UTC):%Y-%m-%d}"
+        notes = [old for old in manifest.notes if ERASED not in old]
+        manifest = replace(manifest, counts=counts, notes=[*notes, f"{note or ERASED} ({day})"])
+        folder.write(f"runs/{run}/manifest.json", manifest.to_json().encode())
+    if manifest.identify is not None and folder.read(f"runs/{run}/report.html") is None and rows:
+        try:
+            report.rebuild(folder.uri, run, Path(cache) if cache else None)
+        except report.ERRORS as error:
+            why = f"there is no report since an erasure: {error}; `fruitsctl report --rebuild` tries again"
+            folder.write(f"runs/{run}/manifest.json", replace(manifest, notes=[*manifest.notes, why]).to_json().encode())
+
+
+def shown_names(targets: Targets, manifest: Manifest) -> set[str]:
+    """How a report writes the images of `targets`."""
+    return {report.name_of(manifest, uri) for uri in targets.uris}
+
+
+def _remove_if_hit(folder: Folder, run: str, targets: Targets) -> None:
+    """Files about images other than the matrix go first: what is interrupted after that finds them gone, not outdated."""
+    below = f"runs/{run}"
+    stored = folder.read(f"{below}/manifest.json")
+    manifest = Manifest.from_json(stored.content) if stored else None
+    names = shown_names(targets, manifest) if manifest else set()
+    in_matrix = any(
+        targets.uris.intersection(table["uri"].to_pylist())
+        for name in folder.names(f"{below}/pca")
+        if name.endswith(".parquet") and (table := parquet.read(folder, f"{below}/pca/{name}", ["uri"])) is not None
+    )
+    for name in folder.names(below):
+        if not name.endswith((".html", ".ipynb", ".log", "outcome.json")):
+            continue
+        found = folder.read(f"{below}/{name}")
+        text = found.content.decode(errors="replace") if found else ""
+        hit = any(uri in text for uri in targets.uris)
+        if name.endswith((".html", ".ipynb")) and (hit or in_matrix or any(shown in text for shown in names)):
+            folder.delete(f"{below}/{name}")  # pictures too
+        elif hit and name.endswith(".log"):
+            kept = "".join(line for line in text.splitlines(keepends=True) if not any(uri in line for uri in targets.uris))
+            folder.write(f"{below}/{name}", kept.encode())
+        elif hit:
+            folder.delete(f"{below}/{name}")
+
+
+def _rewrite_csv(folder: Folder, below: str, name: str, uris: set[str]) -> None:
+    stored = folder.read(f"{below}/{name}")
+    rows = list(csv.reader(io.StringIO(stored.content.decode(), newline=""))) if stored else []
+    rest = [row for row in rows if row[0] not in uris]
+    if len(rest) == len(rows):
+        return
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rest)
+    folder.write(f"{below}/{name}", text.getvalue().encode())
+    folder.delete(f"{below}/.{name}.crc")  # Hadoop's checksum of the file as it was
+
+
+def _count(folder: Folder, run: str) -> tuple[int, int]:
+    """Rows and labels of the matrix."""
+    rows, labels = 0, set()
+    for name in folder.names(f"runs/{run}/pca"):
+        table = parquet.read(folder, f"runs/{run}/pca/{name}", ["label"]) if name.endswith(".parquet") else None
+        if table is not None:
+            rows += len(table)
+            labels.update(table["label"].to_pylist())
+    return rows, len(labels - {None})

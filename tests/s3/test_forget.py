@@ -1,0 +1,93 @@
+"""`fruitsctl forget` on a real S3 server with versioning on: no object, no older version and no delete marker keeps what was forgotten."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.s3.server import REGION, versitygw
+
+BUCKET = "fruits-forget"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with versitygw(tmp_path_factory.mktemp("versioned"), versions=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def fruitsctl(server, cache, short_jvm):
+    environment = {**os.environ, **server.environment(), **short_jvm, "FRUITS_CACHE": str(cache)}
+
+    def call(*words, code=0):
+        done = subprocess.run(
+            [sys.executable, "-m", "cli", *words], env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        )
+        assert done.returncode == code, done.stderr[-3000:]
+        return done
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def client(server, sample):
+    """A versioned bucket with 20 photos of two fruits; the first one was replaced once, the last one was deleted the usual way."""
+    client = server.client()
+    client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    for path in [path for folder in sorted((sample / "Test").iterdir())[::66] for path in sorted(folder.iterdir())]:
+        client.upload_file(str(path), BUCKET, f"photos/{path.parent.name}/{path.name}")
+    return client
+
+
+def versions(client, prefix):
+    """(key, content) of each version, (key, None) of each delete marker."""
+    answer = client.list_object_versions(Bucket=BUCKET, Prefix=prefix)
+    assert not answer["IsTruncated"]
+    for found in answer.get("Versions", []):
+        content = client.get_object(Bucket=BUCKET, Key=found["Key"], VersionId=found["VersionId"])["Body"].read()
+        yield found["Key"], content
+    yield from ((found["Key"], None) for found in answer.get("DeleteMarkers", []))
+
+
+def as_text(content):
+    """Raw bytes, and the values of a Parquet file."""
+    return content + (repr(pq.read_table(io.BytesIO(content)).to_pylist()).encode() if content.startswith(b"PAR1") else b"")
+
+
+def test_no_version_of_anything_keeps_a_forgotten_photo(client, fruitsctl, tmp_path):
+    keys = sorted(key for key, _ in versions(client, "photos/"))
+    replaced, deleted, other = keys[0], keys[-1], client.get_object(Bucket=BUCKET, Key=keys[1])["Body"].read()
+    out = f"s3://{BUCKET}/out"
+    fruitsctl("run", f"s3://{BUCKET}/photos", out, "--local", "--components", "3")
+    client.put_object(Bucket=BUCKET, Key=replaced, Body=other + b"\0")
+    client.delete_object(Bucket=BUCKET, Key=deleted)
+    run = json.loads(fruitsctl("run", f"s3://{BUCKET}/photos", out, "--local", "--components", "3", "--json").stdout)["run_id"]
+    assert len([key for key, _ in versions(client, "photos/") if key in (replaced, deleted)]) == 4
+    (tmp_path / "list.txt").write_text(f"s3://{BUCKET}/{deleted}\n")
+
+    assert "add --yes" in fruitsctl("forget", f"s3://{BUCKET}/{replaced}", "--output", out, code=2).stderr
+    words = ("forget", f"s3://{BUCKET}/{replaced}", "--list", str(tmp_path / "list.txt"), "--output", out, "--tombstone")
+    planned = json.loads(fruitsctl(*words, "--dry-run", "--json").stdout)
+    done = fruitsctl(*words, "--yes", "--json")
+    receipt = json.loads(done.stdout)
+
+    assert planned["images"] == [f"s3://{BUCKET}/{replaced}", f"s3://{BUCKET}/{deleted}"]
+    assert (receipt["removed"]["photos"], receipt["removed"]["features"], receipt["found"]) == (4, 2, [])
+    assert receipt["searched"]["objects"] > 20
+    assert sorted(key for key, _ in versions(client, "photos/")) == keys[1:-1]
+    for key, content in versions(client, "out/"):
+        text = as_text(content or b"")
+        assert replaced.encode() not in text, key
+        assert deleted.encode() not in text, key
+    stored = json.loads(client.get_object(Bucket=BUCKET, Key=f"out/erasures/{receipt['id']}.json")["Body"].read())
+    assert stored == receipt
+    assert len(client.get_object(Bucket=BUCKET, Key="out/erasures/tombstones")["Body"].read().split()) == 3
+    manifest = json.loads(client.get_object(Bucket=BUCKET, Key=f"out/runs/{run}/manifest.json")["Body"].read())
+    assert (manifest["counts"]["rows"], manifest["counts"]["erased"]) == (18, 1)
+    assert "Mangostan" not in done.stderr

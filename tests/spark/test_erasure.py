@@ -1,0 +1,323 @@
+"""Images forgotten, on disk: nothing of them is left in any byte, everything else is as it was, and a second try converges."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.dataset as ds
+import pytest
+from deltalake import DeltaTable
+
+from job import erasure
+from job.erasure import LeftOverError, erase, plan, proof, tables
+from job.errors import InputError, LeaseError
+from job.lease import Lease
+from job.objects import open_folder
+from job.params import Forget
+from job.progress import Report
+from job.uris import from_text
+from tests.spark.conftest import copy_photos
+
+STEPS = ["remove", "tables.erase", "_remove_moments", "runs.clean", "runs.settle", "_purge", "proof.search"]
+
+
+@pytest.fixture(scope="module")
+def kept(job, sample, tmp_path_factory):
+    """A folder with photos/ and out/, which holds the run `first` on them; and a copy of both."""
+    root = tmp_path_factory.mktemp("erasure")
+    job(copy_photos(sample, root / "photos"), root / "out", components=2, run_id="first")
+    for name in ("photos", "out"):
+        shutil.copytree(root / name, root / "copy" / name)
+    return root
+
+
+@pytest.fixture
+def after_a_run(kept):
+    """(OUTPUT, photos) as the run `first` left them; at the same addresses for every test."""
+    for name in ("photos", "out"):
+        shutil.rmtree(kept / name)
+        shutil.copytree(kept / "copy" / name, kept / name)
+    return kept / "out", kept / "photos"
+
+
+@pytest.fixture
+def forget(spark, cache, tmp_path):
+    """One erasure under its lease; its receipt. `only_plan`: what would go."""
+    numbers = iter(range(100))
+
+    def start(output, uris=(), prefixes=(), only_plan=False, **options):
+        number = next(numbers)
+        targets = tmp_path / "targets.json"
+        targets.write_text(json.dumps({"uris": [from_text(str(uri)) for uri in uris], "prefixes": list(prefixes)}))
+        wanted = Forget(from_text(str(output)), f"erasure-{number}", str(targets), "", "somebody@somewhere", cache=str(cache), **options)
+        folder = open_folder(wanted.output)
+        if only_plan:
+            return plan(wanted, folder, Report())
+        with Lease.acquire(folder, wanted.run_id) as lease:
+            return erase(wanted, folder, lease, Report())
+
+    return start
+
+
+def stored(output, table="features"):
+    return ds.dataset(DeltaTable(str(output / table)).file_uris()).to_table().to_pandas()
+
+
+def tree(root):
+    return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in root.rglob("*") if path.is_file()}
+
+
+def files_that_hold(root, *needles):
+    """Without the product's own search: raw bytes, and Parquet by its values."""
+    found = []
+    for path in root.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            if path.suffix == ".parquet":
+                content += repr(ds.dataset(path).to_table().to_pylist()).encode()
+            found += [str(path.relative_to(root)) for needle in needles if needle in content]
+    return found
+
+
+def test_of_a_forgotten_photo_no_byte_is_left_in_any_run_and_the_others_stay(run_job, forget, photos, tmp_path, matrix):
+    output, files = tmp_path / "out", sorted(photos.glob("*/*.jpg"))
+    one = files[7]
+    first, second = (run_job(photos, output, "mobilenet_v2", components=3).run_id for _ in range(2))
+    before = stored(output).set_index("uri")
+    head = np.asarray(before.loc[f"file://{one}"]["embedding"], np.float32)[:64].tobytes()
+    scores = {run: {uri: row for uri, _, row in matrix(output, run)} for run in (first, second)}
+
+    done = forget(output, [one])
+
+    assert not one.exists()
+    assert done.removed == {"photos": 1, "features": 1, "rejects": 0, "rows": 2, "versions": 0}
+    assert (done.by, done.found, done.copies_left, done.marked, done.refitted) == ("somebody@somewhere", [], 0, [first, second], [])
+    name = f"{one.parent.name}/{one.name}".encode()
+    assert files_that_hold(output, str(one).encode(), name, head, head.hex().encode()) == []
+    after = stored(output).set_index("uri")
+    assert sorted(after.index) == sorted(f"file://{path}" for path in files if path != one)
+    assert all((after.loc[uri]["embedding"] == before.loc[uri]["embedding"]).all() for uri in after.index)
+    for run in (first, second):
+        assert {uri: row for uri, _, row in matrix(output, run)} == {u: r for u, r in scores[run].items() if u != f"file://{one}"}
+        manifest = json.loads((output / "runs" / run / "manifest.json").read_text())
+        assert (manifest["counts"]["rows"], manifest["counts"]["erased"], manifest["counts"]["labels"]) == (59, 1, 6)
+        assert re.fullmatch(
+            r"images were erased .*; its PCA was fitted when they were still there \(\d{4}-\d\d-\d\d\)", manifest["notes"][-1]
+        )
+        assert "59" in (output / "runs" / run / "report.html").read_text()
+
+
+def test_a_run_after_it_embeds_nothing_and_fits_without_the_forgotten(run_job, forget, after_a_run, tmp_path, matrix):
+    output, photos = after_a_run
+    files = sorted(photos.glob("*/*.jpg"))
+    forget(output, files[:3])
+
+    after = run_job(photos, output, components=2)
+    fresh = run_job(photos, tmp_path / "fresh", components=2)
+
+    assert (after.counts["listed"], after.counts["embedded"], after.counts["rows"]) == (57, 0, 57)
+    ours, theirs = ({uri: row for uri, _, row in matrix(*place)} for place in ((output, after.run_id), (tmp_path / "fresh", fresh.run_id)))
+    assert ours.keys() == theirs.keys()
+    assert np.abs(np.array([ours[uri] for uri in ours]) - np.array([theirs[uri] for uri in ours])).max() < 1e-6
+
+
+def test_refit_gives_the_matrix_of_a_run_that_never_saw_the_photo(spark, run_job, forget, after_a_run, tmp_path, matrix):
+    output, photos = after_a_run
+    first, files = "first", sorted(photos.glob("*/*.jpg"))
+    borrowed = run_job(photos, output, pca=first).run_id
+
+    done = forget(output, files[:5], refit=True)
+
+    fresh = run_job(photos, tmp_path / "fresh", components=2).run_id
+    assert (done.refitted, done.marked) == ([first, borrowed], [])
+    wanted = {uri: row for uri, _, row in matrix(tmp_path / "fresh", fresh)}
+    for run in (first, borrowed):
+        got = {uri: row for uri, _, row in matrix(output, run)}
+        assert got.keys() == wanted.keys()
+        assert np.abs(np.array([got[uri] for uri in wanted]) - np.array(list(wanted.values()))).max() < 1e-6
+        assert "fitted anew without them" in json.loads((output / "runs" / run / "manifest.json").read_text())["notes"][-1]
+        assert (output / "runs" / run / "report.html").exists()
+    assert spark.read.parquet(str(output / "runs" / first / "pca")).count() == 55
+
+
+def test_a_prefix_takes_photos_that_were_never_embedded_too_and_nothing_else(forget, after_a_run):
+    output, photos = after_a_run
+    folder = sorted(photos.iterdir())[0]
+    shutil.copy(sorted(photos.iterdir())[1] / os.listdir(sorted(photos.iterdir())[1])[0], folder / "came later.jpg")
+    (folder / "notes.txt").write_text("not a photo")
+
+    done = forget(output, prefixes=[f"file://{folder}/"])
+
+    assert (done.removed["photos"], done.removed["features"], len(done.images)) == (11, 10, 22)
+    assert os.listdir(folder) == ["notes.txt"]
+    assert len(stored(output)) == 50
+    assert len(list(photos.glob("*/*.jpg"))) == 50
+
+
+def test_retention_takes_what_was_taken_in_before_and_not_what_came_after(run_job, forget, after_a_run):
+    output, photos = after_a_run
+    time.sleep(3)
+    new = photos / "Later" / "new.png"
+    new.parent.mkdir()
+    shutil.copy(sorted(photos.glob("*/*.jpg"))[0], new)
+    os.utime(new)
+    between = time.time()
+    run_job(photos, output, components=2)
+
+    done = forget(output, older_than=time.time() - between + 1)
+
+    assert list(stored(output)["uri"]) == [f"file://{new}"]
+    assert [path for path in photos.rglob("*") if path.is_file()] == [new]
+    assert done.removed["features"] == 60
+
+
+def test_a_photo_with_a_tombstone_is_refused_under_any_name_and_others_are_not(run_job, forget, after_a_run):
+    output, photos = after_a_run
+    files = sorted(photos.glob("*/*.jpg"))
+    content = files[0].read_bytes()
+    forget(output, [files[0]], tombstone=True)
+    files[0].with_name("again.jpg").write_bytes(content)
+    files[0].with_name("other.jpg").write_bytes(files[20].read_bytes())
+
+    after = run_job(photos, output, components=2)
+
+    assert (after.counts["new"], after.counts["embedded"], after.rejects) == (2, 1, {"erased on request": 1})
+    assert "again.jpg" not in " ".join(stored(output)["uri"])
+    kept = (output / "erasures" / "tombstones").read_text().split()
+    assert len(kept) == 1
+    assert kept[0] != hashlib.sha256(content).hexdigest()
+
+
+def test_erasures_that_stop_before_any_step_are_brought_to_their_end_by_the_next(forget, after_a_run, monkeypatch):
+    output, photos = after_a_run
+    files = sorted(photos.glob("*/*.jpg"))
+
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    for step, file in zip(STEPS, files, strict=False):
+        place, _, name = step.rpartition(".")
+        with monkeypatch.context() as patch:
+            patch.setattr(getattr(erasure, place) if place else erasure, name, stop)
+            with pytest.raises(KeyboardInterrupt):
+                forget(output, [file])
+    assert len(list((output / "erasures").glob("*.pending"))) == len(STEPS)
+    done = forget(output, [files[30]])  # somebody else's: what was begun is not left behind
+
+    gone = [*files[: len(STEPS)], files[30]]
+    assert done.found == []
+    assert len(stored(output)) == 60 - len(gone)
+    assert [file for file in gone if file.exists()] == []
+    assert files_that_hold(output, *(str(file).encode() for file in gone)) == []
+    assert not list((output / "erasures").glob("*.pending"))
+
+
+def test_the_same_picture_under_another_address_is_named_and_goes_only_if_asked(run_job, forget, photos, tmp_path):
+    output, files = tmp_path / "out", sorted(photos.glob("*/*.jpg"))
+    copy = photos / "Copies" / "copy.jpg"
+    copy.parent.mkdir()
+    shutil.copy(files[0], copy)
+    run_job(photos, output, components=2)
+
+    assert forget(output, [files[0]], only_plan=True).copies == {f"file://{copy}"}
+    assert forget(output, [files[0]]).copies_left == 1
+    assert copy.exists()
+    assert forget(output, [copy], copies=True).copies_left == 0
+    assert not copy.exists()
+    assert len(stored(output)) == 59
+
+
+def test_a_plan_changes_no_byte(forget, after_a_run, tmp_path):
+    output, photos = after_a_run
+    before = tree(output) | tree(photos)
+
+    found = forget(output, prefixes=[f"file://{photos}/"], only_plan=True)
+
+    assert len(found.uris) == 60
+    assert tree(output) | tree(photos) == before
+
+
+def test_of_a_forgotten_reject_nothing_is_left(run_job, forget, photos, tmp_path):
+    output, broken = tmp_path / "out", photos / "Broken" / "torn.jpg"
+    broken.parent.mkdir()
+    broken.write_bytes(sorted(photos.glob("*/*.jpg"))[0].read_bytes()[:300])
+    run = run_job(photos, output, components=2).run_id
+    assert "torn.jpg" in (output / "runs" / run / "report.html").read_text()
+
+    done = forget(output, [broken])
+
+    assert (done.removed["rejects"], done.removed["rows"]) == (1, 0)
+    assert files_that_hold(output, b"torn.jpg") == []
+    assert (output / "runs" / run / "report.html").exists()
+
+
+def test_nothing_to_forget_says_so_and_is_no_error(forget, after_a_run):
+    assert forget(after_a_run[0], prefixes=["file:///nowhere/"]).removed == {}
+
+
+def test_an_address_in_a_commit_of_somebody_elses_goes_with_the_log_before_it(spark, run_job, forget, after_a_run):
+    output, photos = after_a_run
+    one = sorted(photos.glob("*/*.jpg"))[0]
+    nothing = spark.createDataFrame([], spark.read.format("delta").load(f"{output}/features").schema)
+    said = {"userMetadata": f"looked at file://{one}", "txnAppId": "somebody", "txnVersion": "1"}
+    nothing.write.format("delta").mode("append").options(**said).save(f"{output}/features")
+    assert files_that_hold(output / "features" / "_delta_log", str(one).encode())
+
+    forget(output, [one])
+
+    assert files_that_hold(output, str(one).encode()) == []
+    assert len(stored(output)) == 59
+    assert spark.read.format("delta").load(f"{output}/features").count() == 59
+    assert run_job(photos, output, components=2).counts["embedded"] == 0
+
+
+def test_what_is_left_all_the_same_is_named_and_the_next_try_looks_again(forget, after_a_run):
+    output, photos = after_a_run
+    one = sorted(photos.glob("*/*.jpg"))[0]
+    (output / "notes of mine.txt").write_text(f"the best one is file://{one}\n")
+
+    with pytest.raises(LeftOverError, match=r"notes of mine\.txt: address"):
+        forget(output, [one])
+    assert list((output / "erasures").glob("*.pending"))
+    (output / "notes of mine.txt").unlink()
+    assert forget(output, [one]).found == []
+    assert not list((output / "erasures").glob("*.pending"))
+
+
+def test_a_running_job_is_not_disturbed(forget, after_a_run):
+    output, photos = after_a_run
+    one = sorted(photos.glob("*/*.jpg"))[0]
+    with Lease.acquire(open_folder(from_text(str(output))), "a run"), pytest.raises(LeaseError, match="a run"):
+        forget(output, [one])
+    assert one.exists()
+
+
+def test_a_part_of_output_is_no_photo(forget, after_a_run):
+    with pytest.raises(InputError, match="is part of OUTPUT"):
+        forget(after_a_run[0], prefixes=[f"file://{after_a_run[0]}/features/"])
+
+
+def test_a_longer_address_is_another_one():
+    found = proof.Needles(erasure.Targets(uris={"file:///p/a.jpg"}))
+
+    assert proof.traces("x.json", b'{"uri": "file:///p/a.jpg"}', found) == "address or content hash"
+    assert proof.traces("x.json", b'{"uri": "file:///p/a.jpg.png"}', found) == ""
+
+
+@pytest.mark.parametrize("written", ["file:///p/a%20%26b.jpg", "file:///p/a &amp;b.jpg", "file:///p/a &b.jpg"])
+def test_an_address_is_found_however_it_is_written(written):
+    found = proof.Needles(erasure.Targets(uris={"file:///p/a &b.jpg"}))
+
+    assert proof.traces("x.html", written.encode(), found) == "address or content hash"
+
+
+def test_tables_that_are_not_there_are_no_trouble(spark, tmp_path):
+    folder = open_folder(from_text(str(tmp_path / "out")))
+    with Lease.acquire(folder, "erasure") as lease:
+        assert tables.erase(spark, folder, {"file:///p/a.jpg"}, lease) == {}
+    assert not Path(tmp_path, "out", "features").exists()

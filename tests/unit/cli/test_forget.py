@@ -1,0 +1,48 @@
+"""What `fruitsctl forget` refuses before Spark starts, and how it reads what it is given."""
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.commands import forget
+from cli.errors import UsageError
+from cli.main import app
+
+
+def error_of(*words):
+    result = CliRunner().invoke(app, ["forget", *words])
+    assert isinstance(result.exception, UsageError), result.output
+    return result.exception
+
+
+@pytest.fixture(autouse=True)
+def no_configuration(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_nothing_named_is_no_wish_to_forget_everything():
+    assert str(error_of("--output", "out")) == "what should be forgotten"
+
+
+@pytest.mark.parametrize("text", ["180", "d", "-1d", "1.5d", "2w", ""])
+def test_an_age_that_is_none_is_refused(text):
+    error = error_of("--retention", text or " ", "--output", "out", "--yes")
+    assert f"`{text or ' '}` is no length of time" in str(error)
+
+
+def test_ages_are_seconds():
+    assert [forget._seconds(text) for text in ("180d", "12h", "5m", "0s")] == [15_552_000.0, 43_200.0, 300.0, 0.0]
+
+
+def test_a_list_that_cannot_be_read_is_named():
+    assert "cannot read `no-such-file`" in str(error_of("--list", "no-such-file", "--output", "out", "--yes"))
+
+
+def test_without_a_terminal_nothing_is_erased_unasked():
+    error = error_of("photo.jpg", "--output", "out")
+    assert (str(error), error.hint) == ("nobody is here to ask", "look with --dry-run first, then add --yes")
+
+
+def test_a_slash_at_the_end_of_a_prefix_stays():
+    assert forget._prefix("s3://bucket/photos/Apple/") == "s3://bucket/photos/Apple/"
+    assert forget._prefix("s3://bucket/photos/Apple") == "s3://bucket/photos/Apple"
+    assert forget._prefix("/photos/Apple/") == "file:///photos/Apple/"

@@ -1,0 +1,49 @@
+"""Temporary files of a job, real processes without Spark: they go away with it, however it ends."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from cli.backends import local
+
+WRITES = """
+import os, pathlib, tempfile
+pathlib.Path(tempfile.mkdtemp(), "features").write_text("x")
+pathlib.Path(os.environ["TOLD"]).write_text(os.environ["TMPDIR"])
+"""
+
+
+@pytest.fixture
+def scratch(tmp_path, monkeypatch):
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
+def start(tmp_path, code):
+    todo = local.Plan([sys.executable, "-c", code], {"TOLD": str(tmp_path / "told")}, tmp_path / "log")
+    return local.start(todo, "run", dict(os.environ), print)
+
+
+@pytest.mark.parametrize("ending", ["", "os._exit(7)", "os.kill(os.getpid(), 9)"])
+def test_they_are_gone_after_success_failure_and_kill(ending, scratch, tmp_path):
+    start(tmp_path, WRITES + ending)
+
+    assert (tmp_path / "told").read_text().startswith(f"{scratch}/fruitsctl-job-{os.getpid()}-")
+    assert os.listdir(scratch) == []
+
+
+def test_those_of_a_command_that_was_killed_go_with_the_next_and_those_of_a_living_one_stay(scratch, tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left, living, other = (scratch / f"fruitsctl-job-{owner}-x" for owner in (gone.pid, os.getppid(), "somebody"))
+    for folder in (left, living, other):
+        folder.mkdir()
+        (folder / "features").write_text("x")
+
+    start(tmp_path, "pass")
+
+    assert sorted(os.listdir(scratch)) == sorted([living.name, other.name])
