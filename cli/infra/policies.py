@@ -125,9 +125,10 @@ def operator(scope: Scope) -> list[Statement]:
         ),
         Statement(
             "Objects",
-            "send photos, read results and logs, write what a run cost; empty the bucket at the end",
+            "send photos, read results and logs, write what a run cost; forget photos in every version; empty the bucket at the end",
             (
                 "s3:GetObject",
+                "s3:GetObjectVersion",
                 "s3:PutObject",
                 "s3:DeleteObject",
                 "s3:DeleteObjectVersion",

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from job.erasure import parquet
 from job.erasure.targets import Targets
@@ -35,7 +36,7 @@ def clean(folder: Folder, run: str, targets: Targets, lease: Lease) -> int:
     below = f"runs/{run}"
     uris = pa.array(sorted(targets.uris), pa.string())
     lease.check()
-    _remove_if_hit(folder, run, targets)
+    _remove_if_hit(folder, run, targets, uris)
     rows = 0
     for name in folder.names(f"{below}/pca"):
         if name.endswith(".parquet"):
@@ -79,14 +80,14 @@ def shown_names(targets: Targets, manifest: Manifest) -> set[str]:
     return {report.name_of(manifest, uri) for uri in targets.uris}
 
 
-def _remove_if_hit(folder: Folder, run: str, targets: Targets) -> None:
+def _remove_if_hit(folder: Folder, run: str, targets: Targets, uris: pa.Array) -> None:
     """Files about images other than the matrix go first: what is interrupted after that finds them gone, not outdated."""
     below = f"runs/{run}"
     stored = folder.read(f"{below}/manifest.json")
     manifest = Manifest.from_json(stored.content) if stored else None
     names = shown_names(targets, manifest) if manifest else set()
     in_matrix = any(
-        targets.uris.intersection(table["uri"].to_pylist())
+        pc.any(pc.is_in(table["uri"], value_set=uris)).as_py()
         for name in folder.names(f"{below}/pca")
         if name.endswith(".parquet") and (table := parquet.read(folder, f"{below}/pca/{name}", ["uri"])) is not None
     )
@@ -107,14 +108,18 @@ def _remove_if_hit(folder: Folder, run: str, targets: Targets) -> None:
 
 def _rewrite_csv(folder: Folder, below: str, name: str, uris: set[str]) -> None:
     stored = folder.read(f"{below}/{name}")
-    rows = list(csv.reader(io.StringIO(stored.content.decode(), newline=""))) if stored else []
-    rest = [row for row in rows if row[0] not in uris]
-    if len(rest) == len(rows):
+    if stored is None:
         return
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rest)
-    folder.write(f"{below}/{name}", text.getvalue().encode())
-    folder.delete(f"{below}/.{name}.crc")  # Hadoop's checksum of the file as it was
+    text, erased = io.StringIO(), 0
+    table = csv.writer(text, lineterminator="\n")
+    for row in csv.reader(io.StringIO(stored.content.decode(), newline="")):  # never all rows at once: as lists they are ten times the file
+        if row[0] in uris:
+            erased += 1
+        else:
+            table.writerow(row)
+    if erased:
+        folder.write(f"{below}/{name}", text.getvalue().encode())
+        folder.delete(f"{below}/.{name}.crc")  # Hadoop's checksum of the file as it was
 
 
 def _count(folder: Folder, run: str) -> tuple[int, int]:

@@ -47,6 +47,7 @@ UNSEEN = {
     "kms:Decrypt": "S3, for whoever reads",
     "kms:GenerateDataKey": "S3, for whoever writes",
     "s3:DeleteObject": "`run --local` into the bucket",
+    "s3:GetObjectVersion": "`forget`, which needs Spark",
     "s3:ListMultipartUploadParts": "`run --local` into the bucket",
     "s3:GetBucketLocation": "where HeadBucket does not tell the Region",
 }

@@ -1,0 +1,20 @@
+"""Versions on a bucket without versioning: what is there is its only version, and goes for good."""
+
+from job.erasure.versions import content_of, remove, versions_below, versions_of
+
+
+def test_a_bucket_without_versioning_has_one_version_of_each(bucket, s3_server):
+    client = s3_server.client()
+    for key in ("photos/a.jpg", "photos/a.jpg.png", "photos/b c+%.jpg"):
+        client.put_object(Bucket=bucket, Key=key, Body=key.encode())
+
+    found = {version.uri: version for version in versions_below(f"s3://{bucket}/photos/")}
+    (one,) = versions_of(f"s3://{bucket}/photos/a.jpg")
+
+    assert sorted(found) == [f"s3://{bucket}/photos/{name}" for name in ("a.jpg", "a.jpg.png", "b c+%.jpg")]
+    assert {(version.current, version.marker) for version in found.values()} == {(True, False)}
+    assert content_of(found[f"s3://{bucket}/photos/b c+%.jpg"]) == b"photos/b c+%.jpg"
+    assert remove([one, found[f"s3://{bucket}/photos/b c+%.jpg"]]) == 2
+    assert [version.uri for version in versions_below(f"s3://{bucket}/photos/")] == [f"s3://{bucket}/photos/a.jpg.png"]
+    assert content_of(one) is None
+    assert remove([one]) == 1
