@@ -5,6 +5,7 @@ cluster that SPARK_CONF_DIR names, as inside the image (`plan_submit`). The same
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shlex
 import shutil
@@ -22,7 +23,7 @@ from job.params import Arguments, Params
 from job.records import Outcome, Progress, from_line
 
 ENTRY_POINT = "/opt/fruits/run_job.py"  # in the image
-SCRATCH = "fruitsctl-job"  # then the command's process number, in the name of a folder of temporary files
+SCRATCH = "fruitsctl-job"  # begins the names of folders of temporary files
 GRACE_SECONDS = 30  # for a job that was interrupted to end its Spark session
 
 
@@ -108,24 +109,21 @@ def start(todo: Plan, run_id: str, environment: Mapping[str, str], on_progress: 
 def _scratch() -> Iterator[str]:
     """
     A folder for the job's temporary files, which hold features and addresses: removed however the job ends. Those of commands that were
-    killed themselves are removed by the next one.
+    killed themselves are removed by the next one: it can lock what nobody holds any more. Process numbers would not tell, as containers
+    that share a folder have their own.
     """
-    for left in Path(tempfile.gettempdir()).glob(f"{SCRATCH}-*-*"):
-        owner = left.name.split("-")[2]
-        if owner.isdigit() and not _is_running(int(owner)):
-            shutil.rmtree(left, ignore_errors=True)  # another user's stays
-    with tempfile.TemporaryDirectory(prefix=f"{SCRATCH}-{os.getpid()}-", ignore_cleanup_errors=True) as folder:
-        yield folder
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
+    for left in Path(tempfile.gettempdir()).glob(f"{SCRATCH}-*"):
+        with suppress(OSError), open(left / "lock", "rb") as lock:  # held, or somebody else's
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left, ignore_errors=True)
+    new = Path(tempfile.mkdtemp(prefix="fruitsctl-new-"))
+    with open(new / "lock", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        folder = new.rename(new.with_name(new.name.replace("fruitsctl-new", SCRATCH)))  # under its name it was never without its lock
+        try:
+            yield str(folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

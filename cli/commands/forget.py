@@ -56,7 +56,7 @@ def forget(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, remove nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The receipt as JSON on stdout.")] = False,
 ) -> None:
-    """Erase photos and all that came from them, for good, and prove it.
+    """Erase photos and all that came from them.
 
     The photo itself in all its versions, its features and rejects, its rows in every run, its picture in every report.
     Then everything left in OUTPUT is searched for it. Give the same command again if it was interrupted: it goes on.

@@ -38,7 +38,7 @@ def attempt(wanted: Forget) -> Outcome:
         return Outcome(wanted.run_id, 0, "done")
     except JobError as error:
         return failure(wanted.run_id, error)
-    except Exception as error:  # noqa: BLE001 - the edge: Spark, Py4J and Arrow raise anything
+    except Exception as error:  # noqa: BLE001 - the edge: Spark, Py4J and Arrow raise anything, and who called is owed an outcome
         return failure(wanted.run_id, in_our_words(error, wanted.output, f"`{wanted.output}`"))
     except (KeyboardInterrupt, BrokenPipeError):
         return Outcome(wanted.run_id, 130, "Interrupted", "interrupted", "give the same command again: it goes on from there")

@@ -70,8 +70,9 @@ def content_of(version: Version) -> bytes | None:
         except OSError as error:
             raise OutputError(f"`{local_path(version.uri)}` cannot be read: {error.strerror}", "see who may read it") from error
     bucket, key = bucket_and_key(version.uri)
+    older = {} if version.current else {"VersionId": version.version}  # not every server knows the version `null` of a bucket without any
     try:
-        content: bytes = client().get_object(Bucket=bucket, Key=key, VersionId=version.version)["Body"].read()
+        content: bytes = client().get_object(Bucket=bucket, Key=key, **older)["Body"].read()
     except ClientError as error:
         if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchVersion", "404"):
             return None

@@ -1,7 +1,6 @@
 """Temporary files of a job, real processes without Spark: they go away with it, however it ends."""
 
 import os
-import subprocess
 import sys
 
 import pytest
@@ -32,18 +31,18 @@ def start(tmp_path, code):
 def test_they_are_gone_after_success_failure_and_kill(ending, scratch, tmp_path):
     start(tmp_path, WRITES + ending)
 
-    assert (tmp_path / "told").read_text().startswith(f"{scratch}/fruitsctl-job-{os.getpid()}-")
+    assert (tmp_path / "told").read_text().startswith(f"{scratch}/fruitsctl-job-")
     assert os.listdir(scratch) == []
 
 
 def test_those_of_a_command_that_was_killed_go_with_the_next_and_those_of_a_living_one_stay(scratch, tmp_path):
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    left, living, other = (scratch / f"fruitsctl-job-{owner}-x" for owner in (gone.pid, os.getppid(), "somebody"))
-    for folder in (left, living, other):
+    gone, other = scratch / "fruitsctl-job-gone", scratch / "fruitsctl-job-of-somebody-else"
+    for folder in (gone, other):
         folder.mkdir()
         (folder / "features").write_text("x")
+    (gone / "lock").touch()
+    with local._scratch() as living:
+        start(tmp_path, "pass")
 
-    start(tmp_path, "pass")
-
-    assert sorted(os.listdir(scratch)) == sorted([living.name, other.name])
+        assert sorted(os.listdir(scratch)) == sorted([os.path.basename(living), other.name])
+    assert os.listdir(scratch) == [other.name]
