@@ -29,10 +29,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is fi
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyspark
 from PIL import Image
 from pyspark import Broadcast
 from pyspark.ml.feature import PCA
-import pyspark
 from pyspark.ml.linalg import Vectors, VectorUDT
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import col, element_at, split, udf

@@ -74,8 +74,9 @@ def warm_up(spark: SparkSession, uri: str) -> Thread:
 
 def start_session(app_name: str, uses_s3: bool) -> SparkSession:
     """
-    The session of this process. Under spark-submit the master and the jars are given; without, it is FRUITS_MASTER, or `local[*,4]` with the
-    jars of FRUITS_JARS, as the image has them, or resolved by Spark itself (Ivy), S3's only if `uses_s3`.
+    The session of this process. Under spark-submit the master and the jars are given; without, it is FRUITS_MASTER, or `local[*,4]`
+    (a task has four attempts, as on a cluster) with the jars of FRUITS_JARS, as the image has them, or resolved by Spark itself (Ivy),
+    S3's only if `uses_s3`.
     """
     builder = SparkSession.builder.appName(app_name)
     for name, value in {**SETTINGS, **s3a_conf(os.environ), **({"spark.executorEnv.FRUITS_S3": "1"} if uses_s3 else {})}.items():
