@@ -1,11 +1,14 @@
 """Runs the real command in a process of its own, as a user does."""
 
+import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -36,6 +39,32 @@ class Command:
 @pytest.fixture(scope="session")
 def fruitsctl(cache, short_jvm):
     return Command(cache, short_jvm)
+
+
+class Gallery(NamedTuple):
+    """A run that several files of tests look at."""
+
+    output: Path
+    stdout: str
+    stderr: str
+    state: Path  # what the command remembered
+
+
+@pytest.fixture(scope="session")
+def gallery(fruitsctl, sample, cache):
+    """10 labels, 20 images each of Training/, as a person runs them; once for all workers."""
+    root = cache / "gallery"
+    said, state = root / "said.json", root / "state"
+    root.mkdir(exist_ok=True)
+    with open(root / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not said.exists():
+            for label in ("Apple Golden 1", "Apple Red 1", "Banana", "Kiwi", "Lemon", "Limes", "Orange", "Pear", "Strawberry", "Tomato 1"):
+                shutil.copytree(sample / "Training" / label, root / "photos" / label)
+            done = Command(cache, {**fruitsctl.env, "FRUITS_STATE": str(state)})("run", root / "photos", root / "out", "--local")
+            assert done.returncode == 0, done.stderr[-3000:]
+            said.write_text(json.dumps([done.stdout, done.stderr]))
+    return Gallery(root / "out", *json.loads(said.read_text()), state)
 
 
 @pytest.fixture(scope="session")

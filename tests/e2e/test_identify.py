@@ -5,16 +5,9 @@ import json
 import pytest
 
 
-@pytest.fixture(scope="module")
-def output(fruitsctl, sample, tmp_path_factory):
-    """A gallery of 10 labels, 20 images each."""
-    root = tmp_path_factory.mktemp("gallery")
-    for label in ("Apple Golden 1", "Apple Red 1", "Banana", "Kiwi", "Lemon", "Limes", "Orange", "Pear", "Strawberry", "Tomato 1"):
-        (root / "photos" / label).mkdir(parents=True)
-        for path in (sample / "Training" / label).iterdir():
-            (root / "photos" / label / path.name).write_bytes(path.read_bytes())
-    fruitsctl.run(root / "photos", root / "out")
-    return root / "out"
+@pytest.fixture
+def output(gallery):
+    return gallery.output
 
 
 def ask(fruitsctl, output, *photos):

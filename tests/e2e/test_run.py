@@ -8,6 +8,8 @@ import pyarrow.dataset as ds
 import pytest
 from deltalake import DeltaTable
 
+from tests.e2e.conftest import Command
+
 SAMPLE_MODEL = "mobilenet_v2-e10712fadf4b"
 
 
@@ -88,17 +90,14 @@ def test_a_second_run_embeds_nothing_and_gives_the_same_matrix(whole, fruitsctl,
     assert matrix(output, second["run_id"]) == matrix(output, first["run_id"])
 
 
-def test_the_summary_says_where_everything_is(fruitsctl, photos, tmp_path):
-    done = fruitsctl("run", photos, tmp_path / "out", "--local", "--components", "2")
-
-    assert done.returncode == 0
-    assert "240 listed, 240 embedded now, 240 in the result, 24 labels" in done.stdout
-    assert "k = 2" in done.stdout
-    assert "Embed images: 240 of 240 images" in done.stderr
-    (run,) = (tmp_path / "out" / "runs").iterdir()
-    assert f"runs/{run.name}/csv/" in done.stdout
-    assert f"runs/{run.name}/report.html" in done.stdout
-    remembered = fruitsctl("report", "--no-open")
+def test_the_summary_says_where_everything_is(fruitsctl, gallery):
+    assert "200 listed, 200 embedded now, 200 in the result, 10 labels" in gallery.stdout
+    assert "k = 50" in gallery.stdout
+    assert "Embed images: 200 of 200 images" in gallery.stderr
+    (run,) = (gallery.output / "runs").iterdir()
+    assert f"runs/{run.name}/csv/" in gallery.stdout
+    assert f"runs/{run.name}/report.html" in gallery.stdout
+    remembered = Command(fruitsctl.env["FRUITS_CACHE"], {**fruitsctl.env, "FRUITS_STATE": str(gallery.state)})("report", "--no-open")
     assert remembered.stdout == f"{run}/report.html\n"
 
 

@@ -1,5 +1,6 @@
 """One local session for the folder, with the settings of a real run; and the features of real photos."""
 
+import shutil
 from collections.abc import Iterator
 
 import numpy as np
@@ -34,7 +35,7 @@ def real_features(sample, weights, cache):
     return np.stack([network(decode_image(path.read_bytes(), 224).pixels) for path in sorted((sample / "Test").glob("*/*.jpg"))])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def job(spark, weights, cache):
     """One run of the pipeline under its lease; gives the manifest. `mean_colour` unless a model is named."""
 
@@ -70,3 +71,22 @@ def copy_photos(sample, root):
 def photos(sample, tmp_path):
     """`copy_photos` for this test alone."""
     return copy_photos(sample, tmp_path / "photos")
+
+
+@pytest.fixture(scope="session")
+def kept(job, sample, tmp_path_factory):
+    """A folder with photos/ and out/, which holds the run `first` on them; and a copy of both."""
+    root = tmp_path_factory.mktemp("kept")
+    job(copy_photos(sample, root / "photos"), root / "out", components=2, run_id="first")
+    for name in ("photos", "out"):
+        shutil.copytree(root / name, root / "copy" / name)
+    return root
+
+
+@pytest.fixture
+def after_a_run(kept):
+    """(OUTPUT, photos) as the run `first` left them; at the same addresses for every test."""
+    for name in ("photos", "out"):
+        shutil.rmtree(kept / name)
+        shutil.copytree(kept / "copy" / name, kept / name)
+    return kept / "out", kept / "photos"

@@ -21,28 +21,8 @@ from job.objects import open_folder
 from job.params import Forget
 from job.progress import Report
 from job.uris import from_text
-from tests.spark.conftest import copy_photos
 
 STEPS = ["remove", "tables.erase", "runs.clean", "runs.settle", "proof.search"]
-
-
-@pytest.fixture(scope="module")
-def kept(job, sample, tmp_path_factory):
-    """A folder with photos/ and out/, which holds the run `first` on them; and a copy of both."""
-    root = tmp_path_factory.mktemp("erasure")
-    job(copy_photos(sample, root / "photos"), root / "out", components=2, run_id="first")
-    for name in ("photos", "out"):
-        shutil.copytree(root / name, root / "copy" / name)
-    return root
-
-
-@pytest.fixture
-def after_a_run(kept):
-    """(OUTPUT, photos) as the run `first` left them; at the same addresses for every test."""
-    for name in ("photos", "out"):
-        shutil.rmtree(kept / name)
-        shutil.copytree(kept / "copy" / name, kept / name)
-    return kept / "out", kept / "photos"
 
 
 @pytest.fixture

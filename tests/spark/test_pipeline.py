@@ -22,15 +22,16 @@ def uris(root):
     return {f"file://{path}" for path in root.rglob("*.jpg")}
 
 
-def test_a_second_run_embeds_nothing_and_gives_the_same_matrix(run_job, photos, tmp_path, matrix):
-    first = run_job(photos, tmp_path / "out", components=2)
-    second = run_job(photos, tmp_path / "out", components=2)
+def test_a_second_run_embeds_nothing_and_gives_the_same_matrix(run_job, after_a_run, matrix):
+    output, photos = after_a_run
+    first = json.loads((output / "runs" / "first" / "manifest.json").read_text())["counts"]
+    second = run_job(photos, output, components=2)
 
-    assert (first.counts["new"], first.counts["embedded"], first.counts["rows"], first.counts["labels"]) == (60, 60, 60, 6)
+    assert (first["new"], first["embedded"], first["rows"], first["labels"]) == (60, 60, 60, 6)
     assert (second.counts["new"], second.counts["embedded"], second.counts["rows"]) == (0, 0, 60)
-    assert matrix(tmp_path / "out", second.run_id) == matrix(tmp_path / "out", first.run_id)
-    assert {uri for uri, _, _ in matrix(tmp_path / "out", first.run_id)} == uris(photos)
-    assert not (tmp_path / "out" / "work").exists()
+    assert matrix(output, second.run_id) == matrix(output, "first")
+    assert {uri for uri, _, _ in matrix(output, "first")} == uris(photos)
+    assert not (output / "work").exists()
 
 
 def test_changed_new_and_vanished_photos(run_job, photos, tmp_path, matrix):
@@ -53,16 +54,16 @@ def test_changed_new_and_vanished_photos(run_job, photos, tmp_path, matrix):
     assert {uri for uri, _, _ in matrix(output, first.run_id)} == {f"file://{path}" for path in files}  # published is published
 
 
-def test_only_new_photos_are_folded_into_the_moments(run_job, photos, tmp_path, sample):
-    run_job(photos, tmp_path / "out", components=2)
-    (old,) = (tmp_path / "out" / "moments" / "mean_colour-v1").iterdir()
+def test_only_new_photos_are_folded_into_the_moments(run_job, after_a_run, sample):
+    output, photos = after_a_run
+    (old,) = (output / "moments" / "mean_colour-v1").iterdir()
     before = old.stat().st_mtime_ns
     shutil.copytree(sample / "Test" / "Kiwi", photos / "Kiwi")
 
-    manifest = run_job(photos, tmp_path / "out", components=2)
+    manifest = run_job(photos, output, components=2)
 
     assert manifest.stages["fit"].images == 70
-    assert len(list((tmp_path / "out" / "moments" / "mean_colour-v1").iterdir())) == 2
+    assert len(list((output / "moments" / "mean_colour-v1").iterdir())) == 2
     assert old.stat().st_mtime_ns == before
 
 
@@ -79,32 +80,32 @@ def test_a_share_of_the_variance_a_part_of_the_photos_and_an_earlier_pca(run_job
     assert matrix(output, projected.run_id) == matrix(output, by_variance.run_id)
 
 
-def test_small_chunks_are_many_commits_and_the_same_result(run_job, photos, tmp_path, matrix):
-    whole = run_job(photos, tmp_path / "whole", components=2)
+def test_small_chunks_are_many_commits_and_the_same_result(run_job, after_a_run, tmp_path, matrix):
+    whole, photos = after_a_run
     cut = run_job(photos, tmp_path / "cut", components=2, chunk_images=16)
 
     assert len(list((tmp_path / "cut" / "features" / "_delta_log").glob("*.json"))) == 1 + 4  # the table, and four commits
-    ours, theirs = matrix(tmp_path / "cut", cut.run_id), matrix(tmp_path / "whole", whole.run_id)
+    ours, theirs = matrix(tmp_path / "cut", cut.run_id), matrix(whole, "first")
     assert [row[:2] for row in ours] == [row[:2] for row in theirs]
     np.testing.assert_allclose([row[2] for row in ours], [row[2] for row in theirs], atol=1e-6)
 
 
-def test_only_the_newest_runs_are_kept_and_those_whose_pca_they_use(run_job, photos, tmp_path):
-    run_job(photos, tmp_path, components=2)
-    run_job(photos, tmp_path, components=2)
-    run_job(photos, tmp_path, pca="run-00", keep_runs=2)
-    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["run-00", "run-01", "run-02"]
+def test_only_the_newest_runs_are_kept_and_those_whose_pca_they_use(run_job, after_a_run):
+    output, photos = after_a_run
+    run_job(photos, output, components=2)
+    run_job(photos, output, pca="first", keep_runs=2)
+    assert sorted(path.name for path in (output / "runs").iterdir()) == ["first", "run-00", "run-01"]
 
-    run_job(photos, tmp_path, components=2, keep_runs=1)
-    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["run-03"]
+    run_job(photos, output, components=2, keep_runs=1)
+    assert [path.name for path in (output / "runs").iterdir()] == ["run-02"]
 
 
-def test_a_new_attempt_replaces_what_the_first_left(run_job, photos, tmp_path, matrix):
-    run_job(photos, tmp_path, components=2, run_id="same")
-    again = run_job(photos, tmp_path, components=3, run_id="same")
+def test_a_new_attempt_replaces_what_the_first_left(run_job, after_a_run, matrix):
+    output, photos = after_a_run
+    again = run_job(photos, output, components=3, run_id="first")
 
-    assert len(matrix(tmp_path, "same")) == 60
-    assert len(matrix(tmp_path, "same")[0][2]) == again.k == 3
+    assert len(matrix(output, "first")) == 60
+    assert len(matrix(output, "first")[0][2]) == again.k == 3
 
 
 def test_every_odd_file_is_embedded_or_rejected_with_its_reason(run_job, tmp_path):
@@ -127,9 +128,8 @@ def test_every_odd_file_is_embedded_or_rejected_with_its_reason(run_job, tmp_pat
     assert (again.counts["new"], again.rejects) == (0, manifest.rejects)  # known not to decode: not tried again, still counted
 
 
-def test_too_many_rejects_fail_after_they_are_written_and_before_anything_is_published(run_job, photos, tmp_path):
-    output = tmp_path / "out"
-    run_job(photos, output, components=2)
+def test_too_many_rejects_fail_after_they_are_written_and_before_anything_is_published(run_job, after_a_run):
+    output, photos = after_a_run
     for path in sorted(photos.glob("*/*.jpg"))[:5]:
         path.write_bytes(path.read_bytes()[:700])
 
@@ -137,8 +137,8 @@ def test_too_many_rejects_fail_after_they_are_written_and_before_anything_is_pub
         run_job(photos, output, components=2)
 
     assert len(stored(output, "rejects")) == 5
-    assert json.loads((output / "latest.json").read_text())["run_id"] == "run-00"
-    assert not (output / "runs" / "run-01" / "manifest.json").exists()
+    assert json.loads((output / "latest.json").read_text())["run_id"] == "first"
+    assert not (output / "runs" / "run-00" / "manifest.json").exists()
 
 
 def test_a_photo_mended_after_its_reject_is_embedded_and_the_reject_goes(run_job, photos, tmp_path):
@@ -182,14 +182,15 @@ def test_fewer_images_than_components_are_said(run_job, photos, tmp_path):
     assert manifest.notes == ["9 components instead of 50: 10 images span no more"]
 
 
-def test_a_wrong_pca_a_wrong_glob_and_wrong_weights_are_named(run_job, photos, tmp_path):
+def test_a_wrong_pca_a_wrong_glob_and_wrong_weights_are_named(run_job, after_a_run, tmp_path):
+    output, photos = after_a_run
     with pytest.raises(SetupError, match="no complete run `absent`"):
-        run_job(photos, tmp_path / "out", pca="absent")
+        run_job(photos, output, pca="absent")
     with pytest.raises(InputError, match=r"--fit-on `Nothing\*` names no image"):
-        run_job(photos, tmp_path / "out", fit_on="Nothing*")
+        run_job(photos, output, fit_on="Nothing*")
     Path(tmp_path / "broken.h5").write_bytes(b"no HDF5")
     with pytest.raises(ModelError, match="Keras cannot load"):
-        run_job(photos, tmp_path / "out", "mobilenet_v2", weights=str(tmp_path / "broken.h5"))
+        run_job(photos, output, "mobilenet_v2", weights=str(tmp_path / "broken.h5"))
 
 
 def test_the_tensorflow_engine_gives_the_same_features(run_job, photos, tmp_path):
