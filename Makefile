@@ -50,7 +50,7 @@ test-browser: install  ## report, page and guide in a real browser: this machine
 	$(BIN)/pytest $(SIDE_BY_SIDE) tests/browser
 
 faults: install s3-server build/spark.jsa  ## what breaks, and what it costs: a table; root for small disks
-	$(BIN)/pytest $(SIDE_BY_SIDE) tests/faults
+	$(BIN)/pytest $(SIDE_BY_SIDE) --dist worksteal tests/faults
 
 .venv-%/installed: requirements/test.txt requirements/%.txt | $(filter .tools/%,$(UV)) install
 	@$(UV) venv --quiet --clear --python $(BIN)/python .venv-$*

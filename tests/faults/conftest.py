@@ -1,6 +1,6 @@
 """
 The matrix of faults: each test injects one kind, lets the next run recover, and leaves a row of what came of it. The rows are the table at
-the end, and build/faults.md and build/faults.json. FRUITS_FAULTS=short: each kind once, on few images.
+the end, and build/faults.md and build/faults.json. FRUITS_FAULTS=short: without the tests marked `full`, the others once and on few images.
 """
 
 from __future__ import annotations
@@ -24,6 +24,13 @@ from tests.unit.job import hostile
 
 SHORT = os.environ.get("FRUITS_FAULTS") == "short"
 SLOW_PHOTOS = 24
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if SHORT:
+        full = [item for item in items if item.get_closest_marker("full")]
+        config.hook.pytest_deselected(items=full)
+        items[:] = [item for item in items if item not in full]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

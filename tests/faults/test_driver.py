@@ -23,20 +23,19 @@ STAGES = [point for point in POINTS if point and " " not in point]
 KILLS = 1 if SHORT else 10
 
 
-@pytest.mark.parametrize("points", [("model", "embed", "publish")] if SHORT else [(point,) for point in STAGES], ids="+".join)
-def test_a_driver_killed_in_a_stage_leaves_nothing_behind_that_its_successor_stumbles_over(faults, jobs, params, photos, output, points):
-    seen = 0
-    for point in points:
-        died = jobs.run(params(photos, f"1-{point}"), point)
-        assert (died.code, died.outcome) == (KILLED, None), died.log[-3000:]
-        assert latest(output) is None
-        seen += half_visible(output)
+@pytest.mark.full
+@pytest.mark.parametrize("point", STAGES)
+def test_a_driver_killed_in_a_stage_leaves_nothing_behind_that_its_successor_stumbles_over(faults, jobs, params, photos, output, point):
+    died = jobs.run(params(photos, "1-died"), point)
+    assert (died.code, died.outcome) == (KILLED, None), died.log[-3000:]
+    assert latest(output) is None
+    seen = half_visible(output)
 
     after = jobs.run(params(photos, "2-after"))
 
     assert after.code == 0, after.log[-3000:]
     seen += half_visible(output)
-    faults(f"driver killed in {', '.join(points)}", len(points), damage(output, "2-after", photos), seen, KILLED, after.seconds)
+    faults(f"driver killed in {point}", 1, damage(output, "2-after", photos), seen, KILLED, after.seconds)
 
 
 def test_a_driver_killed_between_its_data_files_and_the_commit_has_written_nothing(faults, jobs, params, photos, output):
@@ -87,7 +86,8 @@ def orphans(output):
     return sum(path.name not in known and is_finished(path) for path in (output / "features").glob("*.parquet"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM] if SHORT else [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+@pytest.mark.full
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_a_driver_that_is_asked_to_stop_ends_in_good_order(faults, jobs, params, slow_photos, output, number):
     """https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/job-cancellation-grace-period.html: from 15 seconds on."""
     asked = jobs.start(params(slow_photos, "1-asked", chunk_images=4))
@@ -112,8 +112,9 @@ def test_a_driver_that_is_asked_to_stop_ends_in_good_order(faults, jobs, params,
     faults(fault, 1, damage(output, "2-after", slow_photos), seen, 130, after.seconds)
 
 
+@pytest.mark.full
 def test_of_two_runs_started_together_one_runs_and_the_other_is_refused(faults, jobs, params, photos, output):
-    rounds, seen = (1 if SHORT else 3), 0
+    rounds, seen = 3, 0
     for number in range(rounds):
         both = [jobs.start(params(photos, f"{number}-{name}")) for name in "ab"]
         ends = [running.end() for running in both]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.conftest import SHORT
 from tests.faults.damage import damage, half_visible, table_of
 from tests.faults.disks import small_disk
 from tests.faults.jobs import commits, latest, manifest_of
@@ -26,6 +25,7 @@ def test_an_output_that_is_full_in_mid_run_keeps_what_was_committed(faults, jobs
     faults("OUTPUT full in mid-run", 1, harm, seen, ended.code, after.seconds)
 
 
+@pytest.mark.full
 def test_an_output_that_becomes_read_only_in_mid_run_keeps_what_was_committed(faults, jobs, params, slow_photos, tmp_path):
     with small_disk(tmp_path / "disk", 32) as disk:
         target = {"output": f"file://{disk.path}/out", "chunk_images": 4, "lease_seconds": 6.0}
@@ -59,7 +59,8 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("what", list(DAMAGES)[:1] if SHORT else DAMAGES)
+@pytest.mark.full
+@pytest.mark.parametrize("what", DAMAGES)
 def test_a_damaged_last_commit_is_said_and_costs_one_chunk(faults, jobs, params, photos, output, what):
     """As a power cut leaves it on a disk that lies about fsync. Whoever takes the file away has all earlier commits again."""
     assert jobs.run(params(photos, "1")).code == 0
@@ -80,6 +81,7 @@ def test_a_damaged_last_commit_is_said_and_costs_one_chunk(faults, jobs, params,
     faults(f"last Delta commit {what}", 1, damage(output, "3", photos), seen, ended.code, after.seconds)
 
 
+@pytest.mark.full
 def test_a_damaged_checkpoint_of_the_log_is_said_and_costs_nothing_once_it_is_gone(faults, jobs, params, photos, output):
     assert jobs.run(params(photos, "1", chunk_images=5)).code == 0  # 12 commits: Delta writes a checkpoint at the tenth
     log = output / "features" / "_delta_log"

@@ -95,6 +95,7 @@ def test_requests_that_fail_now_and_then_cost_time_alone(faults, on_s3, proxy, u
     faults(f"S3: {kind}, on a share of all requests", injected, damage(output, "1", uploaded), half_visible(output), ended.code)
 
 
+@pytest.mark.full
 def test_credentials_that_expire_in_mid_run_end_it_with_a_word(faults, on_s3, proxy, uploaded, mirror, bucket, s3_server):
     client = s3_server.client()
     running = on_s3("1", chunk_images=6, lease_seconds=10.0)
@@ -124,6 +125,7 @@ def commits_in(client, bucket: str) -> int:
     return sum(item["Key"].endswith(".json") for item in found) - 1
 
 
+@pytest.mark.full
 def test_a_listing_that_is_no_longer_true_costs_rejects_until_the_next_run(faults, on_s3, proxy, uploaded, mirror, bucket, s3_server):
     """Three photos deleted, three replaced and three added between the listing and the first read."""
     hold = Rule("held", 1.0, "GET", OBJECTS)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pyspark
+import pytest
 
 from tests.faults.conftest import SHORT
 from tests.faults.damage import damage, half_visible
@@ -49,6 +50,7 @@ def kill_one(running) -> bool:
     return False
 
 
+@pytest.mark.full
 def test_an_executor_that_is_killed_costs_its_tasks_and_nothing_else(faults, jobs, params, slow_photos, output, tmp_path):
     """`local-cluster`: executors are JVMs of their own, as on EMR. tests/container/test_compose.py does the same with containers."""
     home = tmp_path / "spark"  # where its workers write
@@ -69,6 +71,7 @@ def test_an_executor_that_is_killed_costs_its_tasks_and_nothing_else(faults, job
     faults("executor killed", 1, damage(output, "1", slow_photos), half_visible(output), 0)
 
 
+@pytest.mark.full
 def test_a_worker_without_disk_ends_the_run_with_a_word_and_the_next_one_goes_on(faults, jobs, params, slow_photos, output, tmp_path):
     """Spark's own disk, for shuffles and broadcasts."""
     with small_disk(tmp_path / "scratch", 64) as disk:
