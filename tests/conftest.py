@@ -7,6 +7,15 @@ from pathlib import Path
 
 import pytest
 
+SHORT = os.environ.get("FRUITS_TESTS") == "short"  # without what is marked `full`: slow, and in its outcome tested elsewhere too
+
+
+def pytest_collection_modifyitems(config, items):
+    if SHORT:
+        full = [item for item in items if item.get_closest_marker("full")]
+        config.hook.pytest_deselected(items=full)
+        items[:] = [item for item in items if item not in full]
+
 
 def pytest_configure():
     assets = os.environ.get("FRUITS_ASSETS")

@@ -1,6 +1,5 @@
 """The image, built by the command on the base that BASE_IMAGE names (docker/standin.sh prints it), and a Docker engine."""
 
-import fcntl
 import json
 import os
 import subprocess
@@ -36,14 +35,6 @@ def image(engine):
     done = fruitsctl("image", "build", "--json")
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout)["image"]
-
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory):
-    """The ports of the stack are this machine's: one stack at a time, whichever worker of the tests has it."""
-    with open(tmp_path_factory.getbasetemp().parent / "stack.lock", "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ CHUNKS = ("--chunk-images", "60", "--json")
 
 
 @pytest.fixture(scope="module")
-def compose(stack_environment, alone):
+def compose(stack_environment):
     """Runs docker compose on the stack of its own project; what is left at the end is taken down."""
     plugin = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0
     program = ["docker", "compose"] if plugin else [shutil.which("docker-compose")]

@@ -19,11 +19,12 @@ PROJECT = "fruitsctl-test-notebook"
 
 @pytest.fixture(scope="module")
 def environment(stack_environment):
-    return {**stack_environment, "COMPOSE_PROJECT_NAME": PROJECT}
+    """With ports of its own: tests/container/test_compose.py has those that people have."""
+    return {**stack_environment, "COMPOSE_PROJECT_NAME": PROJECT, "S3_PORT": "7071", "MASTER_PORT": "8081"}
 
 
 @pytest.fixture(scope="module")
-def compose(environment, alone):
+def compose(environment):
     """Runs docker compose on a stack of its own project that is up, with 240 photos; taken down at the end."""
     plugin = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0
     program = ["docker", "compose"] if plugin else [shutil.which("docker-compose")]

@@ -1,6 +1,6 @@
 """
 The matrix of faults: each test injects one kind, lets the next run recover, and leaves a row of what came of it. The rows are the table at
-the end, and build/faults.md and build/faults.json. FRUITS_FAULTS=short: without the tests marked `full`, the others once and on few images.
+the end, and build/faults.md and build/faults.json. FRUITS_TESTS=short: each kind once, on few images.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from job.params import Params
+from tests.conftest import SHORT as SHORT
 from tests.e2e.conftest import Command
 from tests.faults import table
 from tests.faults.damage import Damage
@@ -22,15 +23,7 @@ from tests.s3.conftest import bucket as bucket
 from tests.s3.conftest import s3_server as s3_server
 from tests.unit.job import hostile
 
-SHORT = os.environ.get("FRUITS_FAULTS") == "short"
 SLOW_PHOTOS = 24
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if SHORT:
-        full = [item for item in items if item.get_closest_marker("full")]
-        config.hook.pytest_deselected(items=full)
-        items[:] = [item for item in items if item not in full]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -1,4 +1,4 @@
-"""The decoder fuzzed: by atheris for ten minutes, for twenty seconds with FRUITS_FAULTS=short."""
+"""The decoder fuzzed: by atheris for ten minutes, for twenty seconds with FRUITS_TESTS=short."""
 
 from __future__ import annotations
 
