@@ -43,7 +43,7 @@ image: install s3-server  ## the job's image on the stand-in base; needs Docker,
 	eval "$$(docker/standin.sh)" && PATH="$$PWD/.tools/bin:$$PATH" $(BIN)/fruitsctl image build
 
 test-image: image  ## that image checked and pushed, and the compose stack
-	eval "$$(docker/standin.sh)" && PATH="$$PWD/.tools/bin:$$PATH" $(BIN)/pytest $(SIDE_BY_SIDE) --numprocesses 3 tests/container tests/registry
+	eval "$$(docker/standin.sh)" && PATH="$$PWD/.tools/bin:$$PATH" $(BIN)/pytest $(SIDE_BY_SIDE) tests/container tests/registry
 
 test-browser: install  ## report, page and guide in a real browser: this machine's Chromium, or Debian's, installed
 	tests/browser/chromium.sh
