@@ -109,12 +109,13 @@ def start(todo: Plan, run_id: str, environment: Mapping[str, str], on_progress: 
 def _scratch() -> Iterator[str]:
     """
     A folder for the job's temporary files, which hold features and addresses: removed however the job ends. Those of commands that were
-    killed themselves are removed by the next one: it can lock what nobody holds any more. Process numbers would not tell, as containers
-    that share a folder have their own.
+    killed themselves are removed by the next one, which can lock what nobody holds any more, and with them what still runs on them: a JVM
+    that was about to start waits for ever. Process numbers would not tell, as containers that share a folder have their own.
     """
     for left in Path(tempfile.gettempdir()).glob(f"{SCRATCH}-*"):
         with suppress(OSError), open(left / "lock", "rb") as lock:  # held, or somebody else's
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _end_processes_on(left)
             shutil.rmtree(left, ignore_errors=True)
     new = Path(tempfile.mkdtemp(prefix="fruitsctl-new-"))
     with open(new / "lock", "wb") as lock:
@@ -124,6 +125,14 @@ def _scratch() -> Iterator[str]:
             yield str(folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_processes_on(folder: Path) -> None:
+    """Those with an argument that ends with `folder`, as the JVM has it; none where there is no /proc."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # ended meanwhile, or somebody else's
+            if any(argument.endswith(os.fsencode(folder)) for argument in (process / "cmdline").read_bytes().split(b"\0")):
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 @contextmanager

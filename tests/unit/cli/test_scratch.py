@@ -1,6 +1,7 @@
 """Temporary files of a job, real processes without Spark: they go away with it, however it ends."""
 
 import os
+import subprocess
 import sys
 
 import pytest
@@ -46,3 +47,22 @@ def test_those_of_a_command_that_was_killed_go_with_the_next_and_those_of_a_livi
 
         assert sorted(os.listdir(scratch)) == sorted([os.path.basename(living), other.name])
     assert os.listdir(scratch) == [other.name]
+
+
+def test_a_jvm_that_was_left_behind_ends_with_its_folder_and_no_other(scratch, tmp_path):
+    gone, living = (scratch / f"fruitsctl-job-{name}" for name in ("gone", "gone-not"))
+    for folder in (gone, living):
+        folder.mkdir()
+    (gone / "lock").touch()
+    jvms = [
+        subprocess.Popen([sys.executable, "-c", "input()", f"-Djava.io.tmpdir={folder}"], stdin=subprocess.PIPE)
+        for folder in (gone, living)
+    ]
+    try:
+        start(tmp_path, "pass")
+
+        assert jvms[0].wait(10) == -9
+        assert jvms[1].poll() is None
+    finally:
+        for jvm in jvms:
+            jvm.kill()
