@@ -58,6 +58,7 @@ def test_a_driver_killed_between_its_data_files_and_the_commit_has_written_nothi
     faults("driver killed between the last data file and the Delta commit", attempt, harm, half_visible(output), KILLED, after.seconds)
 
 
+@pytest.mark.full
 def test_a_driver_killed_before_or_after_the_pointer_is_written_is_tried_again_and_ends_the_same(faults, jobs, params, photos, output):
     """As EMR tries again: with the same arguments."""
     died = jobs.run(params(photos, "1"), "between manifest and latest.json")

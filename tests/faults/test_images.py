@@ -56,7 +56,8 @@ guard.decode_image, guard.SECONDS = breaking, 1.0
 """
 
 
-@pytest.mark.parametrize("deadly", [True] if SHORT else [False, True])
+@pytest.mark.full
+@pytest.mark.parametrize("deadly", [False, True])
 def test_images_that_hang_or_kill_the_decoder_are_rejected(faults, jobs, params, photos, output, tmp_path, deadly):
     root = tmp_path / "photos" / "Fruit"
     root.mkdir(parents=True)

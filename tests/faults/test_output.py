@@ -9,6 +9,7 @@ from tests.faults.disks import small_disk
 from tests.faults.jobs import commits, latest, manifest_of
 
 
+@pytest.mark.full
 def test_an_output_that_is_full_in_mid_run_keeps_what_was_committed(faults, jobs, params, slow_photos, tmp_path):
     with small_disk(tmp_path / "disk", 32) as disk:
         target = {"output": f"file://{disk.path}/out", "chunk_images": 4, "lease_seconds": 6.0}
