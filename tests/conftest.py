@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-SHORT = os.environ.get("FRUITS_TESTS") == "short"  # without what is marked `full`: slow, and in its outcome tested elsewhere too
+SHORT = os.environ.get("FRUITS_TESTS") == "short"  # of tests/faults: without what is marked `full`
 
 
 def pytest_collection_modifyitems(config, items):

@@ -1,4 +1,4 @@
-"""Runs that go wrong: bad input, bad setup. One clear error each; nothing lost, nothing half-visible."""
+"""Runs that go wrong: bad input, bad setup, a full disk. One clear error each; nothing lost, nothing half-visible."""
 
 import subprocess
 import sys
@@ -39,17 +39,32 @@ def test_a_wrong_option_is_named(fruitsctl, photos, tmp_path, words, message):
     refused(fruitsctl("run", photos, tmp_path / "out", "--local", *words), 2, message)
 
 
-def test_random_weights_stop_the_run_before_the_first_image(fruitsctl, photos, tmp_path):
-    """Started beside a package of the job's name, which is not taken for the job."""
+def test_a_package_of_the_jobs_name_in_the_working_directory_is_not_taken_for_it(fruitsctl, photos, tmp_path):
     (tmp_path / "job").mkdir()
     (tmp_path / "job" / "__init__.py").write_text("raise SystemExit(7)\n")
+    command = [Path(sys.executable).with_name("fruitsctl"), "run", photos, "out", "--local", *FAST]
+
+    done = subprocess.run(command, cwd=tmp_path, env=fruitsctl.env, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_random_weights_stop_the_run_before_the_first_image(fruitsctl, photos, tmp_path):
     script = "import sys; from job.convert import keras_mobilenet_v2; keras_mobilenet_v2(None).save_weights(sys.argv[1])"
     path = tmp_path / "random.weights.h5"
     subprocess.run([sys.executable, "-c", script, str(path)], check=True, capture_output=True)
 
-    command = [Path(sys.executable).with_name("fruitsctl"), "run", photos, "out", "--local", "--weights", path]
-    done = subprocess.run(command, cwd=tmp_path, env=fruitsctl.env, capture_output=True, text=True, check=False)
-
-    refused(done, 2, "random.weights.h5")
+    refused(fruitsctl("run", photos, tmp_path / "out", "--local", "--weights", path), 2, "random.weights.h5")
 
     assert not (tmp_path / "out" / "features").exists()
+
+
+def test_a_full_disk_is_one_error_and_earlier_results_stay(fruitsctl, photos, tmp_path):
+    """OUTPUT on a file system of 3 MB, in a mount namespace of its own."""
+    output = tmp_path / "small"
+    output.mkdir()
+    script = f'mount -t tmpfs -o size=3m tmpfs "{output}" && exec "$@"'
+    command = ["unshare", "-m", "sh", "-c", script, "sh", sys.executable, "-m", "cli", "run", str(photos), str(output), "--local"]
+    done = subprocess.run(command, env=fruitsctl.env, capture_output=True, text=True, check=False)
+
+    refused(done, 2, "no space left", str(output))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,13 +57,13 @@ def table_of(output: Path, name: str) -> list[dict[str, object]]:
     return rows
 
 
-def damage(output: Path, run_id: str, photos: Mapping[str, bytes], rejected: Iterable[str] = ()) -> Damage:
-    """Of `photos` (URI to content), embedded by `mean_colour`, after the run `run_id`; those `rejected` are known to give nothing."""
+def damage(output: Path, run_id: str, photos: Mapping[str, bytes]) -> Damage:
+    """Of `photos` (URI to content), embedded by `mean_colour`, after the run `run_id`."""
     features = table_of(output, "features")
     embedded = {row["uri"]: np.float32(row["embedding"]) for row in features}  # type: ignore[arg-type]
     published = matrix_uris(output / "runs" / run_id)
     network, lost = MeanColour(), 0
-    for uri in photos.keys() - set(rejected):
+    for uri in photos:
         right = uri in embedded and np.array_equal(embedded[uri], network(decode_image(photos[uri], network.size_px).pixels))
         lost += not right or uri not in published
     return Damage(lost, len(features) - len(embedded) + len(published) - len(set(published)))

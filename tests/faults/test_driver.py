@@ -14,13 +14,12 @@ import psutil
 import pytest
 from deltalake import DeltaTable
 
-from tests.faults.conftest import SHORT
 from tests.faults.damage import Damage, damage, half_visible, table_of
 from tests.faults.driver import POINTS, is_finished
 from tests.faults.jobs import KILLED, commits, latest, manifest_of
 
 STAGES = [point for point in POINTS if point and " " not in point]
-KILLS = 1 if SHORT else 10
+KILLS = 10
 
 
 @pytest.mark.full
@@ -126,6 +125,7 @@ def test_of_two_runs_started_together_one_runs_and_the_other_is_refused(faults, 
     faults("two runs started together", rounds, damage(output, winner, photos), seen, "0 and 3")
 
 
+@pytest.mark.full
 def test_killed_at_random_moments_it_ends_as_if_nothing_had_happened(faults, fruitsctl, jobs, params, photos, output, tmp_path):
     """The command and the job are killed, and their JVM finds itself alone."""
     calm = jobs.run(params(photos, "calm", output=f"file://{tmp_path}/calm"))

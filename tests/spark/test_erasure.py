@@ -139,7 +139,6 @@ def test_a_prefix_takes_photos_that_were_never_embedded_too_and_nothing_else(for
     assert len(list(photos.glob("*/*.jpg"))) == 50
 
 
-@pytest.mark.full
 def test_retention_takes_what_was_taken_in_before_and_not_what_came_after(run_job, forget, after_a_run):
     output, photos = after_a_run
     time.sleep(3)
@@ -174,7 +173,6 @@ def test_a_photo_with_a_tombstone_is_refused_under_any_name_and_others_are_not(r
     assert kept[0] != hashlib.sha256(content).hexdigest()
 
 
-@pytest.mark.full
 def test_erasures_that_stop_before_any_step_are_brought_to_their_end_by_the_next(forget, after_a_run, monkeypatch):
     output, photos = after_a_run
     files = sorted(photos.glob("*/*.jpg"))
@@ -199,7 +197,6 @@ def test_erasures_that_stop_before_any_step_are_brought_to_their_end_by_the_next
     assert not list((output / "erasures").glob("*.pending"))
 
 
-@pytest.mark.full
 def test_the_same_picture_under_another_address_is_named_and_goes_only_if_asked(run_job, forget, photos, tmp_path):
     output, files = tmp_path / "out", sorted(photos.glob("*/*.jpg"))
     copy = photos / "Copies" / "copy.jpg"
@@ -242,7 +239,6 @@ def test_nothing_to_forget_says_so_and_is_no_error(forget, after_a_run):
     assert forget(after_a_run[0], prefixes=["file:///nowhere/"]).removed == {}
 
 
-@pytest.mark.full
 def test_an_address_in_a_commit_of_somebody_elses_goes_with_the_log_before_it(spark, run_job, forget, after_a_run):
     output, photos = after_a_run
     one = sorted(photos.glob("*/*.jpg"))[0]
@@ -259,7 +255,6 @@ def test_an_address_in_a_commit_of_somebody_elses_goes_with_the_log_before_it(sp
     assert run_job(photos, output, components=2).counts["embedded"] == 0
 
 
-@pytest.mark.full
 def test_what_is_left_all_the_same_is_named_and_the_next_try_looks_again(forget, after_a_run):
     output, photos = after_a_run
     one = sorted(photos.glob("*/*.jpg"))[0]

@@ -39,7 +39,6 @@ def test_components_and_ratios_are_those_of_spark(frame):
     np.testing.assert_allclose(ours.ratios[:K], reference.explainedVariance.toArray(), atol=1e-9)
 
 
-@pytest.mark.full
 def test_standardised_components_and_ratios_are_those_of_spark(frame):
     vectors = frame.select(array_to_vector("embedding").alias("x"))
     scaled = StandardScaler(withMean=True, withStd=True, inputCol="x", outputCol="s").fit(vectors).transform(vectors)

@@ -90,7 +90,6 @@ def test_small_chunks_are_many_commits_and_the_same_result(run_job, after_a_run,
     np.testing.assert_allclose([row[2] for row in ours], [row[2] for row in theirs], atol=1e-6)
 
 
-@pytest.mark.full
 def test_only_the_newest_runs_are_kept_and_those_whose_pca_they_use(run_job, after_a_run):
     output, photos = after_a_run
     run_job(photos, output, components=2)
@@ -142,7 +141,6 @@ def test_too_many_rejects_fail_after_they_are_written_and_before_anything_is_pub
     assert not (output / "runs" / "run-00" / "manifest.json").exists()
 
 
-@pytest.mark.full
 def test_a_photo_mended_after_its_reject_is_embedded_and_the_reject_goes(run_job, photos, tmp_path):
     path = min(photos.glob("*/*.jpg"))
     whole = path.read_bytes()
@@ -195,7 +193,6 @@ def test_a_wrong_pca_a_wrong_glob_and_wrong_weights_are_named(run_job, after_a_r
         run_job(photos, output, "mobilenet_v2", weights=str(tmp_path / "broken.h5"))
 
 
-@pytest.mark.full
 def test_the_tensorflow_engine_gives_the_same_features(run_job, photos, tmp_path):
     label, features = min(photos.iterdir()), {}
     for engine in ("litert", "tensorflow"):

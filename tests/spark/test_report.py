@@ -56,7 +56,6 @@ def test_a_run_writes_its_report_with_every_photo_and_its_rejects(run_job, photo
     assert manifest.cores >= 1
 
 
-@pytest.mark.full
 def test_a_report_that_cannot_be_made_is_a_note_and_the_run_is_good(run_job, photos, tmp_path):
     from job.product.vega import VERSION
 
