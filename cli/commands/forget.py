@@ -8,6 +8,7 @@ import re
 import socket
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,6 +92,7 @@ def forget(
                 emit(plan, _planned(plan, where), as_json)
                 return
             say(_planned(plan, where))
+            _drop_what_was_typed()
             if not plan["images"] or not typer.confirm("Erase them for good?", err=True):
                 raise typer.Exit(0 if not plan["images"] else 1)
         emit(done := start(wanted, config, scratch), _receipt(done, where), as_json)
@@ -115,6 +117,15 @@ def start(wanted: Forget, config: Settings, scratch: str) -> dict[str, Any]:
     log.unlink(missing_ok=True)
     answer: dict[str, Any] = json.loads(Path(wanted.answer).read_text(encoding="utf-8"))
     return answer
+
+
+def _drop_what_was_typed() -> None:
+    """A `y` from before the question is no answer to it."""
+    with suppress(ImportError):  # Windows has no termios
+        import termios
+
+        if sys.stdin.isatty():
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)
 
 
 def _lines(file: Path | None) -> list[str]:
@@ -150,6 +161,9 @@ def _planned(plan: dict[str, Any], where: str) -> str:
     if plan["copies"]:
         lines.append(f"The very same picture stays under {len(plan['copies']):,} other addresses; --copies takes them too:")
         lines += [f"  {_shown(uri)}" for uri in plan["copies"][:SHOWN]]
+    if plan["runs"]:
+        lines.append("They have rows in published runs, whose reports are written anew:")
+        lines += [f"  {run}: {rows:,} rows" for run, rows in sorted(plan["runs"].items())]
     lines.append(f"They and all that came from them go from {_shown(where)} and from where they lie, in every version.")
     return "\n".join(lines)
 

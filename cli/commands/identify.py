@@ -109,8 +109,19 @@ def card(photo: str, answer: Answer) -> str:
             lines.append(f"  {fruit.about['en']}")
             lines.append(f"  {fruit.scientific}, {fruit.family}; season: {fruit.season_words('en')}")
     else:
-        lines = [f"{photo}: unknown, nothing in this collection is near enough"]
+        lines = [f"{photo}: unknown, {why_unknown(answer)}"]
     return "\n".join([*lines, "", "  looks like                       score  distance  nearest photo", *map(line, answer.results)])
+
+
+def why_unknown(answer: Answer) -> str:
+    """Which of `verdict.decide`'s rules kept the name back."""
+    from job.product.verdict import CERTAIN
+
+    if answer.distance is None or answer.distance > answer.threshold:
+        return "nothing in this collection is near enough"
+    if answer.score < CERTAIN or answer.seen_as is None:
+        return "it looks like several fruits at once"
+    return f"what is near is a guess, and the network's own classifier says `{answer.seen_as}`"
 
 
 def line(result: Result) -> str:

@@ -15,7 +15,7 @@ from cli import notebooks
 from cli.backends import compose
 from cli.commands import run_serverless
 from cli.config import Settings, settings
-from cli.errors import FruitsError, UsageError
+from cli.errors import UsageError
 from cli.output import emit, say
 from job.params import Params
 from job.uris import from_text, join
@@ -35,6 +35,9 @@ def notebook(
     output: Annotated[str | None, typer.Option("--output", help="For cloud.ipynb. [default: fruits.toml, or the stack's bucket]")] = None,
     port: Annotated[int, typer.Option(min=1, max=65_535, help="On 127.0.0.1.")] = notebooks.PORT,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open it in the browser.")] = True,
+    execute: Annotated[
+        bool, typer.Option("--execute", help="Open nothing: run all cells of local.ipynb, or with --compose of cloud.ipynb.")
+    ] = False,
     components: Annotated[int | None, typer.Option(min=1, help="With --serverless: components to keep. [default: 50]")] = None,
     variance: Annotated[float | None, typer.Option(help="With --serverless, instead: keep as many as explain this share.")] = None,
     detach: Annotated[bool, typer.Option("--detach", help="With --serverless: send it and do not wait.")] = False,
@@ -56,31 +59,35 @@ def notebook(
             detach, executors, executor_memory, timeout_minutes=timeout, max_cost=max_cost, yes=yes, dry_run=dry_run, as_json=as_json
         )
         identity = run_id or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(2)}"
-        execute(identity, input or config.input, output or config.output, components, variance, config, wishes)
+        execute_there(identity, input or config.input, output or config.output, components, variance, config, wishes)
         return
     if compose_:
         terminal = sys.stdin.isatty() and sys.stdout.isatty()
-        todo, copied = notebooks.plan_compose(compose.program(), input, output, terminal), []
+        todo, copied = notebooks.plan_compose(compose.program(), input, output, terminal, execute), []
     else:
-        todo = notebooks.plan_here(folder, port, browser, replace(config, input=input or config.input, output=output or config.output))
+        config = replace(config, input=input or config.input, output=output or config.output)
+        todo = notebooks.plan_here(folder, port, browser, execute, config)
         copied = [] if dry_run else notebooks.copy(folder)
     if dry_run:
         emit(asdict(todo), todo.as_shell(), as_json)
         return
     if compose_ and not any(Path(name).is_file() for name in ("docker-compose.yml", "compose.yaml")):
         raise UsageError(f"there is no docker-compose.yml in `{Path.cwd()}`", "go to the folder of the checkout, then run it again")
-    token = notebooks.new_token()
-    address = f"{todo.address}?token={token}"
     for name in copied:
         say(f"{folder / name}: new")
+    if execute:
+        path = folder / "executed" / (notebooks.CLOUD if compose_ else notebooks.LOCAL)
+        notebooks.execute(todo, path)
+        emit({"executed": str(path), "copied": copied}, f"Executed notebook: {path}", as_json)
+        return
+    token = notebooks.new_token()
+    address = f"{todo.address}?token={token}"
     emit({"address": address, "copied": copied}, f"JupyterLab is starting; Ctrl-C ends it\n  {address}", as_json)
     sys.stdout.flush()
-    code = notebooks.start(todo, token)
-    if code not in (0, 130):
-        raise FruitsError(f"JupyterLab ended with code `{code}`", "what it said stands above", code)
+    notebooks.open_jupyterlab(todo, token)
 
 
-def execute(
+def execute_there(
     run_id: str,
     source: str | None,
     target: str | None,

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from job.__main__ import failure, in_our_words
-from job.erasure import erase, plan
+from job.erasure import erase, plan, runs
 from job.errors import JobError
 from job.lease import Lease
 from job.objects import Folder, open_folder
@@ -49,7 +49,13 @@ def planned(wanted: Forget, folder: Folder) -> dict[str, object]:
         targets = plan(wanted, folder, Report())
     finally:
         stop_session()
-    return {"images": sorted(targets.uris), "photos": len(targets.photos), "copies": sorted(targets.copies)}
+    rows = {run: runs.rows_of(folder, run, targets) for run in folder.names("runs")} if targets.uris else {}
+    return {
+        "images": sorted(targets.uris),
+        "photos": len(targets.photos),
+        "copies": sorted(targets.copies),
+        "runs": {run: found for run, found in rows.items() if found},
+    }
 
 
 def erased(wanted: Forget, folder: Folder) -> dict[str, object]:

@@ -28,6 +28,12 @@ def read(folder: Folder, name: str, columns: list[str] | None = None) -> pa.Tabl
         raise OutputError(f"`{join(folder.uri, name)}` is damaged: {error}", "remove that run, then forget again") from error
 
 
+def rows_of(folder: Folder, name: str, uris: pa.Array) -> int:
+    """How many rows of the file are of `uris`."""
+    table = read(folder, name, ["uri"])
+    return 0 if table is None else pc.sum(pc.is_in(table["uri"], value_set=uris), min_count=0).as_py()
+
+
 def without(folder: Folder, name: str, uris: pa.Array) -> int:
     """Rewrite the file without the rows of `uris`, if it has any; how many rows that were."""
     table = read(folder, name)

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from job.erasure import parquet
 from job.erasure.targets import Targets
@@ -45,6 +44,14 @@ def clean(folder: Folder, run: str, targets: Targets, lease: Lease) -> int:
         if name.endswith(".csv"):
             _rewrite_csv(folder, f"{below}/csv", name, targets.uris)
     return rows
+
+
+def rows_of(folder: Folder, run: str, targets: Targets) -> int:
+    """How many rows `clean` would take out of the matrix of `run`."""
+    uris = pa.array(sorted(targets.uris), pa.string())
+    return sum(
+        parquet.rows_of(folder, f"runs/{run}/pca/{name}", uris) for name in folder.names(f"runs/{run}/pca") if name.endswith(".parquet")
+    )
 
 
 def settle(folder: Folder, run: str, cache: str | None, note: str) -> None:
@@ -87,9 +94,7 @@ def _remove_if_hit(folder: Folder, run: str, targets: Targets, uris: pa.Array) -
     manifest = Manifest.from_json(stored.content) if stored else None
     names = shown_names(targets, manifest) if manifest else set()
     in_matrix = any(
-        pc.any(pc.is_in(table["uri"], value_set=uris)).as_py()
-        for name in folder.names(f"{below}/pca")
-        if name.endswith(".parquet") and (table := parquet.read(folder, f"{below}/pca/{name}", ["uri"])) is not None
+        parquet.rows_of(folder, f"{below}/pca/{name}", uris) for name in folder.names(f"{below}/pca") if name.endswith(".parquet")
     )
     for name in folder.names(below):
         if not name.endswith((".html", ".ipynb", ".log", "outcome.json")):

@@ -127,8 +127,10 @@ def test_the_map_zooms_and_shows_other_components(show):
 
 def test_a_mark_tells_its_photo(show):
     page = show()
-    page.locator("#map").scroll_into_view_if_needed()
-    page.locator("#map .mark-symbol path").last.hover(force=True)
+    mark = page.locator("#map .mark-symbol path").last
+    mark.scroll_into_view_if_needed()
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")  # scrolling takes a tip away
+    mark.hover(force=True)
 
     assert page.locator("#tip").is_visible()
     assert any(label in page.locator("#tip").inner_text() for label in LABELS)

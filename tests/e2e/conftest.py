@@ -24,10 +24,11 @@ class Command:
     def __call__(self, *words, **options):
         return subprocess.run([*CLI, *map(str, words)], env=self.env, capture_output=True, text=True, check=False, **options)
 
-    def start(self, *words):
+    def start(self, *words, own_group=False):
         """It can be interrupted as from a terminal, also where the tests were started in the background, which ignores SIGINT."""
         command, heed = [*CLI, *map(str, words)], lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
-        return subprocess.Popen(command, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen(command, env=self.env, preexec_fn=heed, start_new_session=own_group, **pipes)
 
     def run(self, source, output, *more):
         """A run that must succeed; its manifest."""

@@ -7,6 +7,7 @@ cloud.ipynb is executed on its cluster: tests/container/test_notebook.py.
 import ast
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -200,6 +201,57 @@ def test_jupyterlab_serves_copies_of_both_notebooks_to_whoever_has_the_token(fru
         process.wait()
     assert process.returncode == 0
     assert answer(f"{base}/api") is None
+
+
+def write(folder, *cells):
+    """`local.ipynb` in `folder`: a heading and these cells of code."""
+    folder.mkdir()
+    cells = [nbformat.v4.new_markdown_cell("## 1. Begin"), *(nbformat.v4.new_code_cell(cell) for cell in cells)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "local.ipynb")
+
+
+def test_without_a_browser_the_notebook_is_executed_beside_the_copy(fruitsctl, tmp_path):
+    write(tmp_path / "mine", "import os, sys\nprint(os.getcwd())\nsys.stderr.write('aside')")
+    as_it_was = (tmp_path / "mine" / "local.ipynb").read_bytes()
+
+    done = fruitsctl("notebook", tmp_path / "mine", "--execute", "--json")
+
+    executed = tmp_path / "mine" / "executed" / "local.ipynb"
+    assert (done.returncode, json.loads(done.stdout)["executed"]) == (0, str(executed))
+    assert "1. Begin" in done.stderr.splitlines()
+    assert printed(read(executed)) == f"{tmp_path / 'mine'}\naside"
+    assert (tmp_path / "mine" / "local.ipynb").read_bytes() == as_it_was
+    assert [path.name for path in executed.parent.iterdir()] == ["local.ipynb"]
+
+
+def test_a_cell_that_fails_leaves_the_notebook_as_far_as_it_came(fruitsctl, tmp_path):
+    write(tmp_path / "mine", "print('first')", "raise ValueError('no such fruit')", "print('never')")
+
+    done = fruitsctl("notebook", tmp_path / "mine", "--execute")
+
+    executed = tmp_path / "mine" / "executed" / "local.ipynb"
+    assert done.returncode == 1
+    assert "cell `[2]` of the notebook failed: ValueError: no such fruit" in done.stderr
+    assert f"what was executed is in {executed}" in " ".join(done.stderr.split())
+    assert printed(read(executed)) == "first\n"
+
+
+def test_ctrl_c_ends_the_execution_and_its_kernel(fruitsctl, tmp_path):
+    write(tmp_path / "mine", "import os\nopen('pid', 'w').write(str(os.getpid()))", "import time\ntime.sleep(600)")
+    process = fruitsctl.start("notebook", tmp_path / "mine", "--execute", own_group=True)
+    begun = tmp_path / "mine" / "pid"
+    while not (begun.is_file() and begun.read_text()):
+        assert process.poll() is None, process.stderr.read()[-3000:]
+        time.sleep(0.2)
+
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to all of them
+
+    assert process.wait() == 130
+    said = process.stderr.read()
+    assert "Traceback" not in said
+    assert f"what was executed is in {tmp_path}/mine/executed/local.ipynb" in " ".join(said.split())
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(begun.read_text()), 0)
 
 
 def test_a_dry_run_puts_nothing_anywhere_and_shows_no_token(fruitsctl, tmp_path):

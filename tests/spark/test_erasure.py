@@ -14,7 +14,7 @@ import pytest
 from deltalake import DeltaTable
 
 from job import erasure
-from job.erasure import LeftOverError, erase, plan, proof, tables
+from job.erasure import LeftOverError, erase, plan, proof, runs, tables
 from job.errors import InputError, LeaseError
 from job.lease import Lease
 from job.objects import open_folder
@@ -218,6 +218,8 @@ def test_a_plan_changes_no_byte(forget, after_a_run, tmp_path):
     found = forget(output, prefixes=[f"file://{photos}/"], only_plan=True)
 
     assert len(found.uris) == 60
+    folder = open_folder(from_text(str(output)))
+    assert [runs.rows_of(folder, run, found) for run in folder.names("runs")] == [60]
     assert tree(output) | tree(photos) == before
 
 

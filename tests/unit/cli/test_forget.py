@@ -46,3 +46,11 @@ def test_a_slash_at_the_end_of_a_prefix_stays():
     assert forget._prefix("s3://bucket/photos/Apple/") == "s3://bucket/photos/Apple/"
     assert forget._prefix("s3://bucket/photos/Apple") == "s3://bucket/photos/Apple"
     assert forget._prefix("/photos/Apple/") == "file:///photos/Apple/"
+
+
+def test_a_plan_names_the_runs_whose_rows_would_go():
+    plan = {"images": ["file:///p/a.jpg"], "photos": 1, "copies": [], "runs": {"r2": 1_200, "r1": 1}}
+
+    said = forget._planned(plan, "s3://b/out").splitlines()
+
+    assert said[2:5] == ["They have rows in published runs, whose reports are written anew:", "  r1: 1 rows", "  r2: 1,200 rows"]

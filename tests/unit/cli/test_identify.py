@@ -10,7 +10,9 @@ import pytest
 
 import cli
 from cli.assets import KERAS_TOP_URL, top_weights
+from cli.commands.identify import card
 from cli.errors import AssetError
+from job.product.answer import Answer
 from tests.unit.job.product.galleries import RUN, picture, write_gallery
 
 ROOT = Path(cli.__file__).parents[1]
@@ -57,6 +59,20 @@ def test_unknown_is_an_answer_and_no_failure(home):
 
     assert done.returncode == 0
     assert done.stdout.startswith(b"blue.png: unknown, nothing in this collection is near enough\n")
+
+
+@pytest.mark.parametrize(
+    ("distance", "score", "seen_as", "why"),
+    [
+        (0.4, 0.9, "Lemon", "nothing in this collection is near enough"),
+        (0.2, 0.5, None, "it looks like several fruits at once"),
+        (0.2, 0.9, "Lemon", "what is near is a guess, and the network's own classifier says `Lemon`"),
+    ],
+)
+def test_unknown_says_which_rule_kept_the_name_back(distance, score, seen_as, why):
+    answer = Answer("unknown", RUN, RUN, "m", threshold=0.3, distance=distance, score=score, seen_as=seen_as)
+
+    assert card("kitchen.jpg", answer).splitlines()[0] == f"kitchen.jpg: unknown, {why}"
 
 
 def test_json_holds_an_answer_per_photo_in_their_order(home):
