@@ -12,7 +12,7 @@ import json
 import multiprocessing
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Barrier
@@ -65,9 +65,17 @@ def run(images: Path, weights: Path, cache: Path, cores: int) -> Limit:
     if len(paths) < cores:
         raise ValueError(f"{cores} processes need more than the {len(paths)} images below `{images}`")
     flatbuffer = litert_flatbuffer(weights, cache)
+    return Limit(len(paths), cores, at_once(embed_all, [(flatbuffer, mine) for mine in share(paths, cores)]))
+
+
+def at_once(work: Callable[..., None], parts: Sequence[tuple[Any, ...]]) -> float:
+    """
+    Seconds that a process for each of `parts` takes, from when all are warm until the last is done. Each calls
+    `work(*part, barrier, ended)`, which waits at the barrier when it is warm, and puts something into the queue `ended` when it is done.
+    """
     context = multiprocessing.get_context("spawn")  # a fork would share the parent's threads' locks
-    barrier, ended = context.Barrier(cores + 1), context.Queue()
-    processes = [context.Process(target=embed_all, args=(flatbuffer, mine, barrier, ended), daemon=True) for mine in share(paths, cores)]
+    barrier, ended = context.Barrier(len(parts) + 1), context.Queue()
+    processes = [context.Process(target=work, args=(*part, barrier, ended), daemon=True) for part in parts]
     for process in processes:
         process.start()
     barrier.wait(START_SECONDS)
@@ -77,7 +85,7 @@ def run(images: Path, weights: Path, cache: Path, cores: int) -> Limit:
     seconds = time.perf_counter() - began
     for process in processes:
         process.join()
-    return Limit(len(paths), cores, seconds)
+    return seconds
 
 
 def main() -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import sys
 import tempfile
@@ -96,21 +95,7 @@ def work(way: str, flatbuffer: bytes, keys: Sequence[Key], barrier: Barrier, end
 
 def without_spark(way: str, keys: Sequence[Key], flatbuffer: bytes, cores: int) -> float:
     """Seconds."""
-    context = multiprocessing.get_context("spawn")
-    barrier, ended = context.Barrier(cores + 1), context.Queue()
-    processes = [
-        context.Process(target=work, args=(way, flatbuffer, keys[first::cores], barrier, ended), daemon=True) for first in range(cores)
-    ]
-    for process in processes:
-        process.start()
-    barrier.wait(limit.START_SECONDS)
-    began = time.perf_counter()
-    for _ in processes:
-        ended.get()
-    seconds = time.perf_counter() - began
-    for process in processes:
-        process.join()
-    return seconds
+    return limit.at_once(work, [(way, flatbuffer, keys[first::cores]) for first in range(cores)])
 
 
 class InSpark:

@@ -9,6 +9,8 @@ import pytest
 from mkdocs.commands.build import build
 from mkdocs.config import load_config
 
+from tests.browser.conftest import SIZES
+
 ROOT = Path(__file__).parents[2]
 # One of each kind, for axe and for the eye; every other page is opened as well.
 SHOWN = {
@@ -74,6 +76,18 @@ def test_every_page_opens_without_a_complaint(site, page):
 
     assert len(pages) > 50
     assert wide == []
+
+
+def test_from_the_disk_it_fits_the_screen_too_and_offers_no_search(site, browser, size):
+    with browser.new_context(viewport=SIZES[size]) as context:  # not `page`: the theme complains that it finds no sitemap on a disk
+        page = context.new_page()
+        page.goto(f"{site[0].as_uri()}/tutorial.html")
+        page.wait_for_selector(".md-search", state="hidden")
+        page.hover(".md-select button")  # the menu of languages
+
+        assert page.locator(".md-select__inner").is_visible()
+        assert too_wide(page) <= 0
+        assert [label.is_visible() for label in page.locator("header [for=__search]").all()] == [False] * 3
 
 
 @pytest.mark.parametrize("size", ["desktop"], indirect=True)

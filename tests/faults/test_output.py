@@ -10,36 +10,29 @@ from tests.faults.jobs import commits, latest, manifest_of
 
 
 @pytest.mark.full
-def test_an_output_that_is_full_in_mid_run_keeps_what_was_committed(faults, jobs, params, slow_photos, tmp_path):
+@pytest.mark.parametrize(
+    ("what", "breaks", "mends", "codes"),
+    [
+        ("full", lambda disk: disk.fill(), lambda disk: disk.empty(), (2, 3)),  # whoever notices first: Delta, or the lease
+        ("read-only", lambda disk: disk.remount("ro"), lambda disk: disk.remount("rw"), (1, 2, 3)),
+    ],
+)
+def test_an_output_that_takes_nothing_in_mid_run_keeps_what_was_committed(
+    faults, jobs, params, slow_photos, tmp_path, what, breaks, mends, codes
+):
     with small_disk(tmp_path / "disk", 32) as disk:
         target = {"output": f"file://{disk.path}/out", "chunk_images": 4, "lease_seconds": 6.0}
         running = jobs.start(params(slow_photos, "1", **target), within=disk.within)
         running.wait_for(lambda: commits(disk.seen / "out") >= 1)
-        disk.fill()
+        breaks(disk)
         ended = running.end()
-        disk.empty()
+        mends(disk)
         harm, seen, after = recovered(jobs, params(slow_photos, "2", **target | {"chunk_images": 12}), disk, slow_photos, tmp_path)
 
     assert ended.outcome is not None, ended.log[-3000:]
-    assert (ended.code, ended.outcome.message.startswith(("no space left", "the lease"))) == (ended.outcome.code, True)
-    assert ended.code in (2, 3)  # whichever notices first: Delta, or the lease, which then cannot be renewed
-    faults("OUTPUT full in mid-run", 1, harm, seen, ended.code, after.seconds)
-
-
-@pytest.mark.full
-def test_an_output_that_becomes_read_only_in_mid_run_keeps_what_was_committed(faults, jobs, params, slow_photos, tmp_path):
-    with small_disk(tmp_path / "disk", 32) as disk:
-        target = {"output": f"file://{disk.path}/out", "chunk_images": 4, "lease_seconds": 6.0}
-        running = jobs.start(params(slow_photos, "1", **target), within=disk.within)
-        running.wait_for(lambda: commits(disk.seen / "out") >= 1)
-        disk.remount("ro")
-        ended = running.end()
-        disk.remount("rw")
-        harm, seen, after = recovered(jobs, params(slow_photos, "2", **target | {"chunk_images": 12}), disk, slow_photos, tmp_path)
-
-    assert ended.outcome is not None, ended.log[-3000:]
-    assert ended.code in (1, 2, 3)
-    faults("OUTPUT read-only in mid-run", 1, harm, seen, ended.code, after.seconds)
+    assert ended.code in codes
+    assert what != "full" or ended.outcome.message.startswith(("no space left", "the lease"))
+    faults(f"OUTPUT {what} in mid-run", 1, harm, seen, ended.code, after.seconds)
 
 
 def recovered(jobs, params, disk, photos, tmp_path):
