@@ -40,10 +40,10 @@ build/spark.jsa: requirements/dev.txt tests/jvm_archive.py | install
 	@$(BIN)/python tests/jvm_archive.py $@
 
 image: install s3-server  ## the job's image on the stand-in base; needs Docker, or root to install it
-	eval "$$(docker/standin.sh)" && PATH="$$PWD/.tools/bin:$$PATH" $(BIN)/fruitsctl image build
+	eval "$$(docker/standin.sh)" && $(BIN)/fruitsctl image build
 
 test-image: image  ## that image checked and pushed, and the compose stack
-	eval "$$(docker/standin.sh)" && PATH="$$PWD/.tools/bin:$$PATH" $(BIN)/pytest $(SIDE_BY_SIDE) tests/container tests/registry
+	eval "$$(docker/standin.sh)" && $(BIN)/pytest $(SIDE_BY_SIDE) tests/container tests/registry
 
 test-browser: install  ## report, page and guide in a real browser: this machine's Chromium, or Debian's, installed
 	tests/browser/chromium.sh
@@ -98,7 +98,7 @@ bench-s3: install s3-server  ## a slow S3 and a large one, ours and the notebook
 	$(BIN)/python -m benchmarks.s3
 
 bench-stack: image  ## the local stack and the image; needs Docker
-	eval "$$(docker/standin.sh)" && PATH="$$PWD/.tools/bin:$$PATH" $(BIN)/python -m benchmarks.stack
+	eval "$$(docker/standin.sh)" && $(BIN)/python -m benchmarks.stack
 
 bench-scale: install s3-server  ## growth: measured to 64,000 photos, simulated to a million, computed to ten; an hour or more
 	$(BIN)/python -m benchmarks.scale --docs docs
@@ -110,7 +110,7 @@ bench-peers: install s3-server  ## the same photos by what a user would pick ins
 	$(BIN)/python -m benchmarks.peers --page docs/explanation/peers.md
 
 soak: image  ## half an hour of new photos into the local stack
-	eval "$$(docker/standin.sh)" && PATH="$$PWD/.tools/bin:$$PATH" $(BIN)/python -m benchmarks.soak --page docs/explanation/soak.md
+	eval "$$(docker/standin.sh)" && $(BIN)/python -m benchmarks.soak --page docs/explanation/soak.md
 
 soak-quick: install  ## three small runs without Docker, files merged from 3 on
 	$(BIN)/python -m benchmarks.soak --local --runs 3 --merge 2 --model mean_colour --every 2 --batch 4

@@ -17,9 +17,11 @@ docker/engine.sh >&2
 docker image inspect "$debian" >/dev/null 2>&1 || docker/debian.sh "$debian" >&2
 docker build --file docker/base.Dockerfile --build-arg "DEBIAN_IMAGE=$debian" --build-arg "RELEASE=$release" --tag "$base" . >&2
 versitygw=${FRUITS_VERSITYGW:-$(command -v versitygw || echo .tools/bin/versitygw)}
+[ -x "$versitygw" ] || make s3-server >&2
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
 cp "$versitygw" "$context/versitygw"
 docker build --file docker/s3.Dockerfile --build-arg "DEBIAN_IMAGE=$debian" --tag "$s3" "$context" >&2
-# The last two: Debian's docker-compose builds without BuildKit unless it is told to.
+# PATH: where docker/engine.sh puts a docker that has BuildKit. The last two: Debian's docker-compose builds without it unless it is told to.
+echo "export PATH=\"$PWD/.tools/bin:\$PATH\""
 echo "export FRUITS_RELEASE=$release BASE_IMAGE=$base S3_IMAGE=$s3 DOCKER_BUILDKIT=1 COMPOSE_DOCKER_CLI_BUILD=1"

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from job.errors import JobError, SetupError
 from job.objects import Folder
@@ -177,28 +177,38 @@ def main(path: Path) -> int:
         sys.stderr.write(f"error: `{path}` is no notebook: {error}\n")
         return 2
     titles, told, code = headings(notebook), set[str](), 0
+    with own_streams() as (given, told_to):
 
-    def begin(index: int) -> None:
-        if titles[index] not in told:
-            told.add(titles[index])
-            sys.stderr.write(f"{titles[index]}\n")
-            sys.stderr.flush()
+        def begin(index: int) -> None:
+            if titles[index] not in told:
+                told.add(titles[index])
+                told_to.write(f"{titles[index]}\n")
 
-    try:
-        run_cells(notebook, path.parent, {}, keep=lambda _, text: text, begin=begin)
-    except NotebookError as error:
-        sys.stderr.write(f"error: {error}\n")
-        code = 1
-    sys.stdout.write(nbformat.writes(notebook))  # type: ignore[no-untyped-call]
+        try:
+            run_cells(notebook, path.parent, {}, keep=lambda _, text: text, begin=begin)
+        except NotebookError as error:
+            told_to.write(f"error: {error}\n")
+            code = 1
+        given.write(nbformat.writes(notebook))  # type: ignore[no-untyped-call]
     return code
+
+
+@contextmanager
+def own_streams() -> Iterator[tuple[TextIO, TextIO]]:
+    """Our stdout and stderr; what the kernel and the JVM below it write to theirs while they start and end goes nowhere."""
+    with open(os.dup(1), "w", encoding="utf-8") as out, open(os.dup(2), "w", encoding="utf-8", buffering=1) as err:
+        with open(os.devnull, "w", encoding="utf-8") as nowhere:
+            os.dup2(nowhere.fileno(), 1)
+            os.dup2(nowhere.fileno(), 2)
+        yield out, err
 
 
 def headings(notebook: nbformat.NotebookNode) -> list[str]:
     """Of each cell the heading that it stands under."""
     found = [""]
     for cell in notebook.cells:
-        title = cell.source.splitlines()[0].lstrip("# ") if cell.cell_type == "markdown" and cell.source.startswith("#") else found[-1]
-        found.append(title)
+        titles = [line.lstrip("# ") for line in cell.source.splitlines() if line.startswith("#")] if cell.cell_type == "markdown" else []
+        found.append((titles or found)[-1])
     return found[1:]
 
 

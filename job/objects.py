@@ -184,9 +184,14 @@ class S3Folder(Folder):
         return sorted(name for name in names if name and not name.startswith("."))
 
     def _whole(self, name: str) -> tuple[dict[str, Any], bytes]:
-        """boto3 tries requests again, but not the rest of a body that breaks off."""
+        """boto3 tries requests again, but not the rest of a body that breaks off, nor where that body was to say why there is none."""
         for attempt in range(1, ATTEMPTS + 1):
-            found: dict[str, Any] = client(ATTEMPTS).get_object(**self._at(name))
+            try:
+                found: dict[str, Any] = client(ATTEMPTS).get_object(**self._at(name))
+            except ClientError as error:
+                if attempt == ATTEMPTS or not code_of(error).isdigit():  # HTTP's status, in the place of S3's own word
+                    raise
+                continue
             try:
                 return found, found["Body"].read()
             except BotoCoreError:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
-from threading import Thread
+from threading import Thread, current_thread, main_thread
 
 import pyspark
 from pyspark.sql import SparkSession
@@ -91,7 +92,12 @@ def start_session(app_name: str, uses_s3: bool) -> SparkSession:
         here = {**LOCAL_SETTINGS, **_jars(os.environ.get("FRUITS_JARS"), uses_s3)} if master.startswith("local") else {}
         for name, value in here.items():
             builder = builder.config(name, value)
-    return builder.getOrCreate()
+    heeded = signal.getsignal(signal.SIGINT)
+    session = builder.getOrCreate()
+    if heeded is not None and current_thread() is main_thread():
+        # Spark's own cancels jobs over the connection that this thread waits on, and breaks it: no KeyboardInterrupt comes out.
+        signal.signal(signal.SIGINT, heeded)
+    return session
 
 
 def stop_session() -> None:

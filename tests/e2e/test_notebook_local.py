@@ -206,19 +206,20 @@ def test_jupyterlab_serves_copies_of_both_notebooks_to_whoever_has_the_token(fru
 def write(folder, *cells):
     """`local.ipynb` in `folder`: a heading and these cells of code."""
     folder.mkdir()
-    cells = [nbformat.v4.new_markdown_cell("## 1. Begin"), *(nbformat.v4.new_code_cell(cell) for cell in cells)]
+    cells = [nbformat.v4.new_markdown_cell("That was it.\n\n## 1. Begin"), *(nbformat.v4.new_code_cell(cell) for cell in cells)]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "local.ipynb")
 
 
 def test_without_a_browser_the_notebook_is_executed_beside_the_copy(fruitsctl, tmp_path):
-    write(tmp_path / "mine", "import os, sys\nprint(os.getcwd())\nsys.stderr.write('aside')")
+    loud = "import atexit, os\natexit.register(os.system, 'echo the kernel ends; echo the kernel ends >&2')"  # as the JVM below it does
+    write(tmp_path / "mine", "import os, sys\nprint(os.getcwd())\nsys.stderr.write('aside')", loud)
     as_it_was = (tmp_path / "mine" / "local.ipynb").read_bytes()
 
     done = fruitsctl("notebook", tmp_path / "mine", "--execute", "--json")
 
     executed = tmp_path / "mine" / "executed" / "local.ipynb"
     assert (done.returncode, json.loads(done.stdout)["executed"]) == (0, str(executed))
-    assert "1. Begin" in done.stderr.splitlines()
+    assert done.stderr.splitlines() == [f"{tmp_path / 'mine' / 'cloud.ipynb'}: new", "1. Begin"]
     assert printed(read(executed)) == f"{tmp_path / 'mine'}\naside"
     assert (tmp_path / "mine" / "local.ipynb").read_bytes() == as_it_was
     assert [path.name for path in executed.parent.iterdir()] == ["local.ipynb"]

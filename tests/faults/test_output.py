@@ -48,7 +48,6 @@ def recovered(jobs, params, disk, photos, tmp_path):
 
 DAMAGES = {
     "cut in the middle": lambda content: content[: len(content) // 2],
-    "without a byte": lambda content: b"",
     "of zeros": lambda content: bytes(len(content)),
 }
 
@@ -73,6 +72,20 @@ def test_a_damaged_last_commit_is_said_and_costs_one_chunk(faults, jobs, params,
     assert manifest_of(output, "3").counts["embedded"] == 20
     seen += half_visible(output)
     faults(f"last Delta commit {what}", 1, damage(output, "3", photos), seen, ended.code, after.seconds)
+
+
+@pytest.mark.full
+def test_an_empty_last_commit_did_nothing_and_its_photos_are_embedded_again(faults, jobs, params, photos, output):
+    """What a power cut leaves most often. Delta reads such a file as a commit without actions, so the next run mends it by itself."""
+    assert jobs.run(params(photos, "1")).code == 0
+    max((output / "features" / "_delta_log").glob("*.json")).write_bytes(b"")
+
+    seen = half_visible(output)
+    after = jobs.run(params(photos, "2"))
+    assert after.code == 0, after.log[-3000:]
+    assert manifest_of(output, "2").counts["embedded"] == 20
+    seen += half_visible(output)
+    faults("last Delta commit without a byte", 1, damage(output, "2", photos), seen, after.code, after.seconds)
 
 
 @pytest.mark.full

@@ -118,3 +118,10 @@ def test_a_small_file_whose_first_answers_break_off_comes_whole(bucket: str, s3_
     assert stored is not None
     assert stored.content == b'{"run_id": "1"}'
     assert proxy.done["truncate"] == 3
+
+
+def test_a_file_that_is_missing_is_missing_when_the_first_refusals_break_off(bucket: str, proxy: Proxy):
+    proxy.faults = Faults(truncate=1.0, first=3)
+
+    assert open_folder(f"s3://{bucket}/out").read("latest.json") is None
+    assert proxy.done["truncate"] == 3
