@@ -27,12 +27,13 @@ from benchmarks.scale.files import Written
 from benchmarks.scale.grow import Grown, grow, run_command, surroundings
 from benchmarks.scale.requests import Requests, measure_requests
 from benchmarks.scale.simulate import Pass, Simulated
+from benchmarks.scale.workers import SIZES as EXECUTORS
 from benchmarks.scale.workers import Choice, Tried, choices, try_executors
 from benchmarks.targets import Measure, markdown, table
 from cli.prices import estimate
 
 SIZES, SIMULATED = (4_000, 16_000, 64_000), (10_000, 100_000, 1_000_000)
-QUICK_SIZES, QUICK_SIMULATED = (500, 1_000), (2_000, 4_000)
+QUICK_SIZES, QUICK_SIMULATED, QUICK_EXECUTORS = (500,), (2_000, 4_000), (2,)
 QUICK = "Quick: far too few photos for figures; only what is claimed about files is judged.\n\n"
 CHUNK, QUICK_CHUNK = 10_000, 1_000  # of a simulated commit; two cores embed some 12,000 photos in SECONDS_PER_CHUNK
 REGION = "eu-west-3"
@@ -128,7 +129,7 @@ def simulated_from(told: dict[str, Any]) -> Simulated:
     return Simulated(**told | {"first": one(told["first"]), "again": one(told["again"])})
 
 
-def measure(bench: Bench, sizes: Sequence[int], simulated: Sequence[int], chunk: int, out: Path) -> Results:
+def measure(bench: Bench, sizes: Sequence[int], simulated: Sequence[int], chunk: int, executors: Sequence[int], out: Path) -> Results:
     """
     Everything; what there is so far is in `out` after each part.
 
@@ -156,7 +157,7 @@ def measure(bench: Bench, sizes: Sequence[int], simulated: Sequence[int], chunk:
     say("requests to S3")
     results = keep(replace(results, requests=measure_requests(bench)))
     say("executors of several sizes")
-    for tried in try_executors(bench, min(sizes)):
+    for tried in try_executors(bench, min(sizes), executors):
         results = keep(replace(results, tried=[*results.tried, tried]))
     return results
 
@@ -179,7 +180,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=args.work, prefix="bench-") as work:
         try:
             bench = prepare(args.assets, work, None, out)
-            results = measure(bench, sizes, simulated, QUICK_CHUNK if args.quick else CHUNK, out)
+            chunk, executors = (QUICK_CHUNK, QUICK_EXECUTORS) if args.quick else (CHUNK, EXECUTORS)
+            results = measure(bench, sizes, simulated, chunk, executors, out)
         except BenchmarkError as error:
             say(f"error: {error}")
             return 1

@@ -8,7 +8,7 @@ Whether the least memory is enough is measured: executors with exactly the heap 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,15 +75,15 @@ def choice(driver: Worker, executor: Worker, quota_vcpu: int, prices: Prices) ->
     return Choice(driver, executor, quota_vcpu, count, heap_mb(executor) / executor.vcpu, rate, usd_hour)
 
 
-def try_executors(bench: Bench, photos: int) -> Iterator[Tried]:
+def try_executors(bench: Bench, photos: int, sizes: Sequence[int]) -> Iterator[Tried]:
     """
-    As many executors of each size as fill this machine's cores, on the same `photos` photos.
+    As many executors of each of `sizes` (vCPUs) as fill this machine's cores, on the same `photos` photos.
 
     Raises:
         BenchmarkError: a run failed.
     """
     make_photos(bench.assets / "fruits-360-sample", bench.work / "few", 0, photos, bench.cores)
-    for vcpu in (size for size in SIZES if size <= bench.cores):
+    for vcpu in (size for size in sizes if size <= bench.cores):
         executor = Worker(vcpu, MEMORY_GB[vcpu][0])
         count, heap, output = bench.cores // vcpu, heap_mb(executor), bench.work / "tried"
         environment = surroundings(bench, f"local-cluster[{count},{vcpu},{heap}]")

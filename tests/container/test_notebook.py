@@ -83,6 +83,20 @@ def test_the_driver_of_a_run_executes_the_notebook_on_the_cluster_and_stores_it(
     assert json.loads(stored("driver/lease.json"))["released"] is True
 
 
+def test_the_command_executes_it_in_the_stack_without_a_browser(compose, environment, tmp_path):
+    """Into the OUTPUT of the run above: nothing is new there."""
+    command = [sys.executable, "-m", "cli", "notebook", str(tmp_path / "mine"), "--compose", "--execute", "--output", "s3://fruits/driver"]
+    done = subprocess.run([*command, "--json"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr[-3000:]
+    executed = tmp_path / "mine" / "executed" / "cloud.ipynb"
+    assert json.loads(done.stdout) == {"executed": str(executed), "copied": []}
+    assert "Broadcast the network, embed what is new" in done.stderr.splitlines()
+    text = printed(executed.read_text(encoding="utf-8"))
+    assert "240 photos, 0 of them new" in text
+    assert "published s3://fruits/driver/runs/" in text
+
+
 def test_the_command_starts_jupyterlab_of_the_stack_with_both_notebooks_and_a_token(compose, environment):
     command = [sys.executable, "-m", "cli", "notebook", "--compose", "--json"]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
