@@ -10,6 +10,7 @@ import sys
 from hashlib import pbkdf2_hmac
 
 import numpy as np
+import psutil
 import pytest
 
 from job import guard
@@ -82,11 +83,11 @@ def state():
 
 def test_a_decoder_that_dies_costs_its_image_and_leaves_no_process(monkeypatch):
     monkeypatch.setattr(guard, "decode_image", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    before = psutil.Process().children()  # earlier tests of this process may have left some
 
     with pytest.raises(DecodeError, match=r"^breaks the decoder$"):
         guard.decode_apart(b"", 8)
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert set(psutil.Process().children()) <= set(before)
 
 
 def test_a_decoder_stuck_in_c_is_ended_with_its_process(monkeypatch):
