@@ -79,7 +79,13 @@ class Jobs:
         command = [*within, sys.executable, str(DRIVER), point, *params.to_argv()]
         with log.open("w") as errors:
             process = subprocess.Popen(
-                command, env={**self.environment, **environment}, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+                command,
+                env={**self.environment, **environment},
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored by what is started in the background
             )
         self.started.append(Running(process, log))
         return self.started[-1]
