@@ -107,7 +107,7 @@ def start(wanted: Forget, config: Settings, scratch: str) -> dict[str, Any]:
     """
     log = Path(tempfile.gettempdir(), f"fruitsctl-{wanted.run_id}.log")
     todo = local.plan(wanted, java_for_spark(config), config.driver_memory, log, "job.erasure")
-    session = results.session() if is_s3(wanted.output) else None
+    session = results.session() if is_s3(wanted.output) or wanted.log_group else None
     with credentials_for(session) as extra, Stages() as stages:
         outcome = local.start(
             todo, wanted.run_id, merged(environment(), extra), lambda p: stages.update(STAGES[p.stage], p.unit, p.done, p.total, p.finished)

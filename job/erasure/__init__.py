@@ -7,7 +7,6 @@ Every step can be done twice: what was interrupted goes on with the targets that
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from datetime import UTC, datetime
 from pyspark.sql import SparkSession
 
 from job.erasure import proof, receipt, refit, runs, tables
+from job.erasure.log_group import LogGroup
 from job.erasure.receipt import Receipt
 from job.erasure.targets import Targets, find, keep, kept
 from job.erasure.versions import remove, versions_below, versions_of
@@ -34,7 +34,14 @@ class LeftOverError(JobError):
 
 
 def plan(wanted: Forget, folder: Folder, report: Report) -> Targets:
-    """What `erase` would remove; nothing is changed."""
+    """
+    What `erase` would remove; nothing is changed.
+
+    Raises:
+        SetupError: it could not be proven afterwards, because the log group cannot be read.
+    """
+    if wanted.log_group:
+        LogGroup(wanted.log_group).check()
     with report.stage("start", unit="steps"):
         spark = start_session(f"fruitsctl {wanted.run_id}", is_s3(wanted.output))
     with report.stage("find") as stage:
@@ -146,10 +153,7 @@ def _prove(
             _purge(folder)
             left = proof.search(places, needles, ours)
         if wanted.log_group:
-            import boto3
-
-            logs = boto3.session.Session(region_name=os.environ.get("AWS_REGION")).client("logs")
-            proof.found_in(proof.search_log_group(logs, wanted.log_group, needles), left)
+            LogGroup(wanted.log_group).search(needles, left)
         stage.update(left.objects + left.versions)
     return left
 

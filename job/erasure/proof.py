@@ -10,11 +10,9 @@ import gzip
 import html
 import json
 import re
-from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -58,6 +56,10 @@ class Needles:
         self.raw = [] if targets.copies else telling + wide
         self.text = sorted({spelling for uri in targets.uris for spelling in spellings(uri)} | {hashed.encode() for hashed in contents})
 
+    def in_text(self, text: bytes) -> bool:
+        """Whether an address or a content hash is in it."""
+        return any(_holds(text, needle) for needle in self.text)
+
 
 def spellings(uri: str) -> set[bytes]:
     """An address as plain text, JSON, HTML and URL write it."""
@@ -94,18 +96,9 @@ def traces(uri: str, content: bytes, needles: Needles) -> str:
     if uri.endswith(".parquet") and content.startswith(b"PAR1"):
         return _in_parquet(content, needles)
     content = _unpacked(content)
-    if any(_holds(content, needle) for needle in needles.text):
+    if needles.in_text(content):
         return "address or content hash"
     return "embedding" if any(needle in content for needle in needles.raw) else ""
-
-
-def search_log_group(logs: Any, group: str, needles: Needles) -> Iterator[int | str]:
-    """The number of events of each page of a CloudWatch log group, and the stream of each event that holds an address."""
-    for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group):
-        yield len(page["events"])
-        for event in page["events"]:
-            if any(_holds(event["message"].encode(), needle) for needle in needles.text):
-                yield f"{group} {event['logStreamName']}: address or content hash"
 
 
 def _in_parquet(content: bytes, needles: Needles) -> str:
@@ -125,7 +118,7 @@ def _in_parquet(content: bytes, needles: Needles) -> str:
                     for row, head in zip(rows, heads, strict=True)
                 ):
                     return "embedding"
-        elif any(_holds(text, needle) for text in text_of(column) for needle in needles.text):
+        elif any(map(needles.in_text, text_of(column))):
             return "address or content hash"
     return ""
 
@@ -146,12 +139,3 @@ def _unpacked(content: bytes) -> bytes:
         unpacked: bytes = pa.input_stream(pa.BufferReader(content), compression="zstd").read()
         return unpacked
     return content
-
-
-def found_in(events: Iterable[int | str], proof: Proof) -> None:
-    """Add what `search_log_group` says."""
-    for event in events:
-        if isinstance(event, int):
-            proof.log_events += event
-        else:
-            proof.found.append(event)

@@ -1,8 +1,10 @@
 """
-The tests of the job on each release's Spark, in an environment of its own; prints a table. Exits 1 if a test failed.
+The tests of the job on each release's Spark, in an environment of its own, and those of the local stack on an image of that release;
+prints a table. Exits 1 if a test failed or could not be run.
 
-`run.py` takes every release of cli/release.py but the default one, whose tests are `make test`. `run.py --quick` takes the first of them,
-and the tests of the tables alone. The environments are `.venv-<release>`, which the Makefile makes. Junit's files stay in build/releases/.
+`run.py` takes every release of cli/release.py but the default one, whose tests are `make test` and `make test-image`. `run.py --quick`
+takes the first of them, and the tests of the tables alone. The environments are `.venv-<release>`, which the Makefile makes; the images
+are the stand-in's (docker/standin.sh). Junit's files stay in build/releases/.
 """
 
 import os
@@ -17,27 +19,34 @@ from job.packages import packages
 ROOT = Path(__file__).parents[2]
 WHOLE = ("tests/spark", "tests/e2e/test_run.py")
 QUICK = ("tests/spark/test_packages.py", "tests/spark/test_store.py")
+STACK = ("tests/container/test_compose.py",)
+STANDIN = 'eval "$(docker/standin.sh)" && exec "$@"'
 
 
-def python_of(release):
-    return ROOT / f".venv-{release}" / "bin" / "python"
+def job(release, tests):
+    python = ROOT / f".venv-{release}" / "bin" / "python"
+    return run(release, "job", [python], tests)
 
 
-def run(release, *tests):
+def stack(release):
+    return run(release, "local stack", ["bash", "-c", STANDIN, "standin", sys.executable], STACK)
+
+
+def run(release, what, python, tests):
     """A line of the table, and whether all passed."""
-    results = ROOT / "build" / "releases" / f"{release}.xml"
+    results = ROOT / "build" / "releases" / f"{release}-{what.replace(' ', '-')}.xml"
     results.parent.mkdir(parents=True, exist_ok=True)
     results.unlink(missing_ok=True)
     # What starts Spark takes it from there, not from an installation that the machine may have.
     environment = {name: value for name, value in os.environ.items() if name != "SPARK_HOME"} | {"FRUITS_RELEASE": release}
-    command = [python_of(release), "-m", "pytest", "-q", "-n", "0", f"--junitxml={results}", *tests]
+    command = [*python, "-m", "pytest", "-q", "-n", "0", f"--junitxml={results}", *tests]
     subprocess.run(command, cwd=ROOT, env=environment, check=False, stdout=2)
     if not results.is_file():
-        return f"| {release} | {RELEASES[release]} | | did not start | | |", False
+        return f"| {release} | {what} | {RELEASES[release]} | | did not start | | |", False
     suite = ET.parse(results).getroot().find("testsuite")
     count, bad = int(suite.get("tests")), sum(int(suite.get(kind)) for kind in ("failures", "errors", "skipped"))
     delta = packages(RELEASES[release])[0].rpartition(":")[2]
-    line = f"| {release} | {RELEASES[release]} | {delta} | {count - bad} | {bad} | {float(suite.get('time')):.0f} |"
+    line = f"| {release} | {what} | {RELEASES[release]} | {delta} | {count - bad} | {bad} | {float(suite.get('time')):.0f} |"
     return line, count > 0 and bad == 0
 
 
@@ -49,9 +58,9 @@ def moved():
 
 def main(quick):
     releases = [release for release in RELEASES if release != DEFAULT]
-    lines = [run(release, *(QUICK if quick else WHOLE)) for release in (releases[:1] if quick else releases)]
+    lines = [job(releases[0], QUICK)] if quick else [line for release in releases for line in (job(release, WHOLE), stack(release))]
     there_and_back = quick or moved()
-    print("| release | Spark | Delta | passed | failed | seconds |\n| --- | --- | --- | --- | --- | --- |")
+    print("| release | what | Spark | Delta | passed | failed | seconds |\n| --- | --- | --- | --- | --- | --- | --- |")
     print(*(line for line, _ in lines), sep="\n")
     if not quick:
         print(f"\nOne OUTPUT, from release to release and back: {'the same result each time' if there_and_back else 'FAILED'}")

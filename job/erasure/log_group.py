@@ -1,0 +1,56 @@
+"""A log group of CloudWatch: whether it can be read, and what in it speaks of images. Needles in, findings out."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from job.errors import SetupError
+from job.s3 import S3_ERRORS, code_of
+
+if TYPE_CHECKING:
+    from job.erasure.proof import Needles, Proof
+
+
+class LogGroup:
+    """
+    Raises:
+        SetupError: from both methods: there is no such group, it cannot be read, or CloudWatch does not answer.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def check(self) -> None:
+        """Before anything is removed: a search that cannot be done proves nothing."""
+        try:
+            self._client().filter_log_events(logGroupName=self.name, limit=1)
+        except S3_ERRORS as error:
+            raise self._explained(error) from error
+
+    def search(self, needles: Needles, proof: Proof) -> None:
+        """All events; what holds an address or a content hash goes into `proof.found`, by its stream."""
+        try:
+            for page in self._client().get_paginator("filter_log_events").paginate(logGroupName=self.name):
+                proof.log_events += len(page["events"])
+                for event in page["events"]:
+                    if needles.in_text(event["message"].encode()):
+                        proof.found.append(f"{self.name} {event['logStreamName']}: address or content hash")
+        except S3_ERRORS as error:
+            raise self._explained(error) from error
+
+    def _client(self) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        # FilterLogEvents: five requests a second, https://repost.aws/knowledge-center/cloudwatch-logs-throttling
+        config = Config(retries={"mode": "adaptive", "max_attempts": 8})
+        return boto3.session.Session(region_name=os.environ.get("AWS_REGION")).client("logs", config=config)
+
+    def _explained(self, error: Exception) -> SetupError:
+        code = code_of(error)
+        if code == "ResourceNotFoundException":
+            return SetupError(f"there is no log group `{self.name}`", "check --log-group and AWS_REGION: `aws logs describe-log-groups`")
+        if code == "AccessDeniedException":
+            return SetupError(f"reading log group `{self.name}` is not allowed", "it takes logs:FilterLogEvents on it")
+        return SetupError(f"log group `{self.name}` cannot be read: {error}", "check the credentials, AWS_REGION and the network")
