@@ -27,6 +27,7 @@ install: .venv/installed  ## .venv/ with everything in it, from hash-pinned requ
 	@echo "Installing into .venv/ (3.3 GB, a minute or two)"
 	@$(UV) pip sync --quiet --require-hashes --python $(BIN)/python requirements/dev.txt
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
+	@echo "Installed: $(BIN)/fruitsctl, for example $(BIN)/fruitsctl doctor"
 	@touch $@
 
 demo: install  ## the whole chain on a small real data set

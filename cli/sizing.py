@@ -46,7 +46,7 @@ class Worker:
             raise ValueError(f"a worker has {DISK_GB[0]} to {DISK_GB[1]} GB of disk, not `{self.disk_gb}`")
 
 
-WORKER = Worker(4, 16)
+WORKER = Worker(4, 8)  # the least memory, docs/decisions/0015-which-worker.md
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
 import sys
+import tempfile
 import traceback
 from contextlib import suppress
 from dataclasses import asdict
@@ -18,6 +21,7 @@ from job.pipeline import run
 from job.progress import Report, send
 from job.records import Manifest, Outcome
 from job.session import stop_session
+from job.uris import is_s3, local_path
 
 
 def main(argv: list[str]) -> int:
@@ -95,7 +99,7 @@ def in_our_words(error: Exception, output: str, places: str) -> JobError:
     """What Spark says, as one of ours where it means something that its user can mend; `places` were read or written."""
     text = str(error)
     if "No space left on device" in text:
-        wanted: JobError = OutputError(f"no space left for `{output}`", "free space on its disk, then run the same command again")
+        wanted: JobError = no_space(output)
     elif any(word in text for word in ("ExpiredToken", "InvalidAccessKeyId", "AccessDenied", "Status Code: 403")):
         wanted = CredentialsError(f"S3 refused access in mid-run to {places}", "renew the login, then run the same command again")
     else:
@@ -103,6 +107,15 @@ def in_our_words(error: Exception, output: str, places: str) -> JobError:
         wanted = JobError(f"{type(error).__name__}: {first[:300]}")
     wanted.__cause__ = error
     return wanted
+
+
+def no_space(output: str) -> JobError:
+    """Nobody says which disk is full: OUTPUT's, or the one where Spark keeps what does not fit into memory. The fuller one is."""
+    scratch = os.environ.get("SPARK_LOCAL_DIRS", tempfile.gettempdir()).split(",")[0]
+    if is_s3(output) or shutil.disk_usage(scratch).free < shutil.disk_usage(local_path(output)).free:
+        hint = "free space there, or set SPARK_LOCAL_DIRS to a folder on another disk; then run the same command again"
+        return SetupError(f"no space left in `{scratch}`, Spark's own disk, here or on a worker", hint)
+    return OutputError(f"no space left for `{output}`", "free space on its disk, then run the same command again")
 
 
 def failure(run_id: str, error: JobError) -> Outcome:

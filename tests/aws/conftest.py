@@ -34,6 +34,7 @@ def aws(moto, monkeypatch, tmp_path):
     for name, value in settings.items():
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it keeps the keys with which it was made, also for the tests that follow
     return lambda service: boto3.client(service, region_name=REGION)
 
 

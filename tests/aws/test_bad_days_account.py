@@ -208,7 +208,7 @@ def test_an_application_that_is_stopped_is_started(account, aws):
 
 
 def test_an_application_that_somebody_starts_just_now_is_waited_for(account, aws):
-    account.durations.starting = 0.4
+    account.durations.starting = 3.0  # longer than the command takes to look
     aws("emr-serverless").start_application(applicationId=only_application(aws)["id"])
     account.calls.clear()
 

@@ -14,10 +14,10 @@ def made(conf):
 @pytest.mark.parametrize(
     ("wanted", "vcpu", "memory_gb"),
     [
-        (fleet(None, None, None, 16), 16, 64),
-        (fleet(1, None, None, 16, executor_memory_gb=30), 8, 46),
-        (fleet(7, None, None, 32, executor_memory_gb=8), 32, 72),
-        (fleet(None, 1_000_000, 31.0, 16), 16, 64),
+        (fleet(None, None, None, 16), 16, 32),
+        (fleet(1, None, None, 16, executor_memory_gb=30), 8, 38),
+        (fleet(7, None, None, 32, executor_memory_gb=16), 32, 120),
+        (fleet(None, 1_000_000, 31.0, 16), 16, 32),
         (Fleet(Worker(1, 2), Worker(1, 2), 2), 3, 6),
         (Fleet(Worker(2, 16, 40), Worker(8, 60, 200), 3), 26, 196),
         (Fleet(Worker(16, 120), Worker(16, 32), 5), 96, 280),
@@ -35,7 +35,7 @@ def test_a_planned_fleet_gets_the_workers_it_was_priced_with(wanted, vcpu, memor
 
 def test_without_the_overhead_factor_the_same_heap_would_be_a_smaller_worker():
     """The service adds a tenth: 13,440 MB x 1.1 = 14,784 MB = 14.4 GB, so 15."""
-    conf = spark_conf(fleet(None, None, None, 16))
+    conf = spark_conf(fleet(None, None, None, 16, executor_memory_gb=16))
     del conf["spark.emr-serverless.memoryOverheadFactor"]
 
     assert made(conf).executor.memory_gb == 15

@@ -31,7 +31,7 @@ def test_an_output_that_takes_nothing_in_mid_run_keeps_what_was_committed(
 
     assert ended.outcome is not None, ended.log[-3000:]
     assert ended.code in codes
-    assert what != "full" or ended.outcome.message.startswith(("no space left", "the lease"))
+    assert what != "full" or ended.outcome.message.startswith(("no space left for", "the lease"))
     faults(f"OUTPUT {what} in mid-run", 1, harm, seen, ended.code, after.seconds)
 
 

@@ -82,8 +82,8 @@ def test_a_worker_without_disk_ends_the_run_with_a_word_and_the_next_one_goes_on
         seen = half_visible(output)
 
         assert ended.outcome is not None, ended.log[-3000:]
-        assert (ended.code, ended.outcome.kind) == (2, "OutputError")
-        assert ended.outcome.message.startswith("no space left")
+        assert (ended.code, ended.outcome.kind) == (2, "SetupError")
+        assert ended.outcome.message.startswith(f"no space left in `{disk.path}`")
         assert latest(output) is None
         disk.empty()
         after = jobs.run(params(slow_photos, "2"), within=disk.within, SPARK_LOCAL_DIRS=str(disk.path))

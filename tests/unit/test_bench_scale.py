@@ -188,7 +188,7 @@ def test_a_run_is_the_sum_of_what_executors_share_and_what_the_driver_does_alone
     assert one.stages["list"] == pytest.approx(12.5 + 1_000_000 / (200_000 / 23 / 2 * 16))
     assert one.bottleneck == "embed"
     assert not one.computed
-    assert one.usd == pytest.approx((20 * 0.06318 + 80 * 0.00689) * one.seconds / 3600)
+    assert one.usd == pytest.approx((20 * 0.06318 + 40 * 0.00689) * one.seconds / 3600)
 
 
 def test_a_run_beyond_what_was_simulated_is_marked_as_computed(results):

@@ -24,7 +24,7 @@ def mb(text):
 def test_without_a_wish_a_new_account_gets_a_driver_and_three_executors():
     found = fleet(None, None, None, 16)
 
-    assert found == Fleet(Worker(4, 16, 20), Worker(4, 16, 20), 3)
+    assert found == Fleet(Worker(4, 8, 20), Worker(4, 8, 20), 3)
     assert found.vcpu == 16
 
 
@@ -100,7 +100,7 @@ def test_a_deadline_and_a_number_of_executors_contradict_each_other():
 
 
 def test_executors_may_have_more_memory_or_less():
-    assert fleet(2, None, None, 16, executor_memory_gb=24) == Fleet(Worker(4, 16), Worker(4, 24), 2)
+    assert fleet(2, None, None, 16, executor_memory_gb=24) == Fleet(Worker(4, 8), Worker(4, 24), 2)
     assert fleet(2, None, None, 16, executor_memory_gb=3).executor == Worker(4, 8)  # with 4 vCPUs there is none smaller
 
 
@@ -131,12 +131,12 @@ def test_the_minutes_that_executors_take_are_the_deadline_that_asks_for_them(ima
 def test_the_settings_of_the_usual_fleet_are_these():
     assert spark_conf(fleet(None, None, None, 16)) == {
         "spark.driver.cores": "4",
-        # 16,384 MB less four Python workers of 400 are 14,784; a tenth of the heap is overhead too: 14,784 / 1.1 = 13,440
-        # the factor is 16,384 / 13,440 - 1 = 0.21905; rounded down to 0.2190, so the heap may be 16,384 / 1.219 = 13,440.5
-        "spark.driver.memory": "13440m",
+        # 8,192 MB less four Python workers of 400 are 6,592; a tenth of the heap is overhead too: 6,592 / 1.1 = 5,992.7
+        # the factor is 8,192 / 5,992.7 - 1 = 0.36699; rounded down to 0.3669, so the heap may be 8,192 / 1.3669 = 5,993.1
+        "spark.driver.memory": "5993m",
         "spark.executor.cores": "4",
-        "spark.executor.memory": "13440m",
-        "spark.emr-serverless.memoryOverheadFactor": "0.2190",
+        "spark.executor.memory": "5993m",
+        "spark.emr-serverless.memoryOverheadFactor": "0.3669",
         "spark.emr-serverless.driver.disk": "20G",
         "spark.emr-serverless.executor.disk": "20G",
         "spark.dynamicAllocation.enabled": "true",
@@ -176,7 +176,7 @@ def test_a_gigabyte_too_much_is_rounded_up_to_the_next_size():
 def test_odd_cores_are_rounded_up_to_the_next_size():
     conf = {**spark_conf(fleet(1, None, None, 16)), "spark.executor.cores": "3"}
 
-    assert rounded(conf, "executor") == Worker(4, 16, 20)
+    assert rounded(conf, "executor") == Worker(4, 8, 20)
 
 
 @pytest.mark.parametrize(("vcpu", "memory_gb", "disk_gb"), [(3, 8, 20), (1, 9, 20), (4, 31, 20), (8, 18, 20), (4, 16, 19), (4, 16, 201)])
