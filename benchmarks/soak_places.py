@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -31,7 +31,7 @@ SERVICES = ("job", "spark-worker", "spark-master", "s3", "history")
 PROJECT = "fruitsctl-soak"
 ENDPOINT, REGION, BUCKET = "http://127.0.0.1:7070", "eu-west-3", "fruits"
 STATS_SECONDS = 3.0
-UNITS = {"B": 1e-6, "KiB": 2**10 / 1e6, "MiB": 2**20 / 1e6, "GiB": 2**30 / 1e6}
+CGROUP = ("/sys/fs/cgroup/memory.stat", "/sys/fs/cgroup/memory/memory.stat")  # version 2 and 1, as a container sees its own
 
 Memory = dict[str, float]  # part -> MB
 
@@ -224,19 +224,22 @@ class Stats:
         while not self._over.wait(STATS_SECONDS):
             own = f"label=com.docker.compose.project={PROJECT}"
             services = _docker("ps", "--format", '{{.ID}} {{.Label "com.docker.compose.service"}}', "--filter", own)
-            stats = _docker("stats", "--no-stream", "--format", "{{.ID}} {{.MemUsage}}")
-            for service, megabytes in memory_by_service(services, stats).items():
+            for service, megabytes in memory_by_service(services, lambda name: _docker("exec", name, "cat", *CGROUP)).items():
                 self.highest[service] = max(megabytes, self.highest.get(service, 0.0))
 
 
-def memory_by_service(services: str, stats: str) -> Memory:
-    """From `docker ps` (id, service) and `docker stats` (id, memory / limit), a line per container."""
-    service_of = dict(line.split() for line in services.splitlines() if len(line.split()) == 2)
+def memory_by_service(services: str, stat_of: Callable[[str], str]) -> Memory:
+    """
+    MB that processes have for themselves, from `docker ps` (id and service, a line each) and each container's own memory.stat.
+
+    `docker stats` will not do: it counts files that were just read or written, which a container gives back when they are wanted.
+    https://docs.docker.com/reference/cli/docker/container/stats/
+    """
     found: Memory = {}
-    for container, amount, unit in re.findall(r"^(\w+) ([\d.]+)(B|KiB|MiB|GiB) /", stats, re.M):
-        service = service_of.get(container)
-        if service in SERVICES:
-            found[service] = round(found.get(service, 0.0) + float(amount) * UNITS[unit], 1)
+    for container, service in (line.split() for line in services.splitlines() if len(line.split()) == 2):
+        amount = re.search(r"^(?:anon|total_rss) (\d+)$", stat_of(container), re.M) if service in SERVICES else None
+        if amount:
+            found[service] = round(found.get(service, 0.0) + int(amount[1]) / 1e6, 1)
     return found
 
 

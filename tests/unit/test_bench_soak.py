@@ -87,6 +87,11 @@ def test_the_page_that_is_published_has_the_marks(name):
 
 def test_memory_of_containers_is_summed_by_service_and_others_do_not_count():
     services = "aa11 spark-worker\nbb22 spark-worker\ncc33 job\ndd44 notebook\nee55 \n"
-    stats = "aa11 100MiB / 3GiB\nbb22 1GiB / 3GiB\ncc33 512KiB / 3GiB\ndd44 9GiB / 9GiB\nff66 9GiB / 9GiB\n"
+    stats = {
+        "aa11": "anon 100000000\nfile 7000000000\n",
+        "bb22": "cache 7000000000\nrss 1\ntotal_rss 1073741824\n",
+        "cc33": "anon 500000\nanon_thp 400000\n",
+        "ee55": "anon 9000000000\n",
+    }
 
-    assert memory_by_service(services, stats) == {"spark-worker": 1178.6, "job": 0.5}
+    assert memory_by_service(services, lambda name: stats.get(name, "")) == {"spark-worker": 1173.7, "job": 0.5}
