@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -112,10 +113,18 @@ def in_our_words(error: Exception, output: str, places: str) -> JobError:
 def no_space(output: str) -> JobError:
     """Nobody says which disk is full: OUTPUT's, or the one where Spark keeps what does not fit into memory. The fuller one is."""
     scratch = os.environ.get("SPARK_LOCAL_DIRS", tempfile.gettempdir()).split(",")[0]
-    if is_s3(output) or shutil.disk_usage(scratch).free < shutil.disk_usage(local_path(output)).free:
+    if is_s3(output) or _free(scratch) < _free(local_path(output)):
         hint = "free space there, or set SPARK_LOCAL_DIRS to a folder on another disk; then run the same command again"
         return SetupError(f"no space left in `{scratch}`, Spark's own disk, here or on a worker", hint)
     return OutputError(f"no space left for `{output}`", "free space on its disk, then run the same command again")
+
+
+def _free(path: str) -> float:
+    """Bytes; infinite where nobody can tell: the run is owed its outcome all the same."""
+    try:
+        return shutil.disk_usage(path).free
+    except OSError:
+        return math.inf
 
 
 def failure(run_id: str, error: JobError) -> Outcome:

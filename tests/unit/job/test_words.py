@@ -1,7 +1,7 @@
 """What Spark says, in words that its user can do something about."""
 
 from job.__main__ import in_our_words
-from job.errors import SetupError
+from job.errors import OutputError, SetupError
 
 
 def test_a_disk_that_is_full_while_output_is_on_s3_is_sparks_own(monkeypatch):
@@ -12,3 +12,11 @@ def test_a_disk_that_is_full_while_output_is_on_s3_is_sparks_own(monkeypatch):
     assert type(error) is SetupError
     assert str(error) == "no space left in `/mnt/scratch`, Spark's own disk, here or on a worker"
     assert "SPARK_LOCAL_DIRS" in error.hint
+
+
+def test_a_full_disk_is_told_also_where_a_folder_is_gone(monkeypatch, tmp_path):
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path / "gone"))
+    full = OSError("No space left on device")
+
+    assert type(in_our_words(full, f"file://{tmp_path}", "")) is OutputError
+    assert type(in_our_words(full, f"file://{tmp_path}/gone too", "")) is OutputError
