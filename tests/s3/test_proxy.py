@@ -127,7 +127,8 @@ def test_the_same_seed_gives_the_same_keys_the_same_trouble_in_whatever_order(bu
                 try:
                     return client.get_object(Bucket=bucket, Key=key)["Body"].read() != b"fruit"
                 except S3_ERRORS as error:
-                    assert code_of(error) in ("", "SlowDown"), error  # what the proxy does, and nothing else
+                    if code_of(error) not in ("", "SlowDown"):  # what the proxy does, and nothing else
+                        raise
                     return True
 
             with ThreadPoolExecutor(16) as pool:
