@@ -23,6 +23,7 @@ SETTINGS = {
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.sql.catalogImplementation": "in-memory",  # tables are found by path: no metastore
     "spark.sql.session.timeZone": "UTC",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",  # frames of pandas go to Spark and back without rows of Python
     "spark.sql.execution.arrow.maxRecordsPerBatch": "1024",  # 1,024 x 1,280 float64 are 10 MB in a worker
     "spark.sql.parquet.compression.codec": "zstd",
     # No two floats of an embedding are alike: a dictionary of them costs time, and is thrown away when it is full.

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 import numpy as np
+import pandas as pd
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -107,7 +108,8 @@ def kept(folder: Folder) -> Iterable[tuple[str, Targets]]:
 
 
 def frame_of(spark: SparkSession, uris: Iterable[str]) -> DataFrame:
-    return spark.createDataFrame([(uri,) for uri in sorted(uris)], "uri string")
+    """One column `uri`, sorted. Through Arrow: rows of Python would start Python workers at each use."""
+    return spark.createDataFrame(pd.DataFrame({"uri": sorted(uris)}, dtype=object), "uri string")
 
 
 def _table(spark: SparkSession, folder: Folder, name: str) -> DataFrame:
