@@ -42,12 +42,12 @@ def attempt(params: Params) -> Outcome:
         if (ended := finished(params, folder)) is not None:
             return ended
         check_apart(params.input, params.output)
-        check_input(params.input)  # before Spark starts
+        check_readable(params, folder)
         by_notebook = executed(params, folder) if params.notebook else None  # takes the lease itself, in its kernel
         with Lease.acquire(folder, params.run_id, params.lease_seconds) as lease:
             outcome = by_notebook or under_lease(params, folder, lease)
             lease.check()  # a later attempt of this run may have its own outcome there
-            folder.write(f"runs/{params.run_id}/outcome.json", (json.dumps(asdict(outcome), ensure_ascii=False) + "\n").encode())
+            write(folder, outcome)
             return outcome
     except JobError as error:
         return failure(params.run_id, error)
@@ -70,6 +70,17 @@ def finished(params: Params, folder: Folder) -> Outcome | None:
     except (ValueError, TypeError, KeyError):  # of another version, or damaged: the run itself writes both anew
         return None
     return ended if ended.code == 0 and same else None
+
+
+def check_readable(params: Params, folder: Folder) -> None:
+    """INPUT, before a lease is taken and Spark starts. What is wrong is the run's outcome too, unless an earlier attempt left one."""
+    try:
+        check_input(params.input)
+    except JobError as error:
+        with suppress(JobError):  # of OUTPUT: one error at a time
+            if folder.read(outcome_of(params.run_id)) is None:
+                write(folder, as_outcome(params.run_id, error))
+        raise
 
 
 def executed(params: Params, folder: Folder) -> Outcome:
@@ -129,7 +140,19 @@ def _free(path: str) -> float:
 
 def failure(run_id: str, error: JobError) -> Outcome:
     traceback.print_exception(error)  # on stderr: the run's log
+    return as_outcome(run_id, error)
+
+
+def as_outcome(run_id: str, error: JobError) -> Outcome:
     return Outcome(run_id, error.code, type(error).__name__, str(error), error.hint)
+
+
+def write(folder: Folder, outcome: Outcome) -> None:
+    folder.write(outcome_of(outcome.run_id), (json.dumps(asdict(outcome), ensure_ascii=False) + "\n").encode())
+
+
+def outcome_of(run_id: str) -> str:
+    return f"runs/{run_id}/outcome.json"
 
 
 if __name__ == "__main__":

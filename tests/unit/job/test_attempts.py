@@ -79,3 +79,18 @@ def test_an_output_that_cannot_be_read_is_left_to_what_comes_next(params, tmp_pa
     (tmp_path / "out" / "runs").write_text("no folder")
 
     assert_tried_again(attempt(params))
+
+
+def test_an_input_that_is_not_there_is_the_outcome_of_the_run(params, tmp_path):
+    ended = attempt(params)
+
+    assert_tried_again(ended)
+    assert json.loads((tmp_path / "out" / "runs" / "r1" / "outcome.json").read_text()) == vars(ended)
+    assert not (tmp_path / "out" / "lease.json").exists()
+
+
+def test_it_does_not_replace_the_outcome_of_a_run_that_was_done(params, leave, tmp_path):
+    leave(DONE, published(replace(params, variance=0.8)))
+
+    assert_tried_again(attempt(params))
+    assert json.loads((tmp_path / "out" / "runs" / "r1" / "outcome.json").read_text()) == vars(DONE)
