@@ -20,7 +20,7 @@ WITH_COMMANDS = [
     *DECKS,
     PRESENTATION / "demo-script.md",
     *REVIEWS,
-    *(EXPLANATION / name for name in ("architecture.md", "costs.md", "gdpr.md")),
+    *(EXPLANATION / name for name in ("architecture.md", "costs.md", "gdpr.md", "gdpr.fr.md")),
 ]
 FRENCH = {"au moins": "at least", "au plus": "at most", "manqué": "missed", " Mo": " MB", " Go": " GB"}
 
