@@ -1,11 +1,13 @@
 """moto's server, the stand-in for what moto lacks, and an environment that leads every AWS client there."""
 
+import functools
 import os
 import uuid
 
 import boto3
 import pytest
 import requests
+from botocore.loaders import JSONFileLoader, Loader
 from moto.server import ThreadedMotoServer
 
 import tests.aws.moto_repairs  # noqa: F401 - changes moto
@@ -19,7 +21,17 @@ REGION = "eu-west-3"
 def moto():
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
-    yield "http://{}:{}".format(*server.get_host_and_port())
+    with pytest.MonkeyPatch.context() as patch:
+        # What boto3 knows of services is listed and parsed once, not by every session: half the time of these tests.
+        services, parse = Loader.list_available_services, JSONFileLoader.load_file
+        listed = functools.cache(lambda kind: services(Loader(), kind))
+        parsed = functools.cache(lambda path: parse(JSONFileLoader(), path))
+        patch.setattr(Loader, "list_available_services", lambda _, type_name: listed(type_name))
+        # But for the operations of S3, which its client changes.
+        patch.setattr(
+            JSONFileLoader, "load_file", lambda self, path: parse(self, path) if "/s3/" in path and "service-2" in path else parsed(path)
+        )
+        yield "http://{}:{}".format(*server.get_host_and_port())
     server.stop()
 
 
