@@ -16,7 +16,7 @@ from dataclasses import asdict
 from job.errors import CredentialsError, JobError, OutputError, SetupError
 from job.lease import Lease
 from job.listing import check_apart, check_input
-from job.objects import Folder, open_folder
+from job.objects import Conflict, Folder, open_folder
 from job.params import Params
 from job.pipeline import run
 from job.progress import Report, send
@@ -47,7 +47,7 @@ def attempt(params: Params) -> Outcome:
         with Lease.acquire(folder, params.run_id, params.lease_seconds) as lease:
             outcome = by_notebook or under_lease(params, folder, lease)
             lease.check()  # a later attempt of this run may have its own outcome there
-            write(folder, outcome)
+            folder.write(outcome_of(params.run_id), to_json(outcome))
             return outcome
     except JobError as error:
         return failure(params.run_id, error)
@@ -77,9 +77,8 @@ def check_readable(params: Params, folder: Folder) -> None:
     try:
         check_input(params.input)
     except JobError as error:
-        with suppress(JobError):  # of OUTPUT: one error at a time
-            if folder.read(outcome_of(params.run_id)) is None:
-                write(folder, as_outcome(params.run_id, error))
+        with suppress(JobError, Conflict):  # of OUTPUT: one error at a time
+            folder.swap(outcome_of(params.run_id), to_json(as_outcome(params.run_id, error)), None)
         raise
 
 
@@ -147,8 +146,8 @@ def as_outcome(run_id: str, error: JobError) -> Outcome:
     return Outcome(run_id, error.code, type(error).__name__, str(error), error.hint)
 
 
-def write(folder: Folder, outcome: Outcome) -> None:
-    folder.write(outcome_of(outcome.run_id), (json.dumps(asdict(outcome), ensure_ascii=False) + "\n").encode())
+def to_json(outcome: Outcome) -> bytes:
+    return (json.dumps(asdict(outcome), ensure_ascii=False) + "\n").encode()
 
 
 def outcome_of(run_id: str) -> str:
