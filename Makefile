@@ -104,7 +104,10 @@ bench-stack: image  ## the local stack and the image; needs Docker
 bench-scale: install s3-server  ## growth: measured to 64,000 photos, simulated to a million, computed to ten; an hour or more
 	$(BIN)/python -m benchmarks.scale --docs docs
 
-bench-scale-quick: install s3-server  ## the same on few photos, to see that it runs
+# Few photos do not pay for compiling queries, nor do JVMs that live for seconds for an optimising compiler.
+bench-scale-quick: install s3-server build/spark.jsa  ## the same on few photos, to see that it runs
+	SPARK_SUBMIT_OPTS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:SharedArchiveFile=$(CURDIR)/build/spark.jsa" \
+	PYSPARK_SUBMIT_ARGS="--conf spark.sql.codegen.wholeStage=false --conf spark.sql.codegen.factoryMode=NO_CODEGEN pyspark-shell" \
 	$(BIN)/python -m benchmarks.scale --quick
 
 bench-peers: install s3-server  ## the same photos by what a user would pick instead, each in its own environment

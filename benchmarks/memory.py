@@ -69,10 +69,11 @@ def _peak(samples: Sequence[Sample]) -> Peak:
 
 
 class Sampler:
-    """Samples `pid` and all below it in a thread until the context ends."""
+    """Samples `pid` and all below it in a thread until the context ends. Each sample walks all their pages: a long run needs few."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, every: float = INTERVAL_SECONDS) -> None:
         self.samples: list[Sample] = []
+        self._every = every
         self._root = psutil.Process(pid)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -86,7 +87,7 @@ class Sampler:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._stop.wait(INTERVAL_SECONDS):
+        while not self._stop.wait(self._every):
             at = time.monotonic()
             try:
                 processes = [self._root, *self._root.children(recursive=True)]

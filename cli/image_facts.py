@@ -41,6 +41,7 @@ for side in (64, 100, 224): Image.fromarray(known_image(side)).save(f"/tmp/in/{s
 JOB_SETTINGS = """
 spark.master local[1]
 spark.ui.enabled false
+spark.driver.extraJavaOptions -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
 spark.sql.codegen.wholeStage false
 spark.sql.codegen.factoryMode NO_CODEGEN
 spark.sql.shuffle.partitions 2

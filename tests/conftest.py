@@ -57,11 +57,17 @@ def sample(assets):
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory):
-    """One for all tests and all workers: converting the network takes 20 s."""
+def shared_folder(tmp_path_factory):
+    """One for all workers of this session."""
     root = tmp_path_factory.getbasetemp()
-    folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "cache"
-    folder.mkdir(exist_ok=True)
+    return root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+
+
+@pytest.fixture(scope="session")
+def cache(shared_folder):
+    """One for all tests: converting the network takes 20 s. FRUITS_TESTS_CACHE: one for several sessions, as in .ci/run."""
+    folder = Path(os.environ.get("FRUITS_TESTS_CACHE") or shared_folder / "cache")
+    folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 

@@ -33,7 +33,7 @@ from benchmarks.targets import Measure, markdown, table
 from cli.prices import estimate
 
 SIZES, SIMULATED = (4_000, 16_000, 64_000), (10_000, 100_000, 1_000_000)
-QUICK_SIZES, QUICK_SIMULATED, QUICK_EXECUTORS = (500,), (2_000, 4_000), (2,)
+QUICK_SIZES, QUICK_SIMULATED, QUICK_EXECUTORS = (200,), (2_000, 4_000), (2,)
 QUICK = "Quick: far too few photos for figures; only what is claimed about files is judged.\n\n"
 CHUNK, QUICK_CHUNK = 10_000, 1_000  # of a simulated commit; two cores embed some 12,000 photos in SECONDS_PER_CHUNK
 REGION = "eu-west-3"

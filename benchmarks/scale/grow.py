@@ -81,7 +81,7 @@ def run_command(arguments: Sequence[str], environment: dict[str, str], log: Path
     command = [sys.executable, *arguments]
     with log.open("a") as errors, subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdout=PIPE, stderr=errors) as process:
         assert process.stdout is not None
-        with Sampler(process.pid) as sampler:
+        with Sampler(process.pid, every=1.0) as sampler:
             printed = process.stdout.read().decode()
     if process.returncode:
         raise BenchmarkError(f"`{' '.join(arguments)}` ended with code {process.returncode}, see `{log}`")

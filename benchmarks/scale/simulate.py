@@ -165,7 +165,7 @@ def seconds_of_a_chunk(output: str) -> tuple[int, float]:
 def simulate(images: int, chunk_images: int, work: Path, cache: str | None) -> Simulated:
     output = f"file://{work / 'out'}"
     wanted = Params(f"file://{work / 'photos'}", output, "20260101T000000Z-0001", "mean_colour", cache=cache, chunk_images=chunk_images)
-    with Sampler(os.getpid()) as sampler:
+    with Sampler(os.getpid(), every=1.0) as sampler:
         first = run(wanted, images)
         again = run(replace(wanted, run_id="20260102T000000Z-0002"), images + MORE)
     found = peaks(sampler.samples, 0, float("inf"))

@@ -4,12 +4,14 @@ import json
 from dataclasses import replace
 
 import pytest
+from typer.testing import CliRunner
 
+from cli import image_facts
 from cli.docker import inspect_image
 from cli.image_check import judge
-from cli.image_facts import ImageFacts, list_files, probe, run_job
+from cli.image_facts import gather, list_files, probe, run_job
+from cli.main import app
 from cli.release import MODEL, RELEASE
-from job.records import Outcome
 from tests.container.conftest import docker, fruitsctl
 
 PACKAGES = "/opt/fruits/venv/lib/python3.11/site-packages"
@@ -45,24 +47,30 @@ def checked(*words):
 
 @pytest.fixture(scope="module")
 def green(image, assets):
-    """The command on the good image: what it said, and its checks by name."""
-    return checked(image, "--photos", assets / "photos")
+    """The command on the good image: how it ended, its checks by name, and the facts that it judged."""
+    found = []
+
+    def gather_and_keep(*words):
+        found.append(gather(*words))
+        return found[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(image_facts, "gather", gather_and_keep)
+        done = CliRunner().invoke(app, ["image", "check", image, "--photos", str(assets / "photos"), "--json"])
+    assert found, done.output
+    return done, {check["name"]: check for check in json.loads(done.stdout)["checks"]}, found[0]
 
 
 @pytest.fixture(scope="module")
-def good(image, green):
-    """The facts of the good image; what takes a minute is known from `green`."""
-    config = inspect_image(image)
-    base = config["Config"]["Labels"]["org.opencontainers.image.base.name"]
-    run = Outcome("check", 0, "done", green[1]["a whole run"]["found"])
-    return ImageFacts(image, config, inspect_image(base), list_files(image), list_files(base), probe(image, None), run)
+def good(green):
+    return green[2]
 
 
 def test_the_good_image_is_green_and_embeds_real_photos(green):
-    done, checks = green
+    done, checks, _ = green
 
     assert {name for name, check in checks.items() if not check["ok"]} == set()
-    assert done.returncode == 0
+    assert done.exit_code == 0
     assert checks["photos"]["found"].endswith(" embedded")
 
 

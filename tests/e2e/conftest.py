@@ -52,9 +52,9 @@ class Gallery(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def gallery(fruitsctl, sample, cache):
+def gallery(fruitsctl, sample, cache, shared_folder):
     """10 labels, 20 images each of Training/, as a person runs them; once for all workers."""
-    root = cache / "gallery"
+    root = shared_folder / "gallery"
     said, state = root / "said.json", root / "state"
     root.mkdir(exist_ok=True)
     with open(root / "lock", "w") as lock:

@@ -1,9 +1,9 @@
 """
 Carries a job run out in the real image, by `docker run` and the image's own spark-submit.
 
-Entry point, arguments and Spark parameters are the request's, word for word. Four things differ from the service, each added behind
-them: master `local[2]`, the driver's memory, no dynamic allocation, where S3 is. There are no executors: the driver's environment,
-`spark.emr-serverless.driverEnv.*`, is that of the Python workers too, with `spark.executorEnv.*` beside it.
+Entry point, arguments and Spark parameters are the request's, word for word. Five things differ from the service, each added behind
+them: master `local[2]`, the driver's memory, no dynamic allocation, no compiling of queries, where S3 is. There are no executors: the
+driver's environment, `spark.emr-serverless.driverEnv.*`, is that of the Python workers too, with `spark.executorEnv.*` beside it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ HERE = (
     "spark.dynamicAllocation.enabled=false",
     "--conf",
     "spark.ui.enabled=false",
+    "--conf",
+    "spark.sql.codegen.wholeStage=false",
+    "--conf",
+    "spark.sql.codegen.factoryMode=NO_CODEGEN",
 )
 SPARK_SUBMIT = "/usr/lib/spark/bin/spark-submit"  # SPARK_HOME of all EMR images
 SHORT_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # for JVMs that live for seconds
