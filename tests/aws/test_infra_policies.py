@@ -131,7 +131,7 @@ def test_the_sovereign_cloud_has_its_own_partition():
 
 
 def test_every_permission_is_on_the_page_about_them():
-    page = (ROOT / "docs" / "security.md").read_text()
+    page = (ROOT / "docs" / "reference" / "permissions.md").read_text()
     named = {action for statement in of_templates() for action in listed(statement["Action"])}
     named |= {action for item in of_policies() for action in item.actions}
 

@@ -12,7 +12,7 @@ from tests.aws.account import PROGRESS, RUN, leave, nobody_waits, pushed  # noqa
 from tests.aws.fruitsctl import fruitsctl
 from tests.aws.standin.runner import ScriptedRunner
 
-SECURITY = Path(__file__).parents[2] / "docs" / "security.md"
+SECURITY = Path(__file__).parents[2] / "docs" / "reference" / "permissions.md"
 SCOPE = Scope("aws", "eu-west-3", "123456789012", "fruitsctl", own_key=True)
 # Operations that go by the name of another action: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
 ACTIONS = {
