@@ -53,9 +53,9 @@ VARIANTS = {
     "… whitened by half": Variant(whitening=0.5),
     "… and two thirds of the votes": Variant(certain=CERTAIN),
     "… and agreement of the classifier": Variant(agree=AGREE, certain=CERTAIN),
-    "… and its word alone": Variant(agree=AGREE, alone=ALONE, certain=CERTAIN),
+    "… and the classifier alone": Variant(agree=AGREE, alone=ALONE, certain=CERTAIN),
     "… from 70 %": Variant(agree=AGREE, alone=0.7, certain=CERTAIN),
-    "… and its contradiction: what `identify` does": Variant(LOOKS, AGREE, ALONE, ALONE, CERTAIN),
+    "… and the classifier's veto: what `identify` does": Variant(LOOKS, AGREE, ALONE, ALONE, CERTAIN),
     "the same without two thirds of the votes": Variant(LOOKS, AGREE, ALONE, ALONE),
     "the same on the whole photo alone": Variant(WHOLE, AGREE, ALONE, ALONE, CERTAIN),
 }

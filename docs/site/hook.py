@@ -43,13 +43,14 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def filled(entry: Any, guide: Path) -> Any:
-    """A part of the navigation, with every `folder/` replaced by the folder's English pages, by name."""
+    """Return a part of the navigation with every `folder/` replaced by the folder's English pages: its index, then the others by name."""
     if isinstance(entry, list):
         return [filled(each, guide) for each in entry]
     if isinstance(entry, dict):
         return {title: filled(target, guide) for title, target in entry.items()}
     if entry.endswith("/"):
-        return [f"{entry}{path.name}" for path in sorted((guide / entry).glob("*.md")) if path.suffixes != [".fr", ".md"]]
+        pages = [path.name for path in (guide / entry).glob("*.md") if path.suffixes != [".fr", ".md"]]
+        return [f"{entry}{name}" for name in sorted(pages, key=lambda name: (name != "index.md", name))]
     return entry
 
 
