@@ -20,6 +20,7 @@ import typer
 from cli import results
 from cli.backends import compose, local
 from cli.commands import run_eks, run_serverless
+from cli.commands.target_options import RUN, Target, chosen, refuse_foreign
 from cli.config import Settings, environment, settings
 from cli.errors import FruitsError, UsageError
 from cli.java import find_java_home
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 
 def run(
+    context: typer.Context,
     input: Annotated[  # noqa: A002
         str | None, typer.Argument(metavar="INPUT", help="Folder or s3://bucket/prefix with one sub-folder per label. [or fruits.toml]")
     ] = None,
@@ -78,8 +80,10 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
     """Embed the photos that are new, fit a PCA, publish the matrix."""
-    if local_ + compose_ + submit + serverless + eks != 1:
-        raise UsageError("where should it run", "add --local, --compose, --serverless or --eks")
+    flags = {Target.LOCAL: local_, Target.COMPOSE: compose_, Target.SUBMIT: submit, Target.SERVERLESS: serverless, Target.EKS: eks}
+    refuse_foreign(context, chosen(flags), RUN)
+    if images is not None and deadline is None:
+        raise UsageError("`--images` is given without `--deadline`", "add --deadline MINUTES, or remove --images")
     config = settings()
     source, target = input or config.input, output or config.output
 
@@ -118,7 +122,7 @@ def run(
         raise UsageError("INPUT and OUTPUT are not known", "name both, or write them into fruits.toml: `fruitsctl init`")
     params = make_params(source, target)
     if eks:
-        wanted = run_eks.Wanted(virtual_cluster, execution_role, image, log_group, executors, attempts, max_cost)
+        wanted = run_eks.Wanted(virtual_cluster, execution_role, image, log_group, executors, attempts)
         run_eks.run_eks(params, config, wanted, dry_run, detach, as_json)
         return
     start(params, config, compose_, submit, dry_run, as_json)

@@ -38,7 +38,6 @@ class Wanted:
     log_group: str | None = None
     executors: int | None = None
     attempts: int = 1
-    max_cost: float | None = None
 
 
 def run_eks(params: Params, config: Settings, wanted: Wanted, dry_run: bool, detach: bool, as_json: bool) -> None:
@@ -55,14 +54,14 @@ def run_eks(params: Params, config: Settings, wanted: Wanted, dry_run: bool, det
     from cli.serverless.clients import Clients
     from cli.sizing import DEFAULT_EXECUTORS, Fleet, Worker
 
-    if wanted.max_cost is not None:
-        raise UsageError("--max-cost cannot be kept on EKS: nodes are paid for, not runs, and there is no timeout", "leave it out")
     region = config.region or PARIS
     refuse_outside_eu(region)
     if region == SOVEREIGN:
         raise UsageError(f"there is no EMR on EKS in `{region}`", "use --serverless there")
     if not wanted.virtual_cluster or not wanted.execution_role:
-        raise UsageError("which cluster, and as whom", "add --virtual-cluster ID and --execution-role ARN")
+        needed = {"--virtual-cluster": wanted.virtual_cluster, "--execution-role": wanted.execution_role}
+        missing = [option for option, value in needed.items() if not value]
+        raise UsageError(f"`--eks` needs {' and '.join(f'`{option}`' for option in missing)}", "`fruitsctl run --help` describes them")
     session = aws_session()
     image = wanted.image or _pushed_last(session, region, config)
     options = eks.Options(region, wanted.virtual_cluster, wanted.execution_role, image, config.project, wanted.log_group, wanted.attempts)

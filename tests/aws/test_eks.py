@@ -129,13 +129,13 @@ def test_the_trust_policy_is_of_the_clusters_own_issuer_and_namespace(clients, v
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        (Wanted("abc", ROLE, IMAGE, max_cost=2.0), "--max-cost cannot be kept on EKS"),
-        (Wanted(None, ROLE, IMAGE), "which cluster, and as whom"),
-        (Wanted("abc", None, IMAGE), "which cluster, and as whom"),
+        (Wanted(None, ROLE, IMAGE), "`--eks` needs `--virtual-cluster`"),
+        (Wanted("abc", None, IMAGE), "`--eks` needs `--execution-role`"),
+        (Wanted(None, None, IMAGE), "`--eks` needs `--virtual-cluster` and `--execution-role`"),
         (Wanted("abc", ROLE), "no image was pushed to `123456789012.dkr.ecr.eu-west-3.amazonaws.com/fruitsctl` from here"),
     ],
 )
-def test_what_is_missing_or_cannot_be_kept_is_refused(clients, wanted, said):
+def test_what_is_missing_is_refused(clients, wanted, said):
     with pytest.raises(UsageError) as error:
         run_eks(PARAMS, settings(), wanted, dry_run=True, detach=False, as_json=False)
     assert str(error.value).startswith(said)

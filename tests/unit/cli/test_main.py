@@ -27,11 +27,11 @@ def test_help_names_every_command_in_a_whole_sentence():
     assert "..." not in said.partition("Commands:")[2]
 
 
-def test_a_run_needs_to_know_where():
+def test_a_run_needs_a_target():
     done = fruitsctl("run", "in", "out")
 
     assert done.returncode == 2
-    assert done.stderr == "error: where should it run\n\nhint: add --local, --compose, --serverless or --eks\n"
+    assert done.stderr == "error: no target given\n\nhint: add --local, --compose, --serverless or --eks\n"
 
 
 def test_doctor_lists_what_it_found_as_json(tmp_path):
