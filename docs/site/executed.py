@@ -1,8 +1,9 @@
 """
-The notebooks as pages: notebooks/*.ipynb goes in, Markdown and pictures come out.
+Convert notebooks to pages: notebooks/*.ipynb goes in, Markdown and pictures come out.
 
-They are stored without outputs. Those of an executed copy in build/notebooks are shown if it is a copy of the same cells; tests leave
-theirs there, and `python docs/site/executed.py` makes the local one. The cloud's needs a cluster: without its test it is shown as it is.
+Notebooks are stored without outputs. A page shows the outputs of a copy in build/notebooks that has the same cells. Tests write
+such copies, and `python docs/site/executed.py` makes one of local.ipynb. cloud.ipynb needs a cluster: its page has no outputs
+until its test has run.
 """
 
 from __future__ import annotations
@@ -14,16 +15,14 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "build" / "notebooks"
-DOLLARS = re.compile(
-    r"(?<![\\$])\$(?![\s$])([^$\n]+?)(?<!\s)\$(?!\d)"
-)  # a formula in a line, as JupyterLab knows it; on pages one `$` is money
-PANDAS = re.compile(
-    r"<style scoped>.*?</style>\s*<table [^>]*>", re.S
-)  # a table with a class is not the theme's, and is wider than a phone
+# An inline formula as JupyterLab writes it; on the pages a single `$` is the currency.
+DOLLARS = re.compile(r"(?<![\\$])\$(?![\s$])([^$\n]+?)(?<!\s)\$(?!\d)")
+# The theme does not style a table with a class, which is then wider than a phone.
+PANDAS = re.compile(r"<style scoped>.*?</style>\s*<table [^>]*>", re.S)
 
 
 def pages(folder: Path = ROOT / "notebooks", kept: Path = KEPT) -> dict[str, bytes]:
-    """Path below docs/ -> content: one page for each notebook of `folder`, and its pictures."""
+    """Return {path below docs/: content}: one page for each notebook of `folder`, and its pictures."""
     made: dict[str, bytes] = {}
     for source in sorted(folder.glob("*.ipynb")):
         made |= page(read(kept / source.name) if is_executed(source, kept) else read(source), source.stem)
@@ -37,14 +36,14 @@ def read(path: Path) -> Any:
 
 
 def is_executed(source: Path, kept: Path) -> bool:
-    """Whether `kept` has a copy of these very cells."""
+    """Return whether `kept` has a copy with the same cells."""
     copy = kept / source.name
     return copy.is_file() and [cell.source for cell in read(copy).cells] == [cell.source for cell in read(source).cells]
 
 
 def execute(source: Path, kept: Path = KEPT) -> None:
     """
-    Leave an executed copy of `source` in `kept`, by a kernel of this Python; nothing is done if it is there.
+    Execute `source` with a kernel of this Python and write the copy to `kept`, unless it is there already.
 
     Raises:
         CellExecutionError: a cell raised.
@@ -55,14 +54,14 @@ def execute(source: Path, kept: Path = KEPT) -> None:
     if is_executed(source, kept):
         return
     notebook = read(source)
-    with tempfile.TemporaryDirectory() as folder:  # it gets photos and writes results beside itself
+    with tempfile.TemporaryDirectory() as folder:  # the notebook writes photos and results beside itself
         NotebookClient(notebook, timeout=None, resources={"metadata": {"path": folder}}).execute()
     kept.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, kept / source.name)
 
 
 def page(notebook: Any, name: str) -> dict[str, bytes]:
-    """Of a notebook its page, and its pictures in a folder beside it."""
+    """Return the page of a notebook, and its pictures in a folder beside it."""
     from nbconvert import MarkdownExporter
 
     for cell in notebook.cells:

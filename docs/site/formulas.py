@@ -1,8 +1,8 @@
 r"""
-Formulas of a page become MathML, which browsers draw themselves: no script, no font, no request.
+Convert the formulas of a page to MathML, which browsers draw without a script, a font or a request.
 
-HTML goes in and comes out; formulas are those that arithmatex has marked. This is the TeX that our pages use, and nothing is guessed:
-a command that is not known here ends the build. https://www.w3.org/TR/mathml-core/
+HTML goes in, HTML comes out. arithmatex marks the formulas. The module knows the TeX commands that the pages use; an
+unknown command fails the build. https://www.w3.org/TR/mathml-core/
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ ACCENTS = {"bar": "¯", "hat": "^"}
 
 
 def drawn(page: str) -> str:
-    """`page` with every marked formula as MathML; its TeX stays as the annotation, for who copies it."""
+    """Return `page` with every marked formula as MathML. The annotation keeps the TeX, for copying."""
     return MARKED.sub(lambda found: mathml(html.unescape(found.group(2)).strip(), block=found.group(1) == "["), page)
 
 
 def mathml(tex: str, block: bool = False) -> str:
     """
+    Return a formula as a <math> element.
+
     Raises:
-        ValueError: a command or a brace that this module does not know.
+        ValueError: `tex` has a command or a brace that this module does not know.
     """
     tokens = iter(TOKEN.findall(tex))
     body = row(tokens, block)
@@ -39,7 +41,7 @@ def mathml(tex: str, block: bool = False) -> str:
 
 
 def row(tokens: Iterator[str], block: bool, until: str | None = None) -> str:
-    """Everything up to `until`, side by side; ^ and _ take what stands before and after them."""
+    """Convert the tokens up to `until`. ^ and _ bind the atoms before and after them."""
     parts: list[str] = []
     scripts: dict[int, dict[str, str]] = {}
     for token in tokens:
@@ -87,4 +89,4 @@ def command(name: str, tokens: Iterator[str], block: bool) -> str:
         return f"<mi>{LETTERS[name]}</mi>"
     if name in SIGNS:
         return f"<mo>{SIGNS[name]}</mo>"
-    raise ValueError(f"`\\{name}` is not known to docs/site/formulas.py: add it there, or say it in words")
+    raise ValueError(f"`\\{name}` is not known to docs/site/formulas.py: add it there, or write it in words")

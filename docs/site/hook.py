@@ -1,7 +1,7 @@
 """
-What MkDocs reads: docs/ with the pages made from the code and the executed notebooks added, as a folder `guide` beside the site's.
+Prepare what MkDocs reads: a copy of docs/ in the folder `guide` beside the site, with the generated pages and the executed notebooks.
 
-Nothing generated is kept in git, so nothing there can be stale. https://www.mkdocs.org/user-guide/configuration/#hooks
+Git has no generated page, so none can be out of date. https://www.mkdocs.org/user-guide/configuration/#hooks
 """
 
 from __future__ import annotations
@@ -20,15 +20,19 @@ from mkdocs.structure.files import Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
-OUTSIDE = {
-    "README.md#what-you-get": "reference/files.md#what-a-run-leaves",
+OUTSIDE = {  # target of a link in the checkout -> page of the site
+    "README.md#what-you-get": "reference/files.md#files-of-a-run",
     "README.md": "index.md",
-}  # links that leave docs/, and where they lead here
+    "cli/main.py": "reference/commands.md",
+    "job/params.py": "reference/parameters.md",
+    "job/schema.py": "reference/files.md",
+    "cli/errors.py": "reference/errors.md",
+}
 LINK = re.compile(r"\[([^]\n]*)\]\((?!\w+:|#)([^)\s]+)\)")
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Called once per language, by mkdocs-static-i18n; the second time finds everything made."""
+    """Make the folder `guide`. mkdocs-static-i18n calls this once per language; only the first call does something."""
     guide = Path(config.site_dir).parent / "guide"
     if config.docs_dir != str(guide):
         shutil.rmtree(guide, ignore_errors=True)
@@ -55,7 +59,7 @@ def filled(entry: Any, guide: Path) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """A link to a notebook leads to its page. One to a file that only the checkout has becomes its words."""
+    """Point links to notebooks and to OUTSIDE at their pages; replace links to other files of the checkout by their text."""
     folder = posixpath.dirname("docs/" + page.file.src_uri)
 
     def rewritten(link: re.Match[str]) -> str:
@@ -64,26 +68,26 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         inside = OUTSIDE.get(path) or (f"notebooks/{posixpath.basename(path)[:-6]}.md" if path.endswith(".ipynb") else None)
         if inside:
             return f"[{words}]({posixpath.relpath('docs/' + inside, folder)})"
-        return link.group() if path.startswith("docs/") and not path.startswith("docs/presentation/slides") else words  # decks are no pages
+        return link.group() if path.startswith("docs/") and not path.startswith("docs/presentation/slides") else words  # decks have no page
 
     return LINK.sub(rewritten, markdown)
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Formulas drawn; what is not translated is marked as English, for readers by ear."""
+    """Draw formulas, and mark an untranslated page as English for screen readers."""
     html = formulas.drawn(html)
     translated = ".fr." in page.file.src_uri
     return html if config.theme["language"] == "en" or translated else f'<div lang="en">{html}</div>'
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
-    """The theme's search is a dialog without a name: https://dequeuniversity.com/rules/axe/4.10/aria-dialog-name"""
+    """Name the theme's search dialog: https://dequeuniversity.com/rules/axe/4.10/aria-dialog-name"""
     name = {"en": "Search", "fr": "Rechercher"}[config.theme["language"]]
     return output.replace('data-md-component="search" role="dialog"', f'data-md-component="search" role="dialog" aria-label="{name}"')
 
 
 def on_post_build(config: MkDocsConfig) -> None:
-    """The theme asks for a sitemap beside the page in the other language; MkDocs writes one for all. Without this every page logs a 404."""
+    """Copy the sitemap into every folder. The theme looks for it beside the page in the other language; every page would log a 404."""
     site = Path(config.site_dir)
     for folder in {page.parent for page in site.rglob("*.html")} - {site}:
         shutil.copyfile(site / "sitemap.xml", folder / "sitemap.xml")

@@ -1,4 +1,4 @@
-"""The reference from the code: the repository's root goes in, pages (path below docs/ -> Markdown) come out. Nothing is run but imports."""
+"""Generate the reference pages from the code: the repository's root goes in, {path below docs/: Markdown} comes out. Only imports run."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from cli.main import app, main
 from job import records, schema
 from job.params import Params
 
-MADE = "<!-- made from {source} while the site is built -->\n\n"
+MADE = "<!-- generated from {source} when the site is built -->\n\n"
 
 
 def pages(root: Path) -> dict[str, bytes]:
-    """Path below docs/ -> content, for each page of the reference that is not written by hand."""
+    """Return {path below docs/: content} of each generated page."""
     made = {
         "commands": commands(),
         "parameters": parameters(root),
@@ -37,36 +37,36 @@ def table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def escaped(cell: str) -> str:
-    """In one line; a pipe ends a cell, but not between backticks."""
+    """Return `cell` on one line. A pipe would end the cell, except between backticks."""
     return "".join(part if i % 2 else part.replace("|", "\\|") for i, part in enumerate(re.split(r"(`[^`]*`)", cell.replace("\n", " "))))
 
 
 def plain(text: str) -> str:
-    """Help text as Markdown: angle brackets, stars and underscores mean themselves outside of backticks."""
+    """Return help text as Markdown. Outside of backticks, angle brackets, stars and underscores are literal."""
     return "".join(
         part if i % 2 else re.sub(r"([*_\[])", r"\\\1", part).replace("<", "&lt;") for i, part in enumerate(re.split(r"(`[^`]*`)", text))
     )
 
 
 def commands() -> str:
-    text = MADE.format(source="every command's `--help`") + "# Commands\n\nEvery command, as its `--help` has it.\n"
+    text = MADE.format(source="every command's `--help`") + "# Commands\n\nThe `--help` text of every command.\n"
     root = typer.main.get_command(app)
     context = root.context_class(root, info_name="fruitsctl")
     found = [pair for pair in walk(root, context) if pair[0] is not root]
     text += "\n" + table(
-        ("command", "what it does"),
+        ("command", "description"),
         [(f"[`{context.command_path}`](#{anchor(context.command_path)})", plain(summary(command))) for command, context in found],
     )
     for command, context in found:
         text += f"\n## `{context.command_path}` {{ #{anchor(context.command_path)} }}\n\n```text\n{command.get_usage(context)}\n```\n\n"
         text += plain(textwrap.dedent(command.help or "")) + "\n\n"
         rows = [record for parameter in command.get_params(context) if (record := parameter.get_help_record(context))]
-        text += table(("argument or option", "what it means"), [(f"`{name}`", plain(words)) for name, words in rows])
+        text += table(("argument or option", "description"), [(f"`{name}`", plain(words)) for name, words in rows])
     return text
 
 
 def walk(command: Any, context: Any) -> Iterator[tuple[Any, Any]]:
-    """`command` and all below it that is shown, each with the context that knows its full name."""
+    """Yield `command` and its visible subcommands, each with the context that has its full name."""
     yield command, context
     for name, child in getattr(command, "commands", {}).items():
         if not child.hidden:
@@ -82,7 +82,7 @@ def anchor(path: str) -> str:
 
 
 def fields_of(cls: type, source: Path) -> list[tuple[str, str, str, str]]:
-    """Of a dataclass in `source`, per field: name, type, default, and the comment that stands beside it."""
+    """Return name, type, default and comment of each field of a dataclass in `source`."""
     text = source.read_text(encoding="utf-8")
     lines = text.splitlines()
     node = next(n for n in ast.parse(text).body if isinstance(n, ast.ClassDef) and n.name == cls.__name__)
@@ -101,13 +101,14 @@ def field_table(cls: type, source: Path) -> str:
     rows = [
         (f"`{name}`", f"`{kind}`", f"`{default}`" if default else "", plain(words)) for name, kind, default, words in fields_of(cls, source)
     ]
-    return table(("field", "type", "default", "what"), rows)
+    return table(("field", "type", "default", "description"), rows)
 
 
 def parameters(root: Path) -> str:
-    text = MADE.format(source="`job/params.py`") + "# The job's arguments\n\n"
-    text += "What the command tells the job, on any backend: one `--name=value` for each field that is set, with `-` for `_`.\n"
-    text += "They stand in a run's `manifest.json` under `params`, so a run can be repeated as it was.\n\n"
+    text = MADE.format(source="`job/params.py`") + "# Job arguments\n\n"
+    text += "`fruitsctl run` passes these arguments to the job, on every target.\n"
+    text += "A field that is set becomes `--name=value`, with `-` for `_`.\n"
+    text += "A run's `manifest.json` has them under `params`, so that you can repeat the run.\n\n"
     return text + field_table(Params, root / "job" / "params.py")
 
 
@@ -115,8 +116,8 @@ def files(root: Path) -> str:
     readme = (root / "README.md").read_text(encoding="utf-8")
     tree = re.search(r"## What you get\n\n(```text\n.*?```)", readme, re.S)
     assert tree, "README.md has no tree below `What you get`"
-    text = MADE.format(source="`README.md`, `job/schema.py` and `job/records.py`") + "# Files and tables\n\n## What a run leaves\n\n"
-    text += tree.group(1) + "\n\nA run is there once its `manifest.json` is; `latest.json` names the newest.\n"
+    text = MADE.format(source="`README.md`, `job/schema.py` and `job/records.py`") + "# Files and tables\n\n## Files of a run\n\n"
+    text += tree.group(1) + "\n\nA run is complete when its `manifest.json` exists. `latest.json` names the newest run.\n"
     text += "\n## Tables\n"
     for name, words, ddl in schemas(root):
         text += f"\n### `{name}`\n\n{plain(words)}\n\n"
@@ -124,14 +125,14 @@ def files(root: Path) -> str:
     text += "\n## `manifest.json`\n\n" + field_table(records.Manifest, root / "job" / "records.py")
     text += "\nEach entry of `stages` has:\n\n" + field_table(records.Stage, root / "job" / "records.py")
     stages = table(("key", "stage"), [(f"`{key}`", words) for key, words in records.STAGES.items()])
-    text += f"\n{stages}\n## `outcome.json`\n\nWritten also when a run fails.\n\n" + field_table(
+    text += f"\n{stages}\n## `outcome.json`\n\nA failed run writes this file too.\n\n" + field_table(
         records.Outcome, root / "job" / "records.py"
     )
     return text
 
 
 def schemas(root: Path) -> Iterator[tuple[str, str, str]]:
-    """Of job/schema.py, per table: its name there, the comment above it, its DDL."""
+    """Yield name, comment and DDL of each table of job/schema.py."""
     source = (root / "job" / "schema.py").read_text(encoding="utf-8")
     for comment, name in re.findall(r"^# (.+)\n([A-Z_]+) = ", source, re.M):
         yield name, comment, getattr(schema, name)
@@ -140,14 +141,14 @@ def schemas(root: Path) -> Iterator[tuple[str, str, str]]:
 def errors() -> str:
     text = MADE.format(source="`cli/errors.py` and `job/errors.py`") + "# Errors and exit codes\n\n"
     text += f"{(main.__doc__ or '').strip()}\n\n"
-    text += "An error says on stderr what happened, with the value, and gives one hint. stdout has data only.\n"
+    text += "stderr has the error, with the value in backticks, and one hint. stdout has data only.\n"
     for title, module in (("The command", cli.errors), ("The job", job.errors)):
         text += f"\n## {title}\n\n" + table(("error", "exit code", "when"), list(tree(module.__doc__ or "")))
-    return text + "\nThe job's own code and message come back through every backend as they are.\n"
+    return text + "\nEvery target returns the exit code and the message of the job unchanged.\n"
 
 
 def tree(text: str) -> Iterator[tuple[str, str, str]]:
-    """Of a module's tree of errors, per line: its name, its exit code, its parent's unless it has its own, and when it is raised."""
+    """Yield name, exit code (its own or its parent's) and cause of each line of a module's tree of errors."""
     codes: dict[int, str] = {}
     for line in re.findall(r"^.*Error {2,}.+$", text, re.M):
         branch, name, own, words = re.fullmatch(r"([\s├└│─]*)(\w+) {2,}(?:code (\d): )?(.+)", line).groups()

@@ -18,6 +18,7 @@ from job.params import Params
 from job.records import Manifest
 
 ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
 sys.path.append(str(ROOT / "docs" / "site"))  # as MkDocs does it for a hook
 
 import executed  # noqa: E402
@@ -67,7 +68,8 @@ def test_a_link_that_leaves_the_docs_becomes_its_words(site):
 
     assert "job/pipeline.py" in page
     assert 'href="../job' not in page
-    assert 'href="../reference/files.html#what-a-run-leaves"' in (site / "how-to" / "aws.html").read_text(encoding="utf-8")
+    assert 'href="reference/commands.html"' in (site / "index.html").read_text(encoding="utf-8")
+    assert 'href="../reference/files.html#files-of-a-run"' in (site / "how-to" / "aws.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -113,6 +115,13 @@ def test_a_page_of_the_navigation_has_one_place():
     named = re.findall(r"[\w./-]+\.md", str(config["nav"]))
 
     assert len(named) == len(set(named)) > 10
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT / "docs").as_posix())
+def test_a_link_works_in_the_checkout_too(page):
+    targets = re.findall(r"\]\((?!\w+:|#)([^)#\s]+)", page.read_text(encoding="utf-8"))
+
+    assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
 def test_a_formula_is_drawn_without_a_script():
