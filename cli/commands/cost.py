@@ -40,6 +40,8 @@ def cost(
     from cli import costs
     from cli.credentials import aws_session
 
+    if run_id and month:
+        raise UsageError("`RUN_ID` and `--month` are given together", "remove one of them")
     if month and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
         raise UsageError(f"`{month}` is no month", "write it as 2026-11")
     session = aws_session()

@@ -12,7 +12,9 @@ from typing import Annotated
 import typer
 
 from cli.checks import Check, report
+from cli.commands.target_options import given
 from cli.config import Settings, settings
+from cli.errors import UsageError
 from cli.java import find_java_home
 
 MEMORY_GIB = 4  # measured: a run on two cores takes 2.5 GiB, most of it the JVM
@@ -20,6 +22,7 @@ DISK_GIB = 2  # Spark's jars, the weights, and features of 200,000 images
 
 
 def doctor(
+    context: typer.Context,
     output: Annotated[Path, typer.Argument(help="Where results would go.")] = Path("out"),
     aws: Annotated[bool, typer.Option("--aws", help="The AWS account instead, for --serverless.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
@@ -27,6 +30,8 @@ def doctor(
     """Check this machine or AWS; exits 1 if something is missing."""
     config = settings()
     if aws:
+        if "output" in given(context):
+            raise UsageError("`OUTPUT` cannot be used with `--aws`", "remove OUTPUT: only a check of this machine uses it")
         from cli.aws_checks import checks as aws_checks
         from cli.commands.run_serverless import connect
 

@@ -201,6 +201,8 @@ def policy(
     budget: Annotated[bool, typer.Option("--budget", help="With the budget.")] = False,
 ) -> None:
     """Print an IAM policy as JSON: all that is called, no more."""
+    if who is Who.operator and (vpc or budget):
+        raise UsageError(f"`{'--vpc' if vpc else '--budget'}` cannot be used with `operator`", "remove it: it belongs to `deployer`")
     name, where = _scope(project, region)
     from cli.ecr import dns_suffix
     from cli.infra import policies

@@ -14,16 +14,41 @@ import typer
 from cli import notebooks
 from cli.backends import compose
 from cli.commands import run_serverless
+from cli.commands.target_options import refuse_foreign
 from cli.config import Settings, settings
 from cli.errors import UsageError
 from cli.output import emit, say
 from job.params import Params
 from job.uris import from_text, join
 
+OPEN, EXECUTE, COMPOSE, COMPOSE_EXECUTE, SERVERLESS = (
+    "a local JupyterLab",
+    "--execute",
+    "--compose",
+    "--compose --execute",
+    "--serverless",
+)
+# The options that do not belong to every target; for those of `run` see target_options.py.
+TAKEN_BY = {
+    "folder": {OPEN, EXECUTE, COMPOSE_EXECUTE},
+    "port": {OPEN},
+    "browser": {OPEN},
+    "execute": {EXECUTE, COMPOSE_EXECUTE},  # --serverless always executes
+    "components": {SERVERLESS},
+    "variance": {SERVERLESS},
+    "detach": {SERVERLESS},
+    "max_cost": {SERVERLESS},
+    "executors": {SERVERLESS},
+    "executor_memory": {SERVERLESS},
+    "timeout": {SERVERLESS},
+    "run_id": {SERVERLESS},
+    "yes": {SERVERLESS},
+}
 IN_THE_IMAGE = "/opt/fruits/notebooks/cloud.ipynb"  # see Dockerfile
 
 
 def notebook(
+    context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="Where the notebooks are, and are put if they are not.")] = Path("notebooks"),
     compose_: Annotated[bool, typer.Option("--compose", help="JupyterLab of the local stack, on its cluster.")] = False,
     serverless: Annotated[
@@ -52,7 +77,9 @@ def notebook(
 ) -> None:
     """Open the notebooks: the chain step by step, to run and show."""
     if compose_ and serverless:
-        raise UsageError("--compose and --serverless go to different places", "leave out one")
+        raise UsageError("`--compose`, `--serverless` are given together", "choose one target")
+    place = SERVERLESS if serverless else (OPEN, EXECUTE, COMPOSE, COMPOSE_EXECUTE)[2 * compose_ + execute]
+    refuse_foreign(context, place, TAKEN_BY)
     config = settings()
     if serverless:
         wishes = run_serverless.Wishes(

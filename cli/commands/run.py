@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ import typer
 from cli import results
 from cli.backends import compose, local
 from cli.commands import run_eks, run_serverless
-from cli.commands.target_options import RUN, Target, chosen, refuse_foreign
+from cli.commands.target_options import RUN, Target, chosen, given, refuse_foreign
 from cli.config import Settings, environment, settings
 from cli.errors import FruitsError, UsageError
 from cli.java import find_java_home
@@ -82,10 +82,9 @@ def run(
     """Embed the photos that are new, fit a PCA, publish the matrix."""
     flags = {Target.LOCAL: local_, Target.COMPOSE: compose_, Target.SUBMIT: submit, Target.SERVERLESS: serverless, Target.EKS: eks}
     refuse_foreign(context, chosen(flags), RUN)
-    if images is not None and deadline is None:
-        raise UsageError("`--images` is given without `--deadline`", "add --deadline MINUTES, or remove --images")
     config = settings()
     source, target = input or config.input, output or config.output
+    refuse_unused(given(context), source, model)
 
     def make_params(source: str, target: str) -> Params:
         try:
@@ -126,6 +125,17 @@ def run(
         run_eks.run_eks(params, config, wanted, dry_run, detach, as_json)
         return
     start(params, config, compose_, submit, dry_run, as_json)
+
+
+def refuse_unused(options: Collection[str], source: str | None, model: str) -> None:
+    """Raises UsageError if one of `options`, the parameters on the command line, has no effect on this run."""
+    if "images" in options and "deadline" not in options:
+        raise UsageError("`--images` is given without `--deadline`", "add --deadline MINUTES, or remove --images")
+    if "content_hash" in options and source and is_s3(from_text(source)):
+        raise UsageError(f"`--content-hash` cannot be used with `{source}`", "remove it: S3 has an ETag for each photo")
+    for option in ("weights", "engine"):
+        if option in options and model == "mean_colour":
+            raise UsageError(f"`--{option}` cannot be used with `--model {model}`", "remove it: this model is not a network")
 
 
 def start(params: Params, config: Settings, compose_: bool, submit: bool, dry_run: bool, as_json: bool) -> None:

@@ -81,7 +81,7 @@ def refuse_foreign(context: typer.Context, place: str, taken_by: Mapping[str, Co
 
     Args:
         context: of the command that is running.
-        place: the chosen target, as `taken_by` names it.
+        place: the chosen target, as `taken_by` names it: an option, or a noun.
         taken_by: parameter to the targets that take it; a parameter that is missing belongs to all.
 
     Raises:
@@ -91,7 +91,8 @@ def refuse_foreign(context: typer.Context, place: str, taken_by: Mapping[str, Co
     if not foreign:
         return
     homes = ", ".join(f"{flag} needs {' or '.join(sorted(targets))}" for flag, targets in foreign.items())
-    raise UsageError(f"{_quoted(foreign)} cannot be used with `{place}`", f"remove {'it' if len(foreign) == 1 else 'them'}: {homes}")
+    here = f"`{place}`" if place.startswith("--") else place
+    raise UsageError(f"{_quoted(foreign)} cannot be used with {here}", f"remove {'it' if len(foreign) == 1 else 'them'}: {homes}")
 
 
 def given(context: typer.Context) -> dict[str, str]:
@@ -100,7 +101,9 @@ def given(context: typer.Context) -> dict[str, str]:
     for parameter in context.command.params:
         source = context.get_parameter_source(str(parameter.name))
         if source is not None and source.name == "COMMANDLINE":
-            found[str(parameter.name)] = next((name for name in parameter.opts if name.startswith("--")), parameter.human_readable_name)
+            found[str(parameter.name)] = next(
+                (name for name in parameter.opts if name.startswith("--")), parameter.human_readable_name.upper()
+            )
     return found
 
 

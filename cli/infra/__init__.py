@@ -191,6 +191,22 @@ def _check(session: Any, cloudformation: Any, region: str, wanted: Wanted) -> No
             f"the repository `{wanted.project}` exists already, and is not of this project",
             f"set FRUITS_PROJECT, or `aws ecr delete-repository --region {region} --repository-name {wanted.project} --force`",
         )
+    _refuse_unused(session, cloudformation, region, wanted)
+
+
+def _refuse_unused(session: Any, cloudformation: Any, region: str, wanted: Wanted) -> None:
+    """Raises UsageError if an option has no effect: there is no application yet, or no budget, that it could change."""
+    base = stacks.outputs(stacks.describe(cloudformation, f"{wanted.project}-base"))
+    image = wanted.image or ("RepositoryUri" in base and _image(session, region, cloudformation, wanted, base["RepositoryUri"]))
+    options = {"--max-vcpu": wanted.max_vcpu, "--architecture": wanted.architecture, "--interactive": wanted.interactive}
+    unused = [option for option, value in options.items() if value is not None]
+    if unused and not image:
+        raise UsageError(
+            f"`{unused[0]}` needs an application, and there is no image for it yet",
+            f"run `fruitsctl infra up` without {unused[0]}, then `fruitsctl image push`, then `infra up` with it",
+        )
+    if wanted.budget_usd is not None and not _wants_budget(cloudformation, wanted):
+        raise UsageError("`--budget-usd` is given without `--budget-email`", "add --budget-email ADDRESS")
 
 
 def _refuse_holes(session: Any, cloudformation: Any, region: str, project: str) -> None:

@@ -268,7 +268,7 @@ def test_two_places_at_once_are_refused():
     done = subprocess.run([*CLI, "notebook", "--compose", "--serverless"], capture_output=True, text=True, check=False)
 
     assert done.returncode == 2
-    assert "leave out one" in done.stderr
+    assert "choose one target" in done.stderr
 
 
 @pytest.fixture

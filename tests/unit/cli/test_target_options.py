@@ -58,8 +58,17 @@ def test_a_default_given_by_hand_is_refused_like_any_other_value():
     assert str(error_of("a", "b", "--local", "--attempts", "1")) == "`--attempts` cannot be used with `--local`"
 
 
-def test_a_number_of_photos_without_a_deadline_is_refused():
-    assert str(error_of("a", "b", "--serverless", "--images", "5")) == "`--images` is given without `--deadline`"
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("a", "b", "--serverless", "--images", "5"), "`--images` is given without `--deadline`"),
+        (("s3://a/b", "c", "--local", "--content-hash"), "`--content-hash` cannot be used with `s3://a/b`"),
+        (("a", "b", "--local", "--model", "mean_colour", "--weights", "w.h5"), "`--weights` cannot be used with `--model mean_colour`"),
+        (("a", "b", "--local", "--model", "mean_colour", "--engine", "litert"), "`--engine` cannot be used with `--model mean_colour`"),
+    ],
+)
+def test_an_option_without_effect_on_this_run_is_refused(arguments, said):
+    assert str(error_of(*arguments)) == said
 
 
 def test_two_targets_are_refused():
