@@ -1,4 +1,4 @@
-"""AWS's errors in our words, with the action that was missing."""
+"""Translate botocore errors into FruitsError and name the missing IAM action."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ def asking(action: str) -> Iterator[None]:
     except (aws.NoCredentialsError, aws.PartialCredentialsError) as error:
         raise UsageError("no AWS credentials found", "set AWS_PROFILE, or run `aws configure`") from error
     except (aws.CredentialRetrievalError, aws.SSOError, aws.TokenRetrievalError) as error:
-        raise UsageError(f"AWS credentials cannot be had: {redact(' '.join(str(error).split()))}", again) from error
+        raise UsageError(f"cannot get AWS credentials: {redact(' '.join(str(error).split()))}", again) from error
     except aws.ClientError as error:
         code, said = error.response["Error"].get("Code", ""), redact(error.response["Error"].get("Message", ""))
         if code in STALE:
-            raise UsageError(f"AWS does not take these credentials for `{action}`: {code}", again) from error
+            raise UsageError(f"AWS rejected the credentials for `{action}`: {code}", again) from error
         if code in REFUSED:
-            raise FruitsError(f"AWS refuses `{action}`: {said}", f"have `{_missing(action, said)}` added to your policy") from error
-        raise FruitsError(f"`{action}` failed with {code}: {said}", "mend what it says, then run it again") from error
+            raise FruitsError(f"access denied for `{action}`: {said}", f"add `{_missing(action, said)}` to your IAM policy") from error
+        raise FruitsError(f"`{action}` failed with {code}: {said}", "fix the cause, then run the command again") from error
     except aws.BotoCoreError as error:
-        raise FruitsError(f"AWS did not answer `{action}`: {redact(str(error))}", "check the network and the Region") from error
+        raise FruitsError(f"no response from AWS to `{action}`: {redact(str(error))}", "check the network and the Region") from error
     except ResponseParserError as error:  # of no tree: https://github.com/boto/botocore/blob/develop/botocore/parsers.py
-        raise FruitsError(f"what answered `{action}` is not AWS", "is there a proxy, or a login page of the network?") from error
+        raise FruitsError(f"the response to `{action}` is not from AWS", "check for a proxy or a network login page") from error
 
 
 def _missing(action: str, said: str) -> str:

@@ -68,7 +68,7 @@ def credentials(clients: Clients) -> Check:
 def service(clients: Clients) -> Check:
     with asking("emr-serverless:ListApplications"):
         clients("emr-serverless").list_applications(maxResults=1)
-    return Check("service", True, f"EMR Serverless answers in {clients.region}")
+    return Check("service", True, f"EMR Serverless is available in {clients.region}")
 
 
 def quota(clients: Clients) -> Check:
@@ -77,12 +77,12 @@ def quota(clients: Clients) -> Check:
         answer = clients("service-quotas").get_service_quota(ServiceCode="emr-serverless", QuotaCode=QUOTA_CODE)
     vcpu = int(answer["Quota"]["Value"])
     least = 2 * WORKER.vcpu
-    new = ", what a new account has" if vcpu == QUOTA_VCPU else ""
+    new = " (default of a new account)" if vcpu == QUOTA_VCPU else ""
     more = (
         f"aws service-quotas request-service-quota-increase --region {clients.region} --service-code emr-serverless"
         f" --quota-code {QUOTA_CODE} --desired-value {QUOTA_VCPU}"
     )
-    return Check("quota", vcpu >= least, f"{vcpu} vCPUs at once{new}; a driver and an executor take {least}", more)
+    return Check("quota", vcpu >= least, f"{vcpu} concurrent vCPUs{new}; a driver and one executor need {least}", more)
 
 
 def service_role(clients: Clients) -> Check:
@@ -94,9 +94,9 @@ def service_role(clients: Clients) -> Check:
                 iam.get_role(RoleName=SERVICE_ROLE)
             except iam.exceptions.NoSuchEntityException:
                 command = f"aws iam create-service-linked-role --aws-service-name {SERVICE_NAME}"
-                return Check("service role", True, f"not there yet: the first application makes it, or `{command}`")
+                return Check("service role", True, f"not created yet: created with the first application, or by `{command}`")
     except FruitsError as error:
-        return Check("service role", True, f"not known: {error}")
+        return Check("service role", True, f"unknown: {error}")
     return Check("service role", True, SERVICE_ROLE)
 
 
@@ -104,8 +104,8 @@ def stack(name: str, described: Mapping[str, Any] | None) -> Check:
     """`described` is the answer of `stacks.describe`."""
     title, state = f"{name} stack", described["StackStatus"] if described else None
     if state in stacks.UNBORN:
-        return Check(title, False, "not there", f"{PUSH}, then {UP}" if name == "app" else UP)
-    moving = "wait until that has ended" if str(state).endswith("_IN_PROGRESS") else UP
+        return Check(title, False, "not created", f"{PUSH}, then {UP}" if name == "app" else UP)
+    moving = "wait until it has finished" if str(state).endswith("_IN_PROGRESS") else UP
     return Check(title, state in HEALTHY, str(state), stacks.STUCK.get(str(state), moving))
 
 
@@ -121,8 +121,8 @@ def fitting(application: Mapping[str, Any], pushed: Pushed | None) -> Check:
     applications.check(dict(application), RELEASE)
     used = application.get("imageConfiguration", {}).get("imageUri", "no image")
     if pushed and used != pushed.image:
-        said = f"it has {used.split('@')[-1]}, pushed was {pushed.digest}"
-        return Check("application", False, said, f"{UP}, or the next run changes it")
+        said = f"it uses {used.split('@')[-1]}, the last push was {pushed.digest}"
+        return Check("application", False, said, f"{UP}, or start a run, which updates it")
     return Check("application", True, f"{application['applicationId']}, {application['state']}, {application['releaseLabel']}")
 
 
@@ -130,21 +130,21 @@ def image(clients: Clients, uri: str) -> Check:
     """`uri` is `<registry>/<repository>@sha256:…`."""
     repository, _, digest = uri.partition("/")[2].partition("@")
     if not digest:
-        return Check("image", False, "none was pushed from here", PUSH)
+        return Check("image", False, "no image was pushed from this machine", PUSH)
     ecr = clients("ecr")
     with asking("ecr:DescribeImages"):
         try:
             ecr.describe_images(repositoryName=repository, imageIds=[{"imageDigest": digest}])
         except (ecr.exceptions.ImageNotFoundException, ecr.exceptions.RepositoryNotFoundException):
-            return Check("image", False, f"{digest} is not in the repository {repository} any more", "fruitsctl image push")
+            return Check("image", False, f"{digest} is no longer in the repository {repository}", "fruitsctl image push")
     return Check("image", True, f"{repository}@{digest}")
 
 
 def price_list(clients: Clients, application: Mapping[str, Any], config: Settings) -> Check:
     """Only a note: without it prices are an estimate."""
     found = prices(clients.session, clients.region, application.get("architecture", "X86_64"), config.cache)
-    kind = f"an estimate of {found.as_of}" if found.estimate else f"AWS's of {found.as_of}"
-    return Check("prices", True, f"{kind}: ${found.vcpu_hour:g} a vCPU-hour, ${found.gb_hour:g} a GB-hour")
+    kind = f"estimate of {found.as_of}" if found.estimate else f"AWS price list of {found.as_of}"
+    return Check("prices", True, f"{kind}: ${found.vcpu_hour:g} per vCPU-hour, ${found.gb_hour:g} per GB-hour")
 
 
 def _asked(name: str, question: Callable[..., Check], *of: Any) -> Check:

@@ -17,7 +17,7 @@ def client_for(session: Any, bucket: str) -> Any:
     A client of the bucket's own Region.
 
     Raises:
-        RefusedError: the bucket is outside the European Union, or nobody says where it is.
+        RefusedError: the bucket is outside the European Union, or its Region is unknown.
         UsageError: there is no such bucket.
         FruitsError: no credentials, or AWS refuses.
     """
@@ -34,7 +34,7 @@ def region_of(client: Any, bucket: str) -> str:
     HeadBucket tells it, also where it refuses or points elsewhere: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
 
     Raises:
-        RefusedError: nobody says where it is.
+        RefusedError: its Region is unknown.
         UsageError: there is no such bucket.
         FruitsError: no credentials, or AWS refuses.
     """
@@ -53,7 +53,7 @@ def region_of(client: Any, bucket: str) -> str:
     with asking("s3:GetBucketLocation"):
         answer = client.get_bucket_location(Bucket=bucket)
     if "LocationConstraint" not in answer:
-        raise RefusedError(f"nobody says in which Region the bucket `{bucket}` is", "use a bucket whose Region is known")
+        raise RefusedError(f"unknown Region of bucket `{bucket}`", "use a bucket whose Region is known")
     location = answer["LocationConstraint"]
     return str(OLD_NAMES.get(location, location))
 

@@ -1,4 +1,4 @@
-"""A list of checks as text or JSON: one line each, and what mends the ones that fail. `doctor` and `image check` speak through it."""
+"""Print checks as text or JSON, one line each, and how to fix those that failed. Used by `doctor` and `image check`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def report(checks: Sequence[Check], as_json: bool, failed: str, hint: str) -> No
     """
     width = max(len(check.name) for check in checks)
     lines = [
-        f"{'ok     ' if c.ok else 'FAILED '}  {c.name:<{width}}  {c.found}" + (f"\n         mend: {c.mend}" if not c.ok else "")
+        f"{'ok     ' if c.ok else 'FAILED '}  {c.name:<{width}}  {c.found}" + (f"\n         fix: {c.mend}" if not c.ok else "")
         for c in checks
     ]
     emit({"checks": [asdict(check) for check in checks]}, "\n".join(lines), as_json)

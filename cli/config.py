@@ -41,22 +41,24 @@ SETTINGS = (
         True,
     ),
     Setting(
-        "output", "FRUITS_OUTPUT", "What receives features and runs: a folder or s3://bucket/prefix.", "s3://my-bucket/out", None, True
+        "output", "FRUITS_OUTPUT", "Destination of features and runs: a folder or s3://bucket/prefix.", "s3://my-bucket/out", None, True
     ),
-    Setting("region", "AWS_REGION", "AWS Region, in the European Union. Otherwise your profile's own, or eu-west-3.", "eu-west-3"),
-    Setting("profile", "AWS_PROFILE", "Profile of your AWS configuration. Keys in the environment come first.", "fruits"),
-    Setting("project", "FRUITS_PROJECT", "Name of everything in AWS: stacks, repository, application, tags.", "fruitsctl", "fruitsctl"),
-    Setting("assets", "FRUITS_ASSETS", "Folder with weights/ and fruits-360-sample/, used instead of the network.", "../data", None, True),
-    Setting("cache", "FRUITS_CACHE", "Downloads and the converted model.", "~/.cache/fruitsctl", "~/.cache/fruitsctl", True),
+    Setting(
+        "region", "AWS_REGION", "AWS Region in the European Union. Defaults to the Region of your profile, then eu-west-3.", "eu-west-3"
+    ),
+    Setting("profile", "AWS_PROFILE", "Profile of your AWS configuration. Keys in the environment take precedence.", "fruits"),
+    Setting("project", "FRUITS_PROJECT", "Name of the stacks, repository, application and tags in AWS.", "fruitsctl", "fruitsctl"),
+    Setting("assets", "FRUITS_ASSETS", "Folder with weights/ and fruits-360-sample/, used instead of downloads.", "../data", None, True),
+    Setting("cache", "FRUITS_CACHE", "Folder for downloads and the converted model.", "~/.cache/fruitsctl", "~/.cache/fruitsctl", True),
     Setting(
         "state",
         "FRUITS_STATE",
-        "What the command remembers, such as the image pushed last.",
+        "Folder for saved state, such as the last pushed image.",
         "~/.local/state/fruitsctl",
         "~/.local/state/fruitsctl",
         True,
     ),
-    Setting("driver_memory", "FRUITS_DRIVER_MEMORY", "Heap of the JVM in a local run, as Spark writes sizes.", "4g", "2g"),
+    Setting("driver_memory", "FRUITS_DRIVER_MEMORY", "JVM heap of a local run, as a Spark size such as 2g.", "4g", "2g"),
 )
 
 
@@ -121,14 +123,18 @@ def read(file: Path) -> dict[str, str | None]:
     except OSError as error:
         raise UsageError(f"cannot read `{file}`: {error.strerror}", "check FRUITS_CONFIG, or run `fruitsctl init`") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"`{file}` is no TOML: {error}", 'a line is NAME = "value"; `fruitsctl init` writes an example') from error
+        raise UsageError(
+            f"`{file}` is not valid TOML: {error}", 'write each line as NAME = "value"; `fruitsctl init` creates an example'
+        ) from error
     names = {setting.name: setting for setting in SETTINGS}
     for name, value in table.items():
         if name not in names:
             near = get_close_matches(name, names, 1) or [", ".join(names)]
-            raise UsageError(f"`{file}` has `{name}`, which is no setting", f"perhaps: {near[0]}")
+            raise UsageError(f"unknown setting `{name}` in `{file}`", f"did you mean `{near[0]}`?")
         if not isinstance(value, str) or not value:
-            raise UsageError(f"`{file}` has {name} = `{value}`", f'write it as text: {name} = "{names[name].example}"')
+            raise UsageError(
+                f"value of `{name}` in `{file}` is not a string: `{value}`", f'write it as a string: {name} = "{names[name].example}"'
+            )
     folder = file.resolve().parent
     return {
         name: str(folder / Path(value).expanduser()) if names[name].path and "://" not in value else value for name, value in table.items()
@@ -137,7 +143,7 @@ def read(file: Path) -> dict[str, str | None]:
 
 def example(given: Mapping[str, str | None]) -> str:
     """A `fruits.toml`, every setting explained; those of `given` set, the others commented out."""
-    lines = ["# What fruitsctl takes where neither a flag nor the environment says otherwise. Every line may go."]
+    lines = ["# Settings of fruitsctl. Options and environment variables take precedence. Every line is optional."]
     for setting in SETTINGS:
         value = given.get(setting.name)
         quoted = (value or setting.example).replace("\\", "\\\\").replace('"', '\\"')

@@ -128,7 +128,7 @@ def check_max_cost(max_cost: float, fleet: Fleet, prices: Prices, attempts: int,
     worst = worst_case(fleet, prices, attempts, timeout_minutes)
     if worst <= max_cost:
         return worst
-    price = f", by estimated prices of {prices.as_of} and {ESTIMATE_SHARE - 1:.0%} more" if prices.estimate else ""
+    price = f", at estimated prices of {prices.as_of} plus {ESTIMATE_SHARE - 1:.0%}" if prices.estimate else ""
     executors = most_executors(max_cost, fleet, prices, attempts, timeout_minutes)
     timeout = longest_timeout(max_cost, fleet, prices, attempts)
     fitting = [f"--executors {executors}"] if executors else []
@@ -136,7 +136,7 @@ def check_max_cost(max_cost: float, fleet: Fleet, prices: Prices, attempts: int,
     raise RefusedError(
         f"the run could cost `${rounded_up(worst)}`, more than ${max_cost:g}: {attempts} x {timeout_minutes} minutes"
         f" of a driver and {fleet.max_executors} executors{price}",
-        f"{' or '.join(fitting)} fits" if fitting else f"--max-cost {rounded_up(worst)} allows it",
+        f"add {' or '.join(fitting)}" if fitting else f"raise it to --max-cost {rounded_up(worst)}",
     )
 
 

@@ -62,7 +62,7 @@ def kept_costs(session: Any, output: str) -> list[Cost]:
         FruitsError: no credentials, AWS refuses, or a file is none of ours.
     """
     if not is_s3(output):
-        raise UsageError(f"runs into `{output}` cost nothing at AWS", "name the s3:// OUTPUT of runs on EMR Serverless")
+        raise UsageError(f"OUTPUT `{output}` is local: its runs have no AWS cost", "give the s3:// OUTPUT of runs on EMR Serverless")
     client, bucket, prefix = _place(session, join(output, "costs", ""))
     with asking("s3:ListBucket"):
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
@@ -97,7 +97,9 @@ def _read(client: Any, bucket: str, key: str) -> Cost:
     try:
         return Cost.from_json(content)
     except (ValueError, TypeError) as error:
-        raise FruitsError(f"`s3://{bucket}/{key}` is no cost of a run: {error}", "remove it, or put it elsewhere") from error
+        raise FruitsError(
+            f"`s3://{bucket}/{key}` is not a cost record: {error}", "delete the file, or move it to another prefix"
+        ) from error
 
 
 def _place(session: Any, uri: str) -> tuple[Any, str, str]:

@@ -62,7 +62,7 @@ def aws_session() -> Any:
         # Unlike all other SDKs boto3 does not know AWS_REGION: https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
         return boto3.session.Session(region_name=settings().region, profile_name=settings().profile)
     except ProfileNotFound as error:
-        raise UsageError(f"there is no AWS profile `{error.kwargs['profile']}`", "set AWS_PROFILE to one you have") from error
+        raise UsageError(f"no AWS profile named `{error.kwargs['profile']}`", "set AWS_PROFILE to an existing profile") from error
 
 
 @contextmanager
@@ -100,7 +100,7 @@ def _settings(session: Any) -> dict[str, str | None]:
         aws = session.client("s3", config=Config(ignore_configured_endpoint_urls=True)).meta.endpoint_url
     except (BotoCoreError, ClientError) as error:
         why = " ".join(str(error).split())  # a credential_process may have said more than a line
-        raise UsageError(f"AWS credentials cannot be had: {why}", "log in again, for example by `aws sso login`") from error
+        raise UsageError(f"cannot get AWS credentials: {why}", "log in again, for example by `aws sso login`") from error
     custom = endpoint if endpoint != aws else None
     region = session.region_name or ("us-east-1" if custom else None)  # a server of one's own rarely cares
     if region is None:
@@ -148,7 +148,7 @@ def _answer(credentials: Any, java: bool) -> tuple[int, dict[str, str]]:
     try:
         frozen = credentials.get_frozen_credentials()  # renewed by botocore when it is time
     except (BotoCoreError, ClientError) as error:
-        return 500, {"code": type(error).__name__, "message": "the credentials could not be renewed"}
+        return 500, {"code": type(error).__name__, "message": "cannot renew the credentials"}
     body = {"AccessKeyId": frozen.access_key, "SecretAccessKey": frozen.secret_key, "Expiration": _expiration(credentials)}
     if frozen.token or not java:  # boto3 needs the key, Java's SDKs would send an empty token
         body["Token"] = frozen.token or ""

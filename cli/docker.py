@@ -63,15 +63,15 @@ def inspect_image(image: str) -> dict[str, Any]:
     except FruitsError as error:
         if "no such image" not in str(error).lower():
             raise
-        raise UsageError(f"there is no image `{image}` on this machine", "build it: fruitsctl image build") from error
+        raise UsageError(f"there is no image `{image}` on this machine", "build it with `fruitsctl image build`") from error
     return found[0]
 
 
 def _failure(command: str, code: int, said: str) -> FruitsError:
     if NOT_ALLOWED.search(said):
-        return UsageError(f"this user may not use the Docker engine: {said}", "sudo usermod -aG docker $USER, then log in again")
+        return UsageError(f"no permission to use the Docker engine: {said}", "run `sudo usermod -aG docker $USER`, then log in again")
     if NO_ENGINE.search(said):
         return UsageError(
-            f"the Docker engine does not answer: {said}", "start Docker, then run it again; `docker info` says whether it is up"
+            f"no response from the Docker engine: {said}", "start Docker (check with `docker info`), then run the command again"
         )
-    return FruitsError(f"`docker {command}` ended with code `{code}`: {said}")
+    return FruitsError(f"`docker {command}` failed with exit code `{code}`: {said}")

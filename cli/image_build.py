@@ -32,11 +32,11 @@ def plan(
         UsageError: there is no Dockerfile here, no such target, or FRUITS_RELEASE is no release whose Spark is known.
     """
     if not (checkout / "Dockerfile").is_file():
-        raise UsageError(f"there is no Dockerfile in `{checkout}`", "go to the folder of the checkout, then run it again")
+        raise UsageError(f"there is no Dockerfile in `{checkout}`", "run the command in the checkout")
     if target not in BASES:
         raise UsageError(f"target is one of {', '.join(BASES)}, not `{target}`", "see `fruitsctl image build --help`")
     if RELEASE not in RELEASES:
-        raise UsageError(f"FRUITS_RELEASE is one of {', '.join(RELEASES)}, not `{RELEASE}`", "docs/how-to/spark4.md says which to choose")
+        raise UsageError(f"FRUITS_RELEASE is one of {', '.join(RELEASES)}, not `{RELEASE}`", "see docs/how-to/spark4.md")
     base = base or BASES[target].format(release=RELEASE)
     image = image or f"fruitsctl:{target}"
     arguments = {
@@ -68,7 +68,7 @@ def build(todo: BuildPlan, checkout: Path, weights: Path, environment: dict[str,
     except FileNotFoundError as error:
         raise UsageError("there is no `docker` on this machine", "install Docker Engine 23 or newer") from error
     if done.returncode:
-        raise FruitsError(f"the build of `{todo.image}` ended with code `{done.returncode}`", "what failed stands above")
+        raise FruitsError(f"the build of `{todo.image}` failed with exit code `{done.returncode}`", "see the build output above")
 
 
 def put_into_context(weights: Path, folder: Path) -> None:

@@ -33,15 +33,15 @@ def architectures(facts: ImageFacts, wanted: str) -> Iterator[Check]:
     yield Check(
         "architecture",
         said == real == wanted,
-        f"image says {said}, its programs are {real}, wanted {wanted}",
-        f"{REBUILD} --platform linux/{wanted}: it must be the application's own",
+        f"metadata {said}, programs {real}, expected {wanted}",
+        f"{REBUILD} --platform linux/{wanted}: it must match the application",
     )
     kind = str((facts.config.get("Descriptor") or {}).get("mediaType", ""))
     yield Check(
         "one manifest",
         "index" not in kind and "list" not in kind,
         kind or "a single image",
-        "build with --provenance=false --sbom=false: the service takes no image index",
+        "build with --provenance=false --sbom=false: the service does not accept an image index",
     )
 
 
@@ -57,7 +57,7 @@ def user_and_folders(facts: ImageFacts) -> Iterator[Check]:
             name,
             facts.base is not None and mine == theirs,
             f"{mine}" if mine == theirs else f"{mine}, its base has {theirs}",
-            f"set no {key} in the Dockerfile",
+            f"remove {key} from the Dockerfile",
         )
 
 
@@ -69,7 +69,7 @@ def environment(facts: ImageFacts) -> Iterator[Check]:
             name,
             ok,
             f"{mine.get(name)}" if ok else f"{mine.get(name)}, its base has {theirs.get(name)}",
-            f"leave {name} as the base sets it",
+            f"do not override {name} of the base image",
         )
     python = mine.get("PYSPARK_PYTHON")
     ok = python == mine.get("PYSPARK_DRIVER_PYTHON") == "/opt/fruits/venv/bin/python"
@@ -77,7 +77,7 @@ def environment(facts: ImageFacts) -> Iterator[Check]:
         "PYSPARK_PYTHON",
         ok,
         f"{python}, driver {mine.get('PYSPARK_DRIVER_PYTHON')}",
-        "both are /opt/fruits/venv/bin/python in the Dockerfile",
+        "set both to /opt/fruits/venv/bin/python in the Dockerfile",
     )
 
 
@@ -85,12 +85,14 @@ def releases(facts: ImageFacts) -> Iterator[Check]:
     labels = facts.config["Config"].get("Labels") or {}
     release, base = labels.get("fruitsctl.release"), labels.get("org.opencontainers.image.base.name")
     ok = release == RELEASE and RELEASE in str(base)
-    yield Check("release", ok, f"{release}, from {base}", f"{REBUILD}: the release of this fruitsctl is {RELEASE}")
+    yield Check("release", ok, f"{release}, from {base}", f"{REBUILD}: this fruitsctl needs {RELEASE}")
     spark = str(facts.probe.get("spark"))
-    yield Check("Spark", spark.startswith(SPARK), spark, f"a base of {RELEASE} has Spark {SPARK}")
+    yield Check("Spark", spark.startswith(SPARK), spark, f"use a base image of {RELEASE}, which has Spark {SPARK}")
     layers = facts.config["RootFS"]["Layers"]
     theirs = facts.base["RootFS"]["Layers"] if facts.base else None
-    found = "not on this machine" if theirs is None else "its layers come first" if layers[: len(theirs)] == theirs else "has other layers"
+    found = (
+        "not on this machine" if theirs is None else "its layers are unchanged" if layers[: len(theirs)] == theirs else "its layers differ"
+    )
     yield Check("base", theirs is not None and layers[: len(theirs)] == theirs, f"{base}: {found}", f"docker pull {base}, then {REBUILD}")
 
 
@@ -104,18 +106,18 @@ def base_files(facts: ImageFacts) -> Iterator[Check]:
         "files of the base",
         bool(theirs.contract) and not gone and not changed,
         _some(
-            f"{len(theirs.contract)} in Hadoop, Spark, Java and /usr/bin as they were",
+            f"{len(theirs.contract)} unchanged in Hadoop, Spark, Java and /usr/bin",
             [f"gone: {p}" for p in gone] + [f"changed: {p}" for p in changed],
         ),
-        "replace and remove nothing of the base",
+        "keep the files of the base image",
     )
-    yield Check("Spark's jars", not jars, _some("none added", jars), "put jars elsewhere and name them in spark.jars")
+    yield Check("Spark's jars", not jars, _some("none added", jars), "put jars in another folder and name them in spark.jars")
     hidden = sorted(facts.files.hidden - theirs.hidden)
     yield Check(
         "no files where EMR mounts",
         not hidden,
-        _some("/home/hadoop, /tmp, /mnt, /var/log as in the base", hidden),
-        "put them under /opt/fruits",
+        _some("/home/hadoop, /tmp, /mnt, /var/log same as the base", hidden),
+        "move them to /opt/fruits",
     )
     setuid = sorted(facts.files.setuid - theirs.setuid)
     yield Check("setuid", not setuid, _some("none added", setuid), "remove them, or their setuid bit")
@@ -130,7 +132,7 @@ def own_files(facts: ImageFacts) -> Iterator[Check]:
 
 def python(facts: ImageFacts) -> Iterator[Check]:
     version = str(facts.probe.get("python", facts.probe.get("error")))
-    yield Check("Python", version.startswith(PYTHON + "."), version, f"{REBUILD}: the job's venv is of Python {PYTHON}")
+    yield Check("Python", version.startswith(PYTHON + "."), version, f"{REBUILD}: the job needs Python {PYTHON}")
 
 
 def modules(facts: ImageFacts) -> Iterator[Check]:
@@ -139,25 +141,27 @@ def modules(facts: ImageFacts) -> Iterator[Check]:
     yield Check("imports", bool(found) and not broken, _some(f"{len(found)} modules, TensorFlow and LiteRT among them", broken), REBUILD)
     home = _env(facts.config).get("SPARK_HOME", "?")
     where = found.get("pyspark", "not found")
-    yield Check("one pyspark", where.startswith(f"{home}/python/"), where, "install no pyspark into the image: the base's own is used")
+    yield Check("one pyspark", where.startswith(f"{home}/python/"), where, "remove pyspark from the image: the job uses that of the base")
 
 
 def model(facts: ImageFacts) -> Iterator[Check]:
     told: Any = facts.probe.get("model", facts.probe.get("error"))
     if not isinstance(told, dict):
-        yield Check("model", False, str(told), f"{REBUILD}: it bakes the official weights in and proves them")
+        yield Check("model", False, str(told), f"{REBUILD}: it adds the official weights and checks them")
         return
     label = (facts.config["Config"].get("Labels") or {}).get("fruitsctl.model")
     ok = told["difference"] <= TOLERANCE and told["fingerprint"] == MODEL == label
     found = f"{told['fingerprint']}, {told['difference']:.1e} from the known answer, as {_user(facts)} without a network"
-    yield Check("model", ok, found, f"{REBUILD}: the weights are not MobileNetV2's of ImageNet, or another release baked them")
+    yield Check(
+        "model", ok, found, f"{REBUILD}: the weights are not the ImageNet weights of MobileNetV2, or another release converted them"
+    )
     if told["photos"]:
-        yield Check("photos", told["finite"], f"{told['photos']} embedded", "look at the photos that were given")
+        yield Check("photos", told["finite"], f"{told['photos']} embedded", "check the photos given with --photos")
 
 
 def job(facts: ImageFacts) -> Iterator[Check]:
     found = f"{facts.job.message} (offline, read-only, by spark-submit)"
-    yield Check("a whole run", facts.job.code == 0, found, "what failed stands at the left; `docker run` it to see more")
+    yield Check("a whole run", facts.job.code == 0, found, "see the message on the left; start the image with `docker run` for details")
 
 
 def secrets(facts: ImageFacts) -> Iterator[Check]:
@@ -165,7 +169,7 @@ def secrets(facts: ImageFacts) -> Iterator[Check]:
         "no credentials",
         not facts.secrets,
         _some("none in the layers over the base", list(facts.secrets)),
-        "take them out of the build, and make new ones: these are leaked",
+        "remove them from the build and revoke them: they are leaked",
     )
 
 
@@ -176,7 +180,7 @@ def size(facts: ImageFacts) -> Iterator[Check]:
         "size",
         over <= MAX_OVER_BASE and total <= MAX_SIZE,
         f"{total / GB:.2f} GB, {over / GB:.2f} GB over its base",
-        f"at most {MAX_OVER_BASE / GB:.1f} GB over the base and {MAX_SIZE / GB:.0f} GB in all: see docker/slim.sh",
+        f"reduce it to {MAX_OVER_BASE / GB:.1f} GB over the base and {MAX_SIZE / GB:.0f} GB in total, see docker/slim.sh",
     )
 
 

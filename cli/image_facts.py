@@ -36,7 +36,7 @@ mkdir /tmp/in
 /opt/fruits/venv/bin/python -c 'from PIL import Image; from job.models import known_image
 for side in (64, 100, 224): Image.fromarray(known_image(side)).save(f"/tmp/in/{side}.png")'
 "$SPARK_HOME/bin/spark-submit" /opt/fruits/run_job.py --input=file:///tmp/in --output=file:///tmp/out --run-id=check --components=1 \
-    --weights="$(ls "$FRUITS_CACHE"/weights/*.h5)" --cache="$FRUITS_CACHE" || true  # its outcome says how it ended
+    --weights="$(ls "$FRUITS_CACHE"/weights/*.h5)" --cache="$FRUITS_CACHE" || true  # the result is in outcome.json
 """
 JOB_SETTINGS = """
 spark.master local[1]
@@ -92,13 +92,13 @@ def gather(image: str, base: str | None, photos: Path | None, tell: Callable[[st
     base = base or str((config["Config"].get("Labels") or {}).get("org.opencontainers.image.base.name", ""))
     base_config = _inspect_or_none(base) if base else None
     shared = len(base_config["RootFS"]["Layers"]) if base_config else 0
-    tell("Its files")
+    tell("Checking files")
     own, base_files = list_files(image), list_files(base) if base_config else None
-    tell("Its Python and the model")
+    tell("Checking Python and the model")
     probed = probe(image, photos)
-    tell("A whole run of the job, without a network")
+    tell("Running the job without a network")
     job = run_job(image)
-    tell("Its layers: forgotten credentials")
+    tell("Searching the layers for credentials")
     secrets = (*_secrets_in_config(config), *secrets_in_layers(image, shared))
     return ImageFacts(image, config, base_config, own, base_files, probed, job, secrets)
 
@@ -139,7 +139,7 @@ def run_job(image: str) -> Outcome:
     except FruitsError as error:
         return Outcome("check", 1, "Died", str(error))
     outcomes = [record for line in printed.splitlines() if isinstance(record := from_line(line), Outcome)]
-    return outcomes[-1] if outcomes else Outcome("check", 1, "Died", "the job ended without a word")
+    return outcomes[-1] if outcomes else Outcome("check", 1, "Died", "the job ended without an outcome")
 
 
 def _secrets_in_config(config: Mapping[str, Any]) -> Iterator[str]:

@@ -48,9 +48,7 @@ def read_manifest(registry: str, repository: str, reference: str, login: Login |
     if answer.status_code in (401, 403, 404):
         return None
     if answer.status_code != 200:
-        raise FruitsError(
-            f"`{registry}` does not show `{repository}:{reference}`: HTTP status {answer.status_code}", "try again a little later"
-        )
+        raise FruitsError(f"cannot read `{repository}:{reference}` from `{registry}`: HTTP status {answer.status_code}", "try again later")
     try:
         manifest = answer.json()
         kind = manifest.get("mediaType") or answer.headers.get("Content-Type", "")
@@ -58,7 +56,7 @@ def read_manifest(registry: str, repository: str, reference: str, login: Login |
         return Manifest(digest, kind, manifest.get("config", {}).get("digest", ""))
     except (ValueError, AttributeError) as error:
         raise FruitsError(
-            f"`{registry}` gave no manifest for `{repository}:{reference}`", "is it a registry? open it in a browser"
+            f"`{registry}` did not return a manifest for `{repository}:{reference}`", "check that the address is a registry"
         ) from error
 
 
@@ -79,9 +77,7 @@ def read_config(registry: str, repository: str, reference: str, login: Login | N
             raise ValueError(f"HTTP status {answer.status_code}")
         return dict(answer.json()["config"])
     except (ValueError, KeyError, TypeError) as error:
-        raise FruitsError(
-            f"`{registry}` does not show the configuration of `{repository}@{reference}`", "try again a little later"
-        ) from error
+        raise FruitsError(f"cannot read the configuration of `{repository}@{reference}` from `{registry}`", "try again later") from error
 
 
 def _ask(registry: str, path: str, login: Login | None) -> Response:
@@ -98,7 +94,7 @@ def _ask(registry: str, path: str, login: Login | None) -> Response:
         while root.__context__ is not None:  # requests and urllib3 wrap `Connection refused` in three sentences
             root = root.__context__
         why = getattr(root, "strerror", None) or root
-        raise FruitsError(f"`{registry}` does not answer ({why})", "check the network, then try again") from error
+        raise FruitsError(f"no response from `{registry}` ({why})", "check the network, then try again") from error
 
 
 def _get(session: Session, url: str, login: Login | None) -> Response:

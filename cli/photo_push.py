@@ -52,7 +52,7 @@ def find(folder: Path, uri: str) -> tuple[list[Photo], Pushed]:
         UsageError: there is no such folder, or no photo in it.
     """
     if not folder.is_dir():
-        raise UsageError(f"there is no folder `{folder}`", "name the folder with one sub-folder per label")
+        raise UsageError(f"there is no folder `{folder}`", "give the folder with one sub-folder per label")
     _, prefix = bucket_and_key(uri)
     photos, result = [], Pushed()
     for path in _files(folder):
@@ -64,14 +64,14 @@ def find(folder: Path, uri: str) -> tuple[list[Photo], Pushed]:
         try:
             too_long = len(key.encode()) > MAX_KEY_BYTES
         except UnicodeEncodeError:
-            result.refused.append((os.fsencode(path).decode(errors="backslashreplace"), "its name is not UTF-8"))
+            result.refused.append((os.fsencode(path).decode(errors="backslashreplace"), "file name is not UTF-8"))
             continue
         if too_long:
-            result.refused.append((str(path), f"its key would have more than {MAX_KEY_BYTES:,} bytes"))
+            result.refused.append((str(path), f"S3 key longer than {MAX_KEY_BYTES:,} bytes"))
             continue
         photos.append(Photo(path, key))
     if not photos and not result.refused:
-        raise UsageError(f"there are no photos below `{folder}`", "photos are known by their suffix: .jpg .png .gif .webp .bmp .tif")
+        raise UsageError(f"there are no photos below `{folder}`", "use files ending in .jpg .png .gif .webp .bmp .tif")
     result.photos = len(photos) + len(result.refused)
     return photos, result
 
@@ -95,9 +95,7 @@ def push(
             try:
                 size = future.result()
             except (OSError, UnknownFormat) as error:
-                reason = (
-                    (error.strerror or str(error)).lower() if isinstance(error, OSError) else f"its metadata cannot be taken out: {error}"
-                )
+                reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else f"cannot remove its metadata: {error}"
                 result.refused.append((str(futures[future].path), reason))
             else:
                 result.sent += size is not None

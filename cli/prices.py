@@ -48,7 +48,7 @@ ESTIMATES = {
 }
 ELSEWHERE = (0.06318, 0.00689, 0.000132)  # the highest of each in the Union, where no table has the Region
 ESTIMATES_AS_OF = "2026-04"
-ESTIMATES_SOURCE = "aws-emr-utilities (pull request 108) and PerfKitBenchmarker, the higher of both; not AWS's own"
+ESTIMATES_SOURCE = "the higher price of aws-emr-utilities (pull request 108) and PerfKitBenchmarker, not from AWS"
 ARM_SHARE = 0.8005  # of x86_64: eu-west-1 0.046374 / 0.057974, eu-central-1 0.049574 / 0.061974; rounded up
 
 
@@ -81,7 +81,7 @@ def prices(session: Any, region: str, architecture: str, cache: Path, clock: Cal
     refuse_outside_eu(region)
     architecture = architecture.lower()
     if architecture not in METERS:
-        raise UsageError(f"architecture `{architecture}`", f"one of {', '.join(METERS)}")
+        raise UsageError(f"unknown architecture `{architecture}`", f"use {' or '.join(METERS)}")
     file = cache / f"prices-{region}-{architecture}.json"
     known = _kept(file, clock())
     if known is not None:
@@ -89,7 +89,7 @@ def prices(session: Any, region: str, architecture: str, cache: Path, clock: Cal
     try:
         found = listed(session, region, architecture, clock())
     except FruitsError as error:
-        say(f"note: prices are an estimate of {ESTIMATES_AS_OF}, AWS's price list cannot be had: {error}")
+        say(f"note: using price estimates of {ESTIMATES_AS_OF}; the AWS price list is not available: {error}")
         return estimate(region, architecture)
     _keep(file, found, clock())
     return found
@@ -109,7 +109,7 @@ def listed(session: Any, region: str, architecture: str, now: float) -> Prices:
     found = {name: price(_products(client, region, meter), usage) for name, (meter, usage) in meters.items()}
     missing = [meters[name][1] for name, usd in found.items() if usd is None]
     if missing:
-        raise FruitsError(f"the list for `{region}` has no {', '.join(missing)} in USD")
+        raise FruitsError(f"no USD price of {', '.join(missing)} in the price list of `{region}`")
     today = datetime.fromtimestamp(now, UTC).date().isoformat()
     vcpu, memory, storage = (found[name] or 0.0 for name in ("vcpu_hour", "gb_hour", "storage_gb_hour"))
     return Prices(vcpu, memory, storage, region, architecture, today, "AWS price list", False)
@@ -119,7 +119,7 @@ def estimate(region: str, architecture: str) -> Prices:
     """What is known without asking."""
     vcpu, memory, storage = ESTIMATES.get(region, ELSEWHERE)
     share = ARM_SHARE if architecture == "arm64" else 1.0
-    source = ESTIMATES_SOURCE if region in ESTIMATES else f"the highest known in the European Union, from {ESTIMATES_SOURCE}"
+    source = ESTIMATES_SOURCE if region in ESTIMATES else f"the highest known price in the European Union: {ESTIMATES_SOURCE}"
     return Prices(round(vcpu * share, 6), round(memory * share, 6), storage, region, architecture, ESTIMATES_AS_OF, source, True)
 
 

@@ -30,6 +30,6 @@ def refuse_outside_eu(region: str) -> None:
         return
     city = f" ({OUTSIDE[region]})" if region in OUTSIDE else ""
     raise RefusedError(
-        f"Region `{region}`{city} is not on the list of Regions in the European Union, and nothing is stored or processed elsewhere",
+        f"Region `{region}`{city} is not on the list of Regions in the European Union",
         f"use {PARIS}, or one of {', '.join(name for name in EU_REGIONS if name != PARIS)}",
     )

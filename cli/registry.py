@@ -25,7 +25,7 @@ TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 PAUSES_SECONDS = (2.0, 6.0, 18.0)  # before each further attempt; docker itself tries a layer five times
 NETWORK = re.compile(
     r"connection (refused|reset)|broken pipe|\bEOF\b|timeout|timed out|deadline exceeded|request canceled|closed network connection"
-    r"|no such host|name resolution|network is unreachable|no route to host|does not answer"
+    r"|no such host|name resolution|network is unreachable|no route to host|no response from"
     r"|HTTP status:? 5\d\d|\b50[0234]\b|\b429\b|toomanyrequests|blob upload (unknown|invalid)",
     re.I,
 )
@@ -62,7 +62,7 @@ def split(address: str) -> tuple[str, str]:
     host, _, repository = address.partition("/")
     host = host.lower()  # host names are: the Region guard must not depend on how one is typed
     if not HOST.fullmatch(host):
-        raise UsageError(f"`{address}` does not begin with a registry's host name", f"for Docker Hub it is docker.io/{address}")
+        raise UsageError(f"`{address}` does not begin with a registry's host name", f"for Docker Hub use docker.io/{address}")
     return host, repository.rstrip("/")
 
 
@@ -73,10 +73,11 @@ def check_names(repository: str, tag: str | None) -> None:
     """
     if not REPOSITORY.fullmatch(repository):
         raise UsageError(
-            f"`{repository}` is no name of a repository", "lower-case letters, digits and - _ . between them; the tag goes to --tag"
+            f"`{repository}` is not a valid repository name",
+            "use lower-case letters, digits and - _ . between them; give the tag with --tag",
         )
     if tag is not None and not TAG.fullmatch(tag):
-        raise UsageError(f"`{tag}` is no tag", "up to 128 letters, digits, and _ . - after the first")
+        raise UsageError(f"`{tag}` is not a valid tag", "use up to 128 letters, digits, and _ . - after the first character")
 
 
 def short_id(image: Mapping[str, Any]) -> str:
@@ -109,19 +110,17 @@ def _attempt(image: Mapping[str, Any], target: Target, login: Login | None) -> M
     # ECR refuses an immutable tag even with the same image: https://github.com/aws/containers-roadmap/issues/2179
     there = read_manifest(target.registry, target.repository, target.tag, reader)
     if there is not None and there.holds(image["Id"]):
-        say(f"{target.name} is there already")
+        say(f"{target.name} already exists")
         return there
     with logged_in(target.registry, login) as variables:
         docker("tag", image["Id"], target.name)
         docker("push", target.name, env=variables, show=True)
     pushed = read_manifest(target.registry, target.repository, target.tag, reader)
     if pushed is None:
-        raise FruitsError(
-            f"`{target.name}` was pushed, but cannot be read back", "see that you may also pull there (ECR: ecr:BatchGetImage)"
-        )
+        raise FruitsError(f"`{target.name}` was pushed but cannot be read", "get permission to pull (ECR: ecr:BatchGetImage)")
     _refuse_index({"mediaType": pushed.media_type}, target)
     if not pushed.holds(image["Id"]):
-        raise FruitsError(f"`{target.name}` was replaced by another image in the same moment", "give the image a --tag of its own")
+        raise FruitsError(f"another image replaced `{target.name}` during the push", "choose another --tag")
     return pushed
 
 
@@ -136,26 +135,27 @@ def _patiently(action: Callable[[], T], sleep: Callable[[float], None]) -> T:
             pause = next(pauses, None) if NETWORK.search(str(error)) else None
             if pause is None:
                 raise
-            say(f"{error}\nAgain in {pause:.0f} s")
+            say(f"{error}\nRetrying in {pause:.0f} s")
             sleep(pause)
 
 
 def _refuse_index(descriptor: Mapping[str, Any], target: Target) -> None:
     if descriptor.get("mediaType") in INDEX:
-        raise FruitsError(f"`{target.name}` is an index of several manifests, and EMR takes a single image", ONE_MANIFEST)
+        raise FruitsError(f"`{target.name}` is an image index; EMR needs a single manifest", ONE_MANIFEST)
 
 
 def _explained(said: str, target: Target) -> FruitsError:
     """Docker's words about a failed push as an error with something to do."""
     if TAKEN.search(said):
         return UsageError(
-            f"tag `{target.tag}` of `{target.repository_uri}` is another image, for good: {said}", "give this one another --tag"
+            f"tag `{target.tag}` of `{target.repository_uri}` belongs to another image and is immutable: {said}", "choose another --tag"
         )
     if UNKNOWN.search(said):
         return UsageError(f"there is no repository `{target.repository_uri}`: {said}", "create it there, then push again")
     if DENIED.search(said):
-        needed = "you need " + ", ".join(f"ecr:{action}" for action in ECR_PUSH)
+        needed = "get the permissions " + ", ".join(f"ecr:{action}" for action in ECR_PUSH)
         return FruitsError(
-            f"`{target.registry}` refuses: {said}", needed if region_of(target.registry) else f"docker login {target.registry}"
+            f"access denied by `{target.registry}`: {said}",
+            needed if region_of(target.registry) else f"run `docker login {target.registry}`",
         )
-    return FruitsError(f"`{target.name}` was not pushed: {said}", "push again: what has arrived is not sent twice")
+    return FruitsError(f"push of `{target.name}` failed: {said}", "push again: layers already uploaded are skipped")

@@ -39,7 +39,7 @@ def output_of(given: str | None, config: Settings) -> str:
     try:
         return (config.state / LAST).read_text(encoding="utf-8")
     except OSError as error:
-        raise UsageError("OUTPUT is not known", "give --output=OUTPUT, or write it into fruits.toml: `fruitsctl init`") from error
+        raise UsageError("no OUTPUT given", "add --output=OUTPUT, or set it in fruits.toml") from error
 
 
 def remember(output: str, config: Settings) -> None:

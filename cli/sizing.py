@@ -75,36 +75,36 @@ def fleet(
         UsageError: the wish contradicts itself, cannot be met, or is above the quota; it names the quota and the most that fits.
     """
     if executors is not None and deadline_minutes is not None:
-        raise UsageError(f"`{executors}` executors or within `{deadline_minutes:g}` minutes", "leave out --executors, or --deadline")
+        raise UsageError(f"both `--executors {executors}` and `--deadline {deadline_minutes:g}` given", "remove one of them")
     if deadline_minutes is not None and images is None:
-        raise UsageError(f"nobody knows how many photos to embed within `{deadline_minutes:g}` minutes", "add --images")
+        raise UsageError(f"unknown number of photos for `--deadline {deadline_minutes:g}`", "add --images")
     least, largest, _ = MEMORY_GB[WORKER.vcpu]
     if executor_memory_gb > largest:
-        raise UsageError(f"`{executor_memory_gb}` GB for an executor", f"with {WORKER.vcpu} vCPUs it may have {least} to {largest}")
+        raise UsageError(f"`{executor_memory_gb}` GB is too much for an executor of {WORKER.vcpu} vCPUs", f"choose {least} to {largest} GB")
     most = (quota_vcpu - WORKER.vcpu) // WORKER.vcpu
     if most < 1:
         raise UsageError(
-            f"the quota of `{quota_vcpu}` vCPUs is too small: a driver and one executor take {2 * WORKER.vcpu}",
-            "ask AWS for more: quota L-D05C8A75, Max concurrent vCPUs per account, of EMR Serverless",
+            f"the quota of `{quota_vcpu}` vCPUs is too small: a driver and one executor need {2 * WORKER.vcpu}",
+            "request an increase of the EMR Serverless quota L-D05C8A75, Max concurrent vCPUs per account",
         )
     if executors is not None and executors < 1:
-        raise UsageError(f"`{executors}` executors", "ask for at least 1")
+        raise UsageError(f"`{executors}` executors requested", "choose at least 1")
     if executors is None and deadline_minutes is not None and images is not None:
         executors = executors_within(images, deadline_minutes)
         if executors > most:
             needed = math.ceil(minutes_for(images, most))
             raise UsageError(
                 f"{images:,} photos within `{deadline_minutes:g}` minutes: {_over(executors, quota_vcpu)}",
-                f"--deadline {needed} fits with {most}, or ask AWS for a higher quota (L-D05C8A75)",
+                f"use --deadline {needed}, which fits with {most} executors, or request a higher quota (L-D05C8A75)",
             )
     if executors is not None and executors > most:
-        raise UsageError(_over(executors, quota_vcpu), f"--executors {most} fits, or ask AWS for a higher quota (L-D05C8A75)")
+        raise UsageError(_over(executors, quota_vcpu), f"use --executors {most}, or request a higher quota (L-D05C8A75)")
     executor = Worker(WORKER.vcpu, _legal_gb(WORKER.vcpu, executor_memory_gb))
     return Fleet(WORKER, executor, executors or min(DEFAULT_EXECUTORS, most))
 
 
 def _over(executors: int, quota_vcpu: int) -> str:
-    return f"`{executors}` executors and the driver take {(executors + 1) * WORKER.vcpu} vCPUs, over the quota of {quota_vcpu}"
+    return f"`{executors}` executors and the driver need {(executors + 1) * WORKER.vcpu} vCPUs, the quota is {quota_vcpu}"
 
 
 def executors_within(images: int, deadline_minutes: float) -> int:
@@ -115,8 +115,8 @@ def executors_within(images: int, deadline_minutes: float) -> int:
     left = (deadline_minutes - FIXED_MINUTES) * 60
     if left <= 0:
         raise UsageError(
-            f"`{deadline_minutes:g}` minutes are too few: starting, listing and publishing take about {FIXED_MINUTES:g}",
-            f"try --deadline {FIXED_MINUTES * 2:g}",
+            f"`{deadline_minutes:g}` minutes are too short: starting, listing and publishing take about {FIXED_MINUTES:g}",
+            f"use --deadline {FIXED_MINUTES * 2:g} or more",
         )
     return max(1, math.ceil(images / (IMAGES_PER_SECOND_AND_VCPU * WORKER.vcpu * left)))
 

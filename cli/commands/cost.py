@@ -43,7 +43,7 @@ def cost(
     if run_id and month:
         raise UsageError("`RUN_ID` and `--month` are given together", "remove one of them")
     if month and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
-        raise UsageError(f"`{month}` is no month", "write it as 2026-11")
+        raise UsageError(f"`{month}` is not a valid month", "write it as YYYY-MM, for example 2026-11")
     session = aws_session()
     where = from_text(output or settings().output or _stack_output(session))
     found = costs.kept_costs(session, where)
@@ -52,7 +52,7 @@ def cost(
     if run_id:
         one = next((run for run in found if run.run_id == run_id), None)
         if one is None:
-            raise UsageError(f"no cost of `{run_id}` is kept in {where}", f"`fruitsctl status {run_id}` says how far it is")
+            raise UsageError(f"no cost is stored for run `{run_id}` in {where}", f"run `fruitsctl status {run_id}` to see its state")
         emit(asdict(one) | {"usd_per_1000_images": one.usd_per_1000_images}, _one(one), as_json)
         return
     if month:
@@ -80,7 +80,7 @@ def _fill_in(session: Session, where: str, known: set[str], run_id: str | None) 
             if STATES[job_run["state"]].ended:
                 filled |= cost_of(clients, sent, job_run) is not None
         except FruitsError as error:
-            say(f"note: what `{sent.run_id}` cost cannot be had: {error}")
+            say(f"note: the cost of `{sent.run_id}` is not available: {error}")
     return filled
 
 
@@ -128,14 +128,14 @@ def _runs(found: list[Cost]) -> str:
         for run in found
     ]
     known = [run.usd for run in found if run.usd is not None]
-    return "\n".join([*lines, f"{'all':<46}{_usd(sum(known) if known else None):>12}"])
+    return "\n".join([*lines, f"{'total':<46}{_usd(sum(known) if known else None):>12}"])
 
 
 def _notes(sums: list[Month]) -> str:
     unknown = sum(one.unknown for one in sums)
-    notes = [f"\n\n{unknown} of the runs are not billed yet, and in no sum"] if unknown else []
+    notes = [f"\n\n{unknown} of the runs are not billed yet and not included in the totals"] if unknown else []
     if any(one.estimate for one in sums):
-        notes.append("\n\nAn estimate: for some of the runs AWS's price list could not be had")
+        notes.append("\n\nAn estimate: the AWS price list was not available for some of the runs")
     return "".join(notes)
 
 

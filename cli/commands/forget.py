@@ -64,11 +64,11 @@ def forget(
     """
     asked = {"uris": [from_text(uri) for uri in [*(uris or []), *_lines(list_)]], "prefixes": [_prefix(text) for text in prefix or []]}
     if not (asked["uris"] or asked["prefixes"] or retention):
-        raise UsageError("what should be forgotten", "name photos, or give --prefix, --list or --retention")
+        raise UsageError("no photos given", "give photos, --prefix, --list or --retention")
     config = settings()
     where = results.output_of(output, config)
     if not (yes or dry_run or sys.stdin.isatty()):
-        raise UsageError("nobody is here to ask", "look with --dry-run first, then add --yes")
+        raise UsageError("cannot ask for confirmation: stdin is not a terminal", "check with --dry-run, then add --yes")
     with tempfile.TemporaryDirectory(prefix="fruitsctl-") as scratch:
         targets = Path(scratch, "targets.json")
         targets.write_text(json.dumps(asked), encoding="utf-8")
@@ -93,7 +93,7 @@ def forget(
                 return
             say(_planned(plan, where))
             _drop_what_was_typed()
-            if not plan["images"] or not typer.confirm("Erase them for good?", err=True):
+            if not plan["images"] or not typer.confirm("Erase them permanently?", err=True):
                 raise typer.Exit(0 if not plan["images"] else 1)
         emit(done := start(wanted, config, scratch), _receipt(done, where), as_json)
 
@@ -113,7 +113,7 @@ def start(wanted: Forget, config: Settings, scratch: str) -> dict[str, Any]:
             todo, wanted.run_id, merged(environment(), extra), lambda p: stages.update(STAGES[p.stage], p.unit, p.done, p.total, p.finished)
         )
     if outcome.code:
-        raise FruitsError(outcome.message, outcome.hint or f"the log is {log}", outcome.code)
+        raise FruitsError(outcome.message, outcome.hint or f"see the log {log}", outcome.code)
     log.unlink(missing_ok=True)
     answer: dict[str, Any] = json.loads(Path(wanted.answer).read_text(encoding="utf-8"))
     return answer
@@ -134,7 +134,7 @@ def _lines(file: Path | None) -> list[str]:
     try:
         return [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read `{file}`: {error}", "give a text file with one address a line") from error
+        raise UsageError(f"cannot read `{file}`: {error}", "give a text file with one address per line") from error
 
 
 def _prefix(text: str) -> str:
@@ -146,45 +146,45 @@ def _prefix(text: str) -> str:
 def _seconds(text: str) -> float:
     match = re.fullmatch(r"(\d+)([dhms])", text)
     if match is None:
-        raise UsageError(f"`{text}` is no length of time", "for example --retention 180d, or 12h")
+        raise UsageError(f"`{text}` is not a valid duration", "give a number and a unit, for example --retention 180d or 12h")
     return float(int(match[1]) * UNITS[match[2]])
 
 
 def _planned(plan: dict[str, Any], where: str) -> str:
     images = plan["images"]
     if not images:
-        return f"There is nothing to forget in {_shown(where)}."
-    lines = [f"{len(images):,} images, {plan['photos']:,} of them with a photo that is still there:"]
+        return f"Nothing to erase in {_shown(where)}."
+    lines = [f"{len(images):,} images, the photo file of {plan['photos']:,} still exists:"]
     lines += [f"  {_shown(uri)}" for uri in images[:SHOWN]]
     if len(images) > SHOWN:
         lines.append(f"  and {len(images) - SHOWN:,} more")
     if plan["copies"]:
-        lines.append(f"The very same picture stays under {len(plan['copies']):,} other addresses; --copies takes them too:")
+        lines.append(f"Identical photos at {len(plan['copies']):,} other addresses are kept; add --copies to erase them too:")
         lines += [f"  {_shown(uri)}" for uri in plan["copies"][:SHOWN]]
     if plan["runs"]:
-        lines.append("They have rows in published runs, whose reports are written anew:")
+        lines.append("These published runs contain them; their reports will be rewritten:")
         lines += [f"  {run}: {rows:,} rows" for run, rows in sorted(plan["runs"].items())]
-    lines.append(f"They and all that came from them go from {_shown(where)} and from where they lie, in every version.")
+    lines.append(f"The photo files and everything derived from them in {_shown(where)} will be deleted, in all versions.")
     return "\n".join(lines)
 
 
 def _receipt(done: dict[str, Any], where: str) -> str:
     removed, searched = done["removed"], done["searched"]
     if not removed:
-        return f"There is nothing to forget in {_shown(where)}."
-    words = {"photos": "photos, with older versions", "features": "rows of features", "rejects": "rows of rejects"}
+        return f"Nothing to erase in {_shown(where)}."
+    words = {"photos": "photo files, older versions included", "features": "feature rows", "rejects": "reject rows"}
     words |= {"rows": "rows of published runs", "versions": "older versions of results"}
     lines = ["Erased:", *(f"  {removed.get(name, 0):>9,} {text}" for name, text in words.items())]
-    for name, text in (("refitted", "runs with their PCA fitted anew"), ("marked", "runs whose PCA was fitted with them, and say so")):
+    for name, text in (("refitted", "runs with a refitted PCA"), ("marked", "runs marked: their PCA was fitted with the erased photos")):
         if done[name]:
             lines.append(f"  {len(done[name]):>9,} {text}")
     older, events = searched["older_versions"], searched["log_events"]
     lines.append(
         f"Searched: {searched['objects']:,} files, {older:,} older versions, {searched['bytes'] / 1e6:,.1f} MB"
-        f"{f', {events:,} log events' if events else ''}: nothing is left."
+        f"{f', {events:,} log events' if events else ''}: no trace found."
     )
     if done["copies_left"]:
-        lines.append(f"The very same picture stays under {done['copies_left']:,} other addresses: --copies takes them too.")
+        lines.append(f"Identical photos at {done['copies_left']:,} other addresses were kept; add --copies to erase them too.")
     lines.append(f"Receipt: {_shown(where)}/erasures/{done['id']}.json")
     return "\n".join(lines)
 

@@ -42,8 +42,8 @@ def identify(
     emit(data, "\n\n".join(card(photo, answer) for photo, answer in answers.items()), as_json)
     unreadable = [photo for photo, answer in answers.items() if answer.status == "unreadable"]
     if unreadable:
-        say(f"error: {len(unreadable)} of {len(answers)} is no image that can be read: {', '.join(f'`{photo}`' for photo in unreadable)}")
-        say("\nhint: JPEG, PNG, WebP, GIF, BMP and TIFF are read; a phone's HEIC is not, share it as JPEG")
+        say(f"error: {len(unreadable)} of {len(answers)} files cannot be read: {', '.join(f'`{photo}`' for photo in unreadable)}")
+        say("\nhint: use JPEG, PNG, WebP, GIF, BMP or TIFF; export HEIC photos as JPEG")
         raise typer.Exit(1)
 
 
@@ -57,7 +57,7 @@ def read(photo: str) -> bytes:
     try:
         return Path(photo).read_bytes()
     except OSError as error:
-        raise FruitsError(f"cannot read `{photo}`: {error.strerror}", "name an image file") from error
+        raise FruitsError(f"cannot read `{photo}`: {error.strerror}", "give an image file") from error
 
 
 def open_identifier(output: str | None, run: str | None = None) -> Identifier:
@@ -71,7 +71,7 @@ def open_identifier(output: str | None, run: str | None = None) -> Identifier:
     config = settings()
     where = results.output_of(output, config)
     if find_spec("ai_edge_litert") is None or find_spec("pyarrow") is None:
-        raise UsageError("this installation has the CLI only, without the network", "in the checkout: uv tool install '.[job]'")
+        raise UsageError("the extra `job` is not installed", "run `uv tool install '.[job]'` in the checkout")
     from cli.assets import top_weights, weights
     from job.errors import JobError
     from job.product.identify import Identifier
@@ -82,7 +82,7 @@ def open_identifier(output: str | None, run: str | None = None) -> Identifier:
 
             def progress(done: int, total: int | None) -> None:
                 if not shown:  # nothing to show where nothing is downloaded
-                    shown.append(stack.enter_context(progress_bar(f"Get {what}", "bytes")))
+                    shown.append(stack.enter_context(progress_bar(f"Download {what}", "bytes")))
                 shown[0](done, total)
 
             return (top_weights if what == "classifier" else weights)(config.assets, config.cache, progress)
@@ -118,10 +118,10 @@ def why_unknown(answer: Answer) -> str:
     from job.product.verdict import CERTAIN
 
     if answer.distance is None or answer.distance > answer.threshold:
-        return "nothing in this collection is near enough"
+        return "no photo of this collection is similar enough"
     if answer.score < CERTAIN or answer.seen_as is None:
-        return "it looks like several fruits at once"
-    return f"what is near is a guess, and the network's own classifier says `{answer.seen_as}`"
+        return "it resembles several fruits"
+    return f"the nearest photos are only a guess: the ImageNet classifier says `{answer.seen_as}`"
 
 
 def line(result: Result) -> str:

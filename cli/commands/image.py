@@ -43,7 +43,7 @@ def build(
         return
     docker("version")
     config = settings()
-    with progress_bar("Get weights", "bytes") as progress:
+    with progress_bar("Download weights", "bytes") as progress:
         weights = assets.weights(config.assets, config.cache, progress)
     image_build.build(todo, Path.cwd(), weights, environment())
     built = inspect_image(todo.image)
@@ -69,12 +69,12 @@ def check(
     from cli.image_check import judge
     from cli.image_facts import gather
 
-    say(f"Looking into {image}; about a minute")
+    say(f"Checking {image}; this takes about a minute")
     report(
         judge(gather(image, base_image, photos, say), architecture),
         as_json,
-        f"`{image}` breaks",
-        "do what stands after `mend:`, then check again",
+        f"`{image}` fails checks",
+        "follow the lines after `fix:`, then check again",
     )
 
 

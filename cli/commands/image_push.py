@@ -52,9 +52,9 @@ def push(
     if aws_region is not None:
         refuse_outside_eu(aws_region)
     if path and repository:
-        raise UsageError(f"the repository is `{path}` or `{repository}`", "leave out --repository, or the path in REGISTRY")
+        raise UsageError(f"two repositories given: `{path}` and `{repository}`", "remove --repository, or the path in REGISTRY")
     if create_repository and aws_region is None:
-        raise UsageError(f"`{host}` is not ECR, its repositories cannot be made from here", "leave out --create-repository")
+        raise UsageError(f"`{host}` is not ECR: fruitsctl cannot create its repositories", "remove --create-repository")
     path = path or repository or settings().project  # `infra up` makes the repository of that name
     registries.check_names(path, tag)
     local = inspect_image(image)
@@ -72,7 +72,7 @@ def push(
     try:
         remember(settings().state, pushed)
     except OSError as error:
-        say(f"note: the digest could not be kept for later commands: {error}")
+        say(f"note: cannot save the digest for later commands: {error}")
 
 
 def _into_ecr(client: Any, target: Target, create: bool, kms_key: str | None) -> Login:
@@ -83,7 +83,7 @@ def _into_ecr(client: Any, target: Target, create: bool, kms_key: str | None) ->
         if not create:
             raise UsageError(f"there is no repository `{target.repository_uri}`", "add --create-repository")
         ecr.create_repository(client, target.repository, kms_key)
-        say(f"Made the repository {target.repository_uri}")
+        say(f"Created the repository {target.repository_uri}")
     return ecr.login(client)
 
 

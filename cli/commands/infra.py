@@ -47,7 +47,7 @@ Role = Annotated[str | None, typer.Option("--deployer", metavar="ARN", help="Rol
 AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")]
 
 WORDS = {"Add": "make", "Modify": "change", "Remove": "remove"}
-NO_APPLICATION = "The application, which runs the jobs, is not part of it yet: it needs an image first, `fruitsctl image push`."
+NO_APPLICATION = "The application that runs the jobs is not included yet: push an image first with `fruitsctl image push`."
 
 
 @app.command()
@@ -146,7 +146,7 @@ def status(project: Project = None, region: Region = None, as_json: AsJson = Fal
     values = {key: value for there in found.values() for key, value in stacks.outputs(there).items() if value}
     image = stacks.parameters(found[f"{name}-app"]).get("Image")
     values |= {"Image": image} if image else {}
-    lines = [f"{stack:<24}{state or 'not there'}" for stack, state in states.items()] + [f"{key:<24}{val}" for key, val in values.items()]
+    lines = [f"{stack:<24}{state or 'not created'}" for stack, state in states.items()] + [f"{key:<24}{val}" for key, val in values.items()]
     emit({"region": where, "stacks": states, "outputs": values}, "\n".join(lines), as_json)
 
 
@@ -175,7 +175,7 @@ def down(
     }
     if dry_run:
         lines = [f"{stack}: remove {resource} ({identity})" for stack, made in going.items() for resource, identity in made.items()]
-        emit({"remove": going}, "\n".join(lines) or "nothing is there", as_json)
+        emit({"remove": going}, "\n".join(lines) or "nothing to remove", as_json)
         return
     bucket = going.get(f"{name}-data", {}).get("Bucket")
     if bucket and not yes:
@@ -186,8 +186,8 @@ def down(
         return
     left = teardown.left(session, where, name)
     if left:
-        raise FruitsError(f"`{len(left)}` things are left: {', '.join(left)}", "run `fruitsctl infra down` again, or remove them by hand")
-    emit({"removed": going, "left": left}, "nothing is left", as_json)
+        raise FruitsError(f"`{len(left)}` resources remain: {', '.join(left)}", "run `fruitsctl infra down` again, or delete them by hand")
+    emit({"removed": going, "left": left}, "all resources are removed", as_json)
 
 
 @app.command()
@@ -233,6 +233,6 @@ def _scope(project: str | None, region: str | None) -> tuple[str, str]:
 def _confirm(bucket: str) -> None:
     """Raises UsageError if nobody can be asked, or the answer is not the bucket's name."""
     if not sys.stdin.isatty():
-        raise UsageError(f"this removes `{bucket}` with all photos and results", "add --yes, or --keep-data")
-    if typer.prompt(f"This removes {bucket} with all photos and results. Type its name to go on", err=True) != bucket:
-        raise UsageError("that is not its name, nothing was removed", "add --keep-data to keep the bucket")
+        raise UsageError(f"this deletes bucket `{bucket}` with all photos and results", "add --yes to confirm, or --keep-data to keep it")
+    if typer.prompt(f"This deletes bucket {bucket} with all photos and results. Type its name to continue", err=True) != bucket:
+        raise UsageError("the name does not match, nothing was removed", "add --keep-data to keep the bucket")

@@ -33,7 +33,7 @@ def init(
         with open(FILE, "w" if force else "x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError as error:
-        raise UsageError(f"there is a `{FILE}` already", "edit it, or add --force") from error
+        raise UsageError(f"`{FILE}` already exists", "edit it, or add --force") from error
     except OSError as error:
-        raise UsageError(f"cannot write `{Path.cwd() / FILE}`: {error.strerror}", "go to another folder") from error
+        raise UsageError(f"cannot write `{Path.cwd() / FILE}`: {error.strerror}", "change to a writable folder") from error
     emit({"file": FILE}, f"wrote {FILE}", as_json)

@@ -99,7 +99,7 @@ def notebook(
         emit(asdict(todo), todo.as_shell(), as_json)
         return
     if compose_ and not any(Path(name).is_file() for name in ("docker-compose.yml", "compose.yaml")):
-        raise UsageError(f"there is no docker-compose.yml in `{Path.cwd()}`", "go to the folder of the checkout, then run it again")
+        raise UsageError(f"there is no docker-compose.yml in `{Path.cwd()}`", "run the command in the checkout")
     for name in copied:
         say(f"{folder / name}: new")
     if execute:
@@ -109,7 +109,7 @@ def notebook(
         return
     token = notebooks.new_token()
     address = f"{todo.address}?token={token}"
-    emit({"address": address, "copied": copied}, f"JupyterLab is starting; Ctrl-C ends it\n  {address}", as_json)
+    emit({"address": address, "copied": copied}, f"JupyterLab is starting; press Ctrl-C to stop\n  {address}", as_json)
     sys.stdout.flush()
     notebooks.open_jupyterlab(todo, token)
 
@@ -140,4 +140,4 @@ def execute_there(
 
     run_serverless.run(make_params, source, target, config, wishes)
     if not wishes.dry_run:
-        say(f"Executed notebook{', when the run is over' if wishes.detach else ''}: {stored[-1]}")
+        say(f"Executed notebook{', available when the run has finished' if wishes.detach else ''}: {stored[-1]}")

@@ -41,11 +41,11 @@ def report(
     session = results.session() if is_s3(where) else None
     wanted = run_id or newest(where, session)
     if rebuild:
-        write_anew(where, wanted)
+        write_again(where, wanted)
     file = fetched(where, wanted, session)
     emit({"run_id": wanted, "report": join(where, "runs", wanted, "report.html"), "file": str(file)}, str(file), as_json)
     if not (no_open or as_json) and not webbrowser.open(file.as_uri()):
-        say("There is no browser here: open that file in one.")
+        say("note: no browser found, open the file in a browser")
 
 
 def newest(where: str, session: Session | None) -> str:
@@ -53,7 +53,7 @@ def newest(where: str, session: Session | None) -> str:
     Raises:
         FruitsError: OUTPUT has no complete run, or cannot be read.
     """
-    none = FruitsError(f"there is no finished run in `{shown(where)}`", "make one: `fruitsctl run INPUT OUTPUT --local`")
+    none = FruitsError(f"there is no finished run in `{shown(where)}`", "create one with `fruitsctl run INPUT OUTPUT --local`")
     pointer: dict[str, str] = json.loads(read(join(where, "latest.json"), session, none))
     return pointer["run_id"]
 
@@ -65,8 +65,8 @@ def fetched(where: str, run_id: str, session: Session | None) -> Path:
     Raises:
         FruitsError: there is no such run, or it has no page.
     """
-    no_run = FruitsError(f"there is no finished run `{run_id}` in `{shown(where)}`", "leave out RUN_ID for the newest one")
-    no_page = FruitsError(f"run `{run_id}` has no report", "write one: add --rebuild")
+    no_run = FruitsError(f"there is no finished run `{run_id}` in `{shown(where)}`", "omit RUN_ID to use the newest run")
+    no_page = FruitsError(f"run `{run_id}` has no report", "add --rebuild to write one")
     read(join(where, "runs", run_id, "manifest.json"), session, no_run)
     uri = join(where, "runs", run_id, "report.html")
     content = read(uri, session, no_page)
@@ -77,14 +77,14 @@ def fetched(where: str, run_id: str, session: Session | None) -> Path:
     return copy
 
 
-def write_anew(where: str, run_id: str) -> None:
+def write_again(where: str, run_id: str) -> None:
     """
     Raises:
         UsageError: this installation lacks the extra [job].
         FruitsError: there is no such run, or something that the page needs cannot be read.
     """
     if find_spec("jinja2") is None or find_spec("pyarrow") is None:
-        raise UsageError("this installation has the CLI only, without what draws", "in the checkout: uv tool install '.[job]'")
+        raise UsageError("the extra `job` is not installed", "run `uv tool install '.[job]'` in the checkout")
     from job.errors import JobError
     from job.product.report import ERRORS, rebuild
 
@@ -96,7 +96,7 @@ def write_anew(where: str, run_id: str) -> None:
     except JobError as error:
         raise FruitsError(str(error), error.hint, error.code) from error
     except ERRORS as error:
-        raise FruitsError(f"the report of `{run_id}` cannot be written: {error}", "run it again") from error
+        raise FruitsError(f"cannot write the report of run `{run_id}`: {error}", "fix the cause, then run the command again") from error
 
 
 def read(uri: str, session: Session | None, missing: FruitsError) -> bytes:

@@ -35,7 +35,7 @@ def serve(
     as it is, only this machine can open the page; with --host 0.0.0.0 everyone in your network can.
     """
     if find_spec("fastapi") is None or find_spec("uvicorn") is None:
-        raise UsageError("this installation has the CLI only, without the server", "in the checkout: uv tool install '.[job]'")
+        raise UsageError("the extra `job` is not installed", "run `uv tool install '.[job]'` in the checkout")
     import uvicorn
 
     from cli.commands.identify import open_identifier
@@ -55,8 +55,8 @@ def serve(
             emit({"url": url, "run_id": gallery.run_id, "images": len(gallery), "labels": len(gallery.names)}, text, as_json)
             sys.stdout.flush()  # whoever reads this from a pipe waits for it
             if names_of(host) is None:
-                say("A phone in the same network opens that address. There is no password: so does everyone else who is there.")
-            say("Ctrl-C ends it.")
+                say("Open this address on a phone in the same network. There is no password: everyone in this network can open it.")
+            say("Press Ctrl-C to stop.")
             server.run(sockets=[listening])
 
 
@@ -69,14 +69,14 @@ def listen(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listening = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise UsageError(f"cannot listen on `{host}`: {error.strerror}", "leave out --host, or give an address of this machine") from error
+        raise UsageError(f"cannot listen on `{host}`: {error.strerror}", "remove --host, or give an address of this machine") from error
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
         listening.listen(2048)
     except OSError as error:
         listening.close()
-        raise UsageError(f"cannot listen on `{host}`, port `{port}`: {error.strerror}", "--port 0 takes a free one") from error
+        raise UsageError(f"cannot listen on `{host}`, port `{port}`: {error.strerror}", "add --port 0 to use a free port") from error
     return listening
 
 

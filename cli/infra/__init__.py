@@ -82,7 +82,7 @@ def deployed(session: Any, region: str, project: str) -> Deployed:
     there = stacks.outputs(data) | stacks.outputs(base) | stacks.outputs(app)
     for name, value in (("data", "Bucket"), ("base", "RuntimeRoleArn")):
         if value not in there:
-            raise UsageError(f"there is no complete stack `{project}-{name}` in {region}", "`fruitsctl infra up`")
+            raise UsageError(f"no complete stack `{project}-{name}` in {region}", "run `fruitsctl infra up`")
     identity = there.get("ApplicationId")
     return Deployed(
         region=region,
@@ -162,7 +162,7 @@ def _apply_app(session: Any, region: str, cloudformation: Any, stack: Stack, tel
     emr = application.client(session, region)
     identity = stacks.outputs(stacks.describe(cloudformation, stack.name)).get("ApplicationId")
     if identity and application.state(emr, identity) == "TERMINATED":
-        tell(f"{stack.name}: its application was deleted by hand, it is made again")
+        tell(f"{stack.name}: its application was deleted by hand, recreating it")
         stacks.delete(cloudformation, stack.name, tell, lambda _: True)
         identity = None
 
@@ -176,20 +176,27 @@ def _apply_app(session: Any, region: str, cloudformation: Any, stack: Stack, tel
 def _check(session: Any, cloudformation: Any, region: str, wanted: Wanted) -> None:
     """What CloudFormation would find only after it has begun."""
     if wanted.budget_email and region not in BUDGET_REGIONS:
-        raise UsageError(f"CloudFormation makes no budgets in {region}", "leave out --budget-email, and make the budget in the console")
+        raise UsageError(
+            f"CloudFormation does not support budgets in `{region}`", "remove --budget-email and create the budget in the console"
+        )
     data, base = (stacks.describe(cloudformation, f"{wanted.project}-{name}") for name in ("data", "base"))
     if wanted.own_key and stacks.outputs(base) and "KeyArn" not in stacks.outputs(data):
-        raise UsageError("a repository's key cannot be changed", "`fruitsctl infra down --keep-data`, then `infra up --own-key`")
+        raise UsageError(
+            "the key of an existing repository cannot be changed",
+            "run `fruitsctl infra down --keep-data`, then `fruitsctl infra up --own-key`",
+        )
     if data is None:
         with asking("sts:GetCallerIdentity"):
             account = session.client("sts", region_name=region).get_caller_identity()["Account"]
         bucket = f"{wanted.project}-{account}-{region}"
         if presence.exists(session, region, "AWS::S3::Bucket", bucket):
-            raise UsageError(f"the bucket `{bucket}` exists already, and is not of this project", "set FRUITS_PROJECT to another name")
+            raise UsageError(
+                f"the bucket `{bucket}` already exists and does not belong to this project", "set FRUITS_PROJECT to another name"
+            )
     if base is None and presence.exists(session, region, "AWS::ECR::Repository", wanted.project):
         raise UsageError(
-            f"the repository `{wanted.project}` exists already, and is not of this project",
-            f"set FRUITS_PROJECT, or `aws ecr delete-repository --region {region} --repository-name {wanted.project} --force`",
+            f"the repository `{wanted.project}` already exists and does not belong to this project",
+            f"set FRUITS_PROJECT, or run `aws ecr delete-repository --region {region} --repository-name {wanted.project} --force`",
         )
     _refuse_unused(session, cloudformation, region, wanted)
 
@@ -215,7 +222,7 @@ def _refuse_holes(session: Any, cloudformation: Any, region: str, project: str) 
         for found in stacks.resources(cloudformation, f"{project}-{name}"):
             if not presence.exists(session, region, found.kind, found.physical):
                 raise FruitsError(
-                    f"{found.kind} `{found.physical}` was deleted by hand", f"`fruitsctl {command}`, then `fruitsctl infra up`"
+                    f"{found.kind} `{found.physical}` was deleted by hand", f"run `fruitsctl {command}`, then `fruitsctl infra up`"
                 )
 
 

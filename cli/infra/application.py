@@ -72,19 +72,19 @@ def rest(emr: Any, application_id: str, cancel: bool, tell: Callable[[str], None
         runs = active_runs(emr, application_id)
         if runs and not cancel:
             raise RefusedError(
-                f"`{len(runs)}` runs are active on the application `{application_id}`: {', '.join(runs)}",
-                "wait, or `fruitsctl cancel` them",
+                f"`{len(runs)}` active runs on application `{application_id}`: {', '.join(runs)}",
+                "wait until they have finished, or cancel them with `fruitsctl cancel`",
             )
         if runs:
             _cancel(emr, application_id, runs)
         elif now == "STARTED":
             _stop(emr, application_id)
-        doing = f"{application_id}: waits for {len(runs)} cancelled runs" if runs else f"{application_id}: stops"
+        doing = f"{application_id}: waiting for {len(runs)} cancelled runs" if runs else f"{application_id}: stopping"
         if doing != told:
             tell(doing)
             told = doing
         if time.monotonic() > end:
-            raise FruitsError(f"the application `{application_id}` does not come to rest, it is {now}", "try again later")
+            raise FruitsError(f"application `{application_id}` did not stop: state `{now}`", "try again later")
         time.sleep(POLL_SECONDS)
 
 

@@ -72,7 +72,7 @@ def operator(scope: Scope) -> list[Statement]:
     statements = [
         Statement(
             "Runs",
-            "send, follow, cancel and list runs; start and stop the application",
+            "start, follow, cancel and list runs; start and stop the application",
             tuple(
                 f"emr-serverless:{name}"
                 for name in (
@@ -93,39 +93,40 @@ def operator(scope: Scope) -> list[Statement]:
         ),
         Statement(
             "TagRuns",
-            "a run is tagged when it is sent",
+            "tag a run when it is sent",
             ("emr-serverless:TagResource",),
             (scope.arn("emr-serverless", "/applications/*/jobruns/*"),),
             {"StringEquals": {f"aws:RequestTag/{TAG}": scope.project}},
         ),
         Statement(
             "FindApplication",
-            "`infra down` finds one whose stack is gone",
+            "`infra down` finds an application whose stack was deleted",
             ("emr-serverless:ListApplications",),
             (scope.arn("emr-serverless", "/*"),),
         ),
         Statement(
             "RuntimeRole",
-            "a run takes this one role, and gives it to this one service",
+            "pass the runtime role, and no other role, to EMR Serverless",
             ("iam:PassRole",),
             (scope.runtime_role,),
             {"StringEquals": {"iam:PassedToService": "emr-serverless.amazonaws.com"}},
         ),
         Statement(
             "SeeRole",
-            "whether the roles of the runs and of the service are there",
+            "check that the runtime role and the service-linked role exist",
             ("iam:GetRole",),
             (scope.runtime_role, scope.service_role),
         ),
         Statement(
             "Bucket",
-            "where it is; list photos and results; remove it at the end",
+            "find its Region; list photos and results; `infra down` deletes it",
             ("s3:ListBucket", "s3:GetBucketLocation", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads", "s3:DeleteBucket"),
             (scope.bucket,),
         ),
         Statement(
             "Objects",
-            "send photos, read results and logs, write what a run cost; forget photos in every version; empty the bucket at the end",
+            "upload photos, read results and logs, write cost records; `forget` deletes every version of a photo; "
+            "`infra down` empties the bucket",
             (
                 "s3:GetObject",
                 "s3:GetObjectVersion",
@@ -137,10 +138,10 @@ def operator(scope: Scope) -> list[Statement]:
             ),
             (f"{scope.bucket}/*",),
         ),
-        Statement("RegistryLogin", "a token for docker; AWS knows no narrower resource", ("ecr:GetAuthorizationToken",), ("*",)),
+        Statement("RegistryLogin", "get a token for `docker login`; AWS has no narrower resource", ("ecr:GetAuthorizationToken",), ("*",)),
         Statement(
             "Registry",
-            "push the image, look for it, empty and remove the repository at the end",
+            "push and find the image; `infra down` empties and deletes the repository",
             tuple(
                 f"ecr:{name}"
                 for name in (
@@ -172,13 +173,13 @@ def operator(scope: Scope) -> list[Statement]:
         ),
         Statement(
             "FindLogs",
-            "whether the group is there; it is asked of the account's Region",
+            "check that the log group exists; AWS has no narrower resource",
             ("logs:DescribeLogGroups",),
             (scope.arn("logs", "log-group:*"),),
         ),
         Statement(
             "Stacks",
-            "plan, make, change, show and remove the stacks",
+            "plan, create, change, show and delete the stacks",
             tuple(
                 f"cloudformation:{name}"
                 for name in (
@@ -197,21 +198,23 @@ def operator(scope: Scope) -> list[Statement]:
         ),
         Statement(
             "Deployer",
-            "CloudFormation acts as the deployer",
+            "pass the deployer role to CloudFormation",
             ("iam:PassRole",),
             (scope.global_arn("iam", f"role/{scope.project}-deployer"),),
             {"StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}},
         ),
         Statement(
-            "Left", "`infra down` proves that nothing is left; a search by tag has no narrower resource", ("tag:GetResources",), ("*",)
+            "Left", "`infra down` searches by tag for remaining resources; AWS has no narrower resource", ("tag:GetResources",), ("*",)
         ),
-        Statement("Prices", "price lists have no resource", ("pricing:GetProducts",), ("*",)),
-        Statement("Quota", "a quota's value has no narrower resource", ("servicequotas:GetServiceQuota",), ("*",)),
+        Statement("Prices", "read the price list; AWS has no narrower resource", ("pricing:GetProducts",), ("*",)),
+        Statement("Quota", "read the vCPU quota; AWS has no narrower resource", ("servicequotas:GetServiceQuota",), ("*",)),
     ]
     if scope.own_key:
         use = ("kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey", "kms:ScheduleKeyDeletion")
         statements.append(
-            Statement("Key", "photos and results are encrypted with it; it goes at the end", use, (scope.arn("kms", "key/*"),), ours)
+            Statement(
+                "Key", "read and write encrypted objects; `infra down` schedules its deletion", use, (scope.arn("kms", "key/*"),), ours
+            )
         )
     return statements
 
@@ -224,33 +227,33 @@ def deployer(scope: Scope) -> list[Statement]:
     ours = {"StringEquals": {f"aws:ResourceTag/{TAG}": scope.project}}
     tagged = {"StringEquals": {f"aws:RequestTag/{TAG}": scope.project}}
     statements = [
-        Statement("Bucket", "the data stack's bucket and its policy", HANDLERS["s3"], (scope.bucket,)),
+        Statement("Bucket", "the bucket of the data stack, and its policy", HANDLERS["s3"], (scope.bucket,)),
         Statement(
             "Repository",
-            "the registry; the service reads the image for the application",
+            "the image repository; EMR Serverless reads the image when the application is created",
             HANDLERS["ecr"],
             (scope.arn("ecr", f"repository/{scope.project}"),),
         ),
-        Statement("Role", "the role of the runs", HANDLERS["iam"], (scope.runtime_role,)),
+        Statement("Role", "the runtime role", HANDLERS["iam"], (scope.runtime_role,)),
         Statement(
             "LogGroup",
-            "the log group of the runs",
+            "the log group",
             HANDLERS["logs"],
             (scope.arn("logs", f"log-group:/aws/emr-serverless/{scope.project}*"),),
         ),
-        Statement("FindLogGroups", "asked of the account's Region", ("logs:DescribeLogGroups",), (scope.arn("logs", "log-group:*"),)),
+        Statement("FindLogGroups", "AWS has no narrower resource", ("logs:DescribeLogGroups",), (scope.arn("logs", "log-group:*"),)),
         Statement(
             "NewApplication",
-            "before it is made, it has no id; only one with our tag",
+            "a new application has no id yet; only one with the project's tag",
             ("emr-serverless:CreateApplication",),
             (scope.arn("emr-serverless", "/*"),),
             tagged,
         ),
         Statement("Application", "the application", HANDLERS["emr-serverless"], (application,), ours),
-        Statement("TagApplication", "it has no tag yet when it gets its first", ("emr-serverless:TagResource",), (application,), tagged),
+        Statement("TagApplication", "add the first tag to a new application", ("emr-serverless:TagResource",), (application,), tagged),
         Statement(
             "ServiceRole",
-            "the first application of an account makes the service's own role",
+            "the first application of an account creates the service-linked role",
             ("iam:CreateServiceLinkedRole",),
             (scope.service_role,),
             {"StringLike": {"iam:AWSServiceName": "ops.emr-serverless.amazonaws.com"}},
@@ -259,9 +262,9 @@ def deployer(scope: Scope) -> list[Statement]:
     if scope.own_key:
         statements += [
             Statement(
-                "NewKey", "before it is made, a key has no ARN; only one with our tag", ("kms:CreateKey", "kms:TagResource"), ("*",), tagged
+                "NewKey", "a new key has no ARN yet; only one with the project's tag", ("kms:CreateKey", "kms:TagResource"), ("*",), tagged
             ),
-            Statement("Key", "the key, also for the repository's grants", HANDLERS["kms"], (scope.arn("kms", "key/*"),), ours),
+            Statement("Key", "the key, and the grants that the repository needs", HANDLERS["kms"], (scope.arn("kms", "key/*"),), ours),
         ]
     if scope.vpc:
         kinds = ("vpc", "subnet", "route-table", "security-group", "security-group-rule", "vpc-endpoint", "network-interface")
@@ -269,10 +272,15 @@ def deployer(scope: Scope) -> list[Statement]:
         looks = tuple(action for action in HANDLERS["ec2"] if action.startswith("ec2:Describe"))
         statements += [
             Statement("Network", "the private network", tuple(action for action in HANDLERS["ec2"] if action not in looks), parts),
-            Statement("SeeNetwork", "EC2 knows no narrower resource for what only looks", looks, ("*",)),
+            Statement("SeeNetwork", "AWS has no narrower resource for read-only calls", looks, ("*",)),
         ]
     if scope.budget:
         statements.append(
-            Statement("Budget", "the alarm", HANDLERS["budgets"], (scope.global_arn("budgets", f"budget/{scope.project}-{scope.region}"),))
+            Statement(
+                "Budget",
+                "the budget and its e-mail alarm",
+                HANDLERS["budgets"],
+                (scope.global_arn("budgets", f"budget/{scope.project}-{scope.region}"),),
+            )
         )
     return statements

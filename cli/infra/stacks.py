@@ -19,8 +19,8 @@ POLL_SECONDS = 3.0
 # A first creation that failed can only be deleted: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html
 DEAD = {"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}
 STUCK = {
-    "DELETE_FAILED": "`fruitsctl infra down` goes on with it",
-    "UPDATE_ROLLBACK_FAILED": "run `aws cloudformation continue-update-rollback`, then try again",
+    "DELETE_FAILED": "run `fruitsctl infra down` to resume the deletion",
+    "UPDATE_ROLLBACK_FAILED": "run `aws cloudformation continue-update-rollback`, then run the command again",
 }
 UNBORN = {None, "REVIEW_IN_PROGRESS", "DELETE_COMPLETE"}  # a change set alone makes a stack of the second kind
 ABSENT = {"CREATE_FAILED", "DELETE_COMPLETE", "DELETE_SKIPPED"}  # a resource that the stack never made, or has no more
@@ -64,7 +64,7 @@ def plan(cloudformation: Any, stack: Stack) -> list[Change]:
     found = describe(cloudformation, stack.name)
     state = found["StackStatus"] if found else None
     if state not in UNBORN and str(state).endswith("_IN_PROGRESS"):
-        raise RefusedError(f"the stack `{stack.name}` is being changed: {state}", "wait until that has ended")
+        raise RefusedError(f"stack `{stack.name}` is being changed: {state}", "wait until it has finished")
     _refuse_stuck(stack.name, state)
     if state in DEAD:  # a change set of it is refused: it is deleted first, and then all of it is made
         return [Change("Add", stack.name, "AWS::CloudFormation::Stack", replaced=True)]
@@ -201,7 +201,7 @@ def _change_set(cloudformation: Any, stack: Stack, found: Mapping[str, Any] | No
             cloudformation.delete_change_set(ChangeSetName=made["Id"])
         if "didn't contain changes" in reason or "No updates are to be performed" in reason:
             return "", []
-        raise FruitsError(f"CloudFormation refuses the stack `{stack.name}`: {reason}", "mend what it says, then try again")
+        raise FruitsError(f"CloudFormation rejected the stack `{stack.name}`: {reason}", "fix the cause, then run the command again")
     changes = [item["ResourceChange"] for item in answer["Changes"]]
     return made["Id"], [
         Change(item["Action"], item["LogicalResourceId"], item["ResourceType"], item.get("Replacement") == "True") for item in changes
@@ -214,14 +214,14 @@ def _settled(cloudformation: Any, name: str, tell: Callable[[str], None]) -> str
     if state in UNBORN or not str(state).endswith("_IN_PROGRESS"):
         return state
     if not events.ours(cloudformation, name):
-        raise RefusedError(f"the stack `{name}` is being changed by somebody else: {state}", "wait until that has ended")
-    tell(f"{name}: waits for {str(state).replace('_', ' ').lower()}")
+        raise RefusedError(f"stack `{name}` is being changed by another process: {state}", "wait until it has finished")
+    tell(f"{name}: waiting for {str(state).replace('_', ' ').lower()}")
     return _wait(cloudformation, name, time.time(), tell)
 
 
 def _refuse_stuck(name: str, state: str | None) -> None:
     if state in STUCK:
-        raise FruitsError(f"the stack `{name}` is stuck in {state}", STUCK[str(state)])
+        raise FruitsError(f"stack `{name}` is stuck in {state}", STUCK[str(state)])
 
 
 def _wait(cloudformation: Any, name: str, began: float, tell: Callable[[str], None]) -> str | None:
@@ -237,5 +237,5 @@ def _wait(cloudformation: Any, name: str, began: float, tell: Callable[[str], No
 
 
 def _ended(cloudformation: Any, name: str, identity: str, state: str, began: float, command: str) -> FruitsError:
-    reasons = "; ".join(events.failures(cloudformation, identity, began)) or "CloudFormation gives no reason"
-    return FruitsError(f"the stack `{name}` ended as {state}: {reasons}", f"mend what it says, then `{command}` again")
+    reasons = "; ".join(events.failures(cloudformation, identity, began)) or "no reason given by CloudFormation"
+    return FruitsError(f"stack `{name}` failed with {state}: {reasons}", f"fix the cause, then run `{command}` again")

@@ -81,8 +81,8 @@ def delete_bucket(s3: Any, bucket: str, account: str, tell: Callable[[str], None
                 if kept:
                     first = kept[0]
                     raise FruitsError(
-                        f"`{len(kept)}` objects of the bucket `{bucket}` stay, the first is `{first['Key']}`: {first['Code']}",
-                        "take away what keeps them (an object lock, a policy), then `fruitsctl infra down` again",
+                        f"cannot delete `{len(kept)}` objects of bucket `{bucket}`, first `{first['Key']}`: {first['Code']}",
+                        "remove the object lock or policy that protects them, then run `fruitsctl infra down` again",
                     )
                 deleted += len(keys)
                 tell(f"{bucket}: {deleted:,} object versions deleted")
@@ -94,7 +94,7 @@ def delete_bucket(s3: Any, bucket: str, account: str, tell: Callable[[str], None
 def delete_key(kms: Any, key: str, tell: Callable[[str], None]) -> None:
     with asking("kms:ScheduleKeyDeletion"):
         kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=KEY_DAYS)
-    tell(f"key {key}: KMS deletes it in {KEY_DAYS} days, until then it costs nothing")
+    tell(f"key {key}: KMS deletes it in {KEY_DAYS} days, free of charge until then")
 
 
 def empty_repository(ecr: Any, repository: str, tell: Callable[[str], None]) -> None:

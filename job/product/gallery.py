@@ -91,7 +91,7 @@ def newest_run(folder: Folder) -> str:
     """Raises InputError: nothing was published yet."""
     latest = folder.read("latest.json")
     if latest is None:
-        raise InputError(f"there is no run in `{folder.uri}` yet", "make one: `fruitsctl run INPUT OUTPUT --local`")
+        raise InputError(f"there is no run in `{folder.uri}` yet", "create one with `fruitsctl run INPUT OUTPUT --local`")
     run_id: str = json.loads(latest.content)["run_id"]
     return run_id
 

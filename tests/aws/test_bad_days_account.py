@@ -40,7 +40,7 @@ def test_without_credentials_every_command_says_so(aws, monkeypatch, tmp_path, w
 def test_credentials_that_have_expired_are_told_at_once(everything, monkeypatch, tmp_path, words):
     everything.fail("*", "ExpiredTokenException")
 
-    found = ended(words, 2, "AWS does not take these credentials for", "ExpiredTokenException", "hint: log in again")
+    found = ended(words, 2, "AWS rejected the credentials for", "ExpiredTokenException", "hint: log in again")
     assert "Traceback" not in found.stderr
 
 
@@ -82,9 +82,9 @@ def test_these_are_all_calls_of_a_run(newer_image):
 def test_a_refusal_of_any_call_names_the_missing_action(newer_image, action):
     newer_image.fail(action, "AccessDeniedException")
 
-    found = ended(RUN, REFUSALS[action], f"AWS refuses `{action}`")
+    found = ended(RUN, REFUSALS[action], f"access denied for `{action}`")
     if REFUSALS[action]:
-        assert f"hint: have `{action}` added to your policy" in found.stderr
+        assert f"hint: add `{action}` to your IAM policy" in found.stderr
     else:
         assert "note: " in found.stderr
 
@@ -95,7 +95,7 @@ def test_a_refusal_after_the_start_names_the_missing_action(account, action, wor
     done(*RUN, "--detach")
     account.fail(action, "AccessDeniedException")
 
-    ended((words, "r1"), 1, f"AWS refuses `emr-serverless:{action}`", f"hint: have `emr-serverless:{action}` added to your policy")
+    ended((words, "r1"), 1, f"access denied for `emr-serverless:{action}`", f"hint: add `emr-serverless:{action}` to your IAM policy")
 
 
 def test_who_may_not_read_the_log_still_sees_the_state(everything):
@@ -103,7 +103,7 @@ def test_who_may_not_read_the_log_still_sees_the_state(everything):
     done(*RUN, "--detach")
     everything.fail("DescribeLogStreams", "AccessDeniedException")
 
-    ended(("status", "r1"), 0, "Run r1: ", "note: no progress to show: AWS refuses `logs:DescribeLogStreams`")
+    ended(("status", "r1"), 0, "Run r1: ", "note: no progress to show: access denied for `logs:DescribeLogStreams`")
 
 
 @pytest.mark.parametrize(("action", "code"), [("s3:GetObject", 1), ("s3:PutObject", 0)])
@@ -117,7 +117,7 @@ def test_a_refusal_of_s3_names_the_missing_action(account, aws, monkeypatch, act
 
     account.runner = ScriptedRunner(meanwhile=then_refuse)
 
-    ended(RUN, code, f"AWS refuses `{action}`")
+    ended(RUN, code, f"access denied for `{action}`")
 
 
 def test_a_call_that_needs_another_action_too_names_that_one():
@@ -126,10 +126,13 @@ def test_a_call_that_needs_another_action_too_names_that_one():
     said = (
         "User: arn:aws:iam::111122223333:user/me is not authorized to perform: iam:PassRole on resource: arn:aws:iam::111122223333:role/x"
     )
-    with pytest.raises(FruitsError, match="AWS refuses `emr-serverless:StartJobRun`") as refused, asking("emr-serverless:StartJobRun"):
+    with (
+        pytest.raises(FruitsError, match="access denied for `emr-serverless:StartJobRun`") as refused,
+        asking("emr-serverless:StartJobRun"),
+    ):
         raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": said}}, "StartJobRun")
 
-    assert refused.value.hint == "have `iam:PassRole` added to your policy"
+    assert refused.value.hint == "add `iam:PassRole` to your IAM policy"
 
 
 def test_something_else_than_aws_at_the_other_end_is_one_clear_error(aws, monkeypatch):
@@ -147,7 +150,7 @@ def test_something_else_than_aws_at_the_other_end_is_one_clear_error(aws, monkey
     with HTTPServer(("127.0.0.1", 0), LoginPage) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", f"http://127.0.0.1:{server.server_port}")
-        ended(RUN, 1, "what answered `cloudformation:DescribeStacks` is not AWS", "hint: is there a proxy")
+        ended(RUN, 1, "the response to `cloudformation:DescribeStacks` is not from AWS", "hint: check for a proxy")
         server.shutdown()
 
 
@@ -155,7 +158,7 @@ def test_a_quota_that_nobody_tells_is_taken_for_a_new_accounts(everything):
     everything.fail("GetServiceQuota", "AccessDeniedException")
 
     ended((*RUN, "--dry-run"), 0, "a new account's 16 vCPUs are assumed", "16 vCPUs at")
-    ended((*RUN, "--executors", "4"), 2, "over the quota of 16", "--executors 3 fits")
+    ended((*RUN, "--executors", "4"), 2, "the quota is 16", "use --executors 3")
 
 
 def test_a_run_for_which_others_left_no_room_names_the_quota(account):
@@ -170,7 +173,7 @@ def test_a_limit_that_somebody_put_on_the_application_is_kept(account, aws):
         applicationId=only_application(aws)["id"], maximumCapacity={"cpu": "8 vCPU", "memory": "64 GB", "disk": "400 GB"}
     )
 
-    ended((*RUN, "--executors", "3"), 2, "over the quota of 8", "--executors 1 fits")
+    ended((*RUN, "--executors", "3"), 2, "the quota is 8", "use --executors 1")
     ended(RUN, 0, "10 listed")
 
 
@@ -222,7 +225,7 @@ def test_a_stack_whose_creation_was_rolled_back_is_named_to_who_runs(account):
     base.status = "ROLLBACK_COMPLETE"
     base.output_map._output_json_map = {}  # as CloudFormation has it: nothing of such a stack is there
 
-    ended(RUN, 2, "there is no complete stack `fruitsctl-base` in eu-west-3", "hint: `fruitsctl infra up`")
+    ended(RUN, 2, "no complete stack `fruitsctl-base` in eu-west-3", "hint: run `fruitsctl infra up`")
 
 
 @pytest.mark.parametrize("status", ["UPDATE_IN_PROGRESS", "DELETE_FAILED"])
@@ -250,4 +253,4 @@ def test_a_run_that_the_service_has_forgotten_spoils_no_sum(account):
 
     found = fruitsctl("cost", "--json")
     assert (found.returncode, json.loads(found.stdout)["runs"]) == (0, [])
-    assert "note: what `r1` cost cannot be had" in found.stderr
+    assert "note: the cost of `r1` is not available" in found.stderr

@@ -28,4 +28,4 @@ def test_who_has_pushed_nothing_runs_the_applications_own_image(account, aws, mo
 def test_a_repository_that_somebody_deleted_is_named(account, aws):
     aws("ecr").delete_repository(repositoryName="fruitsctl", force=True)
 
-    ended(RUN, 1, "The repository fruitsctl does not exist in the registry 123456789012", "hint: `fruitsctl infra up`")
+    ended(RUN, 1, "The repository fruitsctl does not exist in the registry 123456789012", "hint: run `fruitsctl infra up`")

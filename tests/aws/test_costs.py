@@ -96,7 +96,7 @@ def test_an_output_without_runs_has_no_costs(bucket):
 def test_a_file_that_is_no_cost_is_named(bucket):
     bucket.put_object(Bucket=BUCKET, Key="out/costs/x.json", Body=b'{"run_id": "x"}')
 
-    with pytest.raises(FruitsError, match=f"`s3://{BUCKET}/out/costs/x.json` is no cost of a run"):
+    with pytest.raises(FruitsError, match=f"`s3://{BUCKET}/out/costs/x.json` is not a cost record"):
         kept_costs(boto3.session.Session(), OUTPUT)
 
 
@@ -109,7 +109,7 @@ def test_a_bucket_outside_the_union_is_neither_read_nor_written(aws):
 
 
 def test_a_local_output_cost_nothing_at_aws(aws):
-    with pytest.raises(UsageError, match="cost nothing at AWS"):
+    with pytest.raises(UsageError, match="its runs have no AWS cost"):
         kept_costs(boto3.session.Session(), "file:///tmp/out")
 
 
@@ -139,7 +139,7 @@ def test_the_command_prints_a_table_of_months(kept, cost_command):
         "2026-10      1           0     $0.0100     unknown              $0.0200",
         "2026-11      3       5,000     $0.2000     $0.0400              $0.2000",
         "",
-        "1 of the runs are not billed yet, and in no sum",
+        "1 of the runs are not billed yet and not included in the totals",
     ]
 
 
@@ -175,7 +175,7 @@ def test_a_run_without_a_cost_leads_to_its_status(kept, cost_command):
     done = cost_command("nobody", "--output", OUTPUT)
 
     assert done.code == 2
-    assert done.err.splitlines()[0] == f"error: no cost of `nobody` is kept in {OUTPUT}"
+    assert done.err.splitlines()[0] == f"error: no cost is stored for run `nobody` in {OUTPUT}"
 
 
 def test_a_month_that_is_none_is_refused(cost_command, aws):

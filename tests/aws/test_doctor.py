@@ -67,12 +67,12 @@ def test_an_account_in_which_infra_up_has_been_is_fine(aws, tmp_path):
     said = {name: check["found"] for name, check in found.items()}
     assert said["region"] == "eu-west-3 (Paris)"
     assert said["credentials"] == f"account {ACCOUNT}, {arn}"
-    assert said["quota"] == "16 vCPUs at once, what a new account has; a driver and an executor take 8"
+    assert said["quota"] == "16 concurrent vCPUs (default of a new account); a driver and one executor need 8"
     assert (said["data stack"], said["base stack"], said["app stack"]) == ("CREATE_COMPLETE",) * 3
     assert said["buckets"] == f"{BUCKET} in eu-west-3"
     assert said["application"].endswith(", CREATED, emr-7.13.0")
     assert said["image"] == f"fruitsctl@{digest}"
-    assert said["prices"].endswith(": $0.059 a vCPU-hour, $0.0065 a GB-hour")
+    assert said["prices"].endswith(": $0.059 per vCPU-hour, $0.0065 per GB-hour")
 
 
 def test_nothing_is_changed(standin, monkeypatch):
@@ -89,8 +89,8 @@ def test_in_an_empty_account_the_stacks_are_missing_and_the_command_that_makes_t
     ended = fruitsctl("doctor", "--aws")
 
     assert ended.returncode == 1
-    assert "FAILED   data stack    not there\n         mend: fruitsctl infra up\n" in ended.stdout
-    assert f"FAILED   app stack     not there\n         mend: {PUSH}, then fruitsctl infra up\n" in ended.stdout
+    assert "FAILED   data stack    not created\n         fix: fruitsctl infra up\n" in ended.stdout
+    assert f"FAILED   app stack     not created\n         fix: {PUSH}, then fruitsctl infra up\n" in ended.stdout
     assert "error: missing: data stack, base stack, app stack\nhint: do what stands after `mend:`" in ended.stderr
     assert list(doctor()[1]) == [*NAMES, "prices"]  # what is in a stack is not asked for
 
@@ -118,8 +118,8 @@ def test_a_service_that_does_not_let_us_in_is_named_with_the_missing_action(stan
 
     found, mend = failed("service")
 
-    assert found.startswith("AWS refuses `emr-serverless:ListApplications`")
-    assert mend == "have `emr-serverless:ListApplications` added to your policy"
+    assert found.startswith("access denied for `emr-serverless:ListApplications`")
+    assert mend == "add `emr-serverless:ListApplications` to your IAM policy"
 
 
 def test_a_quota_too_small_for_a_driver_and_an_executor_comes_with_the_request_for_more(standin):
@@ -127,7 +127,7 @@ def test_a_quota_too_small_for_a_driver_and_an_executor_comes_with_the_request_f
 
     found, mend = failed("quota")
 
-    assert found == "4 vCPUs at once; a driver and an executor take 8"
+    assert found == "4 concurrent vCPUs; a driver and one executor need 8"
     assert mend == (
         "aws service-quotas request-service-quota-increase --region eu-west-3 --service-code emr-serverless"
         " --quota-code L-D05C8A75 --desired-value 16"
@@ -137,32 +137,32 @@ def test_a_quota_too_small_for_a_driver_and_an_executor_comes_with_the_request_f
 def test_a_quota_that_nobody_may_ask_for_is_named_with_the_missing_action(standin):
     standin.fail("GetServiceQuota", "AccessDeniedException")
 
-    assert failed("quota")[1] == "have `servicequotas:GetServiceQuota` added to your policy"
+    assert failed("quota")[1] == "add `servicequotas:GetServiceQuota` to your IAM policy"
 
 
 def test_the_services_own_role_is_a_note_whether_missing_or_not_to_be_asked_for(standin, monkeypatch):
     create = "aws iam create-service-linked-role --aws-service-name ops.emr-serverless.amazonaws.com"
-    assert noted("service role") == f"not there yet: the first application makes it, or `{create}`"
+    assert noted("service role") == f"not created yet: created with the first application, or by `{create}`"
 
     for name, value in standin.environment(everything=True).items():
         monkeypatch.setenv(name, value)
     standin.fail("GetRole", "AccessDenied")
-    assert noted("service role").startswith("not known: AWS refuses `iam:GetRole`")
+    assert noted("service role").startswith("not known: access denied for `iam:GetRole`")
 
 
 def test_stacks_that_nobody_may_look_at_are_one_check(standin):
     standin.fail("DescribeStacks", "AccessDenied")
 
-    assert failed("stacks")[1] == "have `cloudformation:DescribeStacks` added to your policy"
+    assert failed("stacks")[1] == "add `cloudformation:DescribeStacks` to your IAM policy"
 
 
 @pytest.mark.parametrize(
     ("state", "mend"),
     [
         ("ROLLBACK_COMPLETE", "fruitsctl infra up"),
-        ("DELETE_FAILED", "`fruitsctl infra down` goes on with it"),
-        ("UPDATE_ROLLBACK_FAILED", "run `aws cloudformation continue-update-rollback`, then try again"),
-        ("UPDATE_IN_PROGRESS", "wait until that has ended"),
+        ("DELETE_FAILED", "run `fruitsctl infra down` to resume the deletion"),
+        ("UPDATE_ROLLBACK_FAILED", "run `aws cloudformation continue-update-rollback`, then run the command again"),
+        ("UPDATE_IN_PROGRESS", "wait until it has finished"),
     ],
 )
 def test_a_stack_that_is_not_well_is_named_with_its_state(account, state, mend):
@@ -193,13 +193,13 @@ def test_a_bucket_of_another_region_is_named(account, monkeypatch):
 def test_before_a_push_the_image_is_missing():
     done("infra", "up")
 
-    assert failed("image") == ("none was pushed from here", PUSH)
+    assert failed("image") == ("no image was pushed from this machine", PUSH)
 
 
 def test_an_image_that_was_removed_from_the_registry_is_missing(account, tmp_path):
     push(tmp_path, GONE)
 
-    assert failed("image") == (f"{GONE} is not in the repository fruitsctl any more", "fruitsctl image push")
+    assert failed("image") == (f"{GONE} is no longer in the repository fruitsctl", "fruitsctl image push")
 
 
 def test_on_another_machine_the_applications_own_image_is_looked_for(account, aws, tmp_path):
@@ -212,7 +212,10 @@ def test_on_another_machine_the_applications_own_image_is_looked_for(account, aw
 def test_an_application_with_another_image_than_the_one_pushed_last_is_named(account, aws, tmp_path):
     push(tmp_path, GONE)
 
-    assert failed("application") == (f"it has {only_image(aws)}, pushed was {GONE}", "fruitsctl infra up, or the next run changes it")
+    assert failed("application") == (
+        f"it uses {only_image(aws)}, the last push was {GONE}",
+        "fruitsctl infra up, or start a run, which updates it",
+    )
 
 
 def test_an_application_deleted_by_hand_is_named(account, aws):
@@ -225,4 +228,4 @@ def test_an_application_deleted_by_hand_is_named(account, aws):
 def test_without_the_price_list_prices_are_an_estimate_and_that_is_a_note(standin):
     standin.prices(None)
 
-    assert noted("prices") == "an estimate of 2026-04: $0.06318 a vCPU-hour, $0.00689 a GB-hour"
+    assert noted("prices") == "estimate of 2026-04: $0.06318 per vCPU-hour, $0.00689 per GB-hour"

@@ -107,7 +107,7 @@ def test_down_asks_before_photos_go_and_a_dry_run_removes_nothing(aws):
 
     refused = fruitsctl("infra", "down")
     assert refused.returncode == 2
-    assert f"this removes `{bucket}` with all photos and results" in refused.stderr
+    assert f"this deletes bucket `{bucket}` with all photos and results" in refused.stderr
     assert bucket in fruitsctl("infra", "down", "--dry-run").stdout
     assert done("infra", "status")["stacks"] == {
         "fruitsctl-data": "CREATE_COMPLETE",

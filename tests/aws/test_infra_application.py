@@ -88,7 +88,7 @@ def test_the_application_is_not_changed_under_a_run(aws, standin):
     done("infra", "up", "--image", IMAGE)
     identity, run = start_run(aws)
 
-    with pytest.raises(RefusedError, match=f"`1` runs are active on the application `{identity}`: {run}"):
+    with pytest.raises(RefusedError, match=f"`1` active runs on application `{identity}`: {run}"):
         put(OTHER)
 
     assert deployed().image == IMAGE
@@ -139,7 +139,7 @@ def test_down_after_an_application_deleted_by_hand_and_with_one_made_by_hand(aws
 
 
 def test_without_infrastructure_the_error_says_how_to_make_it(aws):
-    with pytest.raises(UsageError, match="there is no complete stack `fruitsctl-data` in eu-west-3") as refused:
+    with pytest.raises(UsageError, match="no complete stack `fruitsctl-data` in eu-west-3") as refused:
         deployed()
 
     assert refused.value.hint == "`fruitsctl infra up`"

@@ -180,7 +180,9 @@ def test_without_the_permission_it_is_an_estimate_and_says_which_action_is_missi
     assert (found.vcpu_hour, found.estimate, found.as_of) == (0.06318, True, "2026-04")
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.startswith("note: prices are an estimate of 2026-04, AWS's price list cannot be had: AWS refuses `pricing:GetProducts`")
+    assert said.err.startswith(
+        "note: using price estimates of 2026-04; the AWS price list is not available: access denied for `pricing:GetProducts`"
+    )
 
 
 def test_an_estimate_is_not_kept(session, price_list, tmp_path):

@@ -53,7 +53,7 @@ def test_a_limit_on_cost_shortens_the_time_or_refuses_the_run(account):
 def test_more_executors_than_the_quota_are_refused_with_the_most_that_fit(account):
     account.quota(12)
 
-    ended((*RUN, "--executors", "3"), 2, "over the quota of 12", "--executors 2 fits")
+    ended((*RUN, "--executors", "3"), 2, "the quota is 12", "use --executors 2")
 
 
 def test_detached_a_run_goes_on_and_is_found_again_from_another_machine(account, monkeypatch, tmp_path):
@@ -83,7 +83,7 @@ def test_the_same_run_sent_twice_is_one_run(account):
 def test_what_is_sent_is_written_down_before(account, tmp_path):
     account.fail("StartJobRun", "AccessDeniedException", 1)
 
-    ended(RUN, 1, "AWS refuses `emr-serverless:StartJobRun`", "have `emr-serverless:StartJobRun` added")
+    ended(RUN, 1, "access denied for `emr-serverless:StartJobRun`", "add `emr-serverless:StartJobRun` to your IAM policy")
     kept = json.loads((tmp_path / "state" / "runs" / "r1.json").read_text())
     assert (kept["request"]["clientToken"], kept["job_run_id"]) == ("r1", None)
 
@@ -194,7 +194,7 @@ def test_without_credentials_the_command_says_so(account, monkeypatch):
 def test_access_denied_names_the_missing_action(account, operation):
     account.fail(operation, "AccessDeniedException")
 
-    ended(RUN, 1, f"AWS refuses `emr-serverless:{operation}`", f"have `emr-serverless:{operation}` added to your policy")
+    ended(RUN, 1, f"access denied for `emr-serverless:{operation}`", f"add `emr-serverless:{operation}` to your IAM policy")
 
 
 def test_who_may_not_read_logs_still_sees_the_end(account, monkeypatch):
@@ -202,7 +202,7 @@ def test_who_may_not_read_logs_still_sees_the_end(account, monkeypatch):
         monkeypatch.setenv(name, value)
     account.fail("DescribeLogStreams", "AccessDeniedException")
 
-    found = ended(RUN, 0, "note: no progress to show: AWS refuses `logs:DescribeLogStreams`", "10 listed")
+    found = ended(RUN, 0, "note: no progress to show: access denied for `logs:DescribeLogStreams`", "10 listed")
     assert found.stderr.count("no progress to show") == 1
 
 
@@ -261,7 +261,7 @@ def test_a_bucket_in_another_region_of_the_union_is_refused(account, aws):
 
 def test_without_an_application_and_nobody_to_ask_the_way_to_one_is_named(standin, aws, monkeypatch, tmp_path):
     monkeypatch.setenv("FRUITS_STATE", str(tmp_path / "state"))
-    ended(RUN, 2, "there is no complete stack", "`fruitsctl infra up`")
+    ended(RUN, 2, "no complete stack", "`fruitsctl infra up`")
 
     done("infra", "up")
     ended(RUN, 2, "there is no application yet, and no image for it", "image push")

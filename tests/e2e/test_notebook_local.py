@@ -233,7 +233,7 @@ def test_a_cell_that_fails_leaves_the_notebook_as_far_as_it_came(fruitsctl, tmp_
     executed = tmp_path / "mine" / "executed" / "local.ipynb"
     assert done.returncode == 1
     assert "cell `[2]` of the notebook failed: ValueError: no such fruit" in done.stderr
-    assert f"what was executed is in {executed}" in " ".join(done.stderr.split())
+    assert f"see the executed cells in {executed}" in " ".join(done.stderr.split())
     assert printed(read(executed)) == "first\n"
 
 
@@ -250,7 +250,7 @@ def test_ctrl_c_ends_the_execution_and_its_kernel(fruitsctl, tmp_path):
     assert process.wait() == 130
     said = process.stderr.read()
     assert "Traceback" not in said
-    assert f"what was executed is in {tmp_path}/mine/executed/local.ipynb" in " ".join(said.split())
+    assert f"see the executed cells in {tmp_path}/mine/executed/local.ipynb" in " ".join(said.split())
     with pytest.raises(ProcessLookupError):
         os.kill(int(begun.read_text()), 0)
 

@@ -15,7 +15,7 @@ class Row:
     fault: str
     injected: int  # how often
     lost: int  # images without features, without a row of the last matrix, or with the wrong features, after recovery
-    doubled: int  # rows of features or of the matrix too many
+    doubled: int  # feature rows or of the matrix too many
     half_visible: int  # runs that a reader was shown and that were not complete, at any time looked at
     exit: str  # of the run that met the fault, or of each
     seconds: float | None  # from the start of the run that followed until it was published; None: the run that met it went on

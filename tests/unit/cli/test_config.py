@@ -74,10 +74,14 @@ def test_credentials_of_the_environment_come_before_a_profile_of_the_file(here, 
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ('regoin = "eu-west-3"', "`fruits.toml` has `regoin`, which is no setting", "perhaps: region"),
-        ("driver_memory = 4", "`fruits.toml` has driver_memory = `4`", 'write it as text: driver_memory = "4g"'),
-        ('region = ""', "`fruits.toml` has region = ``", 'write it as text: region = "eu-west-3"'),
-        ("region: eu-west-3", "`fruits.toml` is no TOML", "a line is NAME"),
+        ('regoin = "eu-west-3"', "unknown setting `regoin` in `fruits.toml`", "did you mean `region`?"),
+        (
+            "driver_memory = 4",
+            "value of `driver_memory` in `fruits.toml` is not a string: `4`",
+            'write it as a string: driver_memory = "4g"',
+        ),
+        ('region = ""', "value of `region` in `fruits.toml` is not a string: ``", 'write it as a string: region = "eu-west-3"'),
+        ("region: eu-west-3", "`fruits.toml` is not valid TOML", "write each line as NAME"),
     ],
 )
 def test_a_wrong_line_is_named(here, text, message, hint):
@@ -116,7 +120,7 @@ def test_init_sets_what_it_is_told_and_replaces_nothing_unasked(here):
     assert (settings().input, settings().region) == ('s3://b/my "best" photos', "eu-west-1")
 
     again = fruitsctl("init")
-    assert (again.returncode, again.stderr) == (2, "error: there is a `fruits.toml` already\n\nhint: edit it, or add --force\n")
+    assert (again.returncode, again.stderr) == (2, "error: `fruits.toml` already exists\n\nhint: edit it, or add --force\n")
     assert settings().region == "eu-west-1"
     assert fruitsctl("init", "--force").returncode == 0
     assert settings().region is None

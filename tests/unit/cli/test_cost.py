@@ -64,7 +64,7 @@ def test_a_run_over_its_limit_is_refused_with_the_largest_that_fits():
 
     assert str(error.value) == "the run could cost `$1.34`, more than $1: 1 x 60 minutes of a driver and 3 executors"
     # 2 executors: 0.96 x 61 / 60 + 4 x 0.32 / 60 = 0.997; 44 minutes: 1.28 x 45 / 60 + 0.032 = 0.992, 45 would be 1.013
-    assert error.value.hint == "--executors 2 or --timeout 44 fits"
+    assert error.value.hint == "add --executors 2 or --timeout 44"
     assert error.value.exit_code == 3
 
 
@@ -74,7 +74,7 @@ def test_what_the_refusal_names_then_fits():
 
 
 def test_the_refusal_says_that_its_prices_are_estimated():
-    with pytest.raises(RefusedError, match=r"`\$1.60`, more than \$1.5: .*, by estimated prices of 2026-04 and 20% more"):
+    with pytest.raises(RefusedError, match=r"`\$1.60`, more than \$1.5: .*, at estimated prices of 2026-04 plus 20%"):
         cost.check_max_cost(1.5, FLEET, ESTIMATED, 1, 60)
 
 
@@ -82,7 +82,7 @@ def test_if_nothing_fits_the_refusal_names_the_limit_that_would_allow_it():
     with pytest.raises(RefusedError) as error:
         cost.check_max_cost(0.05, FLEET, PRICES, 1, 60)
 
-    assert error.value.hint == "--max-cost 1.34 allows it"
+    assert error.value.hint == "raise it to --max-cost 1.34"
 
 
 def test_the_limit_that_the_refusal_names_is_enough():

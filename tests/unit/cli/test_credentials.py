@@ -155,7 +155,7 @@ def test_a_renewal_that_fails_is_an_error_of_the_endpoint_without_details(home: 
         with pytest.raises(HTTPError, match="500") as raised:
             ask(extra, extra["AWS_CONTAINER_AUTHORIZATION_TOKEN"])
 
-    assert json.load(raised.value) == {"code": "CredentialRetrievalError", "message": "the credentials could not be renewed"}
+    assert json.load(raised.value) == {"code": "CredentialRetrievalError", "message": "cannot renew the credentials"}
 
 
 def test_the_job_cannot_fall_back_on_the_users_files(home: Path, monkeypatch: pytest.MonkeyPatch):
@@ -181,14 +181,14 @@ def test_no_credentials_at_all_are_said_so_with_a_way_out(home: Path):
 def test_a_profile_that_does_not_exist_is_named(home: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AWS_PROFILE", "nobody")
 
-    with pytest.raises(UsageError, match=r"^there is no AWS profile `nobody`$"):
+    with pytest.raises(UsageError, match=r"^no AWS profile named `nobody`$"):
         aws_session()
 
 
 def test_a_credential_process_that_fails_is_quoted(home: Path):
     (home / ".aws/config").write_text(f"[default]\nregion = eu-west-3\ncredential_process = {sys.executable} -c 1/0\n")
 
-    with pytest.raises(UsageError, match=r"^AWS credentials cannot be had: .*ZeroDivisionError"), job_environment(aws_session()):
+    with pytest.raises(UsageError, match=r"^cannot get AWS credentials: .*ZeroDivisionError"), job_environment(aws_session()):
         pass
 
 

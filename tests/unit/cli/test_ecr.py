@@ -146,12 +146,12 @@ def test_a_refusal_names_the_action_that_is_missing(action, ask):
     @mock_aws
     @set_initial_no_auth_action_count(3)
     def refused():
-        with pytest.raises(FruitsError, match=f"AWS refuses `{action}`") as error:
+        with pytest.raises(FruitsError, match=f"access denied for `{action}`") as error:
             ask(ecr.client(user_who_may("s3:GetObject"), "eu-west-3"))
         return error.value
 
     error = refused()
-    assert (error.exit_code, error.hint) == (1, f"have `{action}` added to your policy")
+    assert (error.exit_code, error.hint) == (1, f"add `{action}` to your IAM policy")
 
 
 def test_a_repository_whose_lifecycle_rule_is_refused_does_not_stay_without_one():
@@ -159,7 +159,7 @@ def test_a_repository_whose_lifecycle_rule_is_refused_does_not_stay_without_one(
     @set_initial_no_auth_action_count(3)
     def refused():
         client = ecr.client(user_who_may("ecr:CreateRepository", "ecr:DescribeRepositories", "ecr:DeleteRepository"), "eu-west-3")
-        with pytest.raises(FruitsError, match="AWS refuses `ecr:PutLifecyclePolicy`"):
+        with pytest.raises(FruitsError, match="access denied for `ecr:PutLifecyclePolicy`"):
             ecr.create_repository(client, "fruitsctl")
         return ecr.has_repository(client, REGISTRY, "fruitsctl")
 
@@ -171,7 +171,7 @@ def test_keys_that_aws_does_not_know_say_so():
     @set_initial_no_auth_action_count(0)
     def refused():
         session = keys("AKIAIOSFODNN7EXAMPLE", "wrong")
-        with pytest.raises(UsageError, match="AWS does not take these credentials for `ecr:GetAuthorizationToken`") as error:
+        with pytest.raises(UsageError, match="AWS rejected the credentials for `ecr:GetAuthorizationToken`") as error:
             ecr.login(ecr.client(session, "eu-west-3"))
         return error.value.hint
 

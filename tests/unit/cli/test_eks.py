@@ -214,7 +214,7 @@ def test_an_image_that_is_not_there_is_named(registry):
 def test_a_registry_that_does_not_answer_is_named(closed_url):
     host = closed_url.split("/")[2]
 
-    with pytest.raises(FruitsError, match=f"`{host}` does not answer"):
+    with pytest.raises(FruitsError, match=f"no response from `{host}`"):
         check_target(None, f"{host}/fruitsctl@{DIGEST}")
 
 

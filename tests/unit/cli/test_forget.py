@@ -20,13 +20,13 @@ def no_configuration(tmp_path, monkeypatch):
 
 
 def test_nothing_named_is_no_wish_to_forget_everything():
-    assert str(error_of("--output", "out")) == "what should be forgotten"
+    assert str(error_of("--output", "out")) == "no photos given"
 
 
 @pytest.mark.parametrize("text", ["180", "d", "-1d", "1.5d", "2w", ""])
 def test_an_age_that_is_none_is_refused(text):
     error = error_of("--retention", text or " ", "--output", "out", "--yes")
-    assert f"`{text or ' '}` is no length of time" in str(error)
+    assert f"`{text or ' '}` is not a valid duration" in str(error)
 
 
 def test_ages_are_seconds():
@@ -39,7 +39,7 @@ def test_a_list_that_cannot_be_read_is_named():
 
 def test_without_a_terminal_nothing_is_erased_unasked():
     error = error_of("photo.jpg", "--output", "out")
-    assert (str(error), error.hint) == ("nobody is here to ask", "look with --dry-run first, then add --yes")
+    assert (str(error), error.hint) == ("cannot ask for confirmation: stdin is not a terminal", "check with --dry-run, then add --yes")
 
 
 def test_a_slash_at_the_end_of_a_prefix_stays():
@@ -53,4 +53,4 @@ def test_a_plan_names_the_runs_whose_rows_would_go():
 
     said = forget._planned(plan, "s3://b/out").splitlines()
 
-    assert said[2:5] == ["They have rows in published runs, whose reports are written anew:", "  r1: 1 rows", "  r2: 1,200 rows"]
+    assert said[2:5] == ["These published runs contain them; their reports will be rewritten:", "  r1: 1 rows", "  r2: 1,200 rows"]

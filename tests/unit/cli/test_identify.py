@@ -58,15 +58,15 @@ def test_unknown_is_an_answer_and_no_failure(home):
     done = fruitsctl(home, "identify", "blue.png", "--output", "out")
 
     assert done.returncode == 0
-    assert done.stdout.startswith(b"blue.png: unknown, nothing in this collection is near enough\n")
+    assert done.stdout.startswith(b"blue.png: unknown, no photo of this collection is similar enough\n")
 
 
 @pytest.mark.parametrize(
     ("distance", "score", "seen_as", "why"),
     [
-        (0.4, 0.9, "Lemon", "nothing in this collection is near enough"),
-        (0.2, 0.5, None, "it looks like several fruits at once"),
-        (0.2, 0.9, "Lemon", "what is near is a guess, and the network's own classifier says `Lemon`"),
+        (0.4, 0.9, "Lemon", "no photo of this collection is similar enough"),
+        (0.2, 0.5, None, "it resembles several fruits"),
+        (0.2, 0.9, "Lemon", "the nearest photos are only a guess: the ImageNet classifier says `Lemon`"),
     ],
 )
 def test_unknown_says_which_rule_kept_the_name_back(distance, score, seen_as, why):
@@ -97,16 +97,16 @@ def test_what_is_no_image_exits_with_1_after_the_others_were_answered(home):
 
     assert done.returncode == 1
     assert done.stdout.startswith(b"note.pdf\n  unreadable: not an image\n\nred.png: Tomato")
-    assert b"error: 1 of 2 is no image that can be read: `note.pdf`" in done.stderr
-    assert b"hint: JPEG, PNG" in done.stderr
+    assert b"error: 1 of 2 files cannot be read: `note.pdf`" in done.stderr
+    assert b"hint: use JPEG, PNG" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "error", "hint"),
     [
-        (["gone.jpg", "--output", "out"], 1, "cannot read `gone.jpg`: No such file or directory", "name an image file"),
-        (["red.png"], 2, "OUTPUT is not known", "give --output"),
-        (["red.png", "--output", "empty"], 2, "there is no run in `file://", "make one: `fruitsctl run INPUT OUTPUT --local`"),
+        (["gone.jpg", "--output", "out"], 1, "cannot read `gone.jpg`: No such file or directory", "give an image file"),
+        (["red.png"], 2, "no OUTPUT given", "add --output"),
+        (["red.png", "--output", "empty"], 2, "there is no run in `file://", "create one with `fruitsctl run INPUT OUTPUT --local`"),
         (["red.png", "--output", "out", "--run", "20200101T000000Z-0000"], 2, "no complete run `20200101T000000Z-0000`", "leave out --run"),
     ],
 )
@@ -125,9 +125,7 @@ def test_an_installation_without_the_network_says_what_to_install(home):
     done = fruitsctl(home, "identify", "red.png", "--output", "out", PYTHONPATH=f"{home / 'lean'}:{ROOT}")
 
     assert done.returncode == 2
-    assert (
-        b"error: this installation has the CLI only, without the network\n\nhint: in the checkout: uv tool install '.[job]'" in done.stderr
-    )
+    assert b"error: the extra `job` is not installed\n\nhint: run `uv tool install '.[job]'` in the checkout" in done.stderr
 
 
 def test_neither_spark_nor_tensorflow_is_imported(home):

@@ -12,14 +12,14 @@ def test_the_repository_bears_the_projects_name_unless_another_is_given(monkeypa
     monkeypatch.setenv("FRUITS_PROJECT", "No_Name_")
     monkeypatch.setenv("AWS_REGION", "eu-west-3")
 
-    with pytest.raises(UsageError, match="`No_Name_` is no name of a repository"):
+    with pytest.raises(UsageError, match="`No_Name_` is not a valid repository name"):
         image_push.push(registry)
-    with pytest.raises(UsageError, match="`Mine` is no name of a repository"):
+    with pytest.raises(UsageError, match="`Mine` is not a valid repository name"):
         image_push.push(registry, repository="Mine")
 
 
 def test_the_repository_in_the_registrys_address_beats_the_projects_name(monkeypatch):
     monkeypatch.setenv("FRUITS_PROJECT", "No_Name_")
 
-    with pytest.raises(UsageError, match="`alice/Fruits` is no name of a repository"):
+    with pytest.raises(UsageError, match="`alice/Fruits` is not a valid repository name"):
         image_push.push("ghcr.io/alice/Fruits")

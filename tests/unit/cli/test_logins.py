@@ -71,14 +71,14 @@ def test_a_tag_that_is_not_there_or_not_to_be_read_is_no_manifest(token_registry
 def test_something_else_than_a_registry_is_named(server):
     host = server.serve("v2/fruits/manifests/v1", b"<html>It works!</html>").split("/")[2]
 
-    with pytest.raises(FruitsError, match=f"`{host}` gave no manifest for `fruits:v1`"):
+    with pytest.raises(FruitsError, match=f"`{host}` did not return a manifest for `fruits:v1`"):
         read_manifest(host, "fruits", "v1", None)
 
 
 def test_nobody_at_that_address_is_named(closed_url):
     host = closed_url.split("/")[2]
 
-    with pytest.raises(FruitsError, match=f"`{host}` does not answer"):
+    with pytest.raises(FruitsError, match=f"no response from `{host}`"):
         read_manifest(host, "fruits", "v1", None)
 
 

@@ -50,12 +50,12 @@ def test_doctor_lists_what_it_found_as_json(tmp_path):
     ]
 
 
-def test_doctor_names_what_is_missing_and_the_command_that_mends_it(tmp_path):
+def test_doctor_names_what_is_missing_and_how_to_fix_it(tmp_path):
     (tmp_path / "file").write_text("")
 
     done = fruitsctl("doctor", str(tmp_path / "file" / "out"))
 
     assert done.returncode == 1
     assert f"FAILED   output    cannot write to {tmp_path}/file" in done.stdout
-    assert "mend: choose another: fruitsctl run INPUT OTHER_OUTPUT --local" in done.stdout
+    assert "fix: choose another OUTPUT: fruitsctl run INPUT OTHER_OUTPUT --local" in done.stdout
     assert "error: missing: output" in done.stderr

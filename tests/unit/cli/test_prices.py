@@ -20,7 +20,7 @@ def test_the_estimate_for_paris_is_dated_named_and_marked():
         region="eu-west-3",
         architecture="x86_64",
         as_of="2026-04",
-        source="aws-emr-utilities (pull request 108) and PerfKitBenchmarker, the higher of both; not AWS's own",
+        source="the higher price of aws-emr-utilities (pull request 108) and PerfKitBenchmarker, not from AWS",
         estimate=True,
     )
 
@@ -40,7 +40,7 @@ def test_no_region_of_the_union_is_without_an_estimate_and_one_that_no_table_has
         assert 0.05 < found.vcpu_hour <= 0.06318
     assert estimate("eu-south-2", "x86_64").vcpu_hour == 0.06318
     assert estimate("eu-south-2", "x86_64").storage_gb_hour == 0.000132
-    assert estimate("eu-south-2", "x86_64").source.startswith("the highest known in the European Union")
+    assert estimate("eu-south-2", "x86_64").source.startswith("the highest known price in the European Union")
 
 
 def test_a_price_is_that_of_the_usage_type_and_not_of_one_that_contains_it():

@@ -35,13 +35,13 @@ def test_an_address_without_a_registrys_host_is_refused(address):
 
 @pytest.mark.parametrize("repository", ["Fruits", "fruits:v1", "fruits@sha256:0", "a//b", "-fruits", "fruits ctl", ""])
 def test_a_name_that_no_registry_takes_is_refused(repository):
-    with pytest.raises(UsageError, match="is no name of a repository"):
+    with pytest.raises(UsageError, match="is not a valid repository name"):
         check_names(repository, None)
 
 
 @pytest.mark.parametrize("tag", ["", "v1 2", ".v1", "a/b", "x" * 129])
 def test_a_tag_that_no_registry_takes_is_refused(tag):
-    with pytest.raises(UsageError, match="is no tag"):
+    with pytest.raises(UsageError, match="is not a valid tag"):
         check_names("fruitsctl", tag)
 
 
@@ -59,9 +59,9 @@ def test_docker_missing_is_an_error_with_a_way_out(monkeypatch):
 @pytest.mark.parametrize(
     ("said", "kind"),
     [
-        ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?", "does not answer"),
-        ("failed to connect to the docker API at unix:///var/run/docker.sock; check if the path is correct", "does not answer"),
-        ("permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock", "may not use"),
+        ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?", "no response"),
+        ("failed to connect to the docker API at unix:///var/run/docker.sock; check if the path is correct", "no response"),
+        ("permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock", "no permission"),
     ],
 )
 def test_an_engine_that_cannot_be_reached_is_told_from_a_command_that_failed(said, kind):
@@ -80,8 +80,8 @@ def test_an_engine_that_cannot_be_reached_is_told_from_a_command_that_failed(sai
             "immutable.",
             ECR,
             2,
-            "tag `v1` of `123456789012.dkr.ecr.eu-west-3.amazonaws.com/fruitsctl` is another image",
-            "give this one another --tag",
+            "tag `v1` of `123456789012.dkr.ecr.eu-west-3.amazonaws.com/fruitsctl` belongs to another image",
+            "choose another --tag",
         ),
         (
             "name unknown: The repository with name 'fruitsctl' does not exist in the registry with id '123456789012'",
@@ -95,11 +95,11 @@ def test_an_engine_that_cannot_be_reached_is_told_from_a_command_that_failed(sai
             ECR,
             1,
             "ecr:InitiateLayerUpload",
-            "you need ecr:BatchCheckLayerAvailability, ecr:InitiateLayerUpload, ecr:UploadLayerPart, ecr:CompleteLayerUpload, "
+            "get the permissions ecr:BatchCheckLayerAvailability, ecr:InitiateLayerUpload, ecr:UploadLayerPart, ecr:CompleteLayerUpload, "
             "ecr:PutImage, ecr:BatchGetImage",
         ),
-        ("unauthorized: unauthenticated: User cannot be authenticated", GHCR, 1, "`ghcr.io` refuses", "docker login ghcr.io"),
-        ("write tcp: broken pipe", GHCR, 1, "`ghcr.io/alice/fruits:v1` was not pushed", "push again: what has arrived is not sent twice"),
+        ("unauthorized: unauthenticated: User cannot be authenticated", GHCR, 1, "access denied by `ghcr.io`", "docker login ghcr.io"),
+        ("write tcp: broken pipe", GHCR, 1, "push of `ghcr.io/alice/fruits:v1` failed", "push again: layers already uploaded are skipped"),
     ],
 )
 def test_a_refused_push_says_what_to_do(said, target, code, message, hint):
@@ -139,7 +139,7 @@ def test_a_failing_network_is_tried_three_times_more_with_growing_pauses(said):
     [
         FruitsError("denied: requested access to the resource is denied"),
         FruitsError("tag invalid: cannot be overwritten because the tag is immutable"),
-        UsageError("the Docker engine does not answer: dial unix /var/run/docker.sock: connect: connection refused"),
+        UsageError("no response from the Docker engine: dial unix /var/run/docker.sock: connect: connection refused"),
     ],
 )
 def test_what_another_attempt_does_not_mend_is_not_tried_again(error):
@@ -156,7 +156,7 @@ def test_what_another_attempt_does_not_mend_is_not_tried_again(error):
 def test_an_image_index_is_refused_before_anything_is_sent(kind, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")  # docker would not be found
 
-    with pytest.raises(FruitsError, match="is an index of several manifests, and EMR takes a single image") as error:
+    with pytest.raises(FruitsError, match="is an image index; EMR needs a single manifest") as error:
         push({"Id": "sha256:0", "Descriptor": {"mediaType": kind}}, GHCR, None)
 
     assert error.value.hint.startswith("build it with --provenance=false")

@@ -95,9 +95,9 @@ def test_what_is_missing_is_named_with_the_way_out(report, output, tmp_path):
     no_run, no_page = report("absent", "--output", output), report("--output", output)
 
     assert nowhere.stderr == (
-        f"error: there is no finished run in `{tmp_path}/absent`\n\nhint: make one: `fruitsctl run INPUT OUTPUT --local`\n"
+        f"error: there is no finished run in `{tmp_path}/absent`\n\nhint: create one with `fruitsctl run INPUT OUTPUT --local`\n"
     )
-    assert no_output.stderr.startswith("error: OUTPUT is not known\n")
-    assert no_run.stderr == (f"error: there is no finished run `absent` in `{output}`\n\nhint: leave out RUN_ID for the newest one\n")
-    assert no_page.stderr == f"error: run `{RUN}` has no report\n\nhint: write one: add --rebuild\n"
+    assert no_output.stderr.startswith("error: no OUTPUT given\n")
+    assert no_run.stderr == (f"error: there is no finished run `absent` in `{output}`\n\nhint: omit RUN_ID to use the newest run\n")
+    assert no_page.stderr == f"error: run `{RUN}` has no report\n\nhint: add --rebuild to write one\n"
     assert [done.returncode for done in (nowhere, no_output, no_run, no_page)] == [1, 2, 1, 1]

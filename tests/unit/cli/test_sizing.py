@@ -40,12 +40,12 @@ def test_more_executors_than_the_quota_allows_are_refused_with_the_most_that_fit
     with pytest.raises(UsageError) as error:
         fleet(4, None, None, 16)
 
-    assert str(error.value) == "`4` executors and the driver take 20 vCPUs, over the quota of 16"
-    assert error.value.hint == "--executors 3 fits, or ask AWS for a higher quota (L-D05C8A75)"
+    assert str(error.value) == "`4` executors and the driver need 20 vCPUs, the quota is 16"
+    assert error.value.hint == "use --executors 3, or request a higher quota (L-D05C8A75)"
 
 
 def test_a_quota_without_room_for_one_executor_is_refused():
-    with pytest.raises(UsageError, match="the quota of `4` vCPUs is too small: a driver and one executor take 8"):
+    with pytest.raises(UsageError, match="the quota of `4` vCPUs is too small: a driver and one executor need 8"):
         fleet(None, None, None, 4)
 
 
@@ -74,8 +74,8 @@ def test_a_deadline_that_the_quota_does_not_allow_is_refused_with_the_one_that_f
         fleet(None, 1_000_000, 15.0, 16)
 
     # 1,000,000 / 132,000 = 7.6: 8 executors. With 3 of them 1,000,000 / 660 a second = 1,515 s = 25.3 minutes, and 5
-    assert str(error.value) == "1,000,000 photos within `15` minutes: `8` executors and the driver take 36 vCPUs, over the quota of 16"
-    assert error.value.hint == "--deadline 31 fits with 3, or ask AWS for a higher quota (L-D05C8A75)"
+    assert str(error.value) == "1,000,000 photos within `15` minutes: `8` executors and the driver need 36 vCPUs, the quota is 16"
+    assert error.value.hint == "use --deadline 31, which fits with 3 executors, or request a higher quota (L-D05C8A75)"
 
 
 def test_the_deadline_that_is_named_then_fits():
@@ -83,7 +83,7 @@ def test_the_deadline_that_is_named_then_fits():
 
 
 def test_a_deadline_before_anything_can_have_started_is_refused():
-    with pytest.raises(UsageError, match="`5` minutes are too few"):
+    with pytest.raises(UsageError, match="`5` minutes are too short"):
         fleet(None, 10, 5.0, 16)
 
 
@@ -95,7 +95,7 @@ def test_a_deadline_needs_the_number_of_photos():
 
 
 def test_a_deadline_and_a_number_of_executors_contradict_each_other():
-    with pytest.raises(UsageError, match="`2` executors or within `30` minutes"):
+    with pytest.raises(UsageError, match="both `--executors 2` and `--deadline 30` given"):
         fleet(2, 1000, 30.0, 16)
 
 
@@ -108,7 +108,7 @@ def test_more_memory_than_an_executor_can_have_is_refused():
     with pytest.raises(UsageError) as error:
         fleet(2, None, None, 16, executor_memory_gb=31)
 
-    assert error.value.hint == "with 4 vCPUs it may have 8 to 30"
+    assert error.value.hint == "choose 8 to 30 GB"
 
 
 def test_the_number_of_photos_alone_changes_nothing():

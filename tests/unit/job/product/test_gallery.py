@@ -56,7 +56,7 @@ def test_standardised_features_are_scaled_and_constant_ones_left_out(tmp_path):
 def test_no_run_yet_says_how_to_make_one(tmp_path):
     with pytest.raises(InputError, match="there is no run in") as error:
         open_gallery(f"file://{tmp_path}")
-    assert error.value.hint == "make one: `fruitsctl run INPUT OUTPUT --local`"
+    assert error.value.hint == "create one with `fruitsctl run INPUT OUTPUT --local`"
 
 
 def test_a_run_without_manifest_does_not_exist(tmp_path):
