@@ -101,18 +101,18 @@ def under_lease(params: Params, folder: Folder, lease: Lease) -> Outcome:
     except Exception as error:  # noqa: BLE001 - the job's edge: Spark, Py4J and Arrow raise anything, and the run still owes its outcome
         return failure(params.run_id, in_our_words(error, params.output, f"`{params.input}` or `{params.output}`"))
     except (KeyboardInterrupt, BrokenPipeError):
-        return Outcome(params.run_id, 130, "Interrupted", "interrupted", "run the same command again: it goes on from the last commit")
+        return Outcome(params.run_id, 130, "Interrupted", "interrupted", "run the same command again: it resumes from the last commit")
     finally:
         stop_session()
 
 
 def in_our_words(error: Exception, output: str, places: str) -> JobError:
-    """What Spark says, as one of ours where it means something that its user can mend; `places` were read or written."""
+    """Translate an exception of Spark into a JobError with a hint where the user can fix the cause; `places` were read or written."""
     text = str(error)
     if "No space left on device" in text:
         wanted: JobError = no_space(output)
     elif any(word in text for word in ("ExpiredToken", "InvalidAccessKeyId", "AccessDenied", "Status Code: 403")):
-        wanted = CredentialsError(f"S3 refused access in mid-run to {places}", "renew the login, then run the same command again")
+        wanted = CredentialsError(f"S3 denied access during the run to {places}", "renew the login, then run the same command again")
     else:
         first = next((line for line in text.splitlines() if line.strip()), "")
         wanted = JobError(f"{type(error).__name__}: {first[:300]}")
@@ -124,8 +124,8 @@ def no_space(output: str) -> JobError:
     """Nobody says which disk is full: OUTPUT's, or the one where Spark keeps what does not fit into memory. The fuller one is."""
     scratch = os.environ.get("SPARK_LOCAL_DIRS", tempfile.gettempdir()).split(",")[0]
     if is_s3(output) or _free(scratch) < _free(local_path(output)):
-        hint = "free space there, or set SPARK_LOCAL_DIRS to a folder on another disk; then run the same command again"
-        return SetupError(f"no space left in `{scratch}`, Spark's own disk, here or on a worker", hint)
+        hint = "free space, or set SPARK_LOCAL_DIRS to a folder on another disk, then run the same command again"
+        return SetupError(f"no space left in `{scratch}`, the scratch folder of Spark, on this machine or a worker", hint)
     return OutputError(f"no space left for `{output}`", "free space on its disk, then run the same command again")
 
 

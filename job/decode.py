@@ -107,7 +107,7 @@ def reason_for(error: Exception, content: bytes) -> str:
     if isinstance(error, MemoryError):
         return "not enough memory"
     if isinstance(error, TimeoutError):  # of job.guard
-        return "takes too long to decode"
+        return "decoding timed out"
     if isinstance(error, EOFError) or "truncated" in str(error).lower():
         return "truncated"
     return "damaged image data"

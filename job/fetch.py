@@ -107,7 +107,7 @@ def read_s3(key: Key) -> bytes:
     except (PermissionDeniedError, PermissionError) as error:
         raise FetchError("permission denied") from error
     except BaseError as error:
-        raise FetchError("S3 did not answer") from error
+        raise FetchError("no response from S3") from error
 
 
 def _addressable(name: str) -> bool:
@@ -126,7 +126,7 @@ def _read_boto3(bucket: str, name: str, etag: str) -> bytes:
             "NoSuchKey": "no such file or directory",
             "AccessDenied": "permission denied",
         }
-        raise FetchError(reasons.get(code_of(error), "S3 did not answer")) from error
+        raise FetchError(reasons.get(code_of(error), "no response from S3")) from error
 
 
 @cache

@@ -24,7 +24,7 @@ from job.errors import DecodeError
 
 SECONDS = 60.0  # of processor time: docs/decisions/0016 has what the worst images take that are not refused
 MEMORY_BYTES = 3 << 30  # of addresses, over what the process has already
-TOO_LONG, BREAKS = "takes too long to decode", "breaks the decoder"  # reasons of rejects
+TOO_LONG, BREAKS = "decoding timed out", "decoder crashed"  # reasons of rejects
 P = ParamSpec("P")
 T = TypeVar("T")
 

@@ -120,7 +120,7 @@ class Lease:
             except Conflict:
                 continue
             return cls(folder, mine, version, taken_over, now)
-        raise LeaseError(f"the lease of `{folder.uri}` changes hands all the time", "see which runs write there")
+        raise LeaseError(f"the lease of `{folder.uri}` keeps changing", "stop other runs that write to this OUTPUT")
 
     @property
     def generation(self) -> int:
@@ -146,12 +146,12 @@ class Lease:
                     if self._now() - self._record.renewed_at < self._record.seconds:
                         self._released.wait(min(1.0, self._record.seconds / 20))
                         continue
-                    self._lost = f"it could not be renewed: {error}"
+                    self._lost = f"renewal failed: {error}"
                 if not self._lost:
                     return
             why = self._lost or "it was released"
             message = f"the lease of `{self._folder.uri}` is lost: {why}"
-            raise LeaseError(message, "run the same command again: it goes on from the last commit")
+            raise LeaseError(message, "run the same command again: it resumes from the last commit")
 
     def release(self) -> None:
         """Let others in at once. Never raises: what cannot be released expires."""
@@ -186,7 +186,7 @@ class Lease:
                 self._lost = f"run `{present.run_id}` took over"
                 return
             self._version = stored.version  # our own write, whose answer got lost on the way
-        raise OutputError(f"`{join(self._folder.uri, NAME)}` cannot be replaced", "see whether the store has conditional writes")
+        raise OutputError(f"cannot replace `{join(self._folder.uri, NAME)}`", "use a store that supports conditional writes")
 
     def _keep(self) -> None:
         while not self._released.wait(self._record.seconds / 4):
@@ -200,7 +200,9 @@ def _record(stored: Stored | None, folder: Folder) -> Record | None:
     try:
         return Record.from_json(stored.content) if stored else None
     except (ValueError, TypeError, KeyError) as error:
-        raise OutputError(f"`{join(folder.uri, NAME)}` is no lease of ours", "give another OUTPUT, or remove that file") from error
+        raise OutputError(
+            f"`{join(folder.uri, NAME)}` is not a lease of fruitsctl", "choose another OUTPUT, or delete that file"
+        ) from error
 
 
 def _is_free(stored: Stored, previous: Record, run_id: str) -> bool:
@@ -212,10 +214,10 @@ def _held(stored: Stored, previous: Record, folder: Folder, now: Callable[[], fl
     since = datetime.fromtimestamp(previous.acquired_at, UTC)
     until = datetime.fromtimestamp(expires, UTC)
     message = (
-        f"run `{previous.run_id}` (process {owner.pid} on {owner.host}) writes into `{folder.uri}` "
-        f"since {since:%Y-%m-%d %H:%M:%S} UTC; unless renewed, its lease expires at {until:%H:%M:%S} UTC"
+        f"run `{previous.run_id}` (process {owner.pid} on {owner.host}) is writing to `{folder.uri}` "
+        f"since {since:%Y-%m-%d %H:%M:%S} UTC; its lease expires at {until:%H:%M:%S} UTC"
     )
-    return LeaseError(message, "wait until that run has ended, then start this one again")
+    return LeaseError(message, "wait until that run has finished, then run the command again")
 
 
 def _machine() -> str:

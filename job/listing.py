@@ -102,9 +102,9 @@ def check_apart(input_uri: str, output_uri: str) -> None:
     """Raises InputError if OUTPUT is or lies inside INPUT, or INPUT inside what an OUTPUT is made of. Symbolic links are resolved."""
     source, target = _resolved(input_uri), _resolved(output_uri)
     if uris.is_inside(target, source):
-        raise InputError(f"OUTPUT `{output_uri}` lies inside INPUT `{input_uri}`", "choose an OUTPUT beside INPUT")
+        raise InputError(f"OUTPUT `{output_uri}` is inside INPUT `{input_uri}`", "choose an OUTPUT outside INPUT")
     if any(uris.is_inside(source, uris.join(target, name)) for name in OUTPUT_FOLDERS):
-        raise InputError(f"INPUT `{input_uri}` is part of what a run wrote to OUTPUT `{output_uri}`", "give the folder of the photos")
+        raise InputError(f"INPUT `{input_uri}` contains results of OUTPUT `{output_uri}`", "give the folder with the photos")
 
 
 def share_out(input_uri: str, at_least: int) -> list[Folder]:

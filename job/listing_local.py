@@ -21,11 +21,11 @@ def check(input_uri: str) -> None:
     try:
         os.scandir(path).close()
     except FileNotFoundError as error:
-        raise InputError(f"there is no folder `{path}`", "check the path, or get a small real data set with `fruitsctl sample`") from error
+        raise InputError(f"there is no folder `{path}`", "check the path, or get sample photos with `fruitsctl sample`") from error
     except NotADirectoryError as error:
         raise InputError(f"`{path}` is a file", "give the folder that holds one sub-folder per label") from error
     except OSError as error:
-        raise InputError(f"cannot read `{path}`: {_why(error)}", "check who may read the folder") from error
+        raise InputError(f"cannot read `{path}`: {_why(error)}", "make the folder readable") from error
 
 
 def list_folders(input_uri: str, folders: list[Folder], content_hash: bool) -> Iterator[Row]:

@@ -31,7 +31,7 @@ def check(input_uri: str) -> None:
             raise InputError(f"`{input_uri}` is a file", "give the folder that holds one sub-folder per label")
     except s3.S3_ERRORS as error:
         raise s3.explain(error, input_uri, InputError) from error
-    raise InputError(f"there is nothing below `{input_uri}`", "check the bucket and the folder")
+    raise InputError(f"there are no objects below `{input_uri}`", "check the bucket and the prefix")
 
 
 def _first_key(bucket: str, prefix: str) -> str | None:

@@ -37,7 +37,9 @@ def moments_of(features: DataFrame, model: str, input_uri: str, fit_on: str | No
     found = chosen.groupBy("chunk", "run_id", F.unix_micros("embedded_at").alias("micros")).agg(*counts).collect()
     names = {row["chunk"]: _name(model, row) for row in found}
     if not names:
-        raise InputError(f"--fit-on `{fit_on}` names no image", "give a glob on labels (`Apple*`) or on folders below INPUT (`Training`)")
+        raise InputError(
+            f"--fit-on `{fit_on}` matches no images", "use a pattern for labels (`Apple*`) or for folders below INPUT (`Training`)"
+        )
     kept = set(folder.names(f"moments/{model}"))
     # One Spark job each: of several chunks every task would return its own 13 MB per chunk, a gigabyte for the driver soon.
     for row in sorted(found, key=lambda row: row["chunk"]):
@@ -91,7 +93,7 @@ def _dump(moments: Moments) -> bytes:
 def _load(folder: Folder, name: str) -> Moments:
     stored = folder.read(name)
     if stored is None:
-        raise InputError(f"`{name}` vanished while the PCA was fitted", "run again")
+        raise InputError(f"`{name}` disappeared while the PCA was fitted", "run the same command again")
     with np.load(BytesIO(stored.content)) as arrays:
         d = len(arrays["sum"])
         gram = np.zeros((d, d))

@@ -91,7 +91,7 @@ def execute(params: Params, folder: Folder) -> str:
     try:
         notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:  # nbformat's NotJSONError is a ValueError
-        raise SetupError(f"`{path}` is no notebook: {error}", "in the image the notebooks are in /opt/fruits/notebooks") from error
+        raise SetupError(f"`{path}` is not a valid notebook: {error}", "use a notebook in /opt/fruits/notebooks of the image") from error
     name = f"runs/{params.run_id}/{path.name}"
     try:
         with tempfile.TemporaryDirectory(prefix="fruitsctl-") as scratch:
@@ -151,7 +151,7 @@ def run_cells(
             why = f"{error.ename}: {error.evalue}".strip()
             raise NotebookError(f"cell `[{len(begun)}]` of the notebook failed: {why[:300]}", hint) from error
         except (DeadKernelError, AssertionError) as error:  # after a signal nbclient takes the kernel down twice, and trips over it
-            raise NotebookError(f"the notebook's kernel died in cell `[{len(begun)}]`, or was ended", hint) from error
+            raise NotebookError(f"the kernel of the notebook stopped in cell `[{len(begun)}]`", hint) from error
 
 
 def pass_on(stream: str, text: str) -> str:
@@ -174,7 +174,7 @@ def main(path: Path) -> int:
     try:
         notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
-        sys.stderr.write(f"error: `{path}` is no notebook: {error}\n")
+        sys.stderr.write(f"error: `{path}` is not a valid notebook: {error}\n")
         return 2
     titles, told, code = headings(notebook), set[str](), 0
     with own_streams() as (given, told_to):

@@ -171,7 +171,7 @@ class S3Folder(Folder):
                 failed = client(ATTEMPTS).delete_objects(Bucket=self._bucket, Delete={"Objects": keys, "Quiet": True}).get("Errors")
                 if failed:
                     key, why = failed[0].get("Key"), failed[0].get("Code")
-                    raise OutputError(f"`s3://{self._bucket}/{key}` cannot be deleted: {why}", "allow s3:DeleteObject on OUTPUT")
+                    raise OutputError(f"cannot delete `s3://{self._bucket}/{key}`: {why}", "allow s3:DeleteObject on OUTPUT")
 
     def names(self, prefix: str = "") -> list[str]:
         found: set[str] = set()
@@ -273,8 +273,8 @@ def _guard(path: str) -> Iterator[None]:
                 break
             except BlockingIOError as error:
                 if time.monotonic() > give_up:
-                    message = f"`{path}` is being written by a process that does not go on"
-                    raise OutputError(message, "end that process, then try again") from error
+                    message = f"`{path}` is locked by a suspended process"
+                    raise OutputError(message, "end that process, then run the command again") from error
                 time.sleep(0.01)
         yield
 
@@ -289,7 +289,7 @@ def _local_errors(path: str) -> Iterator[str]:
 
 def _explain_local(error: OSError, path: str) -> OutputError:
     if isinstance(error, PermissionError) or error.errno == errno.EROFS:
-        return OutputError(f"`{path}` may not be read or written: {error.strerror}", "give another OUTPUT, or make this one writable")
+        return OutputError(f"no permission to read or write `{path}`: {error.strerror}", "make OUTPUT writable, or choose another")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OutputError(f"no space left for `{path}`", "free space on its disk, then run the same command again")
-    return OutputError(f"`{path}`: {error.strerror}", "give another OUTPUT")
+    return OutputError(f"`{path}`: {error.strerror}", "choose another OUTPUT")

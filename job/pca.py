@@ -85,7 +85,7 @@ def fit(moments: Moments, components: int | None = None, variance: float | None 
     """
     n = moments.n
     if n < 2:
-        raise VarianceError(f"a PCA needs at least two images, there is `{n}`", "add photos and run again: features are kept")
+        raise VarianceError(f"a PCA needs at least two images, there is `{n}`", "add photos and run the command again: features are kept")
     mean = moments.sum / n
     covariance = (moments.gram - np.outer(mean, moments.sum)) / (n - 1)
     deviation = np.sqrt(np.clip(np.diag(covariance), 0, None))
@@ -96,7 +96,7 @@ def fit(moments: Moments, components: int | None = None, variance: float | None 
         inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
         covariance = covariance * np.outer(inverse, inverse)
     if constant.all():
-        raise VarianceError(f"all `{n}` images have the same features: there is no variance to decompose", "add photos that differ")
+        raise VarianceError(f"all `{n}` images have the same features: there is no variance to decompose", "add different photos")
     eigenvalues, vectors = np.linalg.eigh(covariance)
     eigenvalues, vectors = eigenvalues[::-1], vectors[:, ::-1]
     rank = min(n - 1, int((eigenvalues > eigenvalues[0] * len(mean) * np.finfo(np.float64).eps).sum()))

@@ -120,9 +120,7 @@ def refuse_empty(listing: Listing, params: Params) -> None:
     if not listing.count and not listing.problems:
         others = ", ".join(f"{count} {suffix}" for suffix, count in listing.ignored.items())
         found = f", only {others}" if others else ""
-        raise InputError(
-            f"there are no images below `{params.input}`{found}", "images are known by their suffix: .jpg .png .gif .webp .bmp .tif"
-        )
+        raise InputError(f"there are no images below `{params.input}`{found}", "use files ending in .jpg .png .gif .webp .bmp .tif")
 
 
 def refuse_too_many(reasons: Counter[str], listed: int, params: Params) -> None:
@@ -131,5 +129,5 @@ def refuse_too_many(reasons: Counter[str], listed: int, params: Params) -> None:
         worst = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))
         raise RejectsError(
             f"`{rejected}` of {listed} images were rejected ({worst}); --max-reject-ratio is {params.max_reject_ratio:g}",
-            f"see {join(params.output, 'rejects')}, or allow more with --max-reject-ratio",
+            f"check {join(params.output, 'rejects')}, or raise --max-reject-ratio",
         )

@@ -80,8 +80,8 @@ def read_fitted(folder: Folder, run_id: str) -> Fitted:
     """
     stored = folder.read(f"runs/{run_id}/pca.npz") if folder.read(f"runs/{run_id}/manifest.json") else None
     if stored is None:
-        runs = ", ".join(complete_runs(folder)[:3]) or "none yet"
-        raise SetupError(f"there is no complete run `{run_id}` in `{folder.uri}`", f"give --pca one of the newest: {runs}")
+        runs = ", ".join(complete_runs(folder)[:3]) or "none"
+        raise SetupError(f"there is no complete run `{run_id}` in `{folder.uri}`", f"set --pca to one of: {runs}")
     with np.load(io.BytesIO(stored.content)) as arrays:
         return Fitted(arrays["mean"], arrays["scale"], arrays["components"], arrays["eigenvalues"], int(arrays["n"]))
 
@@ -111,7 +111,9 @@ def add_report(folder: Folder, manifest: Manifest, images: DataFrame) -> Manifes
     except report.ERRORS as error:
         traceback.print_exception(error)  # on stderr: the run's log
         reason = str(error) or type(error).__name__
-        return replace(manifest, notes=[*manifest.notes, f"there is no report: {reason}; `fruitsctl report --rebuild` tries again"])
+        return replace(
+            manifest, notes=[*manifest.notes, f"the report could not be written: {reason}; retry with `fruitsctl report --rebuild`"]
+        )
     return replace(manifest, identify=identify)
 
 
@@ -124,14 +126,14 @@ def publish(folder: Folder, manifest: Manifest, lease: Lease) -> None:
     """
     latest = folder.read("latest.json")
     if latest is not None and json.loads(latest.content)["generation"] > lease.generation:
-        raise LeaseError(f"a later run has published into `{folder.uri}`", "see latest.json")
+        raise LeaseError(f"a later run has published to `{folder.uri}`", "see latest.json")
     lease.check()
     folder.write(f"runs/{manifest.run_id}/manifest.json", manifest.to_json().encode())
     pointer = json.dumps({"run_id": manifest.run_id, "generation": lease.generation}) + "\n"
     try:
         folder.swap("latest.json", pointer.encode(), latest.version if latest else None)
     except Conflict as error:
-        raise LeaseError(f"another run has published into `{folder.uri}` meanwhile", "see latest.json") from error
+        raise LeaseError(f"another run has published to `{folder.uri}`", "see latest.json") from error
 
 
 def complete_runs(folder: Folder) -> list[str]:
@@ -170,10 +172,10 @@ def describe(
     """The manifest of a run that is about to be published."""
     notes = []
     if params.components and fitted.k < params.components:
-        notes.append(f"{fitted.k} components instead of {params.components}: {fitted.n} images span no more")
+        notes.append(f"{fitted.k} components instead of {params.components}: the rank of {fitted.n} images allows no more")
     constant = int((fitted.scale == 0).sum())
     if constant:
-        notes.append(f"{constant} features are constant and were left out of the standardised PCA")
+        notes.append(f"{constant} features are constant and excluded from the standardised PCA")
     return Manifest(
         run_id=params.run_id,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -29,20 +29,20 @@ STAGES = {
     "start": "Start Spark",
     "model": "Model and tables",
     "list": "List input",
-    "new": "Find what is new",
+    "new": "Find new images",
     "embed": "Embed images",
     "fit": "Fit PCA",
     "project": "Project",
     "publish": "Publish",
     "report": "Report",
     # of an erasure
-    "find": "Find what is meant",
+    "find": "Find photos",
     "photos": "Remove photos",
     "tables": "Remove rows",
     "runs": "Clean runs",
-    "refit": "Fit PCA anew",
+    "refit": "Refit PCA",
     "purge": "Remove old versions",
-    "prove": "Search what is left",
+    "prove": "Verify erasure",
 }
 
 

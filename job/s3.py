@@ -63,16 +63,16 @@ def explain(error: Exception, uri: str, kind: type[JobError] = SetupError) -> Jo
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
         return CredentialsError(f"no AWS credentials for `{uri}`", "set AWS_PROFILE, or run `aws sso login`")
     if isinstance(error, CredentialRetrievalError):
-        return CredentialsError(f"AWS credentials for `{uri}` could not be renewed", "log in again, for example by `aws sso login`")
+        return CredentialsError(f"cannot renew the AWS credentials for `{uri}`", "log in again, for example by `aws sso login`")
     if isinstance(error, ClientError):
         code = code_of(error)
         if code in REFUSED:
-            return CredentialsError(f"S3 refused access to `{uri}`: {code}", "check the credentials and what they may do there")
+            return CredentialsError(f"S3 denied access to `{uri}`: {code}", "check the credentials and their IAM policy")
         if code in ("AuthorizationHeaderMalformed", "PermanentRedirect"):
-            return kind(f"S3 has `{uri}` in another Region: {error}", "set AWS_REGION to the Region of the bucket")
+            return kind(f"the bucket of `{uri}` is in another Region: {error}", "set AWS_REGION to the Region of the bucket")
         if code in ("NoSuchBucket", "404"):
             return kind(f"there is no bucket for `{uri}`", "create the bucket, or check its name")
-    return kind(f"S3 did not answer for `{uri}`: {error}", "check AWS_ENDPOINT_URL_S3, the Region and the network")
+    return kind(f"no response from S3 for `{uri}`: {error}", "check AWS_ENDPOINT_URL_S3, the Region and the network")
 
 
 def s3a_conf(environ: Mapping[str, str]) -> dict[str, str]:

@@ -98,7 +98,7 @@ def erase(wanted: Forget, folder: Folder, lease: Lease, report: Report) -> Recei
     left = _prove(spark, wanted, folder, lease, needles, ours, report)
     done = _receipt(wanted, folder, targets, removed, fitted if wanted.refit else [], [] if wanted.refit else fitted, left)
     if left.found:
-        raise LeftOverError(f"something is left in `{left.found[0]}`", "see the receipt; what it names has to be removed by hand")
+        raise LeftOverError(f"erased photos still found in `{left.found[0]}`", "delete the files that the receipt lists by hand")
     remove(version for name in ours for version in versions_of(name))
     return done
 

@@ -41,7 +41,7 @@ def attempt(wanted: Forget) -> Outcome:
     except Exception as error:  # noqa: BLE001 - the edge: Spark, Py4J and Arrow raise anything, and who called is owed an outcome
         return failure(wanted.run_id, in_our_words(error, wanted.output, f"`{wanted.output}`"))
     except (KeyboardInterrupt, BrokenPipeError):
-        return Outcome(wanted.run_id, 130, "Interrupted", "interrupted", "give the same command again: it goes on from there")
+        return Outcome(wanted.run_id, 130, "Interrupted", "interrupted", "run the same command again to resume the erasure")
 
 
 def planned(wanted: Forget, folder: Folder) -> dict[str, object]:

@@ -50,7 +50,9 @@ class LogGroup:
     def _explained(self, error: Exception) -> SetupError:
         code = code_of(error)
         if code == "ResourceNotFoundException":
-            return SetupError(f"there is no log group `{self.name}`", "check --log-group and AWS_REGION: `aws logs describe-log-groups`")
+            return SetupError(
+                f"there is no log group `{self.name}`", "check --log-group and AWS_REGION with `aws logs describe-log-groups`"
+            )
         if code == "AccessDeniedException":
-            return SetupError(f"reading log group `{self.name}` is not allowed", "it takes logs:FilterLogEvents on it")
-        return SetupError(f"log group `{self.name}` cannot be read: {error}", "check the credentials, AWS_REGION and the network")
+            return SetupError(f"access denied to log group `{self.name}`", "add logs:FilterLogEvents on it to your IAM policy")
+        return SetupError(f"cannot read log group `{self.name}`: {error}", "check the credentials, AWS_REGION and the network")

@@ -25,7 +25,9 @@ def read(folder: Folder, name: str, columns: list[str] | None = None) -> pa.Tabl
     try:
         return None if stored is None else pq.ParquetFile(pa.BufferReader(stored.content)).read(columns=columns)
     except (pa.ArrowInvalid, OSError) as error:
-        raise OutputError(f"`{join(folder.uri, name)}` is damaged: {error}", "remove that run, then forget again") from error
+        raise OutputError(
+            f"`{join(folder.uri, name)}` is damaged: {error}", "delete that run, then run `fruitsctl forget` again"
+        ) from error
 
 
 def rows_of(folder: Folder, name: str, uris: pa.Array) -> int:

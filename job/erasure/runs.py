@@ -18,8 +18,8 @@ from job.product import report
 from job.records import Manifest
 
 ERASED = "images were erased from this run after it was published"
-FITTED = f"{ERASED}; its PCA was fitted when they were still there"
-REFITTED = f"{ERASED}; its PCA was fitted anew without them"
+FITTED = f"{ERASED}; its PCA was fitted with them"
+REFITTED = f"{ERASED}; its PCA was refitted without them"
 
 
 def clean(folder: Folder, run: str, targets: Targets, lease: Lease) -> int:
@@ -78,7 +78,7 @@ def settle(folder: Folder, run: str, cache: str | None, note: str) -> None:
         try:
             report.rebuild(folder.uri, run, Path(cache) if cache else None)
         except report.ERRORS as error:
-            why = f"there is no report since an erasure: {error}; `fruitsctl report --rebuild` tries again"
+            why = f"the report was not rewritten after an erasure: {error}; retry with `fruitsctl report --rebuild`"
             folder.write(f"runs/{run}/manifest.json", replace(manifest, notes=[*manifest.notes, why]).to_json().encode())
 
 

@@ -71,7 +71,7 @@ def find(spark: SparkSession, folder: Folder, uris: list[str], prefixes: list[st
     """
     for uri in [*uris, *prefixes]:
         if is_inside(uri, folder.uri) or uri == folder.uri:
-            raise InputError(f"`{uri}` is part of OUTPUT, not a photo", "give the address of the photo, as `uri` in the matrix has it")
+            raise InputError(f"`{uri}` is part of OUTPUT, not a photo", "give the address of the photo as in column `uri` of the matrix")
     tables = {name: _table(spark, folder, name) for name in ("features", "rejects") if folder.names(name)}
     found = Targets(uris={*uris, *_by_prefix(folder, prefixes)})
     for name, taken_in in (("features", "embedded_at"), ("rejects", "rejected_at")):

@@ -68,7 +68,7 @@ def content_of(version: Version) -> bytes | None:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise OutputError(f"`{local_path(version.uri)}` cannot be read: {error.strerror}", "see who may read it") from error
+            raise OutputError(f"cannot read `{local_path(version.uri)}`: {error.strerror}", "make the file readable") from error
     bucket, key = bucket_and_key(version.uri)
     older = {} if version.current else {"VersionId": version.version}  # not every server knows the version `null` of a bucket without any
     try:
@@ -120,7 +120,7 @@ def _unlink(path: str) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise InputError(f"`{path}` cannot be removed: {error.strerror}", "make its folder writable, then forget again") from error
+        raise InputError(f"cannot delete `{path}`: {error.strerror}", "make its folder writable, then run the command again") from error
 
 
 def _delete_objects(bucket: str, objects: list[dict[str, Any]]) -> None:
@@ -130,7 +130,7 @@ def _delete_objects(bucket: str, objects: list[dict[str, Any]]) -> None:
         raise _explained(error, bucket) from error
     if failed:
         uri, why = f"s3://{bucket}/{failed[0].get('Key')}", failed[0].get("Code")
-        raise InputError(f"`{uri}` cannot be removed: {why}", "allow s3:DeleteObject and s3:DeleteObjectVersion, then forget again")
+        raise InputError(f"cannot delete `{uri}`: {why}", "allow s3:DeleteObject and s3:DeleteObjectVersion, then run the command again")
 
 
 def _explained(error: Exception, bucket: str) -> JobError:

@@ -65,7 +65,7 @@ def open_gallery(output: str, run_id: str | None = None) -> Gallery:
     manifest = folder.read(f"runs/{wanted}/manifest.json")
     fitted = folder.read(f"runs/{wanted}/pca.npz")
     if manifest is None or fitted is None:
-        raise InputError(f"there is no complete run `{wanted}` in `{folder.uri}`", "leave out --run for the newest one")
+        raise InputError(f"there is no complete run `{wanted}` in `{folder.uri}`", "omit --run to use the newest run")
     about = json.loads(manifest.content)
     with np.load(io.BytesIO(fitted.content)) as arrays:
         mean, scale, components = arrays["mean"], arrays["scale"], arrays["components"]
@@ -112,16 +112,16 @@ def read_scores(folder: Folder, run_id: str) -> tuple[Scores, npt.NDArray[np.int
         stored = folder.read(f"{below}/{name}")
         uri = join(folder.uri, below, name)
         if stored is None:
-            raise OutputError(f"`{uri}` is gone", "run the job again: features are kept")
+            raise OutputError(f"`{uri}` is missing", "run `fruitsctl run` again: features are kept")
         try:
             # Not `read_table`: it imports pyarrow.dataset and all file systems, which takes half a second.
             return pq.ParquetFile(pa.BufferReader(stored.content)).read(columns=["uri", "label", "pc"])
         except (pa.ArrowInvalid, OSError) as error:
-            raise OutputError(f"`{uri}` is damaged: {error}", "run the job again: features are kept") from error
+            raise OutputError(f"`{uri}` is damaged: {error}", "run `fruitsctl run` again: features are kept") from error
 
     parts = [name for name in folder.names(below) if name.endswith(".parquet")]
     if not parts:
-        raise OutputError(f"there is no matrix in `{join(folder.uri, below)}`", "run the job again: features are kept")
+        raise OutputError(f"there is no matrix in `{join(folder.uri, below)}`", "run `fruitsctl run` again: features are kept")
     with ThreadPoolExecutor(READERS) as readers:
         table = pa.concat_tables(readers.map(read, parts)).combine_chunks()
     scores = values(table["pc"].combine_chunks().flatten(), np.float32).reshape(len(table), -1)

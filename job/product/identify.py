@@ -159,7 +159,8 @@ def open_model(gallery: Gallery, weights: Weights, cache: Path) -> Model:
         model = load_model(params)
     if model.fingerprint != gallery.model:
         raise ModelError(
-            f"run `{gallery.run_id}` was made with `{gallery.model}`, here is `{model.fingerprint}`", "run the job again with this version"
+            f"run `{gallery.run_id}` used model `{gallery.model}`, this version uses `{model.fingerprint}`",
+            "run `fruitsctl run` again with this version",
         )
     return model
 

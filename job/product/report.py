@@ -61,7 +61,7 @@ def rebuild(output: str, run_id: str, cache: Path | None) -> None:
     folder = open_folder(output)
     stored = folder.read(f"runs/{run_id}/manifest.json")
     if stored is None:
-        raise SetupError(f"there is no complete run `{run_id}` in `{folder.uri}`", "`fruitsctl report` alone takes the newest")
+        raise SetupError(f"there is no complete run `{run_id}` in `{folder.uri}`", "omit RUN_ID to use the newest run")
     manifest = Manifest.from_json(stored.content)
     manifest.params["cache"] = str(cache) if cache else None
     html, _ = build(folder, manifest, keys_unchanged_since(datetime.fromisoformat(manifest.created_at).timestamp() + 1))
@@ -133,7 +133,7 @@ def _charts(manifest: Manifest, sample: review.Sample, found: review.Neighbours,
         made["labels"] = charts.bars(counts, "photos")
     shares = [(label, right / asked) for label, asked, right in found.by_label if right < asked]
     if shares:
-        made["accuracy"] = charts.bars(shares, "right by nearest neighbour", ".0%", top=1)
+        made["accuracy"] = charts.bars(shares, "nearest neighbour has the same label", ".0%", top=1)
     return made | {"palette": charts.PALETTE, "shapes": charts.SHAPES}
 
 
@@ -197,7 +197,7 @@ def _ratios(folder: Folder, run_id: str) -> npt.NDArray[np.float64]:
     """(r,) share of the variance by component. Raises SetupError if the run has no `pca.npz`."""
     stored = folder.read(f"runs/{run_id}/pca.npz")
     if stored is None:
-        raise SetupError(f"there is no `runs/{run_id}/pca.npz` in `{folder.uri}`", "run it again")
+        raise SetupError(f"there is no `runs/{run_id}/pca.npz` in `{folder.uri}`", "run `fruitsctl run` again")
     with np.load(io.BytesIO(stored.content)) as arrays:
         eigenvalues: npt.NDArray[np.float64] = arrays["eigenvalues"]
     ratios: npt.NDArray[np.float64] = eigenvalues / eigenvalues.sum()

@@ -29,7 +29,7 @@ def bundle(cache: Path | None) -> str:
     try:
         from vl_convert import javascript_bundle
     except ImportError as error:
-        raise SetupError(f"there is no `{kept or 'vega.js'}` and no vl_convert to make it", "pip install vl-convert-python") from error
+        raise SetupError(f"`{kept or 'vega.js'}` is missing and vl_convert is not installed", "pip install vl-convert-python") from error
     text: str = javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VERSION.rpartition(".")[0])
     if kept is not None:
         with suppress(PermissionError):  # the image's own cache is read-only

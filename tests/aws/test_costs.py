@@ -150,7 +150,7 @@ def test_the_command_prints_the_runs_of_a_month(kept, cost_command):
     assert done.out.splitlines() == [
         "run                      state        embedded        cost   per 1,000   notebook's cluster",
         "20261031T235959Z-0004    SUCCESS             0     $0.0100     unknown              $0.0200",
-        "all                                                $0.0100",
+        "total                                              $0.0100",
     ]
 
 

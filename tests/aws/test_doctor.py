@@ -91,7 +91,7 @@ def test_in_an_empty_account_the_stacks_are_missing_and_the_command_that_makes_t
     assert ended.returncode == 1
     assert "FAILED   data stack    not created\n         fix: fruitsctl infra up\n" in ended.stdout
     assert f"FAILED   app stack     not created\n         fix: {PUSH}, then fruitsctl infra up\n" in ended.stdout
-    assert "error: missing: data stack, base stack, app stack\nhint: do what stands after `mend:`" in ended.stderr
+    assert "error: missing: data stack, base stack, app stack\nhint: run the commands after `fix:`" in ended.stderr
     assert list(doctor()[1]) == [*NAMES, "prices"]  # what is in a stack is not asked for
 
 
@@ -147,7 +147,7 @@ def test_the_services_own_role_is_a_note_whether_missing_or_not_to_be_asked_for(
     for name, value in standin.environment(everything=True).items():
         monkeypatch.setenv(name, value)
     standin.fail("GetRole", "AccessDenied")
-    assert noted("service role").startswith("not known: access denied for `iam:GetRole`")
+    assert noted("service role").startswith("unknown: access denied for `iam:GetRole`")
 
 
 def test_stacks_that_nobody_may_look_at_are_one_check(standin):

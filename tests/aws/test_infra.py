@@ -93,12 +93,12 @@ def test_down_leaves_nothing_however_full_the_bucket(aws):
     said = fruitsctl("infra", "down", "--yes")
 
     assert said.returncode == 0, said.stderr
-    assert said.stdout == "nothing is left\n"
+    assert said.stdout == "all resources are removed\n"
     assert [found["Name"] for found in s3.list_buckets()["Buckets"]] == ["somebody-elses"]
     assert aws("iam").list_roles()["Roles"] == []
     assert aws("ecr").describe_repositories()["repositories"] == []
     assert aws("logs").describe_log_groups()["logGroups"] == []
-    assert fruitsctl("infra", "down", "--yes").stdout == "nothing is left\n"  # of nothing
+    assert fruitsctl("infra", "down", "--yes").stdout == "all resources are removed\n"  # of nothing
 
 
 def test_down_asks_before_photos_go_and_a_dry_run_removes_nothing(aws):
@@ -140,7 +140,7 @@ def test_a_key_of_ones_own_encrypts_everything_and_is_on_its_way_out_after_down(
     assert policy["Principal"] == {"Service": "logs.eu-west-3.amazonaws.com"}
     assert "key" in aws("iam").list_role_policies(RoleName="fruitsctl-eu-west-3")["PolicyNames"]
 
-    assert fruitsctl("infra", "down", "--yes").stdout == "nothing is left\n"
+    assert fruitsctl("infra", "down", "--yes").stdout == "all resources are removed\n"
     assert aws("kms").describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "PendingDeletion"
 
 

@@ -51,7 +51,7 @@ def start_run(aws):
 
 def test_up_adds_the_application_once_there_is_an_image(aws):
     before = fruitsctl("infra", "up")
-    assert "it needs an image first, `fruitsctl image push`" in before.stdout
+    assert "push an image first with `fruitsctl image push`" in before.stdout
     assert (deployed().application_id, deployed().image) == (None, None)
 
     push()
@@ -103,10 +103,10 @@ def test_down_with_a_run_in_progress_cancels_it_waits_and_leaves_nothing(aws, st
 
     said = fruitsctl("infra", "down", "--yes")
 
-    assert (said.returncode, said.stdout) == (0, "nothing is left\n"), said.stderr
+    assert (said.returncode, said.stdout) == (0, "all resources are removed\n"), said.stderr
     order = [call.operation for call in standin.calls if call.operation in ("CancelJobRun", "StopApplication", "DeleteStack")]
     assert order[:3] == ["CancelJobRun", "StopApplication", "DeleteStack"]
-    assert f"{identity}: waits for 1 cancelled runs" in said.stderr
+    assert f"{identity}: waiting for 1 cancelled runs" in said.stderr
     assert aws("s3").list_buckets()["Buckets"] == []
     assert aws("ecr").describe_repositories()["repositories"] == []
     assert [item["state"] for item in aws("emr-serverless").list_applications()["applications"] if item["state"] != "TERMINATED"] == []
@@ -133,7 +133,7 @@ def test_down_after_an_application_deleted_by_hand_and_with_one_made_by_hand(aws
 
     said = fruitsctl("infra", "down", "--yes")
 
-    assert (said.returncode, said.stdout) == (0, "nothing is left\n"), said.stderr
+    assert (said.returncode, said.stdout) == (0, "all resources are removed\n"), said.stderr
     assert emr.get_application(applicationId=made["applicationId"])["application"]["state"] == "TERMINATED"
     assert emr.get_application(applicationId=other["applicationId"])["application"]["state"] == "CREATED"
 
@@ -142,7 +142,7 @@ def test_without_infrastructure_the_error_says_how_to_make_it(aws):
     with pytest.raises(UsageError, match="no complete stack `fruitsctl-data` in eu-west-3") as refused:
         deployed()
 
-    assert refused.value.hint == "`fruitsctl infra up`"
+    assert refused.value.hint == "run `fruitsctl infra up`"
 
 
 def test_in_a_private_network_the_application_is_in_its_subnets_and_out_of_them_again(aws):

@@ -82,7 +82,7 @@ def test_down_interrupted_after_any_step_goes_on(aws, standin, monkeypatch):
 
     bucket = ["DeleteObjects", "DeleteBucket", "ScheduleKeyDeletion"]
     assert steps == ["StopApplication", "DeleteStack", "DeleteStack", *bucket, "DeleteStack"]
-    assert (ended.returncode, ended.stdout) == (0, "nothing is left\n"), ended.stderr
+    assert (ended.returncode, ended.stdout) == (0, "all resources are removed\n"), ended.stderr
     assert aws("s3").list_buckets()["Buckets"] == []
 
 
@@ -112,7 +112,7 @@ def test_a_stack_that_somebody_else_changes_is_left_alone(aws):
     for command in (("plan",), ("up",), ("down", "--yes")):
         refused = fruitsctl("infra", *command)
         assert refused.returncode == 3, refused
-        assert "the stack `fruitsctl-base` is being changed" in refused.stderr
+        assert "stack `fruitsctl-base` is being changed" in refused.stderr
     assert aws("s3").list_buckets()["Buckets"][0]["Name"] == BUCKET
 
 
@@ -128,7 +128,7 @@ def test_what_an_earlier_call_of_ours_began_is_waited_for(aws, monkeypatch):
 
     again = fruitsctl("infra", "up")
 
-    assert (again.returncode, "fruitsctl-base: waits for update in progress" in again.stderr) == (0, True), again.stderr
+    assert (again.returncode, "fruitsctl-base: waiting for update in progress" in again.stderr) == (0, True), again.stderr
 
 
 def test_a_first_creation_that_failed_is_deleted_and_made_again(aws):
@@ -147,7 +147,7 @@ def test_a_deletion_that_failed_is_finished_by_down(aws):
 
     refused = fruitsctl("infra", "up")
     assert (refused.returncode, "is stuck in DELETE_FAILED" in refused.stderr) == (1, True)
-    assert fruitsctl("infra", "down", "--yes").stdout == "nothing is left\n"
+    assert fruitsctl("infra", "down", "--yes").stdout == "all resources are removed\n"
 
 
 class FailingDeletion:
@@ -193,7 +193,7 @@ def test_what_was_deleted_by_hand_is_found_by_up_and_mended_by_down_and_up(aws):
     refused = fruitsctl("infra", "up")
     assert refused.returncode == 1
     assert "AWS::ECR::Repository `fruitsctl` was deleted by hand" in refused.stderr
-    assert "hint: `fruitsctl infra down --keep-data`, then `fruitsctl infra up`" in refused.stderr
+    assert "hint: run `fruitsctl infra down --keep-data`, then `fruitsctl infra up`" in refused.stderr
 
     assert fruitsctl("infra", "down", "--keep-data").returncode == 0
     done("infra", "up")
@@ -209,7 +209,7 @@ def test_down_after_bucket_and_role_were_deleted_by_hand(aws):
 
     said = fruitsctl("infra", "down", "--yes")
 
-    assert (said.returncode, said.stdout) == (0, "nothing is left\n"), said.stderr
+    assert (said.returncode, said.stdout) == (0, "all resources are removed\n"), said.stderr
 
 
 def test_a_bucket_of_the_same_name_that_the_stack_did_not_make_is_never_touched(aws):
@@ -220,7 +220,7 @@ def test_a_bucket_of_the_same_name_that_the_stack_did_not_make_is_never_touched(
     refused = fruitsctl("infra", "up")
     assert refused.returncode == 2
     assert f"the bucket `{BUCKET}` already exists and does not belong to this project" in refused.stderr
-    assert fruitsctl("infra", "down", "--yes").stdout == "nothing is left\n"
+    assert fruitsctl("infra", "down", "--yes").stdout == "all resources are removed\n"
 
     assert s3.get_object(Bucket=BUCKET, Key="mine")["Body"].read() == b"fruit"
 
@@ -281,6 +281,6 @@ def test_a_repository_made_before_is_named_before_anything_is_made(aws):
 
     refused = fruitsctl("infra", "up")
 
-    assert (refused.returncode, "the repository `fruitsctl` exists already" in refused.stderr) == (2, True)
+    assert (refused.returncode, "the repository `fruitsctl` already exists" in refused.stderr) == (2, True)
     assert aws("s3").list_buckets()["Buckets"] == []
     assert json.loads(fruitsctl("infra", "status", "--json").stdout)["outputs"] == {}

@@ -56,7 +56,7 @@ def test_a_cell_that_failed_is_named_with_the_way_to_what_was_executed(account, 
 
 
 def test_detached_it_says_when_the_notebook_is_there(account):
-    ended((*NOTEBOOK, "--detach"), 0, f"Executed notebook, when the run is over: {STORED}")
+    ended((*NOTEBOOK, "--detach"), 0, f"Executed notebook, available when the run has finished: {STORED}")
 
 
 @pytest.mark.parametrize(

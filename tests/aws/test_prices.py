@@ -199,7 +199,7 @@ def test_a_list_without_one_of_the_prices_is_an_estimate_in_all(session, price_l
     found = ask(session, tmp_path)
 
     assert (found.vcpu_hour, found.gb_hour, found.estimate) == (0.06318, 0.00689, True)
-    assert "has no EMR-SERVERLESS-MemoryGBHours in USD" in capsys.readouterr().err
+    assert "no USD price of EMR-SERVERLESS-MemoryGBHours" in capsys.readouterr().err
 
 
 def test_a_price_of_nothing_is_an_estimate(session, price_list, tmp_path):

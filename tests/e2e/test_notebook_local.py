@@ -167,7 +167,7 @@ def test_a_notebook_that_is_not_there_is_named(tmp_path, photos, cache, java):
     done, records = job(cache, java, *places)
 
     assert (done.returncode, records[-1]["kind"]) == (2, "SetupError")
-    assert f"`{tmp_path}/missing.ipynb` is no notebook" in records[-1]["message"]
+    assert f"`{tmp_path}/missing.ipynb` is not a valid notebook" in records[-1]["message"]
 
 
 def answer(address):

@@ -23,7 +23,7 @@ def test_parts_that_are_gone_do_not_keep_a_stack_from_going(project, fruitsctl, 
     clients("s3").delete_bucket(Bucket=found.bucket)
     clients("ecr").delete_repository(repositoryName=project)
 
-    assert fruitsctl("infra", "down", "--yes") == "nothing is left\n"
+    assert fruitsctl("infra", "down", "--yes") == "all resources are removed\n"
 
 
 def test_data_that_was_kept_is_taken_up_again(project, fruitsctl, clients):

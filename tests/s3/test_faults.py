@@ -67,7 +67,7 @@ def test_a_body_that_ends_early_every_time_is_no_photo(bucket: str, s3_server, p
     ((_, content),) = fetch(keys)
 
     assert isinstance(content, FetchError)
-    assert str(content) == "S3 did not answer"
+    assert str(content) == "no response from S3"
 
 
 def rows(bucket: str, table: str, s3_server) -> list[dict]:

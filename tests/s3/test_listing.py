@@ -94,8 +94,8 @@ def test_an_input_that_is_missing_or_a_file_ends_the_run(bucket: str):
     check_input(f"s3://{bucket}/photos/Apple")
 
     for uri, message in {
-        f"s3://{bucket}/nowhere": "there is nothing below `.*/nowhere`",
-        f"s3://{bucket}/phot": "there is nothing below `.*/phot`",
+        f"s3://{bucket}/nowhere": "there are no objects below `.*/nowhere`",
+        f"s3://{bucket}/phot": "there are no objects below `.*/phot`",
         f"s3://{bucket}/photos/Apple/a.jpg": "`.*a.jpg` is a file",
         "s3://no-such-bucket-here/photos": "there is no bucket for `s3://no-such-bucket-here/photos`",
     }.items():

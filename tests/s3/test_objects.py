@@ -111,8 +111,8 @@ def test_wrong_credentials_are_told_from_other_trouble(bucket: str, monkeypatch:
     with pytest.raises(CredentialsError) as raised:
         open_folder(f"s3://{bucket}/out").write("a.txt", b"")
 
-    assert str(raised.value) == f"S3 refused access to `s3://{bucket}/out/a.txt`: {code}"
-    assert raised.value.hint == "check the credentials and what they may do there"
+    assert str(raised.value) == f"S3 denied access to `s3://{bucket}/out/a.txt`: {code}"
+    assert raised.value.hint == "check the credentials and their IAM policy"
 
 
 def test_no_credentials_at_all_are_said_so(bucket: str, monkeypatch: pytest.MonkeyPatch):
@@ -129,7 +129,7 @@ def test_an_endpoint_where_nobody_answers_is_an_output_error(bucket: str, monkey
         closed.bind(("127.0.0.1", 0))  # bound, not listening: connections are refused
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{closed.getsockname()[1]}")
         s3.client.cache_clear()
-        with pytest.raises(OutputError, match=f"^S3 did not answer for `s3://{bucket}/out/a.txt`: ") as raised:
+        with pytest.raises(OutputError, match=f"^no response from S3 for `s3://{bucket}/out/a.txt`: ") as raised:
             open_folder(f"s3://{bucket}/out").read("a.txt")
 
     assert raised.value.hint == "check AWS_ENDPOINT_URL_S3, the Region and the network"

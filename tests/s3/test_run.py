@@ -198,7 +198,7 @@ def one_clear_error(done: CompletedProcess[str], message: str) -> None:
     ("source", "output", "message"),
     [
         ("s3://no-such-bucket-here/photos", "s3://{bucket}/out", "there is no bucket for `s3://no-such-bucket-here/photos`"),
-        ("s3://{bucket}/absent", "s3://{bucket}/out", "there is nothing below `s3://{bucket}/absent`"),
+        ("s3://{bucket}/absent", "s3://{bucket}/out", "there are no objects below `s3://{bucket}/absent`"),
         ("s3://{bucket}/photos", "s3://no-such-bucket-here/out", "there is no bucket for `s3://no-such-bucket-here/out/lease.json`"),
     ],
 )
@@ -214,7 +214,7 @@ def test_an_output_that_may_only_be_read_is_named(fruitsctl: Command, bucket: st
     words = ("run", f"s3://{bucket}/photos", f"s3://{bucket}/out", "--local", "--model", "mean_colour")
 
     one_clear_error(
-        fruitsctl(*words, AWS_SHARED_CREDENTIALS_FILE=reader), f"S3 refused access to `s3://{bucket}/out/lease.json`: AccessDenied"
+        fruitsctl(*words, AWS_SHARED_CREDENTIALS_FILE=reader), f"S3 denied access to `s3://{bucket}/out/lease.json`: AccessDenied"
     )
 
 
@@ -224,7 +224,7 @@ def test_wrong_credentials_are_said(fruitsctl: Command, bucket: str, tmp_path: P
 
     done = fruitsctl("run", f"s3://{bucket}/a", f"s3://{bucket}/out", "--local", AWS_SHARED_CREDENTIALS_FILE=wrong)
 
-    one_clear_error(done, f"S3 refused access to `s3://{bucket}/a`: {code}")
+    one_clear_error(done, f"S3 denied access to `s3://{bucket}/a`: {code}")
 
 
 def test_an_unknown_profile_is_said(fruitsctl: Command, bucket: str):

@@ -179,7 +179,7 @@ def test_fewer_images_than_components_are_said(run_job, photos, tmp_path):
     manifest = run_job(min(photos.iterdir()), tmp_path / "out", "mobilenet_v2", components=50)
 
     assert manifest.k == 9
-    assert manifest.notes == ["9 components instead of 50: 10 images span no more"]
+    assert manifest.notes == ["9 components instead of 50: the rank of 10 images allows no more"]
 
 
 def test_a_wrong_pca_a_wrong_glob_and_wrong_weights_are_named(run_job, after_a_run, tmp_path):

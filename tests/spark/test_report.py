@@ -64,6 +64,6 @@ def test_a_report_that_cannot_be_made_is_a_note_and_the_run_is_good(run_job, pho
     manifest = run_job(photos, tmp_path / "out", "second", components=2, cache=str(tmp_path / "cache"))
 
     (note,) = manifest.notes
-    assert note.startswith("there is no report: [Errno 21] Is a directory")
+    assert note.startswith("the report could not be written: [Errno 21] Is a directory")
     assert not (tmp_path / "out" / "runs" / "second" / "report.html").exists()
     assert json.loads((tmp_path / "out" / "latest.json").read_text())["run_id"] == "second"

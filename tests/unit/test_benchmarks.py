@@ -91,14 +91,14 @@ def test_a_peak_is_of_the_largest_single_process_within_the_window():
 
 
 def test_the_embed_stage_lasts_from_the_end_of_the_stage_before_to_its_own_last_line():
-    said = [(1.0, "List input: 4 images, 0.1 s\n"), (2.0, "Find what is new: 4 images, 0.3 s\n")]
+    said = [(1.0, "List input: 4 images, 0.1 s\n"), (2.0, "Find new images: 4 images, 0.3 s\n")]
     said += [(7.0, "Embed images: 2 of 4 images\n"), (9.0, "Embed images: 4 of 4 images, 7.0 s\n"), (10.0, "Fit PCA: 0.2 s\n")]
 
     assert embed_window(said) == (2.0, 9.0)
 
 
 def test_a_run_without_progress_lines_is_no_measurement():
-    with pytest.raises(BenchmarkError, match="Find what is new"):
+    with pytest.raises(BenchmarkError, match="Find new images"):
         embed_window([(1.0, "error: no\n")])
 
 

@@ -28,23 +28,23 @@ class FruitCard(Strict):
     scientific: str
     family: str
     group: str
-    season: Annotated[list[Annotated[int, Field(ge=1, le=12)]], Field(description="Months in France, in their order from the first one")]
-    imported: Annotated[bool, Field(description="It comes from far away: the months are those in the shops")]
+    season: Annotated[list[Annotated[int, Field(ge=1, le=12)]], Field(description="Months of the season in France, in order")]
+    imported: Annotated[bool, Field(description="Whether it is imported; the months are those in French shops")]
     about: Texts
 
 
 class LookAlike(Strict):
     """A photo of the gallery."""
 
-    name: Annotated[str, Field(description="Its folder and file name")]
-    thumbnail: Annotated[str, Field(description="Where its small picture is, on this server")]
-    distance: Annotated[float, Field(description="By cosine, 0..2")]
+    name: Annotated[str, Field(description="Folder and file name")]
+    thumbnail: Annotated[str, Field(description="Path of the thumbnail on this server")]
+    distance: Annotated[float, Field(description="Cosine distance, 0..2")]
 
 
 class Candidate(Strict):
     label: str
     group: str
-    score: Annotated[float, Field(description="0..1; those of all labels add up to 1")]
+    score: Annotated[float, Field(description="0..1; the scores of all labels add up to 1")]
     distance: float
     neighbours: list[LookAlike]
 
@@ -54,13 +54,13 @@ class Identified(Strict):
 
     status: Literal["ok", "unknown", "unreadable"]
     best: Annotated[str | None, Field(description="The label, if it is certain")]
-    group: Annotated[str | None, Field(description="What one says at a glance: Apple")]
-    score: Annotated[float, Field(description="Of the group, 0..1")]
+    group: Annotated[str | None, Field(description="Coarse group, for example Apple")]
+    score: Annotated[float, Field(description="Score of the group, 0..1")]
     results: list[Candidate]
-    distance: Annotated[float | None, Field(description="To the nearest photo")]
+    distance: Annotated[float | None, Field(description="Distance to the nearest photo")]
     threshold: Annotated[float, Field(description="Beyond this distance the answer is unknown")]
     reason: str | None
-    seen_as: Annotated[str | None, Field(description="What the network's own classifier says, in ImageNet's words")]
+    seen_as: Annotated[str | None, Field(description="Answer of the network's ImageNet classifier")]
     fruit: FruitCard | None
     run_id: str
     pca_run_id: str
@@ -76,7 +76,7 @@ class Healthy(Strict):
 
 
 class Problem(Strict):
-    code: Annotated[str, Field(description="For programs: too_large, too_many, busy, …")]
+    code: Annotated[str, Field(description="Error code for programs: too_large, too_many, busy, …")]
     message: str
 
 

@@ -20,16 +20,16 @@ BODY = {
     },
 }
 ERRORS = {
-    400: "The form cannot be read, has no photo, or broke off",
-    404: "There is no such photo",
-    408: "The photo did not arrive in time",
+    400: "The form is malformed, incomplete, or has no photo",
+    404: "Photo not found",
+    408: "The upload timed out",
     413: "The photo is too large",
-    415: "Neither a form nor an image",
-    421: "The server was asked by a name that is not its own",
+    415: "The body is neither a form nor an image",
+    421: "The Host header does not match this server",
     422: "A parameter is out of range",
-    429: "Too many photos from one address; Retry-After says when to go on",
-    503: "No core became free in time; Retry-After says when to go on",
-    504: "The photo took too long",
+    429: "Too many photos from one address; retry after Retry-After seconds",
+    503: "All cores are busy; retry after Retry-After seconds",
+    504: "Processing the photo timed out",
 }
 
 
@@ -40,7 +40,7 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 router = APIRouter()
 
 
-@router.get("/healthz", response_model=Healthy, responses=errors(421), summary="Is it ready, and with which run")
+@router.get("/healthz", response_model=Healthy, responses=errors(421), summary="Report readiness and the run in use")
 async def healthz(desk: TheDesk) -> Healthy:
     gallery = desk.gallery
     return Healthy(status="ok", run_id=gallery.run_id, model=gallery.model, images=len(gallery), labels=len(gallery.names))
@@ -51,10 +51,10 @@ async def healthz(desk: TheDesk) -> Healthy:
     response_model=Identified,
     responses=errors(400, 408, 413, 415, 421, 422, 429, 503, 504),
     openapi_extra={"requestBody": BODY},
-    summary="Which fruit is on this photo",
+    summary="Identify the fruit on a photo",
 )
 async def identify(
-    request: Request, desk: TheDesk, top: Annotated[int, Query(ge=1, le=20, description="Labels in the answer, at most")] = 5
+    request: Request, desk: TheDesk, top: Annotated[int, Query(ge=1, le=20, description="Maximum number of labels in the answer")] = 5
 ) -> Identified:
     return await desk.look(request, partial(desk.identify, top=top))
 
@@ -63,7 +63,7 @@ async def identify(
     "/thumbnail/{row}",
     response_class=Response,
     responses={200: {"content": {"image/webp": {"schema": BINARY}}}, **errors(404, 421, 422, 503, 504)},
-    summary="A photo of the gallery, small",
+    summary="Get the thumbnail of a gallery photo",
 )
 async def thumbnail(desk: TheDesk, row: Annotated[int, Path(ge=0)]) -> Response:
     return Response(await desk.thumbnail(row), media_type="image/webp", headers={"Cache-Control": "private, max-age=86400"})

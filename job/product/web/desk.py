@@ -48,13 +48,13 @@ class Desk:
             Refused: 404, there is no such row, or its photo is gone; or a limit is reached.
         """
         if row >= len(self.gallery):
-            raise Refused(404, "no_such_photo", "there is no such photo")
+            raise Refused(404, "no_such_photo", "photo not found")
         return await self._work.run(partial(self._thumbnail, row))
 
     def _make_thumbnail(self, row: int) -> bytes:
         picture = self._identifier.thumbnail(self.gallery.uri(row))
         if picture is None:
-            raise Refused(404, "no_such_photo", "the photo is gone, or is another one now")
+            raise Refused(404, "no_such_photo", "the photo was deleted or has changed")
         return picture
 
     def close(self) -> None:

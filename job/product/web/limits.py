@@ -56,7 +56,7 @@ class Rate:
             self._buckets.popitem(last=False)
         if not allowed:
             wait = (1 - tokens) * 60 / self._per_minute
-            raise Refused(429, "too_many", f"more than {self._per_minute} photos a minute", wait)
+            raise Refused(429, "too_many", f"more than {self._per_minute} photos per minute", wait)
 
 
 def _network(address: str) -> str:
@@ -84,7 +84,7 @@ class Memory:
         def book(count: int) -> None:
             nonlocal mine
             if self._held + count > self._limit:
-                raise Refused(503, "busy", "too many photos are on their way", 5)
+                raise Refused(503, "busy", "too many uploads in progress", 5)
             mine += count
             self._held += count
 
@@ -115,7 +115,7 @@ class Work:
             async with asyncio.timeout_at(deadline):
                 await self._free.acquire()
         except TimeoutError as error:
-            raise Refused(503, "busy", "all cores are busy with other photos", self._seconds) from error
+            raise Refused(503, "busy", "all cores are busy", self._seconds) from error
         running = loop.run_in_executor(self._threads, task)
         running.add_done_callback(self._ended)
         try:
@@ -124,7 +124,7 @@ class Work:
         except TimeoutError as error:
             if running.done():  # its own TimeoutError
                 raise
-            raise Refused(504, "too_slow", f"no answer within {self._seconds:g} s") from error
+            raise Refused(504, "too_slow", f"timed out after {self._seconds:g} s") from error
 
     def _ended(self, running: asyncio.Future[T]) -> None:
         self._free.release()

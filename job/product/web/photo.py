@@ -41,9 +41,9 @@ async def read_photo(request: Request, limits: Limits, book: Callable[[int], Non
         async with asyncio.timeout(limits.upload_seconds):
             content = await photo_of(request, body) if form else b"".join([chunk async for chunk in body])
     except TimeoutError as error:
-        raise Refused(408, "slow_upload", f"the photo did not arrive within {limits.upload_seconds:g} s") from error
+        raise Refused(408, "slow_upload", f"the upload timed out after {limits.upload_seconds:g} s") from error
     except ClientDisconnect as error:
-        raise Refused(400, "broken_off", "the upload broke off") from error
+        raise Refused(400, "broken_off", "the upload was interrupted") from error
     if len(content) > limits.photo_bytes:
         raise too_large(limits.photo_bytes)
     return content
@@ -80,4 +80,4 @@ async def photo_of(request: Request, body: AsyncGenerator[bytes, None]) -> bytes
 
 
 def too_large(most: int) -> Refused:
-    return Refused(413, "too_large", f"a photo has at most {most / 1e6:.0f} MB")
+    return Refused(413, "too_large", f"the photo is larger than {most / 1e6:.0f} MB")

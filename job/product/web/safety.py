@@ -48,7 +48,7 @@ class Safety:
         return self._hosts is None or _without_port(host) in self._hosts
 
 
-MISDIRECTED = JSONResponse({"error": {"code": "wrong_host", "message": "this server answers by the address it printed"}}, 421)
+MISDIRECTED = JSONResponse({"error": {"code": "wrong_host", "message": "unknown host name: use the address that the server printed"}}, 421)
 
 
 def _without_port(host: str) -> str:

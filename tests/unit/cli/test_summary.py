@@ -27,8 +27,8 @@ def test_how_many_images_a_pca_of_a_part_was_fitted_on_is_said():
 
 
 def test_the_report_is_named_where_there_is_one():
-    without = replace(manifest(), identify=None, notes=["there is no report: …"])
+    without = replace(manifest(), identify=None, notes=["the report could not be written: …"])
 
     assert "  report      /out/runs/r1/report.html" in summary(manifest(), params(), "--local")
     assert "report.html" not in summary(without, params(), "--local")
-    assert "  note        there is no report: …" in summary(without, params(), "--local")
+    assert "  note        the report could not be written: …" in summary(without, params(), "--local")

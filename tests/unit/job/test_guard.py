@@ -40,7 +40,7 @@ def test_a_bad_image_has_the_reason_it_has_without_bounds(decode):
 def test_an_image_that_takes_too_long_is_refused(decode, monkeypatch):
     monkeypatch.setattr(guard, "SECONDS", 0.2)
 
-    with pytest.raises(DecodeError, match=r"^takes too long to decode$"):
+    with pytest.raises(DecodeError, match=r"^decoding timed out$"):
         decode(gif_bomb(2_000_000), 224)
 
 
@@ -85,7 +85,7 @@ def test_a_decoder_that_dies_costs_its_image_and_leaves_no_process(monkeypatch):
     monkeypatch.setattr(guard, "decode_image", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
     before = psutil.Process().children()  # earlier tests of this process may have left some
 
-    with pytest.raises(DecodeError, match=r"^breaks the decoder$"):
+    with pytest.raises(DecodeError, match=r"^decoder crashed$"):
         guard.decode_apart(b"", 8)
     assert set(psutil.Process().children()) <= set(before)
 
@@ -95,7 +95,7 @@ def test_a_decoder_stuck_in_c_is_ended_with_its_process(monkeypatch):
     monkeypatch.setattr(guard, "SECONDS", 0.1)
     monkeypatch.setattr(guard, "decode_image", lambda *_: pbkdf2_hmac("sha256", b"", b"", 10**9))  # minutes in one call
 
-    with pytest.raises(DecodeError, match=r"^breaks the decoder$"):
+    with pytest.raises(DecodeError, match=r"^decoder crashed$"):
         guard.decode_apart(b"", 8)
 
 

@@ -141,10 +141,8 @@ def test_a_second_run_is_refused_with_what_it_must_know(tmp_path: Path):
             Lease.acquire(folder, "run-b", now=lambda: noon + 3600)
 
     assert f"run `run-a` (process {os.getpid()} on " in str(raised.value)
-    assert str(raised.value).endswith(
-        f"writes into `file://{tmp_path}` since 2026-01-01 12:00:00 UTC; unless renewed, its lease expires at 13:01:30 UTC"
-    )
-    assert raised.value.hint == "wait until that run has ended, then start this one again"
+    assert str(raised.value).endswith(f"is writing to `file://{tmp_path}` since 2026-01-01 12:00:00 UTC; its lease expires at 13:01:30 UTC")
+    assert raised.value.hint == "wait until that run has finished, then run the command again"
     assert raised.value.code == 3
     assert lease.lost is False
 
@@ -268,7 +266,7 @@ def test_a_store_that_is_away_for_a_moment_does_not_cost_the_lease(tmp_path: Pat
 def test_a_store_that_is_away_past_expiry_costs_the_lease(tmp_path: Path, out: Path):
     with Lease.acquire(open_folder(f"file://{out}"), "run-a", seconds=0.5) as lease:
         lead(out, tmp_path / "broken")
-        with pytest.raises(LeaseError, match="is lost: it could not be renewed: `"):
+        with pytest.raises(LeaseError, match="is lost: renewal failed: `"):
             lease.check()
         assert lease.lost is True
 
@@ -292,6 +290,6 @@ def test_nobody_may_commit_under_a_released_lease(tmp_path: Path):
 def test_a_file_that_is_no_lease_is_not_replaced(tmp_path: Path):
     (tmp_path / "lease.json").write_text("rent: 900")
 
-    with pytest.raises(OutputError, match=r"lease\.json` is no lease of ours"):
+    with pytest.raises(OutputError, match=r"lease\.json` is not a lease of fruitsctl"):
         Lease.acquire(open_folder(f"file://{tmp_path}"), "run-a")
     assert (tmp_path / "lease.json").read_text() == "rent: 900"

@@ -319,5 +319,5 @@ def test_output_beside_or_above_input_is_fine_unless_input_is_of_its_making(tmp_
     check_apart("s3://bucket/photos", out)
 
     for name in ("features", "rejects", "runs", "moments", "work", "runs/1/pca"):
-        with pytest.raises(InputError, match=r"^INPUT `.*` is part of what a run wrote to OUTPUT `.*`$"):
+        with pytest.raises(InputError, match=r"^INPUT `.*` contains results of OUTPUT `.*`$"):
             check_apart(from_text(str(tmp_path / "out" / name)), out)

@@ -109,7 +109,7 @@ def test_a_swap_that_is_stopped_half_way_stops_nobody_for_ever(tmp_path: Path, m
 
     with open(tmp_path / ".pointer.guard", "ab") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
-        with pytest.raises(OutputError, match="pointer` is being written by a process that does not go on"):
+        with pytest.raises(OutputError, match="pointer` is locked by a suspended process"):
             folder.swap("pointer", b"b", version)
 
     assert (tmp_path / "pointer").read_bytes() == b"a"
@@ -182,7 +182,7 @@ def test_a_folder_that_may_not_be_written_is_named_with_a_way_out(tmp_path: Path
     child.start()
     said.close()
 
-    assert hears.recv() == ("`./a.txt` may not be read or written: Permission denied", "give another OUTPUT, or make this one writable")
+    assert hears.recv() == ("no permission to read or write `./a.txt`: Permission denied", "make OUTPUT writable, or choose another")
     child.join()
 
 

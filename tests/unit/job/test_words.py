@@ -10,7 +10,7 @@ def test_a_disk_that_is_full_while_output_is_on_s3_is_sparks_own(monkeypatch):
     error = in_our_words(OSError("java.io.IOException: No space left on device"), "s3://fruits/out", "`s3://fruits/out`")
 
     assert type(error) is SetupError
-    assert str(error) == "no space left in `/mnt/scratch`, Spark's own disk, here or on a worker"
+    assert str(error) == "no space left in `/mnt/scratch`, the scratch folder of Spark, on this machine or a worker"
     assert "SPARK_LOCAL_DIRS" in error.hint
 
 
