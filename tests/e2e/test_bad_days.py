@@ -23,7 +23,7 @@ def test_an_input_that_does_not_exist(fruitsctl, tmp_path):
 
 
 def test_an_output_inside_the_input(fruitsctl, photos):
-    refused(fruitsctl("run", photos, photos / "out", "--local", *FAST), 2, "lies inside INPUT")
+    refused(fruitsctl("run", photos, photos / "out", "--local", *FAST), 2, "is inside INPUT")
     assert not (photos / "out" / "features").exists()
 
 

@@ -144,7 +144,7 @@ def test_a_registry_that_wants_a_login_says_which(push, closed_registry, make_im
 
     assert (done.returncode, done.stdout) == (1, "")
     assert f"error: access denied by `{closed_registry.host}`: " in done.stderr
-    assert done.stderr.endswith(f"hint: docker login {closed_registry.host}\n")
+    assert done.stderr.endswith(f"hint: run `docker login {closed_registry.host}`\n")
 
 
 def test_dockers_own_login_is_used_for_other_registries(push, closed_registry, make_image):

@@ -107,7 +107,7 @@ def test_what_is_no_image_exits_with_1_after_the_others_were_answered(home):
         (["gone.jpg", "--output", "out"], 1, "cannot read `gone.jpg`: No such file or directory", "give an image file"),
         (["red.png"], 2, "no OUTPUT given", "add --output"),
         (["red.png", "--output", "empty"], 2, "there is no run in `file://", "create one with `fruitsctl run INPUT OUTPUT --local`"),
-        (["red.png", "--output", "out", "--run", "20200101T000000Z-0000"], 2, "no complete run `20200101T000000Z-0000`", "leave out --run"),
+        (["red.png", "--output", "out", "--run", "20200101T000000Z-0000"], 2, "no complete run `20200101T000000Z-0000`", "omit --run"),
     ],
 )
 def test_what_is_missing_is_named_with_a_way_out(home, arguments, code, error, hint):

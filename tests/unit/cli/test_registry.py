@@ -98,7 +98,13 @@ def test_an_engine_that_cannot_be_reached_is_told_from_a_command_that_failed(sai
             "get the permissions ecr:BatchCheckLayerAvailability, ecr:InitiateLayerUpload, ecr:UploadLayerPart, ecr:CompleteLayerUpload, "
             "ecr:PutImage, ecr:BatchGetImage",
         ),
-        ("unauthorized: unauthenticated: User cannot be authenticated", GHCR, 1, "access denied by `ghcr.io`", "docker login ghcr.io"),
+        (
+            "unauthorized: unauthenticated: User cannot be authenticated",
+            GHCR,
+            1,
+            "access denied by `ghcr.io`",
+            "run `docker login ghcr.io`",
+        ),
         ("write tcp: broken pipe", GHCR, 1, "push of `ghcr.io/alice/fruits:v1` failed", "push again: layers already uploaded are skipped"),
     ],
 )

@@ -302,7 +302,7 @@ def test_output_inside_input_is_refused(tmp_path: Path):
     photos = from_text(str(tmp_path / "photos"))
 
     for output in ("photos", "photos/out", "link/out", "photos/Apple/../out"):
-        with pytest.raises(InputError, match=r"^OUTPUT `.*` lies inside INPUT `.*`$") as refused:
+        with pytest.raises(InputError, match=r"^OUTPUT `.*` is inside INPUT `.*`$") as refused:
             check_apart(photos, from_text(str(tmp_path / output)))
         assert (refused.value.code, bool(refused.value.hint)) == (2, True)
     for output in ("s3://bucket", "s3://bucket/photos/out", "s3://bucket/photos"):

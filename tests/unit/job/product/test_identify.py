@@ -112,7 +112,7 @@ def test_the_dict_is_stable(fruits):
 
 
 def test_another_version_of_the_network_is_refused(tmp_path):
-    with pytest.raises(ModelError, match="was made with `mean_colour-v0`, here is `mean_colour-v1`"):
+    with pytest.raises(ModelError, match="used model `mean_colour-v0`, this version uses `mean_colour-v1`"):
         opened(tmp_path, [("Tomato 1", RED), ("Limes", GREEN)], model="mean_colour-v0")
 
 

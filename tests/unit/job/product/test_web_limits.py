@@ -88,7 +88,7 @@ def test_bytes_are_booked_and_given_back():
     with memory.account() as mine, memory.account() as theirs:
         mine(60)
         theirs(40)
-        with pytest.raises(Refused, match="too many photos") as refused:
+        with pytest.raises(Refused, match="too many uploads") as refused:
             mine(1)
         assert refused.value.status == 503
     with memory.account() as again:
