@@ -35,6 +35,7 @@ from job.product.fruits import group_of
 from job.product.identify import Identifier
 
 PHOTOS = ("apple", "banana", "orange")
+GROCERY = {"Red-Grapefruit": "Grapefruit", "Satsumas": "Mandarine", "Red-Beet": "Beetroot"}  # `grocery/` to Fruits-360
 NOTHING = "nothing"  # what a picture without fruit shows
 
 
@@ -75,6 +76,14 @@ def tally(identifier: Identifier, samples: Iterable[Sample]) -> Tally:
 def of_files(identifier: Identifier, paths: Iterable[Path], label_of: Callable[[Path], str]) -> list[Sample]:
     labels = [(label_of(path), path) for path in sorted(paths)]
     return [Sample(label, group_of(label), identifier.features(open_photo(path.read_bytes()))) for label, path in labels]
+
+
+def of_grocery(identifier: Identifier, folder: Path, *, known: bool) -> list[Sample]:
+    """Return the photos of the kinds whose group the gallery has, or those of the other kinds, for which only "unknown" is right."""
+    groups = set(identifier.groups)
+    labels = {kind.name: GROCERY.get(kind.name, kind.name) for kind in folder.iterdir()}
+    paths = [path for path in folder.glob("*/*.jpg") if (group_of(labels[path.parent.name]) in groups) == known]
+    return of_files(identifier, paths, lambda path: labels[path.parent.name] if known else NOTHING)
 
 
 def of_images(identifier: Identifier, images: Iterable[tuple[str, Image.Image]]) -> list[Sample]:
@@ -128,6 +137,11 @@ def accuracy(identifier: Identifier, assets: Path) -> dict[str, list[Sample]]:
     sets["composites"] = of_images(identifier, composites(sample))
     for kind in PHOTOS:
         sets[f"`photos/` {kind}"] = of_files(identifier, photos.glob(f"{kind}_*.jpg"), lambda path: path.name.split("_")[0].capitalize())
+    grocery = assets / "grocery"
+    sets["`grocery/` fruits"] = of_grocery(identifier, grocery / "Fruit", known=True)
+    sets["`grocery/` vegetables of the gallery"] = of_grocery(identifier, grocery / "Vegetables", known=True)
+    sets["`grocery/` vegetables the gallery lacks"] = of_grocery(identifier, grocery / "Vegetables", known=False)
+    sets["`grocery/` cartons and pots"] = of_grocery(identifier, grocery / "Packages", known=False)
     sets["pictures without fruit"] = [Sample(NOTHING, NOTHING, s.features) for s in of_images(identifier, pictures())]
     sets["formulas without fruit"] = [Sample(NOTHING, NOTHING, s.features) for s in of_images(identifier, no_fruits(80))]
     return sets
