@@ -21,7 +21,6 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
 OUTSIDE = {  # target of a link in the checkout -> page of the site
-    "README.md#what-you-get": "reference/files.md#files-of-a-run",
     "README.md": "index.md",
     "cli/main.py": "reference/commands.md",
     "job/params.py": "reference/parameters.md",

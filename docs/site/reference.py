@@ -113,12 +113,8 @@ def parameters(root: Path) -> str:
 
 
 def files(root: Path) -> str:
-    readme = (root / "README.md").read_text(encoding="utf-8")
-    tree = re.search(r"## What you get\n\n(```text\n.*?```)", readme, re.S)
-    assert tree, "README.md has no tree below `What you get`"
-    text = MADE.format(source="`README.md`, `job/schema.py` and `job/records.py`") + "# Files and tables\n\n## Files of a run\n\n"
-    text += tree.group(1) + "\n\nA run is complete when its `manifest.json` exists. `latest.json` names the newest run.\n"
-    text += "\n## Tables\n"
+    text = MADE.format(source="`job/schema.py` and `job/records.py`") + "# Tables and JSON files\n\n"
+    text += "Columns and fields of the files that [Output of a run](output.md) lists.\n\n## Tables\n"
     for name, words, ddl in schemas(root):
         text += f"\n### `{name}`\n\n{plain(words)}\n\n"
         text += table(("column", "type"), [(f"`{c}`", f"`{t}`") for c, t in (column.split(" ", 1) for column in ddl.split(", "))])

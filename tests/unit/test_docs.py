@@ -64,12 +64,12 @@ def test_nothing_is_fetched_from_elsewhere(site):
 
 
 def test_a_link_that_leaves_the_docs_becomes_its_words(site):
-    page = (site / "architecture.html").read_text(encoding="utf-8")
+    page = (site / "explanation" / "how-it-works.html").read_text(encoding="utf-8")
 
     assert "job/pipeline.py" in page
-    assert 'href="../job' not in page
+    assert 'href="../../job' not in page
     assert 'href="reference/commands.html"' in (site / "index.html").read_text(encoding="utf-8")
-    assert 'href="../reference/files.html#files-of-a-run"' in (site / "how-to" / "aws.html").read_text(encoding="utf-8")
+    assert 'href="../reference/output.html"' in (site / "how-to" / "aws.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
