@@ -1,6 +1,7 @@
 # The only task names: CI calls these and nothing else.
-PYTHONS := '>=3.11,<3.13'
-export UV_PYTHON_DOWNLOADS ?= never
+PYTHONS := '>=3.11,<3.14'
+# Set in containers and in CI: every process would compile all its imports again.
+unexport PYTHONDONTWRITEBYTECODE
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 BIN := .venv/bin
 PIN = $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
@@ -13,24 +14,38 @@ SIDE_BY_SIDE = --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadsco
 help:  ## these lines
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-install: .venv/installed  ## .venv/ with everything in it, from hash-pinned requirements
+install: .venv/installed  ## .venv/ with everything in it, development tools too, from hash-pinned requirements
 
 .tools/bin/uv:
 	@echo "uv is not on this machine: installing it into .tools/"
 	@python3 -m pip install --quiet --disable-pip-version-check --no-warn-script-location --target .tools --require-hashes -r requirements/uv.txt
 
-# A Python out of range is refused here, with the way out.
+# A Python of this machine comes first; where none fits, uv fetches one. Where it cannot, this is refused, with the way out.
 .venv/bin/python: | $(filter .tools/%,$(UV))
-	@$(UV) venv --quiet --python $(PYTHONS) .venv || { echo "hint: install Python 3.11 or 3.12 (apt install python3.11, brew install python@3.12, or: uv python install 3.12), then run make again" >&2; exit 1; }
+	@UV_HTTP_TIMEOUT=20 UV_HTTP_RETRIES=0 $(UV) venv --quiet --python-preference system --python $(PYTHONS) .venv || { \
+	  echo "error: no Python 3.11, 3.12 or 3.13 on this machine, and none could be downloaded" >&2; \
+	  echo "hint: install one (apt install python3, brew install python@3.13, or uv python install 3.13), then run make again;" \
+	    "Python 3.14 is not supported yet: TensorFlow 2.21, NumPy 2.1 and pyarrow 21 have no wheels for it" >&2; \
+	  exit 1; }
 
-.venv/installed: requirements/dev.txt pyproject.toml | .venv/bin/python
-	@echo "Installing into .venv/ (3.3 GB, a minute or two)"
-	@$(UV) pip sync --quiet --require-hashes --python $(BIN)/python requirements/dev.txt
+# What running needs. It only adds: development tools that are installed already stay. Byte code is written by the first run,
+# which compiles a third of the files; compiling all of them takes longer.
+.venv/runnable: requirements/job.txt pyproject.toml | .venv/bin/python
+	@echo "Installing what running needs into .venv/ (2.5 GB, about a minute)"
+	@$(UV) pip install --quiet --require-hashes --python $(BIN)/python --requirements requirements/job.txt
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	@echo "Installed: $(BIN)/fruitsctl, for example $(BIN)/fruitsctl doctor"
 	@touch $@
 
-demo: install  ## the whole chain on a small real data set
+# The tests start hundreds of processes, and by hand also where PYTHONDONTWRITEBYTECODE is set: here all byte code is written.
+.venv/installed: requirements/dev.txt | .venv/runnable
+	@echo "Installing the development tools into .venv/ (3.6 GB in all with byte code, about a minute)"
+	@$(UV) pip sync --quiet --require-hashes --compile-bytecode --python $(BIN)/python requirements/dev.txt
+	@$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
+	@$(BIN)/python -m compileall -q job cli
+	@touch $@
+
+demo: .venv/runnable  ## install what running needs, then run the whole chain on a small data set
 	$(BIN)/fruitsctl sample build/demo/photos
 	$(BIN)/fruitsctl run build/demo/photos build/demo/out --local
 
@@ -127,6 +142,7 @@ s3-server: install
 
 lock: | $(filter .tools/%,$(UV))  ## pin requirements anew
 	$(PIN) --upgrade --extra notebook --group dev --output-file requirements/dev.txt pyproject.toml
+	$(PIN) --extra job --group build --constraint requirements/dev.txt --output-file requirements/job.txt pyproject.toml
 	$(PIN) --extra image --constraint requirements/dev.txt --output-file requirements/image.txt pyproject.toml
 	$(PIN) --extra image --group test --constraint requirements/dev.txt --output-file requirements/test.txt pyproject.toml
 	$(PIN) --extra image --group notebook --constraint requirements/dev.txt --output-file requirements/notebook.txt pyproject.toml

@@ -17,6 +17,7 @@ from cli.config import Settings, settings
 from cli.errors import UsageError
 from cli.java import find_java_home
 
+OLDEST, NEWEST = (3, 11), (3, 13)  # a test compares them with `requires-python`
 MEMORY_GIB = 4  # measured: a run on two cores takes 2.5 GiB, most of it the JVM
 DISK_GIB = 2  # Spark's jars, the weights, and features of 200,000 images
 
@@ -54,8 +55,11 @@ def doctor(
 
 def python() -> Check:
     version = ".".join(str(part) for part in sys.version_info[:3])
-    ok = (3, 11) <= sys.version_info[:2] <= (3, 12)
-    return Check("python", ok, f"{version} ({sys.executable})", "uv tool install --python 3.12 '.[job]' in the checkout")
+    ok = OLDEST <= sys.version_info[:2] <= NEWEST
+    wanted = "" if ok else f", wanted {OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}"
+    if sys.version_info[:2] > NEWEST:
+        wanted += "; TensorFlow 2.21, NumPy 2.1 and pyarrow 21 have no wheels for it"
+    return Check("python", ok, f"{version} ({sys.executable}){wanted}", "uv tool install --python 3.13 '.[job]' in the checkout")
 
 
 def packages() -> Check:
