@@ -1,4 +1,4 @@
-"""All that was measured in, the judged targets and the tables out. Pure."""
+"""Turn the measurements of `make bench` into measures with targets, and into tables. No I/O."""
 
 from __future__ import annotations
 
@@ -35,14 +35,20 @@ class Results:
 
 
 def judge(results: Results) -> list[Measure]:
-    """One row per target, of what has been measured so far."""
-    small, large = (f"{count:,} images" for count in results.images)
+    """Return one row per target that has been measured so far."""
+    small, large = (f"{count:,} photos" for count in results.images)
     worker = results.memory.memory["worker"]["rss_mb"]
     measures = [
-        Measure(f"PCA fit against Spark's, {fit['rows']:,} rows", ratios(fit["spark"], fit["ours"]), AT_LEAST, target, digits=1)
+        Measure(
+            f"PCA fit, {fit['rows']:,} rows, against `pyspark.ml.feature.PCA`",
+            ratios(fit["spark"], fit["ours"]),
+            AT_LEAST,
+            target,
+            digits=1,
+        )
         for fit, target in zip(results.pca, PCA_TARGETS, strict=False)
     ]
-    measures.append(Measure("peak memory (RSS) of one Python worker while embedding", [worker], AT_MOST, 400, "MB", 0))
+    measures.append(Measure("peak memory (RSS) of one Python worker process while embedding", [worker], AT_MOST, 400, "MB", 0))
     if not results.repeats:
         return measures
 
@@ -59,12 +65,12 @@ def judge(results: Results) -> list[Measure]:
     looking = [100 * share for share in ratios(seconds("large_again", "list", "new"), seconds("large_ours", "embed"))]
     growth = ratios(seconds("large_ours", "embed"), seconds("small_ours", "embed"))
     return [
-        Measure(f"embed stage against the notebook's featurise stage, {small}", against_small, AT_LEAST, 5.0, digits=1),
-        Measure(f"the same, {large}", against_large, AT_LEAST, 6.3, digits=1),
-        Measure(f"embed stage against the bare loop, {large}", against_limit, AT_LEAST, 0.88),
-        Measure(f"second run, unchanged {large}: embedded", embedded_again, AT_MOST, 0, "images", 0),
-        Measure("second run: list and find what is new, share of the first embed stage", looking, AT_MOST, 10, "%", 1),
-        Measure(f"embed stage, seconds, {large} against {small}", growth, AT_MOST, 4.3),
+        Measure(f"embed stage, {small}, against the notebook's featurise stage", against_small, AT_LEAST, 5.0, digits=1),
+        Measure(f"embed stage, {large}, against the notebook's featurise stage", against_large, AT_LEAST, 6.3, digits=1),
+        Measure(f"embed stage, {large}, against the bare loop", against_limit, AT_LEAST, 0.88),
+        Measure("second run, nothing new: photos embedded", embedded_again, AT_MOST, 0, "", 0),
+        Measure("second run: time to list and find new photos, as a share of the first embed stage", looking, AT_MOST, 10, "%", 1),
+        Measure(f"embed stage: seconds for {large}, against {results.images[0]:,}", growth, AT_MOST, 4.3),
         *measures,
     ]
 
@@ -79,17 +85,17 @@ def to_markdown(results: Results) -> str:
 
 
 def stage_table(results: Results) -> str:
-    """Every stage of every kind of run, from the first repeat; nothing before there is one."""
+    """Return the stages of every kind of run of the first repeat; an empty text before there is one."""
     if not results.repeats:
         return ""
     first = results.repeats[0]
     runs = {
         "notebook B0, small": results.lazy,
         "notebook B1, small": first.small_notebook,
-        "ours, small": first.small_ours,
+        "fruitsctl, small": first.small_ours,
         "notebook B1, large": first.large_notebook,
-        "ours, large": first.large_ours,
-        "ours, large, again": first.large_again,
+        "fruitsctl, large": first.large_ours,
+        "fruitsctl, large, again": first.large_again,
     }
     rows = [
         (
@@ -103,15 +109,15 @@ def stage_table(results: Results) -> str:
         for stage, figures in run.stages.items()
     ]
     rows.append(("bare loop, large", "", "", f"{results.images[1]:,}", f"{first.limit:.1f}"))
-    return markdown(("first repeat", "stage", "seconds", "images", "images/s"), rows)
+    return markdown(("first repeat", "stage", "seconds", "photos", "photos/s"), rows)
 
 
 def memory_table(results: Results) -> str:
-    runs = {"ours, large, while embedding": results.memory, "notebook B0, small": results.lazy}
+    runs = {"fruitsctl, large, while embedding": results.memory, "notebook B0, small": results.lazy}
     rows = [
         (name, kind, f"{peak['processes']}", f"{peak['rss_mb']:.0f}", f"{peak['uss_mb']:.0f}")
         for name, run in runs.items()
         if run
         for kind, peak in sorted(run.memory.items())
     ]
-    return markdown(("run", "processes", "how many", "largest RSS, MB", "largest USS, MB"), rows)
+    return markdown(("run", "kind of process", "processes", "largest RSS, MB", "largest USS, MB"), rows)

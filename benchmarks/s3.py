@@ -126,7 +126,7 @@ def judge(results: Results) -> list[Measure]:
     """One row per target, of what has been measured so far."""
     listing = [
         Measure(f"listing {results.keys:,} keys in {PREFIXES} prefixes", [results.listing["list_seconds"]], AT_MOST, 30, "s", 1),
-        Measure("its cost in memory of the driver", [results.listing["driver_mb"]], AT_MOST, 500, "MB", 0),
+        Measure("driver memory for this listing", [results.listing["driver_mb"]], AT_MOST, 500, "MB", 0),
     ]
     if not results.repeats:
         return listing
@@ -137,9 +137,9 @@ def judge(results: Results) -> list[Measure]:
     read = [repeat.notebook.stages["read"].seconds for repeat in repeats]
     whole = ratios([repeat.notebook.seconds for repeat in repeats], [repeat.slow.seconds for repeat in repeats])
     return [
-        Measure(f"embed stage from S3 with {delay}, against local disk, {results.photos:,} photos", ratios(slow, disk), AT_LEAST, 0.90),
-        Measure("the notebook's binaryFile read on that S3, against our listing and fetching", ratios(read, ours), AT_LEAST, 15, digits=1),
-        Measure("the notebook's whole job on that S3, against ours", whole, AT_LEAST, 8, digits=1),
+        Measure(f"embed stage from S3 with {delay}, {results.photos:,} photos, against local disk", ratios(slow, disk), AT_LEAST, 0.90),
+        Measure("list and fetch from that S3, against the notebook's `binaryFile` read", ratios(read, ours), AT_LEAST, 15, digits=1),
+        Measure("whole job from that S3, against the notebook's", whole, AT_LEAST, 8, digits=1),
         *listing,
     ]
 

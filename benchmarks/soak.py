@@ -119,7 +119,7 @@ def soak(place: Place, photos: list[Path], args: argparse.Namespace) -> tuple[li
     wrong = {}
     for what, uris in (("features", place.feature_uris()), ("the last matrix", place.matrix_uris())):
         wrong[f"photos missing in {what}"] = len(wanted - set(uris))
-        wrong[f"rows too many in {what}"] = len(uris) - len(wanted & set(uris))
+        wrong[f"extra rows in {what}"] = len(uris) - len(wanted & set(uris))
     keep(args.out, rounds, wrong)
     return rounds, wrong
 

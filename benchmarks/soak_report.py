@@ -1,4 +1,4 @@
-"""What a soak found, and whether that is well. Rounds in, judged measures and tables out. Pure."""
+"""Turn the rounds of a soak into measures with targets, and into tables. No I/O."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from statistics import median
 from benchmarks.targets import AT_MOST, Measure, markdown
 
 FLAT = 1.15  # the last third against the first
-FLAT_MB = 40  # or so much more: what a JVM of some hundred MB takes and gives back
+FLAT_MB = 40  # allowed in any case: a JVM of a few hundred MB varies by as much
 KEPT_RUNS = 5  # the default of --keep-runs
-ROUNDS_TO_WARM = 2  # they load what all later ones find loaded
-ROUNDS_FOR_MEMORY = 9  # fewer say nothing about a trend
+ROUNDS_TO_WARM = 2  # they load what later rounds find loaded
+ROUNDS_FOR_MEMORY = 9  # fewer show no trend
 
 
 @dataclass(frozen=True)
 class Round:
-    """One run. `files` and `megabytes` by the folder below OUTPUT they lie in; `memory_mb`: the highest of each part during the run."""
+    """One run. `files` and `megabytes` per folder below OUTPUT; `memory_mb`: the peak of each part during the run."""
 
     number: int
     at_seconds: float
@@ -42,13 +42,13 @@ def by_folder(objects: Mapping[str, int]) -> dict[str, list[int]]:
 
 
 def judge(rounds: Sequence[Round], wrong: Mapping[str, int], files_to_merge: int) -> list[Measure]:
-    """Every verdict. Memory is judged where there are enough rounds."""
+    """Return all measures. Memory is included when there are enough rounds."""
     live, published = (max(counts) for counts in zip(*((one.live_files, one.files.get("published", 0)) for one in rounds), strict=True))
     measures = [
         *(Measure(what, [count], AT_MOST, 0, "", 0) for what, count in wrong.items()),
-        Measure("photos listed without a row, last run", [rounds[-1].listed - rounds[-1].rows], AT_MOST, 0, "", 0),
+        Measure("photos without a row in the last run", [rounds[-1].listed - rounds[-1].rows], AT_MOST, 0, "", 0),
         Measure("files of features after a run", [live], AT_MOST, files_to_merge, "", 0),
-        Measure("published runs that are kept", [published], AT_MOST, KEPT_RUNS, "", 0),
+        Measure("published runs kept", [published], AT_MOST, KEPT_RUNS, "", 0),
     ]
     settled = rounds[ROUNDS_TO_WARM:]
     if len(settled) < ROUNDS_FOR_MEMORY:
@@ -56,7 +56,7 @@ def judge(rounds: Sequence[Round], wrong: Mapping[str, int], files_to_merge: int
     for part in settled[-1].memory_mb:
         first, last = thirds([one.memory_mb.get(part, 0.0) for one in settled])
         allowed = max(FLAT, (first + FLAT_MB) / first) if first else FLAT
-        what = f"memory of {part}, last third of the runs, {last:.0f} MB, against the first, {first:.0f} MB"
+        what = f"memory of {part}: last third of the runs ({last:.0f} MB) against the first third ({first:.0f} MB)"
         measures.append(Measure(what, [last / first if first else 1.0], AT_MOST, round(allowed, 2)))
     return measures
 
@@ -68,11 +68,23 @@ def thirds(values: Sequence[float]) -> tuple[float, float]:
 
 
 def rounds_table(rounds: Sequence[Round], most: int = 24) -> str:
-    """Every run, or evenly chosen ones with the first and the last."""
+    """Return a table of all runs, or of `most` evenly spaced ones with the first and the last."""
     if len(rounds) > most:
         rounds = [rounds[number * (len(rounds) - 1) // (most - 1)] for number in range(most)]
     parts = list(rounds[-1].memory_mb)
-    header = ["run", "minute", "seconds", "new", "rows", "files of features", "with old ones", "logs", "moments", "runs", "all, MB"]
+    header = [
+        "run",
+        "minute",
+        "seconds",
+        "new photos",
+        "rows",
+        "files of features",
+        "with replaced files",
+        "files of logs",
+        "files of moments",
+        "files of runs",
+        "total, MB",
+    ]
     return markdown([*header, *(f"{part}, MB" for part in parts)], [line(one, parts) for one in rounds])
 
 

@@ -109,7 +109,7 @@ class Race:
     def _store(self, timed: Timed) -> None:
         self.results[timed.source, timed.peer] = timed
         results = list(self.results.values())
-        content = {"machine": self._machine, "results": [asdict(one) for one in results], "faster than ours": faster(results)}
+        content = {"machine": self._machine, "results": [asdict(one) for one in results], "faster than fruitsctl": faster(results)}
         self._out.write_text(json.dumps(content, indent=2) + "\n")
         self._out.with_suffix(".md").write_text(table(results) + "\n")
 

@@ -1,4 +1,4 @@
-"""What was measured in, tables out. Pure."""
+"""Turn measurements into tables. No I/O."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from statistics import median
 from benchmarks.peers.check import Check
 from benchmarks.targets import markdown
 
-OURS, OURS_WHOLE = "ours, to features", "ours, with PCA, matrix and report"
+OURS, OURS_WHOLE = "fruitsctl, to features", "fruitsctl, with PCA, matrix and report"
 
 
 @dataclass(frozen=True)
 class Timed:
-    """One peer on one source: seconds from starting its process to its end, one per repeat; what it wrote in the last one."""
+    """One peer on one source: the seconds of each repeat, from start to end of its process, and the check of its last output."""
 
     peer: str
     source: str
     photos: int
     seconds: list[float] = field(default_factory=list)
     check: Check | None = None
-    failed: str = ""  # what it said
+    failed: str = ""  # its error
 
     @property
     def median(self) -> float:
@@ -30,20 +30,20 @@ class Timed:
 
 
 def ratio(timed: Timed, ours: Timed) -> float:
-    """How many times as long as ours: the median of the repeats' ratios, because what slows the machine for a while slows both."""
+    """Return the time relative to fruitsctl's: the median of the repeats' ratios, because a slow moment of the machine slows both."""
     pairs = list(zip(timed.seconds, ours.seconds, strict=False))
     return median([theirs / mine for theirs, mine in pairs]) if pairs else math.nan
 
 
 def table(results: Sequence[Timed]) -> str:
-    """Markdown, a row per peer and source, in the order of the sources and then of the seconds."""
+    """Return Markdown with a row per peer and source, ordered by source and then by seconds."""
     rows = []
     for source in dict.fromkeys(timed.source for timed in results):
         here = [timed for timed in results if timed.source == source]
         ours = next((timed for timed in here if timed.peer == OURS), None)
         for timed in sorted(here, key=lambda t: (math.isnan(t.median), t.median)):
             rows.append(row(timed, ours))
-    return markdown(("photos from", "what", "seconds", "photos/s", "against ours", "worst cosine"), rows)
+    return markdown(("source", "tool", "seconds", "photos/s", "time against fruitsctl", "worst cosine"), rows)
 
 
 def row(timed: Timed, ours: Timed | None) -> tuple[str, ...]:
@@ -66,10 +66,10 @@ def cosine(timed: Timed) -> str:
 
 
 def faster(results: Sequence[Timed]) -> list[str]:
-    """Sentences about who is ahead of ours; none if nobody is."""
+    """Return one sentence for each peer that is faster than fruitsctl."""
     said = []
     for timed in results:
         ours = next((other for other in results if other.peer == OURS and other.source == timed.source), None)
         if ours is not None and timed.peer not in (OURS, OURS_WHOLE) and ratio(timed, ours) < 1:
-            said.append(f"{timed.peer} from {timed.source} takes {ratio(timed, ours):.2f} of our time")
+            said.append(f"{timed.peer} from {timed.source} takes {ratio(timed, ours):.2f} of fruitsctl's time")
     return said

@@ -34,7 +34,7 @@ from cli.prices import estimate
 
 SIZES, SIMULATED = (4_000, 16_000, 64_000), (10_000, 100_000, 1_000_000)
 QUICK_SIZES, QUICK_SIMULATED, QUICK_EXECUTORS = (200,), (2_000, 4_000), (2,)
-QUICK = "Quick: far too few photos for figures; only what is claimed about files is judged.\n\n"
+QUICK = "Quick: too few photos for figures; only the claims about files are checked.\n\n"
 CHUNK, QUICK_CHUNK = 10_000, 1_000  # of a simulated commit; two cores embed some 12,000 photos in SECONDS_PER_CHUNK
 REGION = "eu-west-3"
 PAGE, END = "explanation/growth.md", "<!-- end -->"
@@ -90,8 +90,8 @@ def sections(results: Results) -> dict[str, tuple[str, str]]:
         "measured": ("Measured: the real command on real-sized photos, seconds by stage", tables.grown_table(results.grown)),
         "simulated": ("Simulated: the real pipeline on synthetic features, seconds by stage", tables.simulated_table(results.simulated)),
         "requests": ("Counted: requests to S3", tables.requests_table(results.requests) if results.requests else ""),
-        "model": ("Computed: a run in which every photo is new", tables.model_table(results.cells())),
-        "again": ("Computed: a run that finds 1,000 new photos", tables.model_table(results.again())),
+        "model": ("Computed: a run with only new photos", tables.model_table(results.cells())),
+        "again": ("Computed: a run with 1,000 new photos", tables.model_table(results.again())),
         "tried": ("Measured: executors", tables.tried_table(results.tried)),
         "choices": ("Computed: executors", tables.choices_table(results.choices())),
         "machine": ("Machine", markdown(("machine", ""), list(results.machine.items()))),
@@ -163,7 +163,7 @@ def measure(bench: Bench, sizes: Sequence[int], simulated: Sequence[int], chunk:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser("benchmarks.scale", description="how the job grows: measured, simulated, computed")
+    parser = argparse.ArgumentParser("benchmarks.scale", description="measure, simulate and compute how a run grows with its photos")
     parser.add_argument("--assets", type=Path, default=os.environ.get("FRUITS_ASSETS"), help="as `python -m benchmarks` has it")
     parser.add_argument("--work", type=Path, help="folder for a temporary one, 12 GB, removed at the end")
     parser.add_argument("--json", type=Path, help="figures, and beside them tables and log; default: benchmarks/results/DATE-scale.json")

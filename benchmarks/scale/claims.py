@@ -1,4 +1,4 @@
-"""What is said about growth, each with its tolerance, against what was measured. Measures in, judged claims out. Pure."""
+"""Compare the claims about growth, each with its tolerance, with what was measured. No I/O."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from benchmarks.scale.simulate import Simulated
 from benchmarks.targets import AT_LEAST, AT_MOST, Measure
 from job.embed import IMAGES_PER_TASK
 
-LINEAR = 1.15  # seconds may grow so much faster than photos
-LEAST_SECONDS = 3.0  # of a stage at the larger size: below, a figure is the machine's mood
-FLAT = 1.25  # memory may be so much more at the largest size than at 10^5
+LINEAR = 1.15  # seconds per photo, at most, relative to the size before
+LEAST_SECONDS = 3.0  # of a stage at the larger size: below, a figure is noise
+FLAT = 1.25  # memory at the largest size, at most, relative to 10^5 photos
 FLAT_FROM = 100_000
 CSV_BYTES = 256_000_000
-RUN_FILES = 60  # in runs/<run_id>/ but for the matrix
+RUN_FILES = 60  # in runs/<run_id>/, without the matrix
 MINUTES = 60.0  # "minutes, not hours"
-ESTIMATE = 0.90  # what `--deadline` counts on, against the model
+ESTIMATE = 0.90  # time that `--deadline` assumes, against the model
 
 
 def linear(what: str, runs: Sequence[tuple[int, Mapping[str, float]]]) -> list[Measure]:
@@ -49,7 +49,7 @@ def of_simulation(simulated: Sequence[Simulated]) -> list[Measure]:
 
 
 def of_files(simulated: Sequence[Simulated]) -> list[Measure]:
-    """What the first run on the most photos left."""
+    """Return the claims about the files of the first run on the most photos."""
     claims: list[Measure] = []
     for one in simulated[-1:]:
         files, chunks = one.first.files, -(-one.images // one.chunk_images)
@@ -57,7 +57,7 @@ def of_files(simulated: Sequence[Simulated]) -> list[Measure]:
         photos = files["features"].files * IMAGES_PER_TASK / one.images
         claims += [
             Measure(f"files of features for each {IMAGES_PER_TASK} photos, {one.images:,} photos", [photos], AT_MOST, 1.25),
-            Measure(f"files in csv/, of {parts} wanted", [files["csv"].files], AT_MOST, parts + 1, "", 0),  # one is _SUCCESS
+            Measure(f"files in csv/, {parts} planned", [files["csv"].files], AT_MOST, parts + 1, "", 0),  # one is _SUCCESS
             Measure("largest file in csv/", [files["csv"].largest / 1e6], AT_MOST, CSV_BYTES / 1e6, "MB", 0),
             Measure("files of moments for each chunk", [files["moments"].files / chunks], AT_MOST, 1.0),
             Measure("other files", [files["others"].files], AT_MOST, RUN_FILES, "", 0),
@@ -70,6 +70,6 @@ def of_model(cells: Iterable[Cell], again: Cell) -> list[Measure]:
     what = f"computed, {again.new:,} new among {again.images:,} known, {again.vcpu} vCPUs"
     claims = [Measure(what, [again.seconds / 60], AT_MOST, MINUTES, "minutes", 1)]
     worst = min(cells, key=lambda one: deadline_seconds(one.images, one.vcpu) / one.seconds)
-    what = f"what `--deadline` counts on against the model, at its worst: {worst.images:,} photos, {worst.vcpu} vCPUs"
+    what = f"time that `--deadline` assumes against the model, worst case: {worst.images:,} photos, {worst.vcpu} vCPUs"
     claims.append(Measure(what, [deadline_seconds(worst.images, worst.vcpu) / worst.seconds], AT_LEAST, ESTIMATE))
     return claims

@@ -1,4 +1,4 @@
-"""Everything that `make bench-scale` found, as Markdown. Pure."""
+"""Format the results of `make bench-scale` as Markdown. No I/O."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def simulated_rows(one: Simulated) -> list[list[str]]:
     ]
 
 
-SIMULATED = ["photos", *SHOWN, "driver MB", "alive in JVM MB", "JVM MB", "files", "MB"]
+SIMULATED = ["photos", *SHOWN, "driver MB", "live in JVM MB", "JVM MB", "files", "MB"]
 
 
 def simulated_table(simulated: Sequence[Simulated]) -> str:
@@ -46,7 +46,20 @@ def simulated_table(simulated: Sequence[Simulated]) -> str:
 
 
 def model_table(cells: Sequence[Cell]) -> str:
-    header = ["photos", "new", "vCPUs", "minutes", "workers", "requests", "for requests", "driver MB", "objects", "GB", "most of it", ""]
+    header = [
+        "photos",
+        "new",
+        "vCPUs",
+        "minutes",
+        "cost of workers",
+        "requests",
+        "cost of requests",
+        "driver MB",
+        "objects",
+        "GB",
+        "longest stage",
+        "basis",
+    ]
     rows = [
         [
             f"{one.images:,}",
@@ -60,7 +73,7 @@ def model_table(cells: Sequence[Cell]) -> str:
             f"{one.objects:,}",
             f"{one.gigabytes:,.1f}",
             one.bottleneck,
-            "computed beyond what was simulated" if one.computed else "computed from what was simulated",
+            "beyond the simulated sizes" if one.computed else "within the simulated sizes",
         ]
         for one in cells
     ]
@@ -68,8 +81,8 @@ def model_table(cells: Sequence[Cell]) -> str:
 
 
 def choices_table(choices: Sequence[Choice]) -> str:
-    """Best first, of each quota."""
-    header = ["quota", "driver", "executor", "executors", "heap of a task MB", "photos/s", "an hour", "photos per $"]
+    """Return the table of executors, best first for each quota."""
+    header = ["quota", "driver", "executor", "executors", "heap per task MB", "photos/s", "cost per hour", "photos per $"]
     rows = [
         [
             f"{one.quota_vcpu} vCPUs",
@@ -87,17 +100,17 @@ def choices_table(choices: Sequence[Choice]) -> str:
 
 
 def tried_table(tried: Sequence[Tried]) -> str:
-    header = ["executors", "tasks of each", "heap of each MB", "photos", "photos/s", "worker MB", "largest JVM MB"]
+    header = ["executors", "tasks per executor", "heap per executor MB", "photos", "photos/s", "worker MB", "largest JVM MB"]
     values = [(one.executors, one.vcpu, one.heap_mb, one.images, one.images_per_second, one.worker_mb, one.jvm_mb) for one in tried]
     return markdown(header, [[f"{value:,.0f}" for value in row] for row in values])
 
 
 def requests_table(found: Requests) -> str:
     rows = [
-        ["a run with one chunk, but for what follows", f"{found.reads:,.0f}", f"{found.writes:,.0f}"],
+        ["a run with one chunk, except the following", f"{found.reads:,.0f}", f"{found.writes:,.0f}"],
         ["each further chunk", f"{found.reads_per_chunk:.0f}", f"{found.writes_per_chunk:.0f}"],
         ["each photo", "1", "0"],
-        ["each 1,000 photos, listed", "0", "1"],
+        ["each 1,000 listed photos", "0", "1"],
         ["each file of features, in the run that writes it", f"{found.reads_per_file:.1f}", f"{found.writes_per_file:.1f}"],
         ["each file of features, in a later run", f"{found.reads_per_known_file:.1f}", "0"],
     ]

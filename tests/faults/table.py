@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
-HEADER = ("fault", "injected", "images lost", "rows doubled", "half-visible", "exit", "seconds to recover")
+HEADER = ("fault", "injected", "photos lost", "rows doubled", "partial results visible", "exit code", "seconds to recover")
 
 
 @dataclass(frozen=True)
 class Row:
     fault: str
     injected: int  # how often
-    lost: int  # images without features, without a row of the last matrix, or with the wrong features, after recovery
-    doubled: int  # feature rows or of the matrix too many
-    half_visible: int  # runs that a reader was shown and that were not complete, at any time looked at
-    exit: str  # of the run that met the fault, or of each
-    seconds: float | None  # from the start of the run that followed until it was published; None: the run that met it went on
+    lost: int  # photos without features, without a row of the last matrix, or with wrong features, after recovery
+    doubled: int  # extra rows of features or of the matrix
+    half_visible: int  # incomplete runs that a reader could see, at any check
+    exit: str  # exit code of the run with the fault, or of each run
+    seconds: float | None  # from the start of the next run until its result; None: the run with the fault continued
 
 
 def markdown(rows: Sequence[Row]) -> str:

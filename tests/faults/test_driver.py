@@ -108,7 +108,7 @@ def test_a_driver_that_is_asked_to_stop_ends_in_good_order(faults, jobs, params,
     assert after.code == 0, after.log[-3000:]
     assert manifest_of(output, "2-after").counts["embedded"] == 24 - done
     seen += half_visible(output)
-    fault = f"{number.name} in mid-run: it stopped within {stopping:.1f} s"
+    fault = f"{number.name} during a run, stopped within {stopping:.1f} s"
     faults(fault, 1, damage(output, "2-after", slow_photos), seen, 130, after.seconds)
 
 
@@ -174,7 +174,7 @@ def test_a_run_that_slept_past_its_lease_overwrites_nothing(faults, jobs, params
     ours = [row for row in rows if row["uri"] in photos]
     assert len(ours) == 60
     harm = Damage(60 - len({row["uri"] for row in ours}), len(rows) - len({row["uri"] for row in rows}))
-    faults("a run asleep past its lease, another one meanwhile", 1, harm, half_visible(output), 3, successor.seconds)
+    faults("run suspended past its lease while another run starts", 1, harm, half_visible(output), 3, successor.seconds)
 
 
 def contents(folder):

@@ -32,4 +32,4 @@ def test_nothing_but_pixels_or_a_reason_comes_out_of_the_decoder(faults, photos,
     assert found
     executions = int(found[1])
     assert executions >= len(seeds)
-    faults("decoder fuzzed, files", executions, Damage(0, 0), 0, done.returncode)
+    faults("decoder fuzzed (files)", executions, Damage(0, 0), 0, done.returncode)

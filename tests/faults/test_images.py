@@ -80,7 +80,7 @@ def test_images_that_hang_or_kill_the_decoder_are_rejected(faults, jobs, params,
     assert ended.code == 0, ended.log[-3000:]
     assert {str(row["uri"]).rpartition("/")[2]: row["reason"] for row in table_of(output, "rejects")} == expected
     assert ("Lost task" in ended.log) is deadly
-    fault = "images that hang, and one that kills its process" if deadly else "images that hang"
+    fault = "photos that hang the decoder, and one that kills its process" if deadly else "photos that hang the decoder"
     faults(fault, len(expected), damage(output, "1", good), half_visible(output), ended.code)
 
 

@@ -32,7 +32,7 @@ def test_an_output_that_takes_nothing_in_mid_run_keeps_what_was_committed(
     assert ended.outcome is not None, ended.log[-3000:]
     assert ended.code in codes
     assert what != "full" or ended.outcome.message.startswith(("no space left for", "the lease"))
-    faults(f"OUTPUT {what} in mid-run", 1, harm, seen, ended.code, after.seconds)
+    faults(f"OUTPUT {what} during a run", 1, harm, seen, ended.code, after.seconds)
 
 
 def recovered(jobs, params, disk, photos, tmp_path):
@@ -47,8 +47,8 @@ def recovered(jobs, params, disk, photos, tmp_path):
 
 
 DAMAGES = {
-    "cut in the middle": lambda content: content[: len(content) // 2],
-    "of zeros": lambda content: bytes(len(content)),
+    "truncated": lambda content: content[: len(content) // 2],
+    "overwritten with zeros": lambda content: bytes(len(content)),
 }
 
 
@@ -85,7 +85,7 @@ def test_an_empty_last_commit_did_nothing_and_its_photos_are_embedded_again(faul
     assert after.code == 0, after.log[-3000:]
     assert manifest_of(output, "2").counts["embedded"] == 20
     seen += half_visible(output)
-    faults("last Delta commit without a byte", 1, damage(output, "2", photos), seen, after.code, after.seconds)
+    faults("last Delta commit empty", 1, damage(output, "2", photos), seen, after.code, after.seconds)
 
 
 @pytest.mark.full
@@ -104,4 +104,4 @@ def test_a_damaged_checkpoint_of_the_log_is_said_and_costs_nothing_once_it_is_go
     assert after.code == 0, after.log[-3000:]
     assert manifest_of(output, "3").counts["embedded"] == 0
     seen += half_visible(output)
-    faults("Delta checkpoint cut", 1, damage(output, "3", photos), seen, ended.code, after.seconds)
+    faults("Delta checkpoint truncated", 1, damage(output, "3", photos), seen, ended.code, after.seconds)

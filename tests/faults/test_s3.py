@@ -92,7 +92,7 @@ def test_requests_that_fail_now_and_then_cost_time_alone(faults, on_s3, proxy, u
     assert injected >= 10
     output = mirror()
     assert table_of(output, "rejects") == []
-    faults(f"S3: {kind}, on a share of all requests", injected, damage(output, "1", uploaded), half_visible(output), ended.code)
+    faults(f"S3: {kind}, on a share of the requests", injected, damage(output, "1", uploaded), half_visible(output), ended.code)
 
 
 @pytest.mark.full
@@ -116,7 +116,7 @@ def test_credentials_that_expire_in_mid_run_end_it_with_a_word(faults, on_s3, pr
     assert counts["embedded"] == 60 - before
     seen += half_visible(output)
     injected = proxy.done["403"]
-    faults("S3: 403 ExpiredToken from mid-run on", injected, damage(output, "1", uploaded), seen, ended.code, after.seconds)
+    faults("S3: 403 ExpiredToken from the middle of a run on", injected, damage(output, "1", uploaded), seen, ended.code, after.seconds)
 
 
 def commits_in(client, bucket: str) -> int:
@@ -151,4 +151,4 @@ def test_a_listing_that_is_no_longer_true_costs_rejects_until_the_next_run(fault
     assert after.code == 0, after.log[-3000:]
     output = mirror()
     seen += half_visible(output)
-    faults("S3: listing stale by nine photos", 1, damage(output, "2", now), seen, ended.code, after.seconds)
+    faults("S3: stale listing (nine photos)", 1, damage(output, "2", now), seen, ended.code, after.seconds)

@@ -89,4 +89,4 @@ def test_a_worker_without_disk_ends_the_run_with_a_word_and_the_next_one_goes_on
         after = jobs.run(params(slow_photos, "2"), within=disk.within, SPARK_LOCAL_DIRS=str(disk.path))
     assert after.code == 0, after.log[-3000:]
     seen += half_visible(output)
-    faults("worker's disk full in mid-run", 1, damage(output, "2", slow_photos), seen, ended.code, after.seconds)
+    faults("worker's disk full during a run", 1, damage(output, "2", slow_photos), seen, ended.code, after.seconds)

@@ -1,4 +1,4 @@
-"""The peers: that what they write is judged rightly, that who is ahead of ours is named, that each one says where its way is from."""
+"""Check the peers' benchmark: outputs are compared correctly, faster peers are named, each peer cites the documentation that it follows."""
 
 import re
 import subprocess
@@ -88,7 +88,7 @@ def test_the_table_shows_the_median_of_the_ratios_of_each_repeat():
     results = [Timed(OURS, "disk", 100, [10.0, 20.0], good), Timed("Daft", "disk", 100, [15.0, 20.0], good)]
 
     assert table(results).splitlines()[2:] == [
-        "| disk, 100 | ours, to features | 15.0 (10.0 to 20.0) | 7 | 1.00x | 0.999990 |",
+        "| disk, 100 | fruitsctl, to features | 15.0 (10.0 to 20.0) | 7 | 1.00x | 0.999990 |",
         "| disk, 100 | Daft | 17.5 (15.0 to 20.0) | 6 | 1.25x | 0.999990 |",
     ]
 
@@ -104,7 +104,7 @@ def test_a_peer_that_failed_or_lost_photos_stands_out():
     assert "| disk, 100 | Ray Data | **failed** |  |  | exit code 1 |" in table(results)
 
 
-def test_who_is_ahead_of_ours_is_said_and_ours_with_its_pca_is_no_peer():
+def test_peers_faster_than_fruitsctl_are_named_and_fruitsctl_with_its_pca_is_not_a_peer():
     results = [
         Timed(OURS, "disk", 9, [10.0]),
         Timed(OURS_WHOLE, "disk", 9, [30.0]),
@@ -112,7 +112,7 @@ def test_who_is_ahead_of_ours_is_said_and_ours_with_its_pca_is_no_peer():
         Timed("Daft", "disk", 9, [11.0]),
     ]
 
-    assert faster(results) == ["pool from disk takes 0.60 of our time"]
+    assert faster(results) == ["pool from disk takes 0.60 of fruitsctl's time"]
 
 
 @pytest.mark.parametrize("module", sorted({peer.module for peer in race.PEERS}))

@@ -241,7 +241,7 @@ def test_too_many_files_are_named(results):
 
     assert failed == [
         "files of features for each 512 photos, 1,000,000 photos",
-        "files in csv/, of 4 wanted",
+        "files in csv/, 4 planned",
         "largest file in csv/",
         "files of moments for each chunk",
     ]

@@ -31,11 +31,11 @@ def test_nothing_grows_and_nothing_is_wrong():
 
 def test_a_lost_photo_a_doubled_row_and_a_row_too_few_are_seen():
     last = replace(rounds(1)[0], rows=9)
-    found = verdicts(judge([last], {"photos missing in features": 1, "rows too many in features": 2}, 64))
+    found = verdicts(judge([last], {"photos missing in features": 1, "extra rows in features": 2}, 64))
 
     assert found["photos missing in features"] is False
-    assert found["rows too many in features"] is False
-    assert found["photos listed without a row, last run"] is False
+    assert found["extra rows in features"] is False
+    assert found["photos without a row in the last run"] is False
 
 
 def test_a_heap_of_small_files_is_seen_even_if_it_was_merged_at_the_end():
@@ -48,7 +48,7 @@ def test_a_part_whose_memory_grows_with_every_run_is_seen():
     leaking = [replace(one, memory_mb={"job": 900.0, "spark-worker": 500.0 + 20 * one.number}) for one in rounds(14)]
     found = [measure for measure in judge(leaking, {}, 64) if measure.what.startswith("memory")]
 
-    assert [(measure.what.split(",")[0], measure.met) for measure in found] == [("memory of job", True), ("memory of spark-worker", False)]
+    assert [(measure.what.split(":")[0], measure.met) for measure in found] == [("memory of job", True), ("memory of spark-worker", False)]
 
 
 def test_two_runs_are_no_trend():
