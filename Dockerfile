@@ -1,5 +1,5 @@
-# The job's image: EMR's own Spark, and under /opt/fruits a Python 3.11 with TensorFlow, LiteRT, the job and its converted model.
-# Rarest change first, so that an edit in job/ rebuilds only the last layers. RELEASE is that of cli/release.py; a test compares them.
+# Image of the job: Spark of EMR, and in /opt/fruits Python 3.11 with TensorFlow, LiteRT, the job and its converted model.
+# Layers that change rarely come first, so that an edit in job/ rebuilds only the last ones. RELEASE equals cli/release.py; a test compares them.
 ARG RELEASE=emr-7.13.0
 ARG BASE_IMAGE=public.ecr.aws/emr-serverless/spark/${RELEASE}:latest
 
@@ -27,12 +27,12 @@ FROM python AS jars
 COPY docker/delta_jars.sh docker/spark_packages.sh job/packages.py /build/
 RUN bash /build/delta_jars.sh /opt/fruits/jars
 
-# Without what only the next stage needs.
+# The venv without files that only the stage `model` needs.
 FROM packages AS slim
 COPY docker/slim.sh /build/
 RUN sh /build/slim.sh /opt/fruits/venv
 
-# Keras's official weights, from build/weights/ of the context or downloaded, converted and held to the known answer; and the reports' Vega.
+# Keras's official weights, from build/weights/ of the context or downloaded, converted and checked against the known answer; and Vega for reports.
 FROM packages AS model
 COPY cli/__init__.py cli/assets.py cli/errors.py cli/remote.py /opt/fruits/app/cli/
 COPY job/__init__.py job/convert.py job/errors.py job/models.py job/params.py /opt/fruits/app/job/
@@ -46,7 +46,7 @@ FROM python AS job
 COPY --from=slim /opt/fruits/venv /opt/fruits/venv
 COPY --from=jars /opt/fruits/jars /opt/fruits/jars
 COPY --from=model /opt/fruits/cache /opt/fruits/cache
-# Volumes of the local stack are born with these owners, so that nothing there runs as root.
+# Volumes of the local stack get these owners, so that no process there runs as root.
 RUN install -d -o hadoop -g hadoop /opt/fruits/stack/keys /opt/fruits/stack/notebooks \
     && install -d -o 1000 -g 1000 /opt/fruits/stack/s3
 ENV PYSPARK_PYTHON=/opt/fruits/venv/bin/python \

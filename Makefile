@@ -11,13 +11,13 @@ SIDE_BY_SIDE = --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadsco
 
 .PHONY: help install demo test image test-image test-browser docs slides check bench bench-identify bench-s3 bench-stack bench-quick bench-scale bench-scale-quick bench-peers soak soak-quick faults test-spark4 test-spark4-quick licences sbom audit reproducible s3-server lock clean
 
-help:  ## these lines
+help:  ## show this help
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-install: .venv/installed  ## .venv/ with everything in it, development tools too, from hash-pinned requirements
+install: .venv/installed  ## create .venv/ with development tools, from hash-pinned requirements
 
 .tools/bin/uv:
-	@echo "uv is not on this machine: installing it into .tools/"
+	@echo "Installing uv into .tools/"
 	@python3 -m pip install --quiet --disable-pip-version-check --no-warn-script-location --target .tools --require-hashes -r requirements/uv.txt
 
 # A Python of this machine comes first; where none fits, uv fetches one. Where it cannot, this is refused, with the way out.
@@ -31,7 +31,7 @@ install: .venv/installed  ## .venv/ with everything in it, development tools too
 # What running needs. It only adds: development tools that are installed already stay. Byte code is written by the first run,
 # which compiles a third of the files; compiling all of them takes longer.
 .venv/runnable: requirements/job.txt pyproject.toml | .venv/bin/python
-	@echo "Installing what running needs into .venv/ (2.5 GB, about a minute)"
+	@echo "Installing the runtime packages into .venv/ (2.5 GB, about a minute)"
 	@$(UV) pip install --quiet --require-hashes --python $(BIN)/python --requirements requirements/job.txt
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	@echo "Installed: $(BIN)/fruitsctl, for example $(BIN)/fruitsctl doctor"
@@ -45,27 +45,27 @@ install: .venv/installed  ## .venv/ with everything in it, development tools too
 	@$(BIN)/python -m compileall -q job cli
 	@touch $@
 
-demo: .venv/runnable  ## install what running needs, then run the whole chain on a small data set
+demo: .venv/runnable  ## install the runtime packages, then run the whole chain on a small data set
 	$(BIN)/fruitsctl sample build/demo/photos
 	$(BIN)/fruitsctl run build/demo/photos build/demo/out --local
 
-test: install s3-server build/spark.jsa  ## all tests that need no Docker
+test: install s3-server build/spark.jsa  ## run all tests that need no Docker
 	$(BIN)/pytest $(SIDE_BY_SIDE)
 
 build/spark.jsa: requirements/dev.txt tests/jvm_archive.py | install
 	@$(BIN)/python tests/jvm_archive.py $@
 
-image: install s3-server  ## the job's image on the stand-in base; needs Docker, or root to install it
+image: install s3-server  ## build the image of the job on the simulated EMR base; needs Docker, or root to install it
 	eval "$$(docker/standin.sh)" && $(BIN)/fruitsctl image build
 
-test-image: image  ## that image checked and pushed, and the compose stack
+test-image: image  ## test the image, the push and the compose stack
 	eval "$$(docker/standin.sh)" && $(BIN)/pytest $(SIDE_BY_SIDE) tests/container tests/registry
 
-test-browser: install  ## report, page and guide in a real browser: this machine's Chromium, or Debian's, installed
+test-browser: install  ## test report, page and guide in Chromium, installed from Debian if missing
 	tests/browser/chromium.sh
 	$(BIN)/pytest $(SIDE_BY_SIDE) tests/browser
 
-faults: install s3-server build/spark.jsa  ## what breaks, and what it costs: a table; root for small disks
+faults: install s3-server build/spark.jsa  ## run the fault tests and print a table; needs root for small disks
 	$(BIN)/pytest $(SIDE_BY_SIDE) --dist worksteal tests/faults
 
 .venv-%/installed: requirements/test.txt requirements/%.txt | $(filter .tools/%,$(UV)) install
@@ -74,73 +74,73 @@ faults: install s3-server build/spark.jsa  ## what breaks, and what it costs: a 
 	@echo "$(CURDIR)" > .venv-$*/lib/$$(ls .venv-$*/lib)/site-packages/fruits.pth
 	@touch $@
 
-test-spark4: install .venv-emr-spark-8.0.0/installed .venv-emr-spark-8.1.0/installed  ## the job's tests on Spark 4.0 and 4.1
+test-spark4: install .venv-emr-spark-8.0.0/installed .venv-emr-spark-8.1.0/installed  ## run the tests of the job on Spark 4.0 and 4.1
 	PYTHONPATH=. $(BIN)/python tests/releases/run.py
 
-test-spark4-quick: install .venv-emr-spark-8.0.0/installed  ## a few of them on Spark 4.0
+test-spark4-quick: install .venv-emr-spark-8.0.0/installed  ## run a few tests of the job on Spark 4.0
 	PYTHONPATH=. $(BIN)/python tests/releases/run.py --quick
 
-licences: install  ## every dependency's licence against the list
+licences: install  ## check the licence of every dependency
 	$(BIN)/python -m supply.licences
 
-sbom: install  ## what is inside, as CycloneDX: build/sbom/wheel.cdx.json
+sbom: install  ## write the CycloneDX SBOM build/sbom/wheel.cdx.json
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m supply.sbom build/sbom/wheel.cdx.json
 
-audit: sbom  ## known advisories against it, or NOT AUDITED
+audit: sbom  ## check the SBOM for known vulnerabilities; prints NOT AUDITED without a network
 	$(BIN)/python -m supply.audit build/sbom/wheel.cdx.json
 
-reproducible: install  ## wheel and image twice, compared; needs Docker
+reproducible: install  ## build wheel and image twice and compare them; needs Docker
 	$(BIN)/python -m supply.reproducible
 
-docs: install  ## the guide, built strictly: build/site/index.html
+docs: install  ## build the guide in build/site/index.html
 	$(BIN)/python docs/site/executed.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
-slides:  ## the presentation as PDF in build/slides/; needs npx and a Chromium
+slides:  ## build the slides as PDF in build/slides/; needs npx and Chromium
 	@for deck in slides slides.fr; do \
 	  CHROME_PATH="$${FRUITS_CHROMIUM:-$$(command -v chromium || command -v chromium-browser)}" npx --yes @marp-team/marp-cli@4.5.1 --no-stdin --pdf \
 	    --allow-local-files --browser chrome docs/presentation/$$deck.md --output build/slides/$$deck.pdf || exit 1; done
 
-check: install  ## format, lint, types, import contracts
+check: install  ## check format, lint, types and import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: install  ## the notebook and ours, side by side; an hour on two cores
+bench: install  ## compare with the notebook; one hour on two cores
 	$(BIN)/python -m benchmarks
 
-bench-s3: install s3-server  ## a slow S3 and a large one, ours and the notebook; half an hour
+bench-s3: install s3-server  ## compare with the notebook on a slow and a large S3; half an hour
 	$(BIN)/python -m benchmarks.s3
 
-bench-stack: image  ## the local stack and the image; needs Docker
+bench-stack: image  ## measure the local stack and the image; needs Docker
 	eval "$$(docker/standin.sh)" && $(BIN)/python -m benchmarks.stack
 
-bench-scale: install s3-server  ## growth: measured to 64,000 photos, simulated to a million, computed to ten; an hour or more
+bench-scale: install s3-server  ## measure up to 64,000 photos, simulate 1 million, compute 10 million; over an hour
 	$(BIN)/python -m benchmarks.scale --docs docs
 
 # Few photos do not pay for compiling queries, nor do JVMs that live for seconds for an optimising compiler.
-bench-scale-quick: install s3-server build/spark.jsa  ## the same on few photos, to see that it runs
+bench-scale-quick: install s3-server build/spark.jsa  ## run bench-scale on a few photos, as a smoke test
 	SPARK_SUBMIT_OPTS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:SharedArchiveFile=$(CURDIR)/build/spark.jsa" \
 	PYSPARK_SUBMIT_ARGS="--conf spark.sql.codegen.wholeStage=false --conf spark.sql.codegen.factoryMode=NO_CODEGEN pyspark-shell" \
 	$(BIN)/python -m benchmarks.scale --quick
 
-bench-peers: install s3-server  ## the same photos by what a user would pick instead, each in its own environment
+bench-peers: install s3-server  ## compare with alternatives, each in its own environment
 	$(BIN)/python -m benchmarks.peers --page docs/explanation/peers.md
 
-soak: image  ## half an hour of new photos into the local stack
+soak: image  ## add new photos to the local stack for half an hour
 	eval "$$(docker/standin.sh)" && $(BIN)/python -m benchmarks.soak --page docs/explanation/soak.md
 
-soak-quick: install  ## three small runs without Docker, files merged from 3 on
+soak-quick: install  ## three small runs without Docker, as a smoke test
 	$(BIN)/python -m benchmarks.soak --local --runs 3 --merge 2 --model mean_colour --every 2 --batch 4
 
-bench-quick: install  ## `bench` on few images, to see that it works
+bench-quick: install  ## run bench on a few images, as a smoke test
 	$(BIN)/python -m benchmarks --quick
 
 s3-server: install
 	@tests/s3/server.sh
 
-lock: | $(filter .tools/%,$(UV))  ## pin requirements anew
+lock: | $(filter .tools/%,$(UV))  ## update the pinned requirements
 	$(PIN) --upgrade --extra notebook --group dev --output-file requirements/dev.txt pyproject.toml
 	$(PIN) --extra job --group build --constraint requirements/dev.txt --output-file requirements/job.txt pyproject.toml
 	$(PIN) --extra image --constraint requirements/dev.txt --output-file requirements/image.txt pyproject.toml

@@ -7,7 +7,7 @@ name=${1:-fruitsctl-debian:bookworm}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
-command -v debootstrap >/dev/null || { echo "error: there is no debootstrap: apt-get install debootstrap" >&2; exit 2; }
+command -v debootstrap >/dev/null || { echo "error: `debootstrap` is not installed; hint: apt-get install debootstrap" >&2; exit 2; }
 debootstrap --variant=minbase --include=ca-certificates bookworm "$folder" >&2
 if ls /usr/local/share/ca-certificates/*.crt >/dev/null 2>&1; then
     cp /usr/local/share/ca-certificates/*.crt "$folder/usr/local/share/ca-certificates/"

@@ -19,7 +19,7 @@ if ! { answers && composes && command -v docker-registry >/dev/null; }; then
             sleep 1
         done
     fi
-    answers || { echo "error: no Docker engine could be started, see /var/log/dockerd.log" >&2; exit 1; }
+    answers || { echo "error: cannot start the Docker engine; hint: see /var/log/dockerd.log" >&2; exit 1; }
 fi
 # A docker client of 23 or newer builds only with its buildx plugin; Debian's own has BuildKit in it.
 if ! docker buildx version >/dev/null 2>&1 && [ -x /usr/bin/docker ]; then

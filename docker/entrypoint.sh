@@ -1,3 +1,3 @@
 #!/bin/sh
-# The stand-in's entrypoint: runs what it is given. EMR's own starts the worker that its service asks for.
+# Entrypoint of the simulated EMR base: runs its arguments. The entrypoint of EMR starts a worker of the service.
 exec "$@"

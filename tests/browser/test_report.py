@@ -95,7 +95,7 @@ def test_labels_are_chosen_and_found_by_keyboard(show):
 
     page.click("#none-button")
     assert page.locator("#legend li").count() == 0
-    assert page.locator("#gallery-note").inner_text() == "Choose a label to see its photos."
+    assert page.locator("#gallery-note").inner_text() == "Select a label to see its photos."
     page.fill("#find", "kiw")
     assert page.locator("#choices label:visible").all_inner_texts() == ["Kiwi"]
     page.locator("#choices input:visible").focus()

@@ -50,7 +50,7 @@ def test_the_start_page_shows_what_is_known_here(page, url, screenshot):
     page.goto(url)
     shown(page)
 
-    expect(page.locator(".known h2")).to_contain_text("2,620 photos of 131 kinds")
+    expect(page.locator(".known h2")).to_contain_text("2,620 known photos of 131 kinds")
     assert page.locator(".known img").count() == 24
     screenshot(page, "serve-start")
 
@@ -83,7 +83,7 @@ def test_a_file_that_is_no_picture_is_said_kindly(page, url, tmp_path, serious, 
     page.goto(url)
     page.set_input_files("#file", note)
 
-    expect(page.locator("h1")).to_have_text("This is not a picture I can read")
+    expect(page.locator("h1")).to_have_text("This file cannot be read")
     assert serious(page) == []
     screenshot(page, "serve-unreadable")
 
@@ -163,14 +163,14 @@ def test_without_javascript_a_photo_too_large_is_said_on_the_page(plain, url, tm
     plain.set_input_files("#file", large)
     plain.locator("form button").click()
 
-    expect(plain.locator(".error")).to_have_text("La photo est trop lourde : 25 Mo au plus.")
+    expect(plain.locator(".error")).to_have_text("La photo est trop lourde : 25 Mo maximum.")
 
 
 def test_without_javascript_and_without_a_photo_the_page_says_so(plain, url):
     plain.goto(url)
     plain.locator("form button").click()
 
-    expect(plain.locator(".error")).to_have_text("There was no photo. Choose one first.")
+    expect(plain.locator(".error")).to_have_text("No photo was sent. Choose one first.")
 
 
 def shown(page):

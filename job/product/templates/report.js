@@ -145,7 +145,7 @@
     const photos = points.filter((point) => chosen.includes(point.label)).sort((a, b) => chosen.indexOf(a.label) - chosen.indexOf(b.label));
     const each = Math.max(1, Math.floor(GALLERY / Math.max(1, chosen.length))), taken = {};
     const few = photos.filter((point) => (taken[point.label] = (taken[point.label] ?? 0) + 1) <= each).slice(0, GALLERY);
-    $("gallery-note").textContent = photos.length ? `${few.length} of ${photos.length}, by label. Move to one to see where it lies.` : "Choose a label to see its photos.";
+    $("gallery-note").textContent = photos.length ? `${few.length} of ${photos.length}, by label. Point at a photo to see its place on the map.` : "Select a label to see its photos.";
     $("gallery").replaceChildren(...few.map((point) => {
       const line = make("li"), button = Object.assign(make("button"), { type: "button" });
       const where = point.scores.slice(0, 2).map((score, i) => `PC${i + 1} ${score.toFixed(1)}`).join(", ");

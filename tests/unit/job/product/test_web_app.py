@@ -219,7 +219,7 @@ def test_too_many_photos_are_429_with_a_time_to_come_back_and_pages_still_open(i
         assert [answer.status_code for answer in answers] == [200, 200, 429]
         assert 1 <= int(answers[2].headers["retry-after"]) <= 31
         assert shown.status_code == 429
-        assert "Attendez une minute" in shown.text
+        assert "Patientez une minute" in shown.text
         assert client.get("/").status_code == 200
 
 
@@ -255,11 +255,11 @@ def test_a_form_sent_without_a_photo_says_so(client):
     answer = client.post("/", **form_as_browsers_send_it((b"", b""), (b"", b"")))
 
     assert answer.status_code == 400
-    assert "There was no photo." in answer.text
+    assert "No photo was sent." in answer.text
 
 
 def test_an_empty_file_is_a_photo_that_cannot_be_read(client):
-    assert "This is not a picture I can read" in client.post("/", **form_as_browsers_send_it((b"a.jpg", b""))).text
+    assert "This file cannot be read" in client.post("/", **form_as_browsers_send_it((b"a.jpg", b""))).text
 
 
 def test_the_photo_comes_back_small_and_without_where_it_was_taken(client):
@@ -297,9 +297,9 @@ def test_a_label_with_markup_in_it_is_shown_as_text():
 
 
 def test_the_page_names_the_group_and_then_what_says_more():
-    assert re.search(r"<h1>Apple</h1>\s*<p class=\"variety\">nearest to Apple Golden 1</p>", told(label="Apple Golden 1"))
+    assert re.search(r"<h1>Apple</h1>\s*<p class=\"variety\">most similar to Apple Golden 1</p>", told(label="Apple Golden 1"))
     assert re.search(
-        r"<h1>Mandarine</h1>\s*<p class=\"variety\">au plus près de Clementine, Clémentine</p>", told("fr", label="Clementine")
+        r"<h1>Mandarine</h1>\s*<p class=\"variety\">le plus proche : Clementine, Clémentine</p>", told("fr", label="Clementine")
     )
     assert "variety" not in told(label="Banana")
 
@@ -307,8 +307,8 @@ def test_the_page_names_the_group_and_then_what_says_more():
 def test_what_is_unknown_shows_what_comes_nearest_without_a_share_that_could_be_taken_for_certainty():
     text = told(status="unknown", group="Lemon")
 
-    assert "<h1>I do not know this one</h1>" in text
-    assert "What comes nearest" in text
+    assert "<h1>Unknown fruit</h1>" in text
+    assert "Most similar" in text
     assert "%" not in text
     assert "<meter" not in text
 
