@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from cli.errors import AssetError, UsageError
+from cli.photos.files import write_photo
 from cli.remote import CONNECTIONS, Progress, RemoteFile, validator_of
 
 T = TypeVar("T")
@@ -39,6 +40,10 @@ SAMPLE_IMAGES, SAMPLE_CLASSES = 500, 25
 
 TRAINING = re.compile(r"fruits-360_dataset/fruits-360/Training/([^/]+)/([^/.][^/]*\.jpg)")
 UNSAFE = re.compile(r"(^|[/\\])\.\.([/\\]|$)|^[/\\]|^[A-Za-z]:")  # climbs, is absolute, or names a Windows drive
+
+# The ways without either, as the end of a hint
+UNTRAINED = ", or try the pipeline with --model mobilenet_v2_untrained"
+GENERATED = ", or draw photos with --generated"
 
 
 @dataclass(frozen=True)
@@ -68,37 +73,37 @@ def weights(assets: Path | None, cache: Path, progress: Progress, url: str = KER
     """
     if assets is not None:
         found = (assets / "weights").glob("*no_top*.h5")
-        return _the_one(found, "*no_top*.h5", assets / "weights", url)
-    return _download(url, "MobileNetV2's ImageNet weights", cache, progress)
+        return _the_one(found, "*no_top*.h5", assets / "weights", _ways(url, UNTRAINED), url)
+    return _download(url, "MobileNetV2's ImageNet weights", _ways(url, UNTRAINED), cache, progress)
 
 
 def top_weights(assets: Path | None, cache: Path, progress: Progress, url: str = KERAS_TOP_URL) -> Path:
     """As `weights`, of the network with its top: in `<assets>/weights/` the *.h5 that is not *no_top*.h5."""
     if assets is not None:
         found = (path for path in (assets / "weights").glob("*.h5") if "no_top" not in path.name)
-        return _the_one(found, "*.h5 with the top", assets / "weights", url)
-    return _download(url, "MobileNetV2's ImageNet classifier", cache, progress)
+        return _the_one(found, "*.h5 with the top", assets / "weights", _ways(url), url)
+    return _download(url, "MobileNetV2's ImageNet classifier", _ways(url), cache, progress)
 
 
-def _the_one(files: Iterable[Path], what: str, folder: Path, url: str) -> Path:
+def _the_one(files: Iterable[Path], what: str, folder: Path, ways: str, url: str) -> Path:
     found = sorted(files)
     official = [path for path in found if path.name == url.rsplit("/", 1)[-1]]
     if not found:
-        raise AssetError(f"no file {what} in `{folder}`", _ways(url))
+        raise AssetError(f"no file {what} in `{folder}`", ways)
     if len(found) > 1 and not official:
         names = ", ".join(path.name for path in found)
         raise AssetError(f"{len(found)} files {what} in `{folder}`", f"leave one of {names}")
     return (official or found)[0]
 
 
-def _download(url: str, what: str, cache: Path, progress: Progress) -> Path:
+def _download(url: str, what: str, ways: str, cache: Path, progress: Progress) -> Path:
     target = cache / "weights" / url.rsplit("/", 1)[-1]
     part = target.with_name(target.name + ".part")
     try:
         if target.is_file():
             return target
         target.parent.mkdir(parents=True, exist_ok=True)
-        with RemoteFile(url, what, _ways(url)) as remote:
+        with RemoteFile(url, what, ways) as remote:
             remote.patiently(lambda: remote.download(part, progress))
         with suppress(FileNotFoundError):  # another process was first
             os.replace(part, target)
@@ -124,7 +129,7 @@ def sample(destination: Path, images: int, classes: int, assets: Path | None, pr
     progress(0, images)  # before the archive's directory: 11 MB that name 100,000 members
     if assets is not None:
         return _store(_choose(_in_folder(assets, url), images, classes), destination, progress)
-    with RemoteFile(url, "the sample photos", _ways(url)) as remote:
+    with RemoteFile(url, "the sample photos", _ways(url, GENERATED)) as remote:
         return _store(_choose(_in_archive(remote), images, classes), destination, progress)
 
 
@@ -132,7 +137,7 @@ def _in_folder(assets: Path, url: str) -> list[Photo]:
     folder = assets / "fruits-360-sample" / "Training"
     files = [path for path in folder.glob("*/*.jpg") if path.is_file()]
     if not files:
-        raise AssetError(f"no photos in `{folder}`", _ways(url))
+        raise AssetError(f"no photos in `{folder}`", _ways(url, GENERATED))
     return [Photo(path.parent.name, path.name, path.stat().st_size, partial(_read, path)) for path in files]
 
 
@@ -153,7 +158,7 @@ def _in_archive(remote: RemoteFile) -> list[Photo]:
             if any(start >= archive.start_dir for start in starts[:-1]):
                 raise zipfile.BadZipFile("a member begins behind the directory")
     except (zipfile.BadZipFile, RemoteZipError) as error:
-        raise AssetError(f"`{remote.url}` is not a readable ZIP archive: {error}", _ways(remote.url)) from error
+        raise AssetError(f"`{remote.url}` is not a readable ZIP archive: {error}", _ways(remote.url, GENERATED)) from error
     photos = []
     for member in members:
         if UNSAFE.search(member.filename):
@@ -162,7 +167,7 @@ def _in_archive(remote: RemoteFile) -> list[Photo]:
             end = starts[bisect_right(starts, member.header_offset)]  # the next member, or the directory
             photos.append(Photo(match[1], match[2], member.file_size, partial(_extract, remote, member, end)))
     if not photos:
-        raise AssetError(f"`{remote.url}` holds no fruits-360/Training/: its layout is not the published one", _ways(remote.url))
+        raise AssetError(f"`{remote.url}` holds no fruits-360/Training/: its layout is not the published one", _ways(remote.url, GENERATED))
     return photos
 
 
@@ -231,22 +236,11 @@ def _is_there(photo: Photo, destination: Path) -> bool:
 
 
 def _save(photo: Photo, destination: Path) -> None:
-    content = photo.read()
-    target = destination / photo.label / photo.name
-    part = target.with_name(target.name + ".part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            part.write_bytes(content)
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise AssetError(f"cannot write `{target}`: {error.strerror}", "free space there, or name another folder") from error
+    write_photo(destination / photo.label / photo.name, photo.read())
 
 
-def _ways(url: str) -> str:
+def _ways(url: str, instead: str = "") -> str:
     return (
         f"allow access to {url}, or set FRUITS_ASSETS=DIR to a folder with "
-        "weights/ (one *no_top*.h5) and fruits-360-sample/Training/<label>/ (JPEG photos)"
+        f"weights/ (one *no_top*.h5) and fruits-360-sample/Training/<label>/ (JPEG photos){instead}"
     )

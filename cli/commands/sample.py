@@ -11,22 +11,31 @@ import typer
 
 from cli import assets
 from cli.config import settings
+from cli.errors import UsageError
 from cli.output import emit, progress_bar
+from cli.photos.generated import generate_photos
 
 
 def sample(
     destination: Annotated[Path, typer.Argument(help="Folder that receives one sub-folder per label.")] = Path("photos"),
     images: Annotated[int, typer.Option(help="Photos in all.", min=1)] = assets.SAMPLE_IMAGES,
     classes: Annotated[int, typer.Option(help="Labels that they are spread over.", min=1)] = assets.SAMPLE_CLASSES,
+    generated: Annotated[bool, typer.Option("--generated", help="Draw the photos instead: needs no network and no data.")] = False,
+    seed: Annotated[int | None, typer.Option(help="With --generated: another number gives other photos. [default: 0]", min=0)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")] = False,
 ) -> None:
-    """Get a small real data set, one folder per label.
+    """Get a small real data set, one folder per label, or draw one.
 
-    Only the wanted photos are taken out of the published archive. Run it again after an interruption: it goes on.
+    Only the wanted photos are taken out of the published archive. Run it again after an interruption: it continues.
     FRUITS_ASSETS=DIR takes them from DIR/fruits-360-sample/ instead, without a network.
     """
-    with progress_bar("Get photos", "images") as progress:
-        result = assets.sample(destination, images, classes, settings().assets, progress)
+    if seed is not None and not generated:
+        raise UsageError("`--seed` has no effect without --generated", "add --generated or leave out --seed")
+    with progress_bar("Draw photos" if generated else "Get photos", "images") as progress:
+        if generated:
+            result = generate_photos(destination, images, classes, seed or 0, progress)
+        else:
+            result = assets.sample(destination, images, classes, settings().assets, progress)
     following = f"fruitsctl run {shlex.quote(str(destination))} out --local"
     before = f", {result.already:,} were there before" if result.already else ""
     text = (

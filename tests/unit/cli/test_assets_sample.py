@@ -256,7 +256,7 @@ def test_offline_and_without_assets_the_error_names_both_ways(closed_url: str, t
     assert str(caught.value) == f"cannot get the sample photos: `{closed_url}` does not answer (Connection refused)"
     assert caught.value.hint == (
         f"allow access to {closed_url}, or set FRUITS_ASSETS=DIR to a folder with "
-        "weights/ (one *no_top*.h5) and fruits-360-sample/Training/<label>/ (JPEG photos)"
+        "weights/ (one *no_top*.h5) and fruits-360-sample/Training/<label>/ (JPEG photos), or draw photos with --generated"
     )
     assert caught.value.exit_code == 2
 

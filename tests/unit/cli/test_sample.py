@@ -57,6 +57,7 @@ def test_without_network_and_assets_it_fails_with_both_ways_out(tmp_path: Path, 
     assert "error: cannot get the sample photos: `https://s3.eu-west-1.amazonaws.com/course.oc-static.com/" in done.stderr
     assert "hint: allow access to https://s3.eu-west-1.amazonaws.com/" in done.stderr
     assert "or set FRUITS_ASSETS=DIR" in done.stderr
+    assert "or draw photos with --generated" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -65,3 +66,21 @@ def test_counts_that_cannot_be_are_a_usage_error(tmp_path: Path) -> None:
 
     assert done.returncode == 2
     assert "error: `3` images of `4` classes: each needs at least one" in done.stderr
+
+
+def test_generated_photos_need_no_network_and_no_assets(tmp_path: Path, closed_url: str) -> None:
+    offline = {"https_proxy": closed_url, "HTTPS_PROXY": closed_url, "no_proxy": "", "NO_PROXY": ""}
+    arguments = ("sample", "photos", "--generated", "--seed", "4", "--images", "6", "--classes", "3")
+    done = fruitsctl(tmp_path, *arguments, FRUITS_ASSETS="", **offline)
+
+    assert done.returncode == 0
+    assert done.stdout.startswith("6 photos of 3 fruits in photos (")
+    assert len(list((tmp_path / "photos").glob("*/generated_4_*.jpg"))) == 6
+    assert json.loads(fruitsctl(tmp_path, *arguments, "--json").stdout)["already"] == 6
+
+
+def test_a_seed_without_generated_is_a_usage_error(tmp_path: Path) -> None:
+    done = fruitsctl(tmp_path, "sample", "--seed", "4")
+
+    assert done.returncode == 2
+    assert "error: `--seed` has no effect without --generated" in done.stderr
