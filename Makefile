@@ -46,8 +46,7 @@ install: .venv/installed  ## create .venv/ with development tools, from hash-pin
 	@touch $@
 
 demo: .venv/runnable  ## install the runtime packages, then run the whole chain on a small data set
-	$(BIN)/fruitsctl sample build/demo/photos
-	$(BIN)/fruitsctl run build/demo/photos build/demo/out --local
+	$(BIN)/fruitsctl demo build/demo
 
 test: install s3-server build/spark.jsa  ## run all tests that need no Docker
 	$(BIN)/pytest $(SIDE_BY_SIDE)

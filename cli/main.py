@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli import __version__
-from cli.commands import cost, data, doctor, eks, forget, identify, image, infra, init, notebook, report, run, runs, sample, serve
+from cli.commands import cost, data, demo, doctor, eks, forget, identify, image, infra, init, notebook, report, run, runs, sample, serve
 from cli.errors import FruitsError
 from cli.output import say
 
@@ -32,6 +32,7 @@ app.command()(notebook.notebook)
 app.command()(serve.serve)
 app.command()(forget.forget)
 app.command()(sample.sample)
+app.command()(demo.demo)
 app.command()(doctor.doctor)
 app.command()(init.init)
 app.add_typer(image.app, name="image")

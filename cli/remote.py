@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import io
 import os
+import queue
 import re
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -24,6 +27,7 @@ T = TypeVar("T")
 
 CONNECTIONS = 8  # a photo is 6 KB: the time goes into round trips
 TIMEOUT_SECONDS = (10, 30)  # to connect, between two packets
+PROBE_SECONDS = 4.0  # for all that `reachable` asks
 PAUSES_SECONDS = (0.5, 1.0, 2.0)  # between attempts
 
 
@@ -144,3 +148,29 @@ def _reason(error: RequestException, url: str) -> str:
     while root.__context__ is not None:  # requests and urllib3 wrap `Connection refused` in three sentences
         root = root.__context__
     return f"`{url}` does not answer ({getattr(root, 'strerror', None) or root})"
+
+
+def reachable(urls: Collection[str], seconds: float = PROBE_SECONDS) -> set[str]:
+    """
+    Ask each server once and at the same time, and return the URLs that it serves; after `seconds` the others count as absent.
+
+    Resolving a name takes no timeout, so the threads are left behind where it hangs.
+    """
+    import requests
+
+    answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def probe(url: str) -> None:
+        try:
+            with requests.get(url, headers={"Range": "bytes=0-0"}, stream=True, timeout=(seconds, seconds)) as response:
+                answers.put(url if response.ok else None)
+        except requests.RequestException:
+            answers.put(None)
+
+    for url in urls:
+        threading.Thread(target=probe, args=(url,), name="probe", daemon=True).start()
+    found, end = set(), time.monotonic() + seconds
+    with suppress(queue.Empty):
+        for _ in urls:
+            found.add(answers.get(timeout=max(0.0, end - time.monotonic())))
+    return {url for url in found if url is not None}

@@ -157,6 +157,17 @@ def start(params: Params, config: Settings, compose_: bool, submit: bool, dry_ru
     if dry_run:
         emit(asdict(todo) | {"log": str(todo.log)}, todo.as_shell(), as_json)
         return
+    manifest = execute(todo, params, config)
+    emit(json.loads(manifest.to_json()), summary(manifest, params, "--compose" if submit else "--local"), as_json)
+
+
+def execute(todo: local.Plan, params: Params, config: Settings) -> Manifest:
+    """
+    Run the job with its stages on stderr, and return what it published.
+
+    Raises:
+        FruitsError: the run failed; with the job's own exit code.
+    """
     session = results.session() if is_s3(params.input) or is_s3(params.output) else None
     with credentials_for(session) as extra, Stages() as stages:
         outcome = local.start(
@@ -166,8 +177,7 @@ def start(params: Params, config: Settings, compose_: bool, submit: bool, dry_ru
     if outcome.code:
         raise FruitsError(outcome.message, outcome.hint or f"the log is {log}", outcome.code)
     results.remember(params.output, config)
-    manifest = Manifest.from_json(results.read(join(params.output, "runs", params.run_id, "manifest.json"), session))
-    emit(json.loads(manifest.to_json()), summary(manifest, params, "--compose" if submit else "--local"), as_json)
+    return Manifest.from_json(results.read(join(params.output, "runs", params.run_id, "manifest.json"), session))
 
 
 def plan(params: Params, config: Settings, submit: bool) -> local.Plan:

@@ -67,8 +67,8 @@ class Canvas:
         lambert = np.clip(nx * lx + ny * ly + nz * lz, -0.25, 1.0)
         bright = ambient + (1.12 - ambient) * (lambert + 0.25) / 1.25
         bright *= 0.72 + 0.28 * np.clip(nz * 1.6, 0, 1)  # surfaces that turn away get less of the room's light
-        half = np.array([lx, ly, lz + 1.0]) / np.sqrt(lx * lx + ly * ly + (lz + 1.0) ** 2)
-        shine = np.clip(nx * half[0] + ny * half[1] + nz * half[2], 0, 1).astype(np.float32)
+        half = (np.array([lx, ly, lz + 1.0]) / np.sqrt(lx * lx + ly * ly + (lz + 1.0) ** 2)).astype(np.float32)
+        shine = np.clip(nx * half[0] + ny * half[1] + nz * half[2], 0, 1)
         highlight = gloss * shine ** np.float32(sharp)
         lit = np.asarray(colour, np.float32) * bright[..., None] + highlight[..., None]
         self.paint(np.clip(lit, 0, 1), cover)

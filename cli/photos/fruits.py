@@ -255,8 +255,8 @@ def lemon(canvas: Canvas, rng: np.random.Generator, skin: Colour, second: Colour
     ends = nipple * np.sqrt(np.clip(1 - y**2, 0, 1))
     body = turned_body(canvas, ((belly**2.2 + ends**2.2) ** (1 / 2.2)).astype(np.float32))
     colour = mix(near(skin, rng, 0.04), near(second, rng, 0.03), 0.5 + 0.6 * canvas.noise(rng, 4) + 0.5 * step(np.abs(canvas.y), 0.7, 1.0))
-    colour = mix(colour, second, 0.6 * step(canvas.noise(rng, 55), 0.2, 0.8))
-    canvas.shade(colour, dimpled(canvas, rng, body, 50, 0.17), 0.40, 25)
+    colour = mix(colour, second, 0.35 * step(canvas.noise(rng, 80), 0.0, 0.9))
+    canvas.shade(colour, dimpled(canvas, rng, body, 80, 0.11), 0.40, 25)
     knob = ball(canvas, 0, -0.97, 0.075, 0.7)
     canvas.shade(near((0.50, 0.50, 0.20), rng), knob, 0.1)
 

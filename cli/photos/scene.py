@@ -11,7 +11,7 @@ from cli.photos.canvas import Canvas, Colour, Floats, blurred, mix
 from cli.photos.fruits import DRAWINGS, near
 
 SHAPES = ((1, 1), (1, 1), (4, 3), (3, 4), (3, 2), (2, 3))  # width to height
-SHORTER_SIDE_PX = (150, 300)
+SHORTER_SIDE_PX = (120, 220)
 PLAIN: tuple[Colour, ...] = ((0.97, 0.97, 0.96), (0.93, 0.90, 0.84), (0.84, 0.88, 0.92), (0.88, 0.91, 0.86), (0.78, 0.76, 0.74))
 DARK: tuple[Colour, ...] = ((0.22, 0.24, 0.27), (0.26, 0.33, 0.36))
 # Stored pixels must be turned so that the decoder's turn makes them upright: orientations as cameras write them.
@@ -51,7 +51,7 @@ def as_jpeg(image: Image.Image, orientation: int, quality: int) -> bytes:
 def _canvas(rng: np.random.Generator, width: int, height: int) -> Canvas:
     short = min(width, height)
     turned = rng.uniform(-np.pi, np.pi) if rng.random() < 0.2 else rng.normal(0, 0.30)
-    pixel = 2.0 / (short * rng.uniform(0.58, 0.80))
+    pixel = 2.0 / (short * rng.uniform(0.62, 0.78))
     room = 0.06 * short
     centre = (width / 2 + rng.uniform(-room, room), height / 2 + rng.uniform(-room, room))
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
@@ -80,7 +80,11 @@ def _background(canvas: Canvas, rng: np.random.Generator) -> Floats:
     if draw < 0.2:
         colour = _boards(canvas, rng, rows + 0 * columns)
     elif draw < 0.3:
-        colour = mix(near(DARK[rng.integers(len(DARK))], rng, 0.03), (0.10, 0.11, 0.12), 0.5 + 0.5 * canvas.noise(rng, 20))
+        colour = mix(
+            near(DARK[rng.integers(len(DARK))], rng, 0.03),
+            (0.10, 0.11, 0.12),
+            0.5 + 0.2 * canvas.noise(rng, 6) + 0.1 * canvas.noise(rng, 90),
+        )
     else:
         plain = near(PLAIN[rng.integers(len(PLAIN))], rng, 0.02)
         colour = mix(plain, (1, 1, 1), 0.15 * canvas.noise(rng, 4) + np.zeros_like(canvas.alpha))
