@@ -89,7 +89,7 @@ def test_what_a_run_costs_is_what_the_code_computes():
 
 def test_every_message_that_the_page_explains_is_one_that_is_said():
     source = "".join(path.read_text(encoding="utf-8") for folder in ("cli", "job") for path in sorted((ROOT / folder).rglob("*.py")))
-    table = AWS.partition("| it says | why, and the way out |")[2]
+    table = AWS.partition("| message | cause and fix |")[2]
     messages = [row.split("|")[1] for row in table.splitlines() if row.startswith("| ") and "---" not in row]
     parts = [part.strip(" :") for message in messages for part in message.split("…") if part.strip(" :")]
 
