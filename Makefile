@@ -125,7 +125,7 @@ bench-scale-quick: install s3-server build/spark.jsa  ## run bench-scale on a fe
 	$(BIN)/python -m benchmarks.scale --quick
 
 bench-peers: install s3-server  ## compare with alternatives, each in its own environment
-	$(BIN)/python -m benchmarks.peers --page docs/explanation/peers.md
+	$(BIN)/python -m benchmarks.peers --page docs/reference/benchmarks.md
 
 soak: image  ## add new photos to the local stack for half an hour
 	eval "$$(docker/standin.sh)" && $(BIN)/python -m benchmarks.soak --page docs/explanation/soak.md

@@ -90,7 +90,7 @@ def main() -> int:
     parser.add_argument("--assets", type=Path, default=os.environ.get("FRUITS_ASSETS"), help="as `python -m benchmarks` has it")
     parser.add_argument("--work", type=Path, help="folder for a temporary one with photos and outputs, removed at the end")
     parser.add_argument("--out", type=Path, help="JSON, and beside it table and log; default: benchmarks/results/DATE-peers.json")
-    parser.add_argument("--page", type=Path, help="page whose figures are replaced, such as docs/explanation/peers.md")
+    parser.add_argument("--page", type=Path, help="page whose figures are replaced, such as docs/reference/benchmarks.md")
     parser.add_argument("--photos", type=int, default=3930, help="of the sample; default: all 3,930")
     parser.add_argument("--copies", type=int, default=1, help="of each on disk, under other names; 4 are 15,720 photos")
     parser.add_argument("--peers", default="", help=f"some of: notebook,{','.join(dict.fromkeys(peer.module for peer in PEERS))}")

@@ -53,9 +53,9 @@ def wait_for(condition, process, seconds=240):
         time.sleep(0.2)
 
 
-def test_readme_shows_the_commands_that_are_tested_here_and_beside():
+def test_the_page_shows_the_commands_that_are_tested_here_and_beside():
     """Those of the image and of the push are in test_image_check.py and tests/registry/."""
-    block = re.search(r"<!-- docker -->\n```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
+    block = re.search(r"<!-- docker -->\n```sh\n(.*?)```", (ROOT / "docs" / "how-to" / "docker.md").read_text(encoding="utf-8"), re.S)
     assert block
     assert [line.partition("  #")[0].strip() for line in block.group(1).splitlines()] == [
         "docker compose up --exit-code-from job",

@@ -1,4 +1,4 @@
-"""README's commands, as they stand there, in an empty folder; what it shows is what is printed. Those for AWS are read, not run."""
+"""Run the commands of README and of the page about own photos in an empty folder. Commands for AWS are only parsed."""
 
 import re
 import shlex
@@ -12,24 +12,25 @@ from cli.main import app
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+OWN_PHOTOS = (ROOT / "docs" / "how-to" / "own-photos.md").read_text(encoding="utf-8")
 AWS = (ROOT / "docs" / "how-to" / "aws.md").read_text(encoding="utf-8")
 
 
-def block(name):
-    """The fenced block after the comment `name`."""
-    found = re.search(rf"<!-- {name} -->\n```\w+\n(.*?)```", README, re.S)
+def block(name, page=README):
+    """Return the fenced block after the comment `name`."""
+    found = re.search(rf"<!-- {name} -->\n```\w+\n(.*?)```", page, re.S)
     assert found, name
     return found.group(1)
 
 
 def commands_in(text):
     """Of each line that starts `fruitsctl`, without its comment and what takes its output."""
-    lines = [re.split(r"  #| > ", line)[0].strip() for line in text.splitlines()]
+    lines = [command.strip() for line in text.splitlines() for command in re.split(r"  #| > ", line)[0].split("&&")]
     return [shlex.split(line) for line in lines if line.startswith("fruitsctl ")]
 
 
 def commands():
-    return commands_in(block("commands"))
+    return commands_in(block("commands") + block("more-commands", OWN_PHOTOS))
 
 
 def aws_commands():
@@ -59,7 +60,13 @@ def test_the_result_of_the_demo_is_shown_as_it_is_printed(fruitsctl, folder):
     fruitsctl("sample", "build/demo/photos", cwd=folder)
     done = fruitsctl("run", "build/demo/photos", "build/demo/out", "--local", cwd=folder)
 
-    assert shape(block("demo").strip()) == shape(done.stdout.strip())
+    shown, printed = shape(block("demo").strip()), iter(shape(done.stdout.strip()))
+    assert len(shown) == 8
+    assert [line for line in shown if line not in printed] == []  # an iterator: each line is looked for after the one before
+
+
+def test_readme_is_short():
+    assert len(README.splitlines()) <= 130
 
 
 @pytest.mark.parametrize("words", aws_commands(), ids=" ".join)
