@@ -53,7 +53,6 @@ FRENCH = {
 NOT_YET: frozenset[str] = frozenset(
     {
         "CHANGELOG.md",
-        "README.md",
         "cli/backends/eks.py",
         "cli/commands/forget.py",
         "cli/commands/image.py",
