@@ -56,13 +56,16 @@ class Canvas:
 
     def paint(self, colour: Floats | Colour, cover: Floats) -> None:
         """Put `colour` over what is there."""
+        part = covered(cover)
+        colour, cover = cropped(colour, part), cover[part]
         rest = 1 - cover
-        self.rgb[...] = self.rgb * rest[..., None] + np.asarray(colour, np.float32) * cover[..., None]
-        self.alpha[...] = self.alpha * rest + cover
+        self.rgb[part] = self.rgb[part] * rest[..., None] + colour * cover[..., None]
+        self.alpha[part] = self.alpha[part] * rest + cover
 
     def shade(self, colour: Floats | Colour, surface: Surface, gloss: float = 0.35, sharp: float = 40.0, ambient: float = 0.42) -> None:
         """Paint `colour`, the surface's own, as the light shows it. `sharp`: a higher number gives a smaller highlight."""
-        cover, nx, ny, nz = surface
+        part = covered(surface.cover)
+        nx, ny, nz = (values[part] for values in surface[1:])
         lx, ly, lz = self.light
         lambert = np.clip(nx * lx + ny * ly + nz * lz, -0.25, 1.0)
         bright = ambient + (1.12 - ambient) * (lambert + 0.25) / 1.25
@@ -70,8 +73,9 @@ class Canvas:
         half = (np.array([lx, ly, lz + 1.0]) / np.sqrt(lx * lx + ly * ly + (lz + 1.0) ** 2)).astype(np.float32)
         shine = np.clip(nx * half[0] + ny * half[1] + nz * half[2], 0, 1)
         highlight = gloss * shine ** np.float32(sharp)
-        lit = np.asarray(colour, np.float32) * bright[..., None] + highlight[..., None]
-        self.paint(np.clip(lit, 0, 1), cover)
+        lit = cropped(colour, part) * bright[..., None] + highlight[..., None]
+        view = replace(self, x=self.x[part], y=self.y[part], rgb=self.rgb[part], alpha=self.alpha[part])
+        view.paint(np.clip(lit, 0, 1), surface.cover[part])
 
     def inside(self, distance: Floats) -> Floats:
         """Coverage from a distance to the edge, positive inside."""
@@ -84,6 +88,20 @@ class Canvas:
         columns = max(2, round(cells * stretch[0] * width / max(height, width)))
         grid = Image.fromarray(rng.uniform(-1, 1, (rows, columns)).astype(np.float32))
         return np.asarray(grid.resize((width, height), Image.Resampling.BICUBIC))
+
+
+def covered(cover: Floats) -> tuple[slice, slice]:
+    """The rectangle outside which nothing is covered: most shapes are small, and only their pixels cost time."""
+    rows, columns = np.flatnonzero(cover.any(axis=1)), np.flatnonzero(cover.any(axis=0))
+    if not rows.size:
+        return np.s_[0:0, 0:0]
+    return np.s_[int(rows[0]) : int(rows[-1]) + 1, int(columns[0]) : int(columns[-1]) + 1]
+
+
+def cropped(colour: Floats | Colour, part: tuple[slice, slice]) -> Floats:
+    """`colour` in that rectangle; one colour for all pixels stays as it is."""
+    array = np.asarray(colour, np.float32)
+    return array[part] if array.ndim == 3 else array
 
 
 def ball(canvas: Canvas, x: float, y: float, radius: float, flat: float = 1.0) -> Surface:
