@@ -91,7 +91,7 @@ def test_the_command_executes_it_in_the_stack_without_a_browser(compose, environ
     assert done.returncode == 0, done.stderr[-3000:]
     executed = tmp_path / "mine" / "executed" / "cloud.ipynb"
     assert json.loads(done.stdout) == {"executed": str(executed), "copied": []}
-    assert "Broadcast the network, embed what is new" in done.stderr.splitlines()
+    assert "Broadcast the network, embed new photos" in done.stderr.splitlines()
     text = printed(executed.read_text(encoding="utf-8"))
     assert "240 photos, 0 of them new" in text
     assert "published s3://fruits/driver/runs/" in text

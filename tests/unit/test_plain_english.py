@@ -84,7 +84,6 @@ NOT_YET: frozenset[str] = frozenset(
         "fruitsctl report",
         "fruitsctl status",
         "fruitsctl ui",
-        "notebooks/local.ipynb",
     }
 )
 
