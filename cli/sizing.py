@@ -19,9 +19,9 @@ QUOTA_VCPU = 16  # of a new account in a Region, quota L-D05C8A75: https://docs.
 DEFAULT_EXECUTORS = 3  # with the driver 16 vCPUs
 
 JVM_OVERHEAD, JVM_OVERHEAD_MB = 0.1, 384  # what a JVM needs beside its heap; also the service's own default and minimum
-PYTHON_WORKER_MB = 400  # what `make bench` allows one Python worker while it embeds, of which it measured 165; one runs on each core
+PYTHON_WORKER_MB = 400  # limit of one Python worker, one per core; at most 256 measured (docs/reference/benchmarks.md)
 
-# 139 photos/s on 2 cores in README's slower repeat (`make bench`); a slow S3 leaves 0.74 to 0.81 of it (`make bench-s3`): 51 to 56.
+# `make bench`: 139 photos/s on 2 cores in the slower repeat. `make bench-s3`: a slow S3 leaves 0.74 to 0.81 of it, 51 to 56 per core.
 IMAGES_PER_SECOND_AND_VCPU = 55.0
 FIXED_MINUTES = (
     5.0  # assumed for all but embedding: workers start and pull the image (2 to 3), Spark and the model start, list, fit, publish

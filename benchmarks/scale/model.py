@@ -26,7 +26,7 @@ COMPONENTS = 50
 START_SECONDS = 180.0  # assumed, as in cli/sizing.py: workers start and pull the image
 KEYS_PER_SECOND_AND_VCPU = (
     200_000 / 23.0 / 2
-)  # README, `make bench-s3`: 200,000 keys in 23.0 s on two cores, the S3 server on the same ones
+)  # docs/reference/benchmarks.md, `make bench-s3`: 200,000 keys in 23.0 s on two cores, the S3 server on the same ones
 SHARED = ("list", "new", "fit", "project", "publish")  # by all executors; the report is the driver's
 
 

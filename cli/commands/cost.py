@@ -33,7 +33,7 @@ def cost(
     month: Annotated[str | None, typer.Option(metavar="YYYY-MM", help="The runs of this month, UTC.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")] = False,
 ) -> None:
-    """Show what AWS has billed for runs, by month.
+    """Show the cost of runs by month: billed hours at list price.
 
     Workers only: requests, logs and storage are not in it. An OUTPUT keeps what its runs cost, also of runs that are no longer there.
     """
