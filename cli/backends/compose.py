@@ -39,9 +39,9 @@ def plan(params: Params, compose: list[str], as_json: bool, terminal: bool) -> P
     """Raises UsageError if `params` name something of this machine, which the container cannot see."""
     for uri in (params.input, params.output):
         if not is_s3(uri):
-            raise UsageError(f"the stack sees its own S3 server, not `{uri}`", "use s3://fruits/photos and s3://fruits/out, or --local")
+            raise UsageError(f"`{uri}` is not accessible from the local stack", "use s3://fruits/photos and s3://fruits/out, or --local")
     if params.weights:
-        raise UsageError(f"the image has its own weights, `{params.weights}` cannot be used with --compose", "leave out --weights")
+        raise UsageError("`--weights` cannot be used with --compose", "remove it: the image contains the weights")
     options = [
         option for field in fields(params) if field.name not in NOT_PASSED for option in _option(field.name, getattr(params, field.name))
     ]
@@ -57,7 +57,7 @@ def start(todo: Plan) -> int:
         UsageError: there is no docker-compose.yml here, or no docker.
     """
     if not any(Path(name).is_file() for name in ("docker-compose.yml", "compose.yaml")):
-        raise UsageError(f"there is no docker-compose.yml in `{Path.cwd()}`", "go to the folder of the checkout, then run it again")
+        raise UsageError(f"there is no docker-compose.yml in `{Path.cwd()}`", "run the command in the checkout")
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         process = subprocess.Popen(todo.command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))

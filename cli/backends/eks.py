@@ -89,16 +89,19 @@ def check(params: Params, options: Options) -> None:
     for uri in (params.input, params.output):
         if not is_s3(uri):
             raise UsageError(
-                f"the cluster sees S3 only, not `{uri}`", "push the photos first: fruitsctl data push FOLDER s3://bucket/photos"
+                f"`{uri}` is not accessible from the cluster: it reads S3 only",
+                "upload the photos with `fruitsctl data push FOLDER s3://bucket/photos`",
             )
     if params.weights:
-        raise UsageError(f"the image has its own weights, `{params.weights}` cannot be used with --eks", "leave out --weights")
+        raise UsageError("`--weights` cannot be used with --eks", "remove it: the image contains the weights")
     if not NAME.fullmatch(params.run_id):
-        raise UsageError(f"run id `{params.run_id}`", "up to 64 letters, digits, `.`, `_`, `/`, `#` and `-`")
+        raise UsageError(f"`{params.run_id}` is not a valid run id", "use up to 64 letters, digits, `.`, `_`, `/`, `#` and `-`")
     if not ROLE.fullmatch(options.execution_role_arn):
-        raise UsageError(f"`{options.execution_role_arn}` is no ARN of a role", "such as arn:aws:iam::111122223333:role/fruits-eks")
+        raise UsageError(
+            f"`{options.execution_role_arn}` is not the ARN of a role", "give an ARN such as arn:aws:iam::111122223333:role/fruits-eks"
+        )
     if not IMAGE.fullmatch(options.image):
-        raise UsageError(f"image `{options.image}` has no digest", "name it as `fruitsctl image push` prints it: …@sha256:…")
+        raise UsageError(f"image `{options.image}` has no digest", "give the image as printed by `fruitsctl image push`: …@sha256:…")
 
 
 def image_conf(options: Options) -> dict[str, str]:

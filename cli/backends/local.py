@@ -100,8 +100,8 @@ def start(todo: Plan, run_id: str, environment: Mapping[str, str], on_progress: 
         listener.join()
     outcome = outcomes[-1] if outcomes else None
     if outcome is None:
-        message = f"the job ended without a word, exit code `{code}`"
-        return Outcome(run_id, 1, "Died", message, f"see the end of {todo.log}")
+        message = f"the job ended without an outcome, exit code `{code}`"
+        return Outcome(run_id, 1, "Died", message, f"see the log {todo.log}")
     return outcome
 
 

@@ -71,14 +71,15 @@ def plan(params: Params, deployed: Deployed, fleet: Fleet, options: Options) -> 
     for uri in (params.input, params.output):
         if not is_s3(uri):
             raise UsageError(
-                f"the service sees S3 only, not `{uri}`", "push the photos first: fruitsctl data push FOLDER s3://bucket/photos"
+                f"`{uri}` is not accessible from the service: it reads S3 only",
+                "upload the photos with `fruitsctl data push FOLDER s3://bucket/photos`",
             )
     if params.weights:
-        raise UsageError(f"the image has its own weights, `{params.weights}` cannot be used with --serverless", "leave out --weights")
+        raise UsageError("`--weights` cannot be used with --serverless", "remove it: the image contains the weights")
     if not TOKEN.fullmatch(params.run_id):
-        raise UsageError(f"run id `{params.run_id}`", "up to 64 letters, digits, `.`, `_` and `-`")
+        raise UsageError(f"`{params.run_id}` is not a valid run id", "use up to 64 letters, digits, `.`, `_` and `-`")
     if deployed.application_id is None:
-        raise UsageError("there is no application yet", "push an image, then `fruitsctl infra up`")
+        raise UsageError("there is no application yet", "push an image, then run `fruitsctl infra up`")
     inside = replace(params, cache=CACHE, weights=WEIGHTS if params.model == "mobilenet_v2" else None)
     spark_submit = {
         "entryPoint": f"local://{ENTRY_POINT}",

@@ -34,9 +34,9 @@ def push(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent, send nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")] = False,
 ) -> None:
-    """Send photos that are not there yet; exits 3 if the bucket is outside the European Union.
+    """Upload photos that are not there yet; exits 3 if the bucket is outside the European Union.
 
-    Run it again after an interruption: it goes on. Nothing is deleted. Exits 1 if photos could not be sent.
+    Run it again to resume after an interruption. Nothing is deleted. Exits 1 if photos could not be sent.
     """
     from cli import buckets, photo_push
     from cli.credentials import aws_session

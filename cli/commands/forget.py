@@ -47,7 +47,7 @@ def forget(
     tombstone: Annotated[bool, typer.Option("--tombstone", help="Refuse the same photo if it comes back; a keyed hash is kept.")] = False,
     copies: Annotated[bool, typer.Option("--copies", help="Also the very same picture under other addresses.")] = False,
     refit: Annotated[
-        bool, typer.Option("--refit", help="Fit the PCA of published runs anew; else they say what it was fitted with.")
+        bool, typer.Option("--refit", help="Refit the PCA of published runs. Without it their manifests note that the old PCA is kept.")
     ] = False,
     logs: Annotated[
         str | None, typer.Option(metavar="URI", help="Folder with logs to search too. [default: s3://bucket/logs of OUTPUT's bucket]")
@@ -60,7 +60,7 @@ def forget(
     """Erase photos and all that came from them.
 
     The photo itself in all its versions, its features and rejects, its rows in every run, its picture in every report.
-    Then everything left in OUTPUT is searched for it. Give the same command again if it was interrupted: it goes on.
+    Then everything left in OUTPUT is searched for it. Run the same command again to resume after an interruption.
     """
     asked = {"uris": [from_text(uri) for uri in [*(uris or []), *_lines(list_)]], "prefixes": [_prefix(text) for text in prefix or []]}
     if not (asked["uris"] or asked["prefixes"] or retention):

@@ -22,9 +22,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on stdo
 
 @app.command()
 def build(
-    target: Annotated[str, typer.Option(help="serverless or eks: whose base image it stands on.")] = "serverless",
+    target: Annotated[str, typer.Option(help="serverless or eks: the service whose base image is used.")] = "serverless",
     base_image: Annotated[
-        str | None, typer.Option(metavar="IMAGE", help="Another base, such as the stand-in.", envvar="BASE_IMAGE")
+        str | None, typer.Option(metavar="IMAGE", help="Another base image, such as the simulated one.", envvar="BASE_IMAGE")
     ] = None,
     image: Annotated[str | None, typer.Option(metavar="NAME", help="Its name. [default: fruitsctl:TARGET]")] = None,
     platform: Annotated[str, typer.Option(help="linux/amd64, or linux/arm64 for an arm64 application.")] = "linux/amd64",

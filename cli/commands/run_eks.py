@@ -57,7 +57,7 @@ def run_eks(params: Params, config: Settings, wanted: Wanted, dry_run: bool, det
     region = config.region or PARIS
     refuse_outside_eu(region)
     if region == SOVEREIGN:
-        raise UsageError(f"there is no EMR on EKS in `{region}`", "use --serverless there")
+        raise UsageError(f"there is no EMR on EKS in `{region}`", "use --serverless in this Region")
     if not wanted.virtual_cluster or not wanted.execution_role:
         needed = {"--virtual-cluster": wanted.virtual_cluster, "--execution-role": wanted.execution_role}
         missing = [option for option, value in needed.items() if not value]
@@ -73,7 +73,7 @@ def run_eks(params: Params, config: Settings, wanted: Wanted, dry_run: bool, det
     check_target(session, image)
     clients = Clients(session, region)
     job_run_id = follow.start(clients, todo.request)
-    again = f"`fruitsctl eks status {job_run_id} --virtual-cluster {wanted.virtual_cluster}`, `eks cancel` ends it"
+    again = f"`fruitsctl eks status {job_run_id} --virtual-cluster {wanted.virtual_cluster}`, `fruitsctl eks cancel` cancels it"
     say(f"Run {params.run_id} is job run {job_run_id}")
     if detach:
         emit({"run_id": params.run_id, "job_run_id": job_run_id}, job_run_id, as_json)
@@ -81,7 +81,7 @@ def run_eks(params: Params, config: Settings, wanted: Wanted, dry_run: bool, det
     try:
         job_run = follow.follow(clients, wanted.virtual_cluster, job_run_id, say)
     except KeyboardInterrupt:
-        say(f"The run goes on without this command: {again}")
+        say(f"Detached, the run continues: {again}")
         emit({"run_id": params.run_id, "job_run_id": job_run_id}, job_run_id, as_json)
         return
     logs = f"{eks.log_uri(params)}{wanted.virtual_cluster}/jobs/{job_run_id}/"
@@ -97,7 +97,10 @@ def _pushed_last(session: object, region: str, config: Settings) -> str:
     repository = f"{own_registry(session, region)}/{config.project}"
     pushed = last_pushed(config.state, repository)
     if pushed is None:
-        raise UsageError(f"no image was pushed to `{repository}` from here", "fruitsctl image build --target eks, `image push`, or --image")
+        raise UsageError(
+            f"no image was pushed to `{repository}` from this machine",
+            "run `fruitsctl image build --target eks` and `fruitsctl image push`, or add --image",
+        )
     return pushed.image
 
 
@@ -119,7 +122,7 @@ def _summary(clients: Clients, params: Params, wanted: Wanted, as_json: bool) ->
     uri = join(params.output, "runs", params.run_id, "manifest.json")
     content = read(clients, uri)
     if content is None:
-        raise FruitsError(f"the run is done, but `{uri}` is not there", "was it removed meanwhile? Run the same command again")
+        raise FruitsError(f"the run has finished, but `{uri}` is missing", "run the same command again")
     manifest = Manifest.from_json(content)
     where = f"--eks --virtual-cluster {wanted.virtual_cluster} --execution-role {wanted.execution_role}"
     emit(json.loads(manifest.to_json()), summary(manifest, params, where), as_json)

@@ -148,12 +148,15 @@ def with_application(clients: Clients, deployed: Deployed, config: Settings, wis
 
     pushed = last_pushed(config.state, deployed.repository_uri)
     if pushed is None:
-        raise UsageError("there is no application yet, and no image for it", "`fruitsctl image build`, `image check`, `image push`")
-    otherwise = UsageError("there is no application yet", "`fruitsctl infra up` makes it, and so does this command with --yes")
+        raise UsageError(
+            "there is no application yet, and no image for it",
+            "run `fruitsctl image build`, `fruitsctl image check` and `fruitsctl image push`",
+        )
+    otherwise = UsageError("there is no application yet", "run `fruitsctl infra up`, or add --yes")
     if wishes.dry_run or not (wishes.yes or sys.stdin.isatty()):
         raise otherwise
     if not wishes.yes and not typer.confirm(
-        f"There is no application yet. Make it, with {pushed.image}? It costs nothing while idle", err=True
+        f"There is no application yet. Create it with image {pushed.image}? An idle application is free of charge", err=True
     ):
         raise otherwise
     return infra.put_application(clients.session, clients.region, config.project, pushed.image, say)

@@ -40,7 +40,7 @@ def watch(clients: Clients, sent: Sent, config: Settings, as_json: bool) -> None
 def detached(sent: Sent, as_json: bool) -> None:
     names = {"run_id": sent.run_id, "job_run_id": sent.job_run_id, "application_id": sent.application_id, "region": sent.region}
     back = [f"fruitsctl {command} {sent.run_id}" for command in ("status", "logs -f", "cancel")]
-    text = f"Run {sent.run_id} goes on without this command.\n  back to it   {back[0]}, {back[1]}\n  end it       {back[2]}"
+    text = f"Detached from run {sent.run_id}, which continues.\n  follow   {back[0]}, {back[1]}\n  cancel   {back[2]}"
     emit(names | {"detached": True}, text, as_json)
 
 
@@ -55,10 +55,10 @@ def conclude(clients: Clients, sent: Sent, job_run: dict[str, Any], outcome: Out
     if outcome.code or manifest is None:
         if cost and cost.usd is not None:
             say(f"It cost ${cost.usd:.4f}")
-        raise FruitsError(outcome.message or "the run left no manifest", outcome.hint, outcome.code or 1)
+        raise FruitsError(outcome.message or "the run wrote no manifest", outcome.hint, outcome.code or 1)
     data = json.loads(manifest.to_json()) | {"cost": json.loads(cost.to_json()) if cost else None}
     params = Params(manifest.params["input"], sent.output, sent.run_id)
-    usd = f"${cost.usd:.4f}" if cost and cost.usd is not None else f"not known yet: fruitsctl status {sent.run_id}"
+    usd = f"${cost.usd:.4f}" if cost and cost.usd is not None else f"not available yet, see fruitsctl status {sent.run_id}"
     emit(data, f"{summary(manifest, params, '--serverless')}\n\nCost of the workers: {usd}", as_json)
 
 
@@ -74,7 +74,7 @@ def keep_cost(clients: Clients, sent: Sent, job_run: dict[str, Any], manifest: M
         cost = cost_record(job_run, prices_of(clients, application, config), manifest.counts if manifest else None)
         costs.keep_cost(clients.session, sent.output, cost)
     except FruitsError as error:
-        say(f"note: the cost could not be kept: {error}")
+        say(f"note: cannot store the cost: {error}")
         return None
     return cost
 

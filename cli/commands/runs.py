@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from cli.serverless.logs import Line
     from cli.serverless.runs import Sent
 
-RunId = Annotated[
-    str | None, typer.Argument(metavar="RUN_ID", help="Ours, or the service's own. [default: the last one]", show_default=False)
-]
+RunId = Annotated[str | None, typer.Argument(metavar="RUN_ID", help="Run id or job run id. [default: the last run]", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")]
 
 
@@ -47,13 +45,13 @@ def status(run_id: RunId = None, as_json: AsJson = False) -> None:
         lines.append(f"  ended     {outcome.kind}: {outcome.message}")
         usd = cost_of(clients, sent, job_run)
         data["cost"] = usd
-        lines.append(f"  cost      {'not known yet' if usd is None else f'${usd:.4f}'}")
+        lines.append(f"  cost      {'not available yet' if usd is None else f'${usd:.4f}'}")
     emit(data, "\n".join(lines), as_json)
 
 
 def logs(
     run_id: RunId = None,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Until the run is over; Ctrl-C only looks away.")] = False,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Follow until the run has finished; Ctrl-C detaches.")] = False,
     stderr: Annotated[bool, typer.Option("--stderr", help="Spark's own log and tracebacks, not what the job says.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
@@ -80,14 +78,14 @@ def logs(
             job_run = patiently(clients, lambda: get_job_run(clients, sent.application_id, str(sent.job_run_id)), say, POLL_SECONDS)
             over_at = over_at or (time.monotonic() if STATES[job_run["state"]].ended else 0.0)
     except KeyboardInterrupt:
-        say(f"The run goes on. Back to it: fruitsctl logs -f {sent.run_id}; end it: fruitsctl cancel {sent.run_id}")
+        say(f"Detached, the run continues. Follow it with fruitsctl logs -f {sent.run_id}; cancel it with fruitsctl cancel {sent.run_id}")
         return
     if not shown:
         archive = [driver.Line(0, text) for text in driver.archived(clients, place, stream)]
         for line in archive:
             _print(line, stream, as_json)
         if not archive:
-            say("There is no log yet." if not STATES[job_run["state"]].ended else "There is no log any more, or none yet.")
+            say("There is no log yet." if not STATES[job_run["state"]].ended else "There is no log yet, or it was deleted.")
 
 
 def cancel(run_id: RunId = None, as_json: AsJson = False) -> None:
@@ -101,7 +99,7 @@ def cancel(run_id: RunId = None, as_json: AsJson = False) -> None:
     if not STATES[job_run["state"]].ended:
         if job_run["state"] != "CANCELLING":
             at_first(clients, lambda: submit.cancel(clients, sent), say)
-        say(f"Run {sent.run_id}: waiting until its workers are gone")
+        say(f"Run {sent.run_id}: waiting until its workers have stopped")
         try:
             job_run = wait_until_over(clients, sent, say)
         except KeyboardInterrupt:
@@ -117,7 +115,7 @@ def cancel(run_id: RunId = None, as_json: AsJson = False) -> None:
 def ui(run_id: RunId = None, as_json: AsJson = False) -> None:
     """Print a link to the Spark UI of a run on EMR Serverless.
 
-    It opens without a login for an hour: pass it on to nobody.
+    It opens without a login for an hour: do not share it.
     """
     from cli.serverless.clients import at_first
     from cli.serverless.runs import dashboard
@@ -156,7 +154,7 @@ def _application_id(clients: Clients, config: Settings) -> str:
 
     deployed = infra.deployed(clients.session, clients.region, config.project)
     if deployed.application_id is None:
-        raise UsageError("there is no application, so there is no run", "`fruitsctl run … --serverless` starts one")
+        raise UsageError("there is no application, so there are no runs", "start a run with `fruitsctl run … --serverless`")
     return deployed.application_id
 
 
@@ -167,7 +165,7 @@ def _latest(clients: Clients, job_run: dict[str, Any]) -> Progress | None:
     try:
         records = [from_line(line.text) for line in DriverLog(Place.of(job_run), "stdout").new(clients)]
     except FruitsError as error:
-        say(f"note: no progress to show: {error}")
+        say(f"note: progress is not available: {error}")
         return None
     return next((record for record in reversed(records) if isinstance(record, Progress)), None)
 

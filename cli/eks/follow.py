@@ -85,9 +85,7 @@ def state(job_run: dict[str, Any]) -> RunState:
     try:
         return STATES[job_run["state"]]
     except KeyError as error:
-        raise FruitsError(
-            f"AWS says the run is in state `{job_run['state']}`, which is new", "update fruitsctl; the run goes on"
-        ) from error
+        raise FruitsError(f"unknown run state `{job_run['state']}`", "update fruitsctl; the run continues") from error
 
 
 def raise_unless_done(clients: Clients, job_run: dict[str, Any], output: str, run_id: str, logs: str) -> None:
@@ -98,12 +96,12 @@ def raise_unless_done(clients: Clients, job_run: dict[str, Any], output: str, ru
     if state(job_run) is RunState.SUCCEEDED:
         return
     if state(job_run) is RunState.CANCELLED:
-        raise FruitsError(f"run `{run_id}` was cancelled", "run the same command again: it goes on from the last commit")
+        raise FruitsError(f"run `{run_id}` was cancelled", "run the same command again: it resumes from the last commit")
     outcome = read_outcome(clients, output, run_id)
     if outcome is not None and outcome.code:
-        raise FruitsError(outcome.message, outcome.hint or f"the logs are in {logs}", outcome.code)
+        raise FruitsError(outcome.message, outcome.hint or f"see the logs in {logs}", outcome.code)
     reason = ": ".join(str(job_run[key]) for key in ("failureReason", "stateDetails") if job_run.get(key))
-    raise FruitsError(f"run `{run_id}` failed: {redact(reason) or 'the service does not say why'}", f"the logs are in {logs}")
+    raise FruitsError(f"run `{run_id}` failed: {redact(reason) or 'no reason given by EMR'}", f"see the logs in {logs}")
 
 
 def read_outcome(clients: Clients, output: str, run_id: str) -> Outcome | None:

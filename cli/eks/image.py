@@ -10,7 +10,7 @@ from cli.logins import stored_login
 from cli.manifest import read_config
 from cli.regions import refuse_outside_eu
 
-BUILD = "fruitsctl image build --target eks, then `image push` it and name it by --image"
+BUILD = "run `fruitsctl image build --target eks` and `fruitsctl image push`, then add --image"
 
 
 def check_target(session: Any, image: str) -> None:
@@ -28,7 +28,7 @@ def check_target(session: Any, image: str) -> None:
     login = ecr.login(ecr.client(session, region)) if region else stored_login(registry)
     config = read_config(registry, repository, digest, login)
     if config is None:
-        raise UsageError(f"there is no single image `{image}`, or you may not read it", BUILD)
+        raise UsageError(f"cannot find a single image `{image}`, or no permission to read it", BUILD)
     target = (config.get("Labels") or {}).get("fruitsctl.target")
     if target != "eks":
-        raise UsageError(f"`{image}` was built for `{target or 'something else'}`, not for EMR on EKS", BUILD)
+        raise UsageError(f"`{image}` was built for `{target or 'another target'}`, not for EMR on EKS", BUILD)

@@ -22,11 +22,11 @@ ACTIVE = [state for state, meaning in STATES.items() if not meaning.ended]
 
 # Why an application does not start, and what helps; the words are the service's.
 HINTS = (
-    (re.compile(r"(?i)not authorized|ECR:"), "`fruitsctl infra up` gives the repository its policy again"),
-    (re.compile(r"(?i)architecture"), "build the image for the application's architecture, push it, run again"),
-    (re.compile(r"(?i)release"), "build the image again for the application's release, push it, run again"),
-    (re.compile(r"(?i)repository .*not exist"), "`fruitsctl infra up` says what to do, then `fruitsctl image push`"),
-    (re.compile(r"(?i)not exist|not found|no such"), "`fruitsctl image push`"),
+    (re.compile(r"(?i)not authorized|ECR:"), "run `fruitsctl infra up` to restore the policy of the repository"),
+    (re.compile(r"(?i)architecture"), "build the image for the architecture of the application, push it, then run the command again"),
+    (re.compile(r"(?i)release"), "rebuild the image for the release of the application, push it, then run the command again"),
+    (re.compile(r"(?i)repository .*not exist"), "run `fruitsctl infra up`, then `fruitsctl image push`"),
+    (re.compile(r"(?i)not exist|not found|no such"), "run `fruitsctl image push`"),
 )
 
 
@@ -39,7 +39,7 @@ def get(clients: Clients, application_id: str) -> dict[str, Any]:
         FruitsError: no credentials, or AWS refuses.
     """
     client = clients("emr-serverless")
-    gone = UsageError(f"the application `{application_id}` is gone", "`fruitsctl infra up` makes it again")
+    gone = UsageError(f"application `{application_id}` does not exist", "run `fruitsctl infra up` to recreate it")
     with asking("emr-serverless:GetApplication"):
         try:
             found: dict[str, Any] = client.get_application(applicationId=application_id)["application"]
@@ -56,7 +56,9 @@ def check(application: dict[str, Any], release: str) -> None:
         UsageError: somebody changed what the stack had made.
     """
     if application["releaseLabel"] != release:
-        raise UsageError(f"the application has release `{application['releaseLabel']}`, not {release}", "`fruitsctl infra up` mends it")
+        raise UsageError(
+            f"the application has release `{application['releaseLabel']}`, not {release}", "run `fruitsctl infra up` to update it"
+        )
 
 
 def active_runs(clients: Clients, application_id: str) -> list[str]:
@@ -80,9 +82,10 @@ def put_image(clients: Clients, application: dict[str, Any], image: str, run_id:
     others = [name for name in active_runs(clients, identifier) if name != run_id]
     if others:
         raise RefusedError(
-            f"the image changed, and `{len(others)}` runs still use the old one: {', '.join(others)}", "wait for them, or cancel them"
+            f"cannot change the image: `{len(others)}` active runs use the old one: {', '.join(others)}",
+            "wait until they have finished, or cancel them",
         )
-    tell(f"Giving the application the image {image.split('@')[-1][:19]}…")
+    tell(f"Updating the image of the application to {image.split('@')[-1][:19]}…")
     client = clients("emr-serverless")
     if application["state"] not in AT_REST:
         wait_for(clients, identifier, ("CREATED", "STARTED", "STOPPED"), tell)
@@ -108,9 +111,9 @@ def start(clients: Clients, application_id: str, tell: Callable[[str], None]) ->
             clients("emr-serverless").start_application(applicationId=application_id)
     found = wait_for(clients, application_id, ("STARTED", *AT_REST), tell)
     if found["state"] != "STARTED":
-        why = found.get("stateDetails") or "the service gives no reason"
-        hint = next((hint for pattern, hint in HINTS if pattern.search(why)), "mend what it says, then run again")
-        raise FruitsError(f"the application does not start: {why}", hint)
+        why = found.get("stateDetails") or "no reason given by EMR"
+        hint = next((hint for pattern, hint in HINTS if pattern.search(why)), "fix the cause, then run the command again")
+        raise FruitsError(f"the application did not start: {why}", hint)
     return found
 
 

@@ -18,9 +18,9 @@ T = TypeVar("T")
 
 ATTEMPTS = 5  # of one request, by botocore, which backs off
 THROTTLED = {"RequestLimitExceeded", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException"}
-EXPIRED = "the credentials have expired: log in again, for example by `aws sso login`; the run goes on, and so does this command then"
-BUSY = "AWS is busy and asks for patience"
-SILENT = "AWS does not answer, is the network there? The run goes on"
+EXPIRED = "the credentials have expired: log in again, for example with `aws sso login`; the run continues"
+BUSY = "AWS throttles requests, retrying"
+SILENT = "no response from AWS, check the network; the run continues"
 PAUSE_SECONDS = 5.0
 PATIENCE_SECONDS = 300.0  # of a command that has nothing to follow yet
 
@@ -113,7 +113,7 @@ def patiently(
                 clients.renew()
         else:
             if said:
-                tell("AWS answers again")
+                tell("AWS is reachable again")
             return result
 
 

@@ -36,31 +36,39 @@ def verdict(job_run: Mapping[str, Any], run_id: str, outcome: Outcome | None, st
     if outcome and (outcome.code == 0 or (state == "FAILED" and outcome.kind != "Interrupted" and not _memory(outcome.message))):
         return outcome
     if state == "SUCCESS":
-        return Outcome(run_id, 1, "Died", "the service says SUCCESS, but the job left no outcome", f"`fruitsctl logs {run_id} --stderr`")
+        return Outcome(run_id, 1, "Died", "EMR reported SUCCESS, but the job wrote no outcome", f"see `fruitsctl logs {run_id} --stderr`")
     minutes = job_run.get("executionTimeoutMinutes")
     if TIMED_OUT.search(details) or (minutes and job_run.get("totalExecutionDurationSeconds", 0) >= minutes * 60):
         return Outcome(
             run_id,
             1,
             "TimedOut",
-            f"the run was ended after its `{minutes}` minutes",
-            "run it again, it goes on where it was; a higher --timeout or more --executors let it end in one go",
+            f"the run reached its timeout of `{minutes}` minutes",
+            "run it again to resume from the last commit, with a higher --timeout or more --executors",
         )
     if state == "CANCELLED":
-        return Outcome(run_id, 130, "Cancelled", "the run was cancelled", "run it again: it goes on from the last commit")
+        return Outcome(run_id, 130, "Cancelled", "the run was cancelled", "run it again: it resumes from the last commit")
     said = "\n".join([details, outcome.message if outcome else "", *stderr[-500:]])
     if _memory(said):
-        return Outcome(
-            run_id, 1, "OutOfMemory", f"the run was killed for memory: {_last_error(stderr) or details}", "raise --executor-memory"
-        )
+        return Outcome(run_id, 1, "OutOfMemory", f"the run ran out of memory: {_last_error(stderr) or details}", "raise --executor-memory")
     if QUOTA.search(details):
         return Outcome(
-            run_id, 1, "Quota", f"the service had no room: {details}", "lower --executors, or ask for a higher quota (L-D05C8A75)"
+            run_id,
+            1,
+            "Quota",
+            f"the quota of the service is exhausted: {details}",
+            "lower --executors, or request a higher quota (L-D05C8A75)",
         )
     if outcome:
         return outcome
     last = "\n".join(redact(line) for line in traceback_end(stderr))
-    return Outcome(run_id, 1, "Died", last or f"the run ended as {state}: {details}", f"all of it: `fruitsctl logs {run_id} --stderr`")
+    return Outcome(
+        run_id,
+        1,
+        "Died",
+        last or f"the run ended in state {state}: {details}",
+        f"see the whole log with `fruitsctl logs {run_id} --stderr`",
+    )
 
 
 def traceback_end(lines: Sequence[str]) -> list[str]:

@@ -43,7 +43,7 @@ def follow(clients: Clients, sent: Sent, tell: Callable[[str], None], on_progres
     while True:
         job_run = patiently(clients, lambda: _get(clients, sent), tell, POLL_SECONDS)
         if job_run["state"] != state:
-            before = f", {state.lower()} for {time.monotonic() - since:,.0f} s before" if state else ""
+            before = f"; was {state.lower()} for {time.monotonic() - since:,.0f} s" if state else ""
             state, since = job_run["state"], time.monotonic()
             tell(f"Run {sent.run_id}: {state.lower()}{before}")
         stdout = stdout or DriverLog(Place.of(job_run), "stdout")
@@ -118,7 +118,7 @@ def _pass_on(clients: Clients, stdout: DriverLog, tell: Callable[[str], None], o
     try:
         lines = patiently(clients, lambda: stdout.new(clients), tell, POLL_SECONDS)
     except FruitsError as error:
-        tell(f"note: no progress to show: {error}")
+        tell(f"note: progress is not available: {error}")
         return False
     for line in lines:
         record = from_line(line.text)

@@ -44,7 +44,7 @@ def session_policy(source: str, target: str, deployed: Deployed) -> str:
     text = json.dumps({"Version": "2012-10-17", "Statement": statements}, separators=(",", ":"))
     if len(text) > MOST_CHARACTERS:
         raise UsageError(
-            f"the policy that holds the run to INPUT and OUTPUT has `{len(text)}` characters, AWS takes {MOST_CHARACTERS}",
+            f"the session policy of the run has `{len(text)}` characters, the limit is {MOST_CHARACTERS}",
             "choose shorter prefixes for INPUT and OUTPUT",
         )
     return text

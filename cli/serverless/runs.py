@@ -42,7 +42,7 @@ def remember(state: Path, sent: Sent) -> None:
             os.fsync(file.fileno())
         part.replace(folder / f"{sent.run_id}.json")  # a reader sees the old file or the new one
     except OSError as error:
-        raise UsageError(f"cannot write `{folder}`: {error.strerror}", "set FRUITS_STATE to a folder of yours") from error
+        raise UsageError(f"cannot write `{folder}`: {error.strerror}", "set FRUITS_STATE to a writable folder") from error
 
 
 def recall(state: Path, run_id: str | None) -> Sent | None:
@@ -68,11 +68,11 @@ def locate(clients: Clients, state: Path, run_id: str | None, application_id: st
         return known
     application = known.application_id if known else application_id
     if application is None:
-        raise UsageError(f"run `{run_id}` is not known here" if run_id else "nothing was run from here", "name a run, or start one")
+        raise UsageError(f"unknown run `{run_id}`" if run_id else "no run was started from this machine", "give a run id, or start a run")
     found = find(clients, application, known.run_id if known else run_id)
     if found is None:
         raise UsageError(
-            f"the service has no run `{run_id or (known and known.run_id) or ''}`", "`fruitsctl run … --serverless` starts one"
+            f"no run `{run_id or (known and known.run_id) or ''}` on EMR Serverless", "start a run with `fruitsctl run … --serverless`"
         )
     if known:
         remember(state, found)

@@ -41,8 +41,8 @@ def check_places(clients: Clients, *uris: str) -> None:
         refuse_outside_eu(real)
         if real != clients.region:
             raise RefusedError(
-                f"the bucket `{bucket}` is in {real}, the application in {clients.region}",
-                "photos and results stay in one Region: copy them",
+                f"bucket `{bucket}` is in {real}, the application in {clients.region}",
+                "copy the data to a bucket in the Region of the application",
             )
 
 
@@ -55,11 +55,12 @@ def check_role(deployed: Deployed, params: Params) -> None:
     """
     if bucket_and_key(params.input)[0] != deployed.bucket:
         raise UsageError(
-            f"the role of the runs may not read `{params.input}`", f"`fruitsctl data push` brings photos to s3://{deployed.bucket}/photos"
+            f"the runtime role cannot read `{params.input}`",
+            f"upload the photos to s3://{deployed.bucket}/photos with `fruitsctl data push`",
         )
     bucket, key = bucket_and_key(params.output)
     if bucket != deployed.bucket or not key.startswith("out"):
-        raise UsageError(f"the role of the runs may not write `{params.output}`", f"choose an OUTPUT in s3://{deployed.bucket}/out")
+        raise UsageError(f"the runtime role cannot write to `{params.output}`", f"choose an OUTPUT in s3://{deployed.bucket}/out")
 
 
 def quota_vcpu(clients: Clients, application: dict[str, Any], tell: Callable[[str], None]) -> int:
@@ -70,7 +71,7 @@ def quota_vcpu(clients: Clients, application: dict[str, Any], tell: Callable[[st
     except FruitsError as error:
         if passing(error) == EXPIRED:
             raise
-        tell(f"note: the quota is not known, a new account's {QUOTA_VCPU} vCPUs are assumed: {error}")
+        tell(f"note: cannot read the quota, assuming {QUOTA_VCPU} vCPUs as in a new account: {error}")
         quota = QUOTA_VCPU
     limit = re.match(r"\d+", application.get("maximumCapacity", {}).get("cpu", ""))
     return min(int(quota), int(limit[0])) if limit else int(quota)
@@ -92,9 +93,9 @@ def send(clients: Clients, state: Path, sent: Sent, tell: Callable[[str], None])
             if passing(error) != SILENT:
                 raise
             if attempt == SEND_ATTEMPTS:
-                hint = f"if it was accepted after all, `fruitsctl status {sent.run_id}` finds it"
-                raise FruitsError(f"AWS did not answer whether it takes run `{sent.run_id}`", hint) from error
-            tell("AWS did not answer; sending the same again, it stays one run")
+                hint = f"check with `fruitsctl status {sent.run_id}` whether it was accepted"
+                raise FruitsError(f"no response from AWS when starting run `{sent.run_id}`", hint) from error
+            tell("no response from AWS; retrying with the same token, so that the run starts once")
             time.sleep(jittered(PAUSE_SECONDS * attempt))
     known = replace(sent, job_run_id=job_run_id)
     remember(state, known)
@@ -115,10 +116,10 @@ def verify_image(clients: Clients, sent: Sent, digest: str, tell: Callable[[str]
         if real:
             patiently(clients, lambda: cancel(clients, sent), tell, PAUSE_SECONDS)
             raise FruitsError(
-                f"the service took the image `{real}`, not {digest}; the run is cancelled", "run again: the application is restarted then"
+                f"EMR used image `{real}` instead of {digest}; the run is cancelled", "run the command again: it restarts the application"
             )
         time.sleep(jittered(PAUSE_SECONDS))
-    tell("note: the service has not said which image it took; it is the application's own, which was compared before")
+    tell("note: EMR has not reported the image of the run; the image of the application was checked before")
 
 
 def cancel(clients: Clients, sent: Sent) -> None:

@@ -103,7 +103,7 @@ def test_who_may_not_read_the_log_still_sees_the_state(everything):
     done(*RUN, "--detach")
     everything.fail("DescribeLogStreams", "AccessDeniedException")
 
-    ended(("status", "r1"), 0, "Run r1: ", "note: no progress to show: access denied for `logs:DescribeLogStreams`")
+    ended(("status", "r1"), 0, "Run r1: ", "note: progress is not available: access denied for `logs:DescribeLogStreams`")
 
 
 @pytest.mark.parametrize(("action", "code"), [("s3:GetObject", 1), ("s3:PutObject", 0)])
@@ -157,7 +157,7 @@ def test_something_else_than_aws_at_the_other_end_is_one_clear_error(aws, monkey
 def test_a_quota_that_nobody_tells_is_taken_for_a_new_accounts(everything):
     everything.fail("GetServiceQuota", "AccessDeniedException")
 
-    ended((*RUN, "--dry-run"), 0, "a new account's 16 vCPUs are assumed", "16 vCPUs at")
+    ended((*RUN, "--dry-run"), 0, "assuming 16 vCPUs as in a new account", "16 vCPUs at")
     ended((*RUN, "--executors", "4"), 2, "the quota is 16", "use --executors 3")
 
 
@@ -165,7 +165,7 @@ def test_a_run_for_which_others_left_no_room_names_the_quota(account):
     account.runner = ScriptedRunner()
     account.emr.quota_vcpu = 8  # all other runs of the account have the rest; Service Quotas still says 16
 
-    ended(RUN, 1, "the service had no room: Job failed as account has reached the service limit", "L-D05C8A75")
+    ended(RUN, 1, "the quota of the service is exhausted: Job failed as account has reached the service limit", "L-D05C8A75")
 
 
 def test_a_limit_that_somebody_put_on_the_application_is_kept(account, aws):
@@ -180,7 +180,7 @@ def test_a_limit_that_somebody_put_on_the_application_is_kept(account, aws):
 def test_a_release_that_somebody_changed_is_named(account, aws):
     aws("emr-serverless").update_application(applicationId=only_application(aws)["id"], releaseLabel="emr-7.12.0")
 
-    ended(RUN, 2, "the application has release `emr-7.12.0`, not emr-7.13.0", "hint: `fruitsctl infra up` mends it")
+    ended(RUN, 2, "the application has release `emr-7.12.0`, not emr-7.13.0", "hint: run `fruitsctl infra up` to update it")
     assert started(account) == []
 
 
@@ -195,7 +195,7 @@ def test_an_image_that_somebody_changed_is_put_back(account, aws, tmp_path):
     )
     emr.update_application(applicationId=only_application(aws)["id"], imageConfiguration={"imageUri": f"{ours.split('@')[0]}@{other}"})
 
-    ended(RUN, 0, "Giving the application the image", "10 listed")
+    ended(RUN, 0, "Updating the image of the application to", "10 listed")
     assert emr.get_application(applicationId=only_application(aws)["id"])["application"]["imageConfiguration"]["imageUri"] == ours
 
 

@@ -23,7 +23,7 @@ def test_throttled_at_its_start_a_command_waits_and_says_so(account, command, op
     done(*RUN, "--detach")
     account.fail(operation, "ThrottlingException", 2)
 
-    found = ended((command, "r1"), 0, BUSY, "AWS answers again")
+    found = ended((command, "r1"), 0, BUSY, "AWS is reachable again")
     assert found.stderr.count(BUSY) == 1
 
 
@@ -50,7 +50,7 @@ def test_throttled_for_longer_than_anybody_waits_is_an_error(account, monkeypatc
 
 def test_a_run_whose_answer_never_came_is_found_again_and_not_doubled(account):
     account.lose_answer("StartJobRun", 5)
-    ended(RUN, 1, "AWS did not answer whether it takes run `r1`", "hint: if it was accepted after all, `fruitsctl status r1` finds it")
+    ended(RUN, 1, "no response from AWS when starting run `r1`", "hint: check with `fruitsctl status r1` whether it was accepted")
     assert len(started(account)) == 5
 
     assert done("status", "r1")["run_id"] == "r1"
@@ -99,7 +99,7 @@ def test_a_run_that_others_cancel_says_that_it_goes_on_when_it_is_run_again(acco
 
     account.runner = cancelled
 
-    ended(RUN, 130, "the run was cancelled", "hint: run it again: it goes on from the last commit")
+    ended(RUN, 130, "the run was cancelled", "hint: run it again: it resumes from the last commit")
 
 
 def test_a_laptop_that_was_closed_finds_its_run_over(account, aws, monkeypatch):
@@ -113,7 +113,7 @@ def test_a_laptop_that_was_closed_finds_its_run_over(account, aws, monkeypatch):
 
     account.runner = ScriptedRunner(PROGRESS, meanwhile=away)
 
-    found = ended(RUN, 0, "AWS does not answer, is the network there? The run goes on", "AWS answers again", "10 listed")
+    found = ended(RUN, 0, "no response from AWS, check the network; the run continues", "AWS is reachable again", "10 listed")
     assert found.stderr.count("is the network there") == 1
 
 
@@ -123,5 +123,5 @@ def test_ctrl_c_right_after_the_start_looks_away(account, monkeypatch):
 
     monkeypatch.setattr(submit, "get_job_run", interrupt)
 
-    ended(RUN, 0, "Run r1 goes on without this command", "fruitsctl cancel r1")
+    ended(RUN, 0, "Detached from run r1, which continues", "fruitsctl cancel r1")
     assert fruitsctl("status", "r1").returncode == 0

@@ -186,7 +186,7 @@ def test_a_bucket_of_another_region_is_named(account, monkeypatch):
 
     found, mend = failed("buckets")
 
-    assert found == "the bucket `photos-in-frankfurt` is in eu-central-1, the application in eu-west-3"
+    assert found == "bucket `photos-in-frankfurt` is in eu-central-1, the application in eu-west-3"
     assert mend == "photos and results stay in one Region: copy them"
 
 
@@ -222,7 +222,7 @@ def test_an_application_deleted_by_hand_is_named(account, aws):
     identity = only_application(aws)["id"]
     aws("emr-serverless").delete_application(applicationId=identity)
 
-    assert failed("application") == (f"the application `{identity}` is gone", "`fruitsctl infra up` makes it again")
+    assert failed("application") == (f"application `{identity}` does not exist", "run `fruitsctl infra up` to recreate it")
 
 
 def test_without_the_price_list_prices_are_an_estimate_and_that_is_a_note(standin):

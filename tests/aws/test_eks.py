@@ -78,7 +78,7 @@ def test_cancelling_what_has_ended_is_no_error(clients, virtual_cluster, capsys)
 
 
 def test_a_state_that_is_new_is_named(clients):
-    with pytest.raises(FruitsError, match="in state `PAUSED`, which is new"):
+    with pytest.raises(FruitsError, match="unknown run state `PAUSED`"):
         follow.state({"state": "PAUSED"})
     assert follow.state({"state": "SUBMITTED"}) is RunState.PENDING
 
@@ -100,7 +100,7 @@ def test_a_run_that_died_without_a_word_ends_with_the_services_words_and_without
         follow.raise_unless_done(clients, job_run, PARAMS.output, PARAMS.run_id, "s3://bucket/logs/")
 
     assert str(error.value) == "run `20261121T080000Z-41a4` failed: USER_ERROR: Pod failed, see https://logs.example/x?***"
-    assert error.value.hint == "the logs are in s3://bucket/logs/"
+    assert error.value.hint == "see the logs in s3://bucket/logs/"
 
 
 def test_a_cancelled_run_says_so_and_how_to_go_on(clients):

@@ -105,7 +105,7 @@ def test_a_newer_image_waits_while_other_runs_are_active(account, aws, tmp_path)
     done(*RUN, "--detach")
     pushed(aws, tmp_path, "2")
 
-    ended(("run", "--serverless", "--run-id", "r2"), 3, "1` runs still use the old one: r1")
+    ended(("run", "--serverless", "--run-id", "r2"), 3, "1` active runs use the old one: r1")
 
 
 def test_a_run_that_got_another_image_is_cancelled(account, aws, monkeypatch, tmp_path):
@@ -113,14 +113,14 @@ def test_a_run_that_got_another_image_is_cancelled(account, aws, monkeypatch, tm
     monkeypatch.setattr(application, "put_image", lambda *_: None)
     pushed(aws, tmp_path, "2")
 
-    ended(RUN, 1, "the service took the image `sha256:", "the run is cancelled")
+    ended(RUN, 1, "EMR used image `sha256:", "the run is cancelled")
     assert [call.operation for call in account.calls if call.operation == "CancelJobRun"] == ["CancelJobRun"]
 
 
 def test_an_image_that_the_service_may_not_read_names_the_policy(account, aws):
     aws("ecr").delete_repository_policy(repositoryName="fruitsctl")
 
-    ended(RUN, 1, "not authorized to perform", "`fruitsctl infra up` gives the repository its policy again")
+    ended(RUN, 1, "not authorized to perform", "run `fruitsctl infra up` to restore the policy of the repository")
     assert started(account) == []
 
 
@@ -131,7 +131,7 @@ def test_an_image_of_another_architecture_or_none_is_named(account, aws):
     account.image()
     digest = aws("ecr").describe_images(repositoryName="fruitsctl")["imageDetails"][0]["imageDigest"]
     aws("ecr").batch_delete_image(repositoryName="fruitsctl", imageIds=[{"imageDigest": digest}])
-    ended(RUN, 1, "does not exist", "`fruitsctl image push`")
+    ended(RUN, 1, "does not exist", "run `fruitsctl image push`")
 
 
 def test_an_application_deleted_by_hand_is_named(account, aws):
@@ -140,7 +140,7 @@ def test_an_application_deleted_by_hand_is_named(account, aws):
     emr.stop_application(applicationId=only["id"])
     emr.delete_application(applicationId=only["id"])
 
-    ended(RUN, 2, f"the application `{only['id']}` is gone", "`fruitsctl infra up`")
+    ended(RUN, 2, f"application `{only['id']}` does not exist", "run `fruitsctl infra up`")
 
 
 def test_the_jobs_own_end_is_the_commands(account, aws):
@@ -168,7 +168,7 @@ def test_without_a_log_group_the_traceback_comes_from_the_bucket(account, aws):
 
 @pytest.mark.parametrize(
     ("code", "said"),
-    [("ThrottlingException", "AWS is busy"), ("ExpiredTokenException", "the credentials have expired: log in again")],
+    [("ThrottlingException", "AWS throttles requests"), ("ExpiredTokenException", "the credentials have expired: log in again")],
 )
 def test_what_passes_by_itself_or_by_a_login_only_delays(account, code, said):
     write = account.runner.meanwhile
@@ -179,7 +179,7 @@ def test_what_passes_by_itself_or_by_a_login_only_delays(account, code, said):
         write(request, context)
 
     account.runner = ScriptedRunner(PROGRESS, meanwhile=trouble)
-    found = ended(RUN, 0, said, "AWS answers again", "10 listed")
+    found = ended(RUN, 0, said, "AWS is reachable again", "10 listed")
     assert found.stderr.count(said) == 1
 
 
@@ -202,7 +202,7 @@ def test_who_may_not_read_logs_still_sees_the_end(account, monkeypatch):
         monkeypatch.setenv(name, value)
     account.fail("DescribeLogStreams", "AccessDeniedException")
 
-    found = ended(RUN, 0, "note: no progress to show: access denied for `logs:DescribeLogStreams`", "10 listed")
+    found = ended(RUN, 0, "note: progress is not available: access denied for `logs:DescribeLogStreams`", "10 listed")
     assert found.stderr.count("no progress to show") == 1
 
 
@@ -212,7 +212,7 @@ def test_ctrl_c_looks_away_and_the_run_goes_on(account, monkeypatch):
 
     monkeypatch.setattr(follow, "follow", interrupt)
 
-    ended(RUN, 0, "Run r1 goes on without this command", "fruitsctl cancel r1", "fruitsctl status r1")
+    ended(RUN, 0, "Detached from run r1, which continues", "fruitsctl cancel r1", "fruitsctl status r1")
     assert done("status", "r1")["state"] in ("SUBMITTED", "PENDING", "SCHEDULED", "RUNNING", "SUCCESS")
 
 
@@ -227,7 +227,7 @@ def test_cancel_waits_until_the_workers_are_gone(account):
 def test_a_run_killed_for_memory_names_the_setting(account):
     account.runner = ScriptedRunner(code=137, stderr=["java.lang.OutOfMemoryError: Java heap space"])
 
-    ended(RUN, 1, "killed for memory", "raise --executor-memory")
+    ended(RUN, 1, "the run ran out of memory", "raise --executor-memory")
 
 
 def test_a_run_over_its_time_says_which_flag(account):
@@ -256,7 +256,7 @@ def test_a_bucket_in_london_is_refused(account, aws):
 def test_a_bucket_in_another_region_of_the_union_is_refused(account, aws):
     elsewhere("dublin", "eu-west-1")
 
-    ended(("run", "s3://dublin/photos", "--serverless"), 3, "the bucket `dublin` is in eu-west-1, the application in eu-west-3")
+    ended(("run", "s3://dublin/photos", "--serverless"), 3, "bucket `dublin` is in eu-west-1, the application in eu-west-3")
 
 
 def test_without_an_application_and_nobody_to_ask_the_way_to_one_is_named(standin, aws, monkeypatch, tmp_path):

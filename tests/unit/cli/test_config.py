@@ -135,7 +135,7 @@ def test_init_shows_without_writing_and_refuses_london(here):
 def test_a_run_takes_its_places_from_the_file(here):
     missing = fruitsctl("run", "--local", "--dry-run")
     assert missing.returncode == 2
-    assert "INPUT and OUTPUT are not known" in missing.stderr
+    assert "no INPUT and OUTPUT given" in missing.stderr
 
     (here / "fruits.toml").write_text('input = "photos"\noutput = "out"\n')
     command = json.loads(fruitsctl("run", "--local", "--dry-run", "--json").stdout)["command"]

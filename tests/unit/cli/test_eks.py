@@ -102,10 +102,10 @@ def test_the_image_its_python_and_the_region_are_set_on_both_sides():
 @pytest.mark.parametrize(
     ("params", "options", "said"),
     [
-        (replace(PARAMS, input="file:///photos"), OPTIONS, "the cluster sees S3 only, not `file:///photos`"),
-        (replace(PARAMS, weights="/w.h5"), OPTIONS, "the image has its own weights"),
-        (replace(PARAMS, run_id="a b"), OPTIONS, "run id `a b`"),
-        (PARAMS, replace(OPTIONS, execution_role_arn="fruits-eks"), "`fruits-eks` is no ARN of a role"),
+        (replace(PARAMS, input="file:///photos"), OPTIONS, "`file:///photos` is not accessible from the cluster"),
+        (replace(PARAMS, weights="/w.h5"), OPTIONS, "`--weights` cannot be used with --eks"),
+        (replace(PARAMS, run_id="a b"), OPTIONS, "`a b` is not a valid run id"),
+        (PARAMS, replace(OPTIONS, execution_role_arn="fruits-eks"), "`fruits-eks` is not the ARN of a role"),
         (PARAMS, replace(OPTIONS, image="fruitsctl:eks"), "image `fruitsctl:eks` has no digest"),
     ],
 )
@@ -190,7 +190,7 @@ def registry():
 
 
 @pytest.mark.parametrize(
-    ("labels", "target"), [({"fruitsctl.target": "serverless"}, "serverless"), ({}, "something else"), (None, "something else")]
+    ("labels", "target"), [({"fruitsctl.target": "serverless"}, "serverless"), ({}, "another target"), (None, "another target")]
 )
 def test_an_image_for_another_target_is_refused(registry, labels, target):
     image = registry(labels)
@@ -207,7 +207,7 @@ def test_an_image_for_eks_is_taken(registry):
 def test_an_image_that_is_not_there_is_named(registry):
     image = registry({"fruitsctl.target": "eks"}).split("@")[0]
 
-    with pytest.raises(UsageError, match="there is no single image"):
+    with pytest.raises(UsageError, match="cannot find a single image"):
         check_target(None, f"{image}@{DIGEST}")
 
 

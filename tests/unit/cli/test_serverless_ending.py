@@ -52,7 +52,7 @@ def test_a_run_over_its_time_names_the_flag_even_when_the_job_wrote_that_it_was_
     interrupted = Outcome("r", 130, "Interrupted", "interrupted")
     ended = verdict(run("CANCELLED", "Job run exceeded its execution timeout of 60 minutes"), "r", interrupted, [])
 
-    assert ended.message == "the run was ended after its `60` minutes"
+    assert ended.message == "the run reached its timeout of `60` minutes"
     assert "--timeout" in ended.hint
 
 

@@ -120,9 +120,9 @@ def test_logs_go_to_the_bucket_and_the_log_group_with_the_key_and_to_no_bucket_o
 @pytest.mark.parametrize(
     ("params", "deployed", "said"),
     [
-        (replace(PARAMS, input="file:///photos"), DEPLOYED, "the service sees S3 only, not `file:///photos`"),
-        (replace(PARAMS, weights="/w.h5"), DEPLOYED, "the image has its own weights, `/w.h5` cannot be used with --serverless"),
-        (replace(PARAMS, run_id="a b"), DEPLOYED, "run id `a b`"),
+        (replace(PARAMS, input="file:///photos"), DEPLOYED, "`file:///photos` is not accessible from the service: it reads S3 only"),
+        (replace(PARAMS, weights="/w.h5"), DEPLOYED, "`--weights` cannot be used with --serverless"),
+        (replace(PARAMS, run_id="a b"), DEPLOYED, "`a b` is not a valid run id"),
         (PARAMS, replace(DEPLOYED, application_id=None), "there is no application yet"),
     ],
 )
@@ -184,5 +184,5 @@ def test_no_statement_allows_everything_and_the_key_comes_only_with_a_key():
 
 def test_a_policy_that_aws_would_refuse_for_its_length_is_refused_here():
     assert len(session_policy(f"s3://{BUCKET}/photos", f"s3://{BUCKET}/out", DEPLOYED)) == 1021
-    with pytest.raises(UsageError, match=r"has `\d{4}` characters, AWS takes 2048"):
+    with pytest.raises(UsageError, match=r"has `\d{4}` characters, the limit is 2048"):
         session_policy(f"s3://{BUCKET}/{'p' * 300}", f"s3://{BUCKET}/{'o' * 300}", DEPLOYED)

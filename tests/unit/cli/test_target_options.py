@@ -91,4 +91,4 @@ def test_settings_of_the_file_and_the_environment_are_no_options(tmp_path, monke
 
     error = error_of("--compose")
 
-    assert str(error).startswith("the stack sees its own S3 server, not `file:")
+    assert str(error).endswith("is not accessible from the local stack")
