@@ -92,7 +92,7 @@ def _the_one(files: Iterable[Path], what: str, folder: Path, ways: str, url: str
         raise AssetError(f"no file {what} in `{folder}`", ways)
     if len(found) > 1 and not official:
         names = ", ".join(path.name for path in found)
-        raise AssetError(f"{len(found)} files {what} in `{folder}`", f"leave one of {names}")
+        raise AssetError(f"{len(found)} files {what} in `{folder}`", f"keep only one of {names}")
     return (official or found)[0]
 
 
@@ -162,12 +162,12 @@ def _in_archive(remote: RemoteFile) -> list[Photo]:
     photos = []
     for member in members:
         if UNSAFE.search(member.filename):
-            raise AssetError(f"`{remote.url}` holds a name that leaves its folder: `{member.filename}`", "do not use this archive")
+            raise AssetError(f"`{remote.url}` contains a path outside its folder: `{member.filename}`", "do not use this archive")
         if match := TRAINING.fullmatch(member.filename):
             end = starts[bisect_right(starts, member.header_offset)]  # the next member, or the directory
             photos.append(Photo(match[1], match[2], member.file_size, partial(_extract, remote, member, end)))
     if not photos:
-        raise AssetError(f"`{remote.url}` holds no fruits-360/Training/: its layout is not the published one", _ways(remote.url, GENERATED))
+        raise AssetError(f"`{remote.url}` has no fruits-360/Training/: unexpected layout", _ways(remote.url, GENERATED))
     return photos
 
 
@@ -180,7 +180,7 @@ def _extract(remote: RemoteFile, member: zipfile.ZipInfo, end: int) -> bytes:
         with zipfile.ZipExtFile(io.BytesIO(window[30 + name + extra :]), "r", member) as content:
             return content.read()  # zipfile checks the CRC
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError) as error:
-        raise AssetError(f"`{member.filename}` came damaged from `{remote.url}`: {error}", "run the command again") from error
+        raise AssetError(f"`{member.filename}` from `{remote.url}` is damaged: {error}", "run the command again") from error
 
 
 def _choose(photos: list[Photo], images: int, classes: int) -> list[Photo]:
@@ -189,7 +189,7 @@ def _choose(photos: list[Photo], images: int, classes: int) -> list[Photo]:
     for photo in photos:
         by_label.setdefault(photo.label, []).append(photo)
     if classes > len(by_label):
-        raise UsageError(f"`{classes}` classes asked, there are {len(by_label)}", f"use --classes {len(by_label)} or less")
+        raise UsageError(f"`{classes}` classes requested, there are {len(by_label)}", f"use --classes {len(by_label)} or less")
     labels = _spread(sorted(by_label), classes)
     chosen = []
     for position, label in enumerate(labels):
@@ -197,7 +197,7 @@ def _choose(photos: list[Photo], images: int, classes: int) -> list[Photo]:
         frames = sorted(by_label[label], key=_frame)
         if share > len(frames):
             hint = "lower --images or raise --classes"
-            raise UsageError(f"`{share}` images of `{label}` asked, there are {len(frames)}", hint)
+            raise UsageError(f"`{share}` images of `{label}` requested, there are {len(frames)}", hint)
         chosen += _spread(frames, share)
     return chosen
 

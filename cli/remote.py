@@ -81,7 +81,7 @@ class RemoteFile:
             response.raise_for_status()
             served = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
             if response.status_code != 206 or served is None:  # the body would be the whole archive
-                raise AssetError(f"`{self.url}` is not served in ranges (something on the way may strip them)", self.otherwise)
+                raise AssetError(f"`{self.url}` does not support range requests (a proxy may remove them)", self.otherwise)
             return response.content, int(served[1])
 
     def fetch(self, data_range: tuple[int, int | None], stream: bool = False) -> Any:
@@ -107,7 +107,7 @@ class RemoteFile:
             ranged = response.headers.get("Content-Range", "").startswith(f"bytes {done}-")
             if response.status_code == 416 or (response.status_code == 206 and not ranged):
                 validator.unlink(missing_ok=True)  # next attempt from the start
-                raise requests.ConnectionError(f"the rest from byte {done} was not served")
+                raise requests.ConnectionError(f"no response for the rest from byte {done}")
             response.raise_for_status()
             length = response.headers.get("Content-Length")
             if response.status_code != 206:
@@ -124,7 +124,7 @@ class RemoteFile:
                 file.flush()
                 os.fsync(file.fileno())
         if total is not None and done != total:
-            raise requests.ConnectionError(f"{done} of {total} bytes came")
+            raise requests.ConnectionError(f"received {done} of {total} bytes")
 
 
 def _version(response: Response) -> str:
@@ -143,11 +143,11 @@ def _may_pass(error: RequestException) -> bool:
 
 def _reason(error: RequestException, url: str) -> str:
     if error.response is not None:
-        return f"`{url}` answered {error.response.status_code} {error.response.reason}"
+        return f"`{url}` returned {error.response.status_code} {error.response.reason}"
     root: BaseException = error
     while root.__context__ is not None:  # requests and urllib3 wrap `Connection refused` in three sentences
         root = root.__context__
-    return f"`{url}` does not answer ({getattr(root, 'strerror', None) or root})"
+    return f"no response from `{url}` ({getattr(root, 'strerror', None) or root})"
 
 
 def reachable(urls: Collection[str], seconds: float = PROBE_SECONDS) -> set[str]:

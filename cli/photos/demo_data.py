@@ -78,7 +78,7 @@ def _are_complete(photos: Path) -> bool:
 
 def _weights(config: Settings, url: str) -> Path | None:
     try:
-        with progress_bar("Get weights", "bytes") as progress:
+        with progress_bar("Download weights", "bytes") as progress:
             return assets.weights(config.assets, config.cache, progress, url)
     except AssetError as error:
         say(f"note: {error}")
@@ -89,7 +89,7 @@ def _real_photos(photos: Path, config: Settings, url: str) -> bool:
     if _are_complete(photos):
         return True
     try:
-        with progress_bar("Get photos", "images") as progress:
+        with progress_bar("Download photos", "images") as progress:
             assets.sample(photos, IMAGES, CLASSES, config.assets, progress, url)
     except AssetError as error:
         say(f"note: {error}")

@@ -22,4 +22,4 @@ def write_photo(target: Path, content: bytes) -> None:
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        raise AssetError(f"cannot write `{target}`: {error.strerror}", "free space there, or name another folder") from error
+        raise AssetError(f"cannot write `{target}`: {error.strerror}", "free space there, or choose another folder") from error

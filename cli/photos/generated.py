@@ -65,7 +65,7 @@ def generate_photos(destination: Path, images: int, classes: int, seed: int = 0,
     if not 1 <= classes <= images:
         raise UsageError(f"`{images}` images of `{classes}` classes: each needs at least one", "raise --images or lower --classes")
     if classes > len(KINDS):
-        raise UsageError(f"`{classes}` classes asked, {len(KINDS)} can be drawn", f"use --classes {len(KINDS)} or less")
+        raise UsageError(f"`{classes}` classes requested, {len(KINDS)} can be drawn", f"use --classes {len(KINDS)} or less")
     draw = _drawing()
     if seed < 0:
         raise UsageError(f"`{seed}` is not a valid seed", "use 0 or a positive whole number")
@@ -100,8 +100,8 @@ def draw_photo(kind: str, seed: int = 0, number: int = 0) -> bytes:
 def _drawing() -> Callable[[str, int, int], bytes]:
     missing = [name for name, module in (("NumPy", "numpy"), ("Pillow", "PIL")) if find_spec(module) is None]
     if missing:
-        message = f"this installation has the CLI only, without {' and '.join(missing)}"
-        raise UsageError(message, "in the checkout: uv tool install '.[job]'")
+        message = f"not installed: {' and '.join(missing)}"
+        raise UsageError(message, "run `uv tool install '.[job]'` in the checkout")
     import numpy as np
 
     from cli.photos.scene import photo

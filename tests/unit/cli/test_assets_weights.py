@@ -42,7 +42,7 @@ def test_several_files_none_of_them_official_are_an_error(tmp_path: Path) -> Non
 
     with pytest.raises(AssetError, match="2 files") as caught:
         assets.weights(tmp_path, tmp_path / "cache", silent)
-    assert caught.value.hint == "leave one of a_no_top.h5, b_no_top.h5"
+    assert caught.value.hint == "keep only one of a_no_top.h5, b_no_top.h5"
 
 
 def test_assets_without_weights_are_an_error_that_names_the_folder(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_a_broken_connection_goes_on_where_it_broke(server: Any, tmp_path: Path)
 def test_the_next_call_goes_on_where_the_last_stopped(server: Any, tmp_path: Path) -> None:
     url = server.serve("net_no_top.h5", WEIGHTS)
     server.cuts, server.healthy_requests = [600_000], 1
-    with pytest.raises(AssetError, match="answered 503"):
+    with pytest.raises(AssetError, match="returned 503"):
         assets.weights(None, tmp_path, silent, url)
     assert not (tmp_path / "weights" / "net_no_top.h5").exists()
     assert WEIGHTS.startswith((tmp_path / "weights" / "net_no_top.h5.part").read_bytes())
@@ -139,7 +139,7 @@ def test_a_part_that_lacks_nothing_but_its_name_ends_well(server: Any, tmp_path:
 
 
 def test_a_missing_file_is_not_asked_for_again(server: Any, tmp_path: Path) -> None:
-    with pytest.raises(AssetError, match=r"no_top\.h5` answered 404 Not Found"):
+    with pytest.raises(AssetError, match=r"no_top\.h5` returned 404 Not Found"):
         assets.weights(None, tmp_path, silent, f"{server.url}/net_no_top.h5")
     assert len(server.requests) == 1
 
@@ -148,7 +148,7 @@ def test_offline_and_without_assets_the_error_names_both_ways(closed_url: str, t
     with pytest.raises(AssetError) as caught:
         assets.weights(None, tmp_path, silent, closed_url)
 
-    assert str(caught.value) == f"cannot get MobileNetV2's ImageNet weights: `{closed_url}` does not answer (Connection refused)"
+    assert str(caught.value) == f"cannot get MobileNetV2's ImageNet weights: no response from `{closed_url}` (Connection refused)"
     assert caught.value.hint == (
         f"allow access to {closed_url}, or set FRUITS_ASSETS=DIR to a folder with "
         "weights/ (one *no_top*.h5) and fruits-360-sample/Training/<label>/ (JPEG photos), "

@@ -130,7 +130,7 @@ def test_a_download_that_breaks_halfway_falls_back_and_the_next_call_completes_i
     broken = demo_data(tmp_path, config, *urls)
 
     assert broken.photos == tmp_path / "photos-generated"
-    assert "answered 503" in notes(capsys)[0]
+    assert "returned 503" in notes(capsys)[0]
     server.healthy_requests = None
     assert demo_data(tmp_path, config, *urls).photos == tmp_path / "photos"
     assert len(list((tmp_path / "photos").glob("*/*.jpg"))) == 12

@@ -182,7 +182,7 @@ def test_an_interrupted_call_leaves_whole_photos(tmp_path: Path) -> None:
     [
         (2, 3, 0, "`2` images of `3` classes: each needs at least one"),
         (0, 0, 0, "`0` images of `0` classes: each needs at least one"),
-        (26, 26, 0, "`26` classes asked, 25 can be drawn"),
+        (26, 26, 0, "`26` classes requested, 25 can be drawn"),
         (2, 2, -1, "`-1` is not a valid seed"),
     ],
 )
@@ -221,5 +221,5 @@ def test_the_cli_alone_says_what_it_lacks(tmp_path: Path) -> None:
 
     done = subprocess.run([sys._base_executable, "-S", "-c", call], cwd=tmp_path, env=environment, capture_output=True, text=True)
 
-    assert done.stderr.splitlines()[-1] == "cli.errors.UsageError: this installation has the CLI only, without NumPy and Pillow"
+    assert done.stderr.splitlines()[-1] == "cli.errors.UsageError: not installed: NumPy and Pillow"
     assert names_and_bytes(tmp_path) == {}
