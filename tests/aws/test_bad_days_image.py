@@ -10,7 +10,7 @@ def test_an_image_of_another_release_is_named(account, aws, monkeypatch):
     aws("emr-serverless").update_application(applicationId=only_application(aws)["id"], releaseLabel="emr-7.14.0")
     account.image(release="emr-7.13.0")
 
-    ended(RUN, 1, "release version emr-7.13.0 doesn't match", "hint: build the image again for the application's release")
+    ended(RUN, 1, "release version emr-7.13.0 doesn't match", "hint: rebuild the image for the release of the application")
     assert started(account) == []
 
 

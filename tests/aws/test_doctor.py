@@ -187,7 +187,7 @@ def test_a_bucket_of_another_region_is_named(account, monkeypatch):
     found, mend = failed("buckets")
 
     assert found == "bucket `photos-in-frankfurt` is in eu-central-1, the application in eu-west-3"
-    assert mend == "photos and results stay in one Region: copy them"
+    assert mend == "copy the data to a bucket in the Region of the application"
 
 
 def test_before_a_push_the_image_is_missing():

@@ -132,7 +132,7 @@ def test_the_trust_policy_is_of_the_clusters_own_issuer_and_namespace(clients, v
         (Wanted(None, ROLE, IMAGE), "`--eks` needs `--virtual-cluster`"),
         (Wanted("abc", None, IMAGE), "`--eks` needs `--execution-role`"),
         (Wanted(None, None, IMAGE), "`--eks` needs `--virtual-cluster` and `--execution-role`"),
-        (Wanted("abc", ROLE), "no image was pushed to `123456789012.dkr.ecr.eu-west-3.amazonaws.com/fruitsctl` from here"),
+        (Wanted("abc", ROLE), "no image was pushed to `123456789012.dkr.ecr.eu-west-3.amazonaws.com/fruitsctl` from this machine"),
     ],
 )
 def test_what_is_missing_is_refused(clients, wanted, said):

@@ -67,7 +67,7 @@ def test_detached_a_run_goes_on_and_is_found_again_from_another_machine(account,
 def test_what_was_accepted_without_an_answer_is_one_run(account):
     account.lose_answer("StartJobRun", 3)
 
-    ended((*RUN, "--detach"), 0, "it stays one run")
+    ended((*RUN, "--detach"), 0, "so that the run starts once")
     assert len({request["clientToken"] for request in started(account)}) == 1
     assert len(started(account)) == 4
     assert done("status", "r1")["job_run_id"]
@@ -126,7 +126,7 @@ def test_an_image_that_the_service_may_not_read_names_the_policy(account, aws):
 
 def test_an_image_of_another_architecture_or_none_is_named(account, aws):
     account.image(architecture="ARM64")
-    ended(RUN, 1, "architecture doesn't match", "build the image for the application's architecture")
+    ended(RUN, 1, "architecture doesn't match", "build the image for the architecture of the application")
 
     account.image()
     digest = aws("ecr").describe_images(repositoryName="fruitsctl")["imageDetails"][0]["imageDigest"]
@@ -203,7 +203,7 @@ def test_who_may_not_read_logs_still_sees_the_end(account, monkeypatch):
     account.fail("DescribeLogStreams", "AccessDeniedException")
 
     found = ended(RUN, 0, "note: progress is not available: access denied for `logs:DescribeLogStreams`", "10 listed")
-    assert found.stderr.count("no progress to show") == 1
+    assert found.stderr.count("progress is not available") == 1
 
 
 def test_ctrl_c_looks_away_and_the_run_goes_on(account, monkeypatch):
@@ -234,7 +234,7 @@ def test_a_run_over_its_time_says_which_flag(account):
     account.durations.minute = 0.05
     account.runner = ScriptedRunner(seconds=30)
 
-    ended((*RUN, "--timeout", "5"), 1, "ended after its `5` minutes", "--timeout")
+    ended((*RUN, "--timeout", "5"), 1, "reached its timeout of `5` minutes", "--timeout")
 
 
 def test_the_link_to_the_spark_ui_is_printed_and_nothing_else_is(account, tmp_path):
