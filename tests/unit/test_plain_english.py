@@ -53,19 +53,6 @@ FRENCH = {
 NOT_YET: frozenset[str] = frozenset(
     {
         "CHANGELOG.md",
-        "cli/backends/eks.py",
-        "cli/commands/forget.py",
-        "cli/commands/image.py",
-        "cli/commands/report.py",
-        "cli/commands/run_eks.py",
-        "cli/commands/run_watch.py",
-        "cli/commands/runs.py",
-        "cli/eks/follow.py",
-        "cli/remote.py",
-        "cli/serverless/application.py",
-        "cli/serverless/clients.py",
-        "cli/serverless/ending.py",
-        "cli/serverless/submit.py",
         "docs/explanation/critical-review.fr.md",
         "docs/explanation/gdpr.fr.md",
         "docs/index.fr.md",
@@ -74,16 +61,6 @@ NOT_YET: frozenset[str] = frozenset(
         "docs/presentation/slides.fr.md",
         "docs/presentation/slides.md",
         "docs/tutorial.fr.md",
-        "fruitsctl cancel",
-        "fruitsctl data push",
-        "fruitsctl forget",
-        "fruitsctl image build",
-        "fruitsctl infra down",
-        "fruitsctl infra up",
-        "fruitsctl logs",
-        "fruitsctl report",
-        "fruitsctl status",
-        "fruitsctl ui",
     }
 )
 
