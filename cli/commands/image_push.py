@@ -42,15 +42,15 @@ def push(
     from cli.docker import inspect_image
     from cli.pushed import Pushed, remember
 
-    if registry and region:
-        raise UsageError(f"`--region` cannot be used with `{registry}`", "remove --region: the address of an ECR registry has its Region")
-    if kms_key and not create_repository:
-        raise UsageError("`--kms-key` is given without `--create-repository`", "add --create-repository, or remove --kms-key")
     host, path = registries.split(registry) if registry else (None, "")
     own_region = region or settings().region or PARIS
     aws_region = ecr.region_of(host) if host else own_region
     if aws_region is not None:
         refuse_outside_eu(aws_region)
+    if registry and region:
+        raise UsageError(f"`--region` cannot be used with `{registry}`", "remove --region: the address of an ECR registry has its Region")
+    if kms_key and not create_repository:
+        raise UsageError("`--kms-key` is given without `--create-repository`", "add --create-repository, or remove --kms-key")
     if path and repository:
         raise UsageError(f"two repositories given: `{path}` and `{repository}`", "remove --repository, or the path in REGISTRY")
     if create_repository and aws_region is None:

@@ -54,7 +54,7 @@ def test_without_network_and_assets_it_fails_with_both_ways_out(tmp_path: Path, 
 
     assert done.returncode == 2
     assert done.stdout == ""
-    assert "error: cannot get the sample photos: `https://s3.eu-west-1.amazonaws.com/course.oc-static.com/" in done.stderr
+    assert "error: cannot get the sample photos: no response from `https://s3.eu-west-1.amazonaws.com/course.oc-static.com/" in done.stderr
     assert "hint: allow access to https://s3.eu-west-1.amazonaws.com/" in done.stderr
     assert "or set FRUITS_ASSETS=DIR" in done.stderr
     assert "or draw photos with --generated" in done.stderr
