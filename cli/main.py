@@ -10,7 +10,7 @@ import typer
 from cli import __version__
 from cli.commands import cost, data, demo, doctor, eks, forget, identify, image, infra, init, notebook, report, run, runs, sample, serve
 from cli.errors import FruitsError
-from cli.output import say
+from cli.output import say_error
 
 app = typer.Typer(
     name="fruitsctl",
@@ -18,6 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,  # plain help: importing what draws boxes takes longer than all the rest of `--help`
 )
 app.command()(run.run)
@@ -59,9 +60,7 @@ def main() -> None:
     try:
         app()
     except FruitsError as error:
-        say(f"error: {error}")
-        if error.hint:
-            say(f"\nhint: {error.hint}")
+        say_error(str(error), error.hint)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+RED, CYAN = "1;31", "1;36"  # bold, by number: https://en.wikipedia.org/wiki/ANSI_escape_code#SGR
 PLAIN_EVERY_SECONDS = 5.0  # without a terminal: a line that often, not a bar
 
 
@@ -20,6 +22,18 @@ def emit(data: Mapping[str, Any], text: str, as_json: bool) -> None:
 def say(text: str) -> None:
     """Talk, on stderr."""
     print(text, file=sys.stderr, flush=True)
+
+
+def say_error(message: str, hint: str) -> None:
+    """Print `error:` and `hint:` on stderr, in colour on a terminal unless NO_COLOR is set (https://no-color.org)."""
+    say(f"{_coloured('error:', RED)} {message}")
+    if hint:
+        say(f"\n{_coloured('hint:', CYAN)} {hint}")
+
+
+def _coloured(word: str, colour: str) -> str:
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not sys.stderr.isatty()
+    return word if plain else f"\x1b[{colour}m{word}\x1b[0m"
 
 
 class Stages:

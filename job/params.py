@@ -9,6 +9,7 @@ from typing import Any, Self, get_type_hints
 
 MODELS = ("mobilenet_v2", "mean_colour")
 ENGINES = ("litert", "tensorflow")
+DEFAULT_COMPONENTS = 50  # if neither components nor variance is given
 
 
 class Arguments:
@@ -61,7 +62,7 @@ class Params(Arguments):
     engine: str = "litert"
     weights: str | None = None  # local path of Keras's HDF5 weights; models without weights need none
     cache: str | None = None  # local folder that keeps the converted model between runs
-    components: int | None = None  # 50 if neither this nor `variance` is given
+    components: int | None = None  # DEFAULT_COMPONENTS if neither this nor `variance` is given
     variance: float | None = None  # instead of components: the share of variance to keep, 0..1
     standardize: bool = False  # unit variance for every feature before the PCA
     fit_on: str | None = None  # glob on label or on the path below INPUT; None fits on all

@@ -21,10 +21,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from job.errors import VarianceError
+from job.params import DEFAULT_COMPONENTS
 from job.schema import MOMENTS, SCORES
 
 Array = npt.NDArray[np.float64]
-DEFAULT_COMPONENTS = 50
 
 
 class Moments(NamedTuple):

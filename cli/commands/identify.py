@@ -14,7 +14,7 @@ import typer
 from cli import results
 from cli.config import settings
 from cli.errors import FruitsError, UsageError
-from cli.output import emit, progress_bar, say
+from cli.output import emit, progress_bar, say_error
 from job.uris import is_s3, local_path
 
 if TYPE_CHECKING:
@@ -42,8 +42,10 @@ def identify(
     emit(data, "\n\n".join(card(photo, answer) for photo, answer in answers.items()), as_json)
     unreadable = [photo for photo, answer in answers.items() if answer.status == "unreadable"]
     if unreadable:
-        say(f"error: {len(unreadable)} of {len(answers)} files cannot be read: {', '.join(f'`{photo}`' for photo in unreadable)}")
-        say("\nhint: use JPEG, PNG, WebP, GIF, BMP or TIFF; export HEIC photos as JPEG")
+        say_error(
+            f"{len(unreadable)} of {len(answers)} files cannot be read: {', '.join(f'`{photo}`' for photo in unreadable)}",
+            "use JPEG, PNG, WebP, GIF, BMP or TIFF; export HEIC photos as JPEG",
+        )
         raise typer.Exit(1)
 
 

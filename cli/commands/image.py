@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from cli.commands import image_push
+from cli.commands.choices import CpuArchitecture, ImageTarget, Platform
 from cli.config import environment, settings
 from cli.output import emit, progress_bar, say
 
@@ -22,12 +23,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on stdo
 
 @app.command()
 def build(
-    target: Annotated[str, typer.Option(help="serverless or eks: the service whose base image is used.")] = "serverless",
+    target: Annotated[ImageTarget, typer.Option(help="Service whose base image is used.")] = "serverless",
     base_image: Annotated[
         str | None, typer.Option(metavar="IMAGE", help="Another base image, such as the simulated one.", envvar="BASE_IMAGE")
     ] = None,
     image: Annotated[str | None, typer.Option(metavar="NAME", help="Its name. [default: fruitsctl:TARGET]")] = None,
-    platform: Annotated[str, typer.Option(help="linux/amd64, or linux/arm64 for an arm64 application.")] = "linux/amd64",
+    platform: Annotated[Platform, typer.Option(help="Platform of the application.")] = "linux/amd64",
     cache: Annotated[str | None, typer.Option(help="Layer cache of BuildKit, for CI: type=gha or type=registry,ref=….")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the command, run nothing.")] = False,
     as_json: AsJson = False,
@@ -61,7 +62,7 @@ def check(
     image: Image = "fruitsctl:serverless",
     base_image: Annotated[str | None, typer.Option(metavar="IMAGE", help="Its base, if its label names another.")] = None,
     photos: Annotated[Path | None, typer.Option(help="Folder of photos to embed in the container.", exists=True, file_okay=False)] = None,
-    architecture: Annotated[str, typer.Option(help="amd64 or arm64: the application's own.")] = "amd64",
+    architecture: Annotated[CpuArchitecture, typer.Option(help="Architecture of the application.")] = "amd64",
     as_json: AsJson = False,
 ) -> None:
     """Hold an image to every rule of EMR Serverless and EMR on EKS; exits 1 if one is broken."""

@@ -18,7 +18,7 @@ from cli.commands.target_options import refuse_foreign
 from cli.config import Settings, settings
 from cli.errors import UsageError
 from cli.output import emit, say
-from job.params import Params
+from job.params import DEFAULT_COMPONENTS, Params
 from job.uris import from_text, join
 
 OPEN, EXECUTE, COMPOSE, COMPOSE_EXECUTE, SERVERLESS = (
@@ -63,7 +63,9 @@ def notebook(
     execute: Annotated[
         bool, typer.Option("--execute", help="Open nothing: run all cells of local.ipynb, or with --compose of cloud.ipynb.")
     ] = False,
-    components: Annotated[int | None, typer.Option(min=1, help="With --serverless: components to keep. [default: 50]")] = None,
+    components: Annotated[
+        int | None, typer.Option(min=1, help=f"With --serverless: components to keep. [default: {DEFAULT_COMPONENTS}]")
+    ] = None,
     variance: Annotated[float | None, typer.Option(help="With --serverless, instead: keep as many as explain this share.")] = None,
     detach: Annotated[bool, typer.Option("--detach", help="With --serverless: send it and do not wait.")] = False,
     max_cost: run_serverless.MaxCost = None,

@@ -20,12 +20,13 @@ import typer
 from cli import results
 from cli.backends import compose, local
 from cli.commands import run_eks, run_serverless
+from cli.commands.choices import Engine, Model
 from cli.commands.target_options import RUN, Target, chosen, given, refuse_foreign
 from cli.config import Settings, environment, settings
 from cli.errors import FruitsError, UsageError
 from cli.java import find_java_home
 from cli.output import Stages, emit, progress_bar
-from job.params import ENGINES, MODELS, Params
+from job.params import DEFAULT_COMPONENTS, Params
 from job.records import STAGES, Manifest
 from job.uris import from_text, is_s3, join, local_path
 
@@ -46,22 +47,22 @@ def run(
     submit: Annotated[bool, typer.Option("--submit", help="By spark-submit of SPARK_HOME: inside the image.")] = False,
     serverless: Annotated[bool, typer.Option("--serverless", help="On EMR Serverless, in the European Union.")] = False,
     eks: run_eks.Eks = False,
-    components: Annotated[int | None, typer.Option(min=1, help="Principal components to keep. [default: 50]")] = None,
+    components: Annotated[int | None, typer.Option(min=1, help=f"Principal components to keep. [default: {DEFAULT_COMPONENTS}]")] = None,
     variance: Annotated[float | None, typer.Option(help="Instead: keep as many as explain this share, for example 0.90.")] = None,
     standardize: Annotated[bool, typer.Option("--standardize", help="Scale every feature to unit variance first.")] = False,
     fit_on: Annotated[str | None, typer.Option(metavar="GLOB", help="Fit on these labels or folders only, project all.")] = None,
     pca: Annotated[str | None, typer.Option(metavar="RUN_ID", help="Project on the PCA of this run, fit nothing.")] = None,
-    model: Annotated[str, typer.Option(help=f"{' or '.join(MODELS)}.")] = MODELS[0],
-    engine: Annotated[str, typer.Option(help=f"{' or '.join(ENGINES)} (the reference, slower).")] = ENGINES[0],
+    model: Annotated[Model, typer.Option(help="Network that computes the features.")] = Params.model,
+    engine: Annotated[Engine, typer.Option(help="Library that runs the network; tensorflow is the reference and slower.")] = Params.engine,
     weights: Annotated[Path | None, typer.Option(help="Keras HDF5 file to use instead of the official one.")] = None,
-    max_reject_ratio: Annotated[float, typer.Option(help="Fail if a larger share of the images cannot be read.")] = 0.05,
+    max_reject_ratio: Annotated[float, typer.Option(help="Fail if a larger share of the images cannot be read.")] = Params.max_reject_ratio,
     retry_rejects: Annotated[bool, typer.Option("--retry-rejects", help="Try again what an earlier run could not decode.")] = False,
     content_hash: Annotated[
         bool, typer.Option("--content-hash", help="Tell changed local files by content, not by size and time.")
     ] = False,
     chunk_images: Annotated[int | None, typer.Option(min=1, help="Images per commit. [default: one or two minutes' worth]")] = None,
-    keep_runs: Annotated[int, typer.Option(min=1, help="Older published runs are removed.")] = 5,
-    lease_seconds: Annotated[float, typer.Option(hidden=True)] = 60.0,
+    keep_runs: Annotated[int, typer.Option(min=1, help="Older published runs are removed.")] = Params.keep_runs,
+    lease_seconds: Annotated[float, typer.Option(hidden=True)] = Params.lease_seconds,
     run_id: Annotated[str | None, typer.Option(hidden=True)] = None,
     detach: Annotated[bool, typer.Option("--detach", help="With --serverless or --eks: send it and do not wait.")] = False,
     max_cost: run_serverless.MaxCost = None,

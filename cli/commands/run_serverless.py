@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.backends.serverless import LEAST_TIMEOUT_MINUTES, MOST_TIMEOUT_MINUTES
 from cli.commands.run_watch import detached, prices_of, watch
 from cli.config import Settings
 from cli.errors import UsageError
 from cli.output import emit, say
 from cli.regions import PARIS
 from cli.release import RELEASE
+from cli.sizing import DEFAULT_EXECUTORS, WORKER
 from job.params import Params
 from job.records import Manifest
 from job.uris import join
@@ -27,18 +29,30 @@ if TYPE_CHECKING:
     from cli.serverless.clients import Clients
     from cli.sizing import Fleet
 
+TIMEOUT_MINUTES = 180  # unless --timeout or --max-cost says otherwise; a run that is cut off continues when it is run again
+
 # For the signature of `run`, beside those of the other targets.
 MaxCost = Annotated[float | None, typer.Option(metavar="USD", min=0.01, help="Refuse a run that could cost more.")]
 Executors = Annotated[
-    int | None, typer.Option(min=1, help="At most so many, with --serverless or --eks. [default: what a new account may have]")
+    int | None,
+    typer.Option(min=1, help=f"Maximum, with --serverless or --eks. [default: {DEFAULT_EXECUTORS}, fewer if the quota is small]"),
 ]
-ExecutorMemory = Annotated[int | None, typer.Option(metavar="GB", min=1, help="Of each executor, with all overhead. [default: 16]")]
+ExecutorMemory = Annotated[
+    int | None, typer.Option(metavar="GB", min=1, help=f"Of each executor, with all overhead. [default: {WORKER.memory_gb}]")
+]
 Images = Annotated[int | None, typer.Option(min=1, help="How many photos, with --deadline. [default: those of the last run]")]
 Deadline = Annotated[float | None, typer.Option(metavar="MINUTES", help="Instead of --executors: as many as it takes.")]
-Timeout = Annotated[int | None, typer.Option(metavar="MINUTES", min=5, max=10_080, help="The service ends the run then. [default: 180]")]
+Timeout = Annotated[
+    int | None,
+    typer.Option(
+        metavar="MINUTES",
+        min=LEAST_TIMEOUT_MINUTES,
+        max=MOST_TIMEOUT_MINUTES,
+        help=f"The service ends the run then. [default: {TIMEOUT_MINUTES}, less if --max-cost needs it]",
+    ),
+]
 Attempts = Annotated[int, typer.Option(min=1, max=10, help="Of the service, if the job fails.")]
 
-TIMEOUT_MINUTES = 180  # unless --timeout or --max-cost says otherwise; a run that is cut off goes on when it is run again
 
 # What whoever sends and follows a run must be allowed; `fruitsctl infra policy operator` has the resources.
 NEEDS = (

@@ -1,8 +1,15 @@
 """The command as a whole: quick to start, plain in what it says."""
 
 import json
+import os
+import pty
 import subprocess
 import sys
+
+import pytest
+import typer.main
+
+from cli.main import app
 
 HEAVY = {"boto3", "botocore", "numpy", "pyspark", "requests", "rich", "tensorflow"}
 
@@ -59,3 +66,79 @@ def test_doctor_names_what_is_missing_and_how_to_fix_it(tmp_path):
     assert f"FAILED   output    cannot write to {tmp_path}/file" in done.stdout
     assert "fix: choose another OUTPUT: fruitsctl run INPUT OTHER_OUTPUT --local" in done.stdout
     assert "error: missing: output" in done.stderr
+
+
+def commands(command=None, name=()):
+    """Every command that is not a group, with its words."""
+    command = command or typer.main.get_command(app)
+    for word, child in getattr(command, "commands", {}).items():
+        yield from commands(child, (*name, word))
+    if not hasattr(command, "commands"):
+        yield name, command
+
+
+COMMANDS = dict(commands())
+
+
+@pytest.mark.parametrize("words", [(), ("run",), ("infra",), ("infra", "up")])
+def test_h_is_short_for_help(words):
+    assert fruitsctl(*words, "-h").stdout == fruitsctl(*words, "--help").stdout != ""
+
+
+@pytest.mark.parametrize(
+    ("words", "choices"),
+    [
+        (("run", "a", "b", "--local", "--model", "x"), ("mobilenet_v2", "mean_colour")),
+        (("run", "a", "b", "--local", "--engine", "x"), ("litert", "tensorflow")),
+        (("image", "build", "--target", "x"), ("serverless", "eks")),
+        (("image", "build", "--platform", "x"), ("linux/amd64", "linux/arm64")),
+        (("image", "check", "--architecture", "x"), ("amd64", "arm64")),
+    ],
+)
+def test_a_value_that_is_not_a_choice_is_refused_with_the_choices(words, choices):
+    done = fruitsctl(*words)
+
+    assert done.returncode == 2
+    assert all(f"'{choice}'" in done.stderr for choice in choices)
+
+
+def test_native_windows_is_refused_in_one_sentence():
+    """As there: without fcntl, by the name that Python gives the platform."""
+    script = "import sys; sys.platform = 'win32'; sys.modules['fcntl'] = None; from cli.__main__ import main; main()"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: fruitsctl does not run on native Windows\n\n"
+        "hint: use WSL2 (https://learn.microsoft.com/windows/wsl/install), Linux or macOS\n"
+    )
+
+
+def on_a_terminal(**variables):
+    """What a failing command prints where stderr is a terminal."""
+    terminal, inside = pty.openpty()
+    environment = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "TERM")}
+    subprocess.run([sys.executable, "-m", "cli", "run", "a", "b"], stderr=inside, env={**environment, **variables}, check=False)
+    os.close(inside)
+    said = b""
+    while True:
+        try:
+            part = os.read(terminal, 4096)
+        except OSError:  # Linux's end of a terminal
+            part = b""
+        if not part:
+            break
+        said += part
+    os.close(terminal)
+    return said.decode()
+
+
+def test_error_and_hint_are_coloured_on_a_terminal_only():
+    assert on_a_terminal(TERM="xterm").startswith("\x1b[1;31merror:\x1b[0m no target given")
+    assert "\x1b[1;36mhint:\x1b[0m add --local" in on_a_terminal(TERM="xterm")
+    assert "\x1b" not in fruitsctl("run", "a", "b").stderr
+
+
+@pytest.mark.parametrize("variables", [{"TERM": "xterm", "NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_there_is_no_colour_where_none_is_wanted(variables):
+    assert on_a_terminal(**variables).startswith("error: no target given")
