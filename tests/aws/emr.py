@@ -1,9 +1,10 @@
 """EMR Serverless asked by boto3, as the tests of the stand-in do: an application, a run, its image, and waiting for a state."""
 
 import json
-import time
 
 import pytest
+
+from tests.waiting import wait_until
 
 ROLE = "arn:aws:iam::123456789012:role/fruitsctl"
 DIGEST = "sha256:" + "a" * 64
@@ -32,9 +33,11 @@ def application(emr, state="CREATED", **settings):
 
 
 def wait(emr, identifier, *states):
-    while (found := emr.get_application(applicationId=identifier)["application"])["state"] not in states:
-        time.sleep(0.005)
-    return found
+    def look():
+        found = emr.get_application(applicationId=identifier)["application"]
+        return found if found["state"] in states else None
+
+    return wait_until(look)
 
 
 def submit(emr, identifier, spark=SMALL, **more):
@@ -43,9 +46,11 @@ def submit(emr, identifier, spark=SMALL, **more):
 
 
 def run(emr, identifier, job_run_id, *states):
-    while (found := emr.get_job_run(applicationId=identifier, jobRunId=job_run_id)["jobRun"])["state"] not in states:
-        time.sleep(0.005)
-    return found
+    def look():
+        found = emr.get_job_run(applicationId=identifier, jobRunId=job_run_id)["jobRun"]
+        return found if found["state"] in states else None
+
+    return wait_until(look)
 
 
 def ended(emr, identifier, job_run_id):

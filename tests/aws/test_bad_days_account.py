@@ -15,6 +15,7 @@ from cli.errors import FruitsError
 from tests.aws.account import BUCKET, RUN, an_account, ended, leave, nobody_waits, only_application, pushed, started  # noqa: F401
 from tests.aws.fruitsctl import done, fruitsctl
 from tests.aws.standin.runner import ScriptedRunner
+from tests.waiting import wait_until
 
 COMMANDS = (RUN, ("status",), ("logs",), ("cancel",), ("ui",), ("cost",))
 
@@ -65,8 +66,7 @@ REFUSALS = {
 def newer_image(everything, aws, tmp_path):
     """A run has to stop the application first, and to give it the image."""
     aws("emr-serverless").start_application(applicationId=only_application(aws)["id"])
-    while only_application(aws)["state"] != "STARTED":
-        pass
+    wait_until(lambda: only_application(aws)["state"] == "STARTED")
     pushed(aws, tmp_path, "2")
     everything.calls.clear()
     return everything
@@ -202,8 +202,7 @@ def test_an_image_that_somebody_changed_is_put_back(account, aws, tmp_path):
 def test_an_application_that_is_stopped_is_started(account, aws):
     emr, identifier = aws("emr-serverless"), only_application(aws)["id"]
     emr.start_application(applicationId=identifier)
-    while only_application(aws)["state"] == "STARTING":
-        pass
+    wait_until(lambda: only_application(aws)["state"] != "STARTING")
     emr.stop_application(applicationId=identifier)
 
     ended(RUN, 0, "10 listed")
@@ -238,8 +237,7 @@ def test_a_stack_that_others_change_or_that_is_stuck_does_not_keep_runs_from_wha
 
 def test_a_cost_that_was_not_known_is_filled_in_later(account, aws):
     done(*RUN, "--detach")
-    while done("status", "r1")["state"] != "SUCCESS":
-        pass
+    wait_until(lambda: done("status", "r1")["state"] == "SUCCESS")
     aws("s3").delete_object(Bucket=BUCKET, Key="out/costs/r1.json")  # nobody has asked since
 
     (run,) = done("cost")["runs"]

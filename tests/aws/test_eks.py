@@ -14,6 +14,7 @@ from cli.eks.trust import trust_of
 from cli.errors import FruitsError, RefusedError, UsageError
 from cli.serverless.clients import Clients
 from job.params import Params
+from tests.waiting import wait_until
 
 ROLE = "arn:aws:iam::123456789012:role/fruits-eks"  # moto's account
 IMAGE = "123456789012.dkr.ecr.eu-west-3.amazonaws.com/fruitsctl@sha256:" + "0a" * 32
@@ -60,8 +61,7 @@ def test_a_run_is_sent_followed_and_cancelled(clients, virtual_cluster, capsys):
     said, ended = [], []
     following = threading.Thread(target=lambda: ended.append(follow.follow(clients, virtual_cluster, job_run_id, said.append, 0.01)))
     following.start()
-    while not said:
-        following.join(0.01)
+    wait_until(lambda: said, following.is_alive)
 
     job_run = follow.cancel(Clients(clients.session, "eu-west-3"), virtual_cluster, job_run_id, lambda _: None, 0.01)
     following.join(30)

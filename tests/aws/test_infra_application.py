@@ -1,7 +1,6 @@
 """The application's stack: added once there is an image, changed only at rest, made again, and gone after `down`; on the stand-in."""
 
 import os
-import time
 from pathlib import Path
 
 import boto3
@@ -11,6 +10,7 @@ from cli import infra
 from cli.errors import RefusedError, UsageError
 from cli.infra import application, stacks
 from cli.pushed import Pushed, remember
+from tests.aws.emr import run as emr_run
 from tests.aws.fruitsctl import done, fruitsctl
 from tests.aws.standin.runner import ScriptedRunner
 
@@ -43,9 +43,8 @@ def start_run(aws):
     emr, there = aws("emr-serverless"), deployed()
     spark = {"entryPoint": "local:///opt/fruits/run_job.py", "sparkSubmitParameters": "--conf spark.dynamicAllocation.maxExecutors=3"}
     made = emr.start_job_run(applicationId=there.application_id, executionRoleArn=there.role_arn, jobDriver={"sparkSubmit": spark})
-    while (run := emr.get_job_run(applicationId=there.application_id, jobRunId=made["jobRunId"])["jobRun"])["state"] != "RUNNING":
-        assert run["state"] not in ("FAILED", "SUCCESS"), run["stateDetails"]
-        time.sleep(0.01)
+    found = emr_run(emr, there.application_id, made["jobRunId"], "RUNNING", "FAILED", "SUCCESS")
+    assert found["state"] == "RUNNING", found["stateDetails"]
     return there.application_id, made["jobRunId"]
 
 

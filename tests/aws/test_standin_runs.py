@@ -1,13 +1,13 @@
 """The stand-in of EMR Serverless, asked by boto3: job runs behave as the service is known to."""
 
 import gzip
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.aws.emr import DIGEST, IMAGE, POLICY, ROLE, SMALL, application, emr_serverless, ended, put_image, repository, run, submit, wait  # noqa: F401
 from tests.aws.standin.runner import Ended, ScriptedRunner
+from tests.waiting import wait_until
 
 
 def test_a_run_starts_its_application_and_goes_from_state_to_state(emr, standin):
@@ -16,9 +16,13 @@ def test_a_run_starts_its_application_and_goes_from_state_to_state(emr, standin)
     standin.runner = ScriptedRunner(seconds=0.1)
     identifier = application(emr)
     job_run_id, seen = submit(emr, identifier), []
-    while not seen or seen[-1] not in ("SUCCESS", "FAILED"):
+
+    def over():
         state = emr.get_job_run(applicationId=identifier, jobRunId=job_run_id)["jobRun"]["state"]
-        seen += [state] if state not in seen else []
+        seen.extend([state] if state not in seen else [])
+        return state in ("SUCCESS", "FAILED")
+
+    wait_until(over)
 
     assert seen == ["SUBMITTED", "PENDING", "SCHEDULED", "RUNNING", "SUCCESS"]
     assert wait(emr, identifier, "STARTED")["state"] == "STARTED"
@@ -73,8 +77,7 @@ def test_lines_are_in_cloudwatch_while_the_run_is_under_way_and_in_s3_after_it(a
     monitoring = {"s3MonitoringConfiguration": {"logUri": "s3://fruits/logs/"}, "cloudWatchLoggingConfiguration": {"enabled": True}}
     job_run_id = submit(emr, identifier, configurationOverrides={"monitoringConfiguration": monitoring})
     run(emr, identifier, job_run_id, "RUNNING")
-    while not (events := aws("logs").filter_log_events(logGroupName="/aws/emr-serverless")["events"]):
-        time.sleep(0.02)
+    events = wait_until(lambda: aws("logs").filter_log_events(logGroupName="/aws/emr-serverless")["events"])
 
     assert events[0]["message"] == "one"
     assert emr.get_job_run(applicationId=identifier, jobRunId=job_run_id)["jobRun"]["state"] == "RUNNING"
@@ -135,8 +138,7 @@ def test_a_failed_run_is_tried_again_as_often_as_it_may_be(aws, emr, standin):
     monitoring = {"s3MonitoringConfiguration": {"logUri": "s3://fruits/logs"}}
     job_run_id = submit(emr, identifier, retryPolicy={"maxAttempts": 3}, configurationOverrides={"monitoringConfiguration": monitoring})
 
-    while (last := emr.get_job_run(applicationId=identifier, jobRunId=job_run_id)["jobRun"])["state"] != "SUCCESS":
-        time.sleep(0.01)
+    last = run(emr, identifier, job_run_id, "SUCCESS")
 
     assert last["attempt"] == 3
     attempts = emr.list_job_run_attempts(applicationId=identifier, jobRunId=job_run_id)["jobRunAttempts"]

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.waiting import wait_until
+
 TEMPLATE = (Path(__file__).parents[2] / "cli" / "infra" / "app.yaml").read_text()
 IMAGE = "123456789012.dkr.ecr.eu-west-3.amazonaws.com/fruitsctl@sha256:" + "a" * 64
 OTHER = "123456789012.dkr.ecr.eu-west-3.amazonaws.com/fruitsctl@sha256:" + "b" * 64
@@ -25,11 +27,12 @@ def change_set(cloudformation, kind="CREATE", image=IMAGE, project="fruitsctl", 
 
 def rest(cloudformation, name="fruitsctl-app"):
     """The state in which the stack comes to rest."""
-    while True:
-        state = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
-        if not state.endswith("_IN_PROGRESS"):
-            return state
-        time.sleep(0.01)
+
+    def state():
+        found = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
+        return None if found.endswith("_IN_PROGRESS") else found
+
+    return wait_until(state)
 
 
 def deployed(cloudformation, kind="CREATE", **parameters):
@@ -149,16 +152,14 @@ def test_a_started_application_cannot_be_deleted_and_a_stopped_one_can(aws, stan
     deployed(cloudformation)
     identifier = application(aws)["applicationId"]
     emr.start_application(applicationId=identifier)
-    while application(aws)["state"] != "STARTED":
-        time.sleep(0.01)
+    wait_until(lambda: application(aws)["state"] == "STARTED")
 
     cloudformation.delete_stack(StackName="fruitsctl-app")
     assert rest(cloudformation) == "DELETE_FAILED"
     assert application(aws)["state"] == "STARTED"
 
     emr.stop_application(applicationId=identifier)
-    while application(aws)["state"] != "STOPPED":
-        time.sleep(0.01)
+    wait_until(lambda: application(aws)["state"] == "STOPPED")
     stack_id = cloudformation.describe_stacks(StackName="fruitsctl-app")["Stacks"][0]["StackId"]
     cloudformation.delete_stack(StackName="fruitsctl-app")
     assert rest(cloudformation, stack_id) == "DELETE_COMPLETE"

@@ -20,6 +20,7 @@ from tests.aws.account import REPOSITORY, RUN, an_account, ended, nobody_waits, 
 from tests.aws.fruitsctl import done, fruitsctl
 from tests.aws.standin.runner import ScriptedRunner
 from tests.aws.test_infra_policies import Loader, of_policies, of_templates
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reference" / "what-others-get-wrong.md"
@@ -97,8 +98,7 @@ def test_the_log_is_read_while_the_run_goes_on(account):
     account.runner = ScriptedRunner(["first words"] + [""] * 200, seconds=60)
     done(*RUN, "--detach")
 
-    while "first words" not in fruitsctl("logs", "r1").stdout:
-        pass
+    wait_until(lambda: "first words" in fruitsctl("logs", "r1").stdout)
     assert done("status", "r1")["state"] == "RUNNING"
 
 

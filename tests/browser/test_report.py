@@ -8,7 +8,7 @@ from job.product import report
 from job.product.thumbnails import keys_unchanged_since
 from tests.unit.job.product.run_files import copy_photos, write_run
 
-LABELS = ["Apple Braeburn", "Apple Golden 1", "Banana", "Cherry 1", "Kiwi", "Lemon", "Onion Red", "Pear", "Plum", "Tomato 1"]
+LABELS = ["Apple Granny Smith", "Apple Red 1", "Banana", "Cherry 1", "Kiwi", "Lemon", "Orange", "Pear", "Plum", "Tomato 1"]
 HOSTILE = '<img src=x onerror="document.title=1">'
 
 

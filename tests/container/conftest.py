@@ -39,9 +39,9 @@ def image(engine):
 
 @pytest.fixture(scope="session")
 def stack_environment(image, tmp_path_factory, sample):
-    """Variables for compose: its own project, 240 real photos, no network for the sample."""
+    """Variables for compose: its own project, 240 photos, no network for the sample."""
     photos = tmp_path_factory.mktemp("photos")
-    for folder in sorted((sample / "Test").iterdir())[::5][:24]:
+    for folder in sorted((sample / "Test").iterdir())[:24]:
         (photos / folder.name).mkdir()
         for path in folder.iterdir():
             (photos / folder.name / path.name).write_bytes(path.read_bytes())

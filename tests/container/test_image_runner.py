@@ -14,6 +14,7 @@ from moto.server import ThreadedMotoServer
 from tests.aws.standin.image_runner import ImageRunner
 from tests.aws.standin.server import Standin
 from tests.s3.server import REGION, versitygw
+from tests.waiting import wait_until
 
 JARS = "local:/opt/fruits/jars/delta-spark.jar,local:/opt/fruits/jars/delta-storage.jar"
 PYTHON = "/opt/fruits/venv/bin/python"
@@ -63,9 +64,11 @@ def submit(service, *arguments, **more):
 
 
 def wait(service, application, job_run_id, *states):
-    while (found := service.get_job_run(applicationId=application, jobRunId=job_run_id)["jobRun"])["state"] not in states:
-        time.sleep(0.2)
-    return found
+    def look():
+        found = service.get_job_run(applicationId=application, jobRunId=job_run_id)["jobRun"]
+        return found if found["state"] in states else None
+
+    return wait_until(look, seconds=300)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Runs the real command in a process of its own, as a user does."""
 
-import fcntl
 import json
 import os
 import shutil
@@ -12,7 +11,11 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.conftest import made_once
+
 CLI = [sys.executable, "-m", "cli"]
+GALLERY = ("Apple Granny Smith", "Apple Red 1", "Banana", "Kiwi", "Lemon", "Limes", "Orange", "Pear", "Strawberry", "Tomato 1")
+UNTRAINED = ("--model", "mobilenet_v2_untrained")  # the whole network, without any download
 
 
 class Command:
@@ -53,27 +56,24 @@ class Gallery(NamedTuple):
 
 @pytest.fixture(scope="session")
 def gallery(fruitsctl, sample, cache, shared_folder):
-    """10 labels, 20 images each of Training/, as a person runs them; once for all workers."""
+    """Run the command on 10 labels of Training/, 20 photos each, as a person does; once for all workers."""
     root = shared_folder / "gallery"
-    said, state = root / "said.json", root / "state"
-    root.mkdir(exist_ok=True)
-    with open(root / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not said.exists():
-            for label in ("Apple Golden 1", "Apple Red 1", "Banana", "Kiwi", "Lemon", "Limes", "Orange", "Pear", "Strawberry", "Tomato 1"):
+    printed, state = root / "printed.json", root / "state"
+    with made_once(root) as missing:
+        if missing:
+            for label in GALLERY:
                 shutil.copytree(sample / "Training" / label, root / "photos" / label)
-            done = Command(cache, {**fruitsctl.env, "FRUITS_STATE": str(state)})("run", root / "photos", root / "out", "--local")
+            command = Command(cache, {**fruitsctl.env, "FRUITS_STATE": str(state)})
+            done = command("run", root / "photos", root / "out", "--local", *UNTRAINED)
             assert done.returncode == 0, done.stderr[-3000:]
-            said.write_text(json.dumps([done.stdout, done.stderr]))
-    return Gallery(root / "out", *json.loads(said.read_text()), state)
+            printed.write_text(json.dumps([done.stdout, done.stderr]))
+    return Gallery(root / "out", *json.loads(printed.read_text()), state)
 
 
 @pytest.fixture(scope="session")
 def photos(sample, tmp_path_factory):
-    """240 real photos: 24 labels, 10 each."""
+    """60 photos: 6 labels, 10 each."""
     root = tmp_path_factory.mktemp("photos")
-    for folder in sorted((sample / "Test").iterdir())[::5][:24]:
-        (root / folder.name).mkdir()
-        for path in folder.iterdir():
-            (root / folder.name / path.name).write_bytes(path.read_bytes())
+    for folder in sorted((sample / "Test").iterdir())[::4][:6]:
+        shutil.copytree(folder, root / folder.name)
     return root

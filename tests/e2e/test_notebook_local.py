@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -23,6 +22,7 @@ from cli.java import find_java_home
 from cli.notebooks import NAMES
 from job.notebook import run_cells
 from tests.e2e.conftest import CLI
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS, SHOWN = ROOT / "notebooks", ROOT / "build" / "notebooks"  # the docs show what was executed here
@@ -188,9 +188,7 @@ def test_jupyterlab_serves_copies_of_both_notebooks_to_whoever_has_the_token(fru
     try:
         said = json.loads(process.stdout.readline())
         base, _, token = said["address"].partition("/lab/tree/local.ipynb?token=")
-        while (found := answer(f"{base}/api/contents?token={token}")) is None:
-            assert process.poll() is None, process.stderr.read()[-3000:]
-            time.sleep(0.2)
+        found = wait_until(lambda: answer(f"{base}/api/contents?token={token}"), lambda: process.poll() is None)
         assert base == f"http://127.0.0.1:{free_port}"
         assert sorted(item["name"] for item in found[1]["content"]) == ["cloud.ipynb", "local.ipynb"]
         assert answer(f"{base}/api/contents") == (403, None)
@@ -241,9 +239,7 @@ def test_ctrl_c_ends_the_execution_and_its_kernel(fruitsctl, tmp_path):
     write(tmp_path / "mine", "import os\nopen('pid', 'w').write(str(os.getpid()))", "import time\ntime.sleep(600)")
     process = fruitsctl.start("notebook", tmp_path / "mine", "--execute", own_group=True)
     begun = tmp_path / "mine" / "pid"
-    while not (begun.is_file() and begun.read_text()):
-        assert process.poll() is None, process.stderr.read()[-3000:]
-        time.sleep(0.2)
+    wait_until(lambda: begun.is_file() and begun.read_text(), lambda: process.poll() is None)
 
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to all of them
 

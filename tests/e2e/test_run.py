@@ -1,4 +1,4 @@
-"""The whole chain on real photos, as a user runs it."""
+"""The whole chain as a user runs it: what it prints, what it leaves, and a second run."""
 
 import json
 
@@ -8,51 +8,30 @@ import pyarrow.dataset as ds
 import pytest
 from deltalake import DeltaTable
 
-from tests.e2e.conftest import Command
-
-SAMPLE_MODEL = "mobilenet_v2-e10712fadf4b"
+from tests.e2e.conftest import UNTRAINED, Command
 
 
 @pytest.fixture(scope="module")
-def whole(fruitsctl, sample, tmp_path_factory):
-    """One run over all 3,930 photos: (manifest, output, seconds of nothing else)."""
-    output = tmp_path_factory.mktemp("whole") / "out"
-    return fruitsctl.run(sample, output), output
+def run(gallery):
+    """Folder of the gallery's run."""
+    return gallery.output / "runs" / json.loads((gallery.output / "latest.json").read_text())["run_id"]
 
 
-def test_the_sample_gives_131_labels_and_73_percent_of_variance(whole):
-    manifest, _ = whole
-
-    assert manifest["counts"] | {"ignored": 0} == {
-        "listed": 3930,
-        "ignored": 0,
-        "new": 3930,
-        "embedded": 3930,
-        "rejected": 0,
-        "superseded": 0,
-        "removed": 0,
-        "rows": 3930,
-        "labels": 131,
-    }
-    assert manifest["k"] == 50
-    assert manifest["variance"] == pytest.approx(0.733, abs=0.0005)
-    assert manifest["model"] == SAMPLE_MODEL
+@pytest.fixture(scope="module")
+def manifest(run):
+    return json.loads((run / "manifest.json").read_text())
 
 
-def test_features_hold_one_row_per_image_and_read_without_spark(whole, sample):
-    _, output = whole
-    rows = ds.dataset(DeltaTable(str(output / "features")).file_uris()).to_table().to_pandas()
+def test_features_hold_one_row_per_image_and_read_without_spark(gallery):
+    rows = ds.dataset(DeltaTable(str(gallery.output / "features")).file_uris()).to_table().to_pandas()
 
-    assert len(rows) == rows["uri"].nunique() == 3930
-    assert set(rows["uri"]) == {f"file://{path}" for path in sample.glob("*/*/*.jpg")}
+    assert len(rows) == rows["uri"].nunique() == 200
+    assert set(rows["uri"]) == {f"file://{path}" for path in (gallery.output.parent / "photos").glob("*/*.jpg")}
     assert (rows["label"] == rows["uri"].str.split("/").str[-2]).all()
     assert {len(embedding) for embedding in rows["embedding"]} == {1280}
-    assert (rows["width"] == 100).all()
 
 
-def test_csv_and_parquet_hold_the_same_matrix_sorted_by_uri(whole):
-    manifest, output = whole
-    run = output / "runs" / manifest["run_id"]
+def test_csv_and_parquet_hold_the_same_matrix_sorted_by_uri(run):
     table = pd.concat([pd.read_csv(part) for part in sorted((run / "csv").glob("*.csv"))])
     parquet = pd.read_parquet(run / "pca")
 
@@ -63,31 +42,29 @@ def test_csv_and_parquet_hold_the_same_matrix_sorted_by_uri(whole):
     np.testing.assert_allclose(np.stack(parquet["pc"]).mean(axis=0), 0, atol=1e-4)  # centred
 
 
-def test_the_curve_of_variance_ends_at_one(whole):
-    manifest, output = whole
-    curve = pd.read_csv(output / "runs" / manifest["run_id"] / "variance.csv")
+def test_the_curve_of_variance_ends_at_one(run, manifest):
+    curve = pd.read_csv(run / "variance.csv")
 
     assert curve["cumulated"].iloc[49] == pytest.approx(manifest["variance"])
     assert curve["cumulated"].iloc[-1] == pytest.approx(1.0)
     assert curve["eigenvalue"].is_monotonic_decreasing
 
 
-def test_the_newest_run_is_named_and_its_outcome_stands_beside_it(whole):
-    manifest, output = whole
+def test_the_newest_run_is_named_and_its_outcome_is_beside_it(gallery, run):
+    outcome = json.loads((run / "outcome.json").read_text())
 
-    assert json.loads((output / "latest.json").read_text())["run_id"] == manifest["run_id"]
-    outcome = json.loads((output / "runs" / manifest["run_id"] / "outcome.json").read_text())
     assert (outcome["code"], outcome["kind"]) == (0, "done")
-    assert (output / "runs" / manifest["run_id"] / "job.log").stat().st_size > 0
-    assert not (output / "work").exists()
+    assert (run / "job.log").stat().st_size > 0
+    assert not (gallery.output / "work").exists()
 
 
-def test_a_second_run_embeds_nothing_and_gives_the_same_matrix(whole, fruitsctl, sample, matrix):
-    first, output = whole
-    second = fruitsctl.run(sample, output)
+def test_a_second_run_embeds_nothing_and_gives_the_same_matrix(fruitsctl, photos, tmp_path, matrix):
+    first = fruitsctl.run(photos, tmp_path / "out", "--components", "5", *UNTRAINED)
+    second = fruitsctl.run(photos, tmp_path / "out", "--components", "5", *UNTRAINED)
 
-    assert (second["counts"]["new"], second["counts"]["embedded"]) == (0, 0)
-    assert matrix(output, second["run_id"]) == matrix(output, first["run_id"])
+    assert (first["counts"]["new"], first["counts"]["embedded"], first["counts"]["rows"]) == (60, 60, 60)
+    assert (second["counts"]["new"], second["counts"]["embedded"], second["counts"]["rows"]) == (0, 0, 60)
+    assert matrix(tmp_path / "out", second["run_id"]) == matrix(tmp_path / "out", first["run_id"])
 
 
 def test_the_summary_says_where_everything_is(fruitsctl, gallery):

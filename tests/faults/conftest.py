@@ -63,9 +63,9 @@ def output(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def photos(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """60 real photos of 6 labels: URI to content."""
+    """60 photos of 6 labels: URI to content."""
     root, found = tmp_path_factory.mktemp("photos"), {}
-    for folder in sorted((sample / "Test").iterdir())[::22]:
+    for folder in sorted((sample / "Test").iterdir())[::4][:6]:
         (root / folder.name).mkdir()
         for path in sorted(folder.iterdir()):
             copy = root / folder.name / path.name

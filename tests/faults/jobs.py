@@ -18,6 +18,7 @@ import psutil
 from cli.java import find_java_home
 from job.params import Params
 from job.records import Manifest, Outcome, from_line
+from tests.waiting import wait_until
 
 DRIVER = Path(__file__).with_name("driver.py")
 KILLED = -signal.SIGKILL
@@ -46,9 +47,7 @@ class Running:
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         """Until `condition` holds; fails when the job ends before."""
-        while not condition():
-            assert self.process.poll() is None, f"it ended too early:\n{self.log.read_text(errors='replace')[-3000:]}"
-            time.sleep(0.01)
+        wait_until(condition, lambda: self.process.poll() is None)
 
     def kill(self) -> None:
         """The driver and its JVM at one stroke; what is left of its family, too."""

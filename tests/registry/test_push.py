@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import boto3
@@ -22,17 +21,10 @@ from cli.logins import Login, logged_in
 from cli.manifest import read_manifest
 from cli.pushed import Pushed, last_pushed
 from cli.registry import Target
+from tests.waiting import wait_until
 
 TOKEN = "123456789012-auth-token"  # moto's
 KIB, MIB = 1024, 1024 * 1024
-
-
-def wait_for(condition, process):
-    until = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < until, "it did not happen"
-        assert process.poll() is None, f"it ended before: {process.communicate()}"
-        time.sleep(0.005)
 
 
 def test_a_push_prints_the_digest_that_the_registry_reports_for_the_tag(push, registry, make_image):
@@ -83,7 +75,7 @@ def test_the_same_tag_for_another_image_gives_that_images_digest(push, registry,
 def test_an_interrupted_push_goes_on_where_it_was(push, registry, make_image):
     image = make_image("fruits-test:interrupted", KIB, 150 * MIB)
     process = push(f"{registry.host}/fruitsctl", "--image", image, "--tag", "v1", wait=False)
-    wait_for(lambda: len(registry.layers("fruitsctl")) == 1 and registry.arriving("fruitsctl") > MIB, process)
+    wait_until(lambda: len(registry.layers("fruitsctl")) == 1 and registry.arriving("fruitsctl") > MIB, lambda: process.poll() is None)
 
     os.killpg(process.pid, signal.SIGINT)  # Ctrl-C reaches fruitsctl and docker alike
     out, _ = process.communicate()
@@ -101,7 +93,7 @@ def test_an_interrupted_push_goes_on_where_it_was(push, registry, make_image):
 def test_a_registry_that_dies_in_the_middle_of_a_layer_and_comes_back_gets_the_image(push, registry, make_image):
     image = make_image("fruits-test:died", KIB, 150 * MIB)
     process = push(f"{registry.host}/fruitsctl", "--image", image, "--tag", "v1", wait=False)
-    wait_for(lambda: len(registry.layers("fruitsctl")) == 1 and registry.arriving("fruitsctl") > MIB, process)
+    wait_until(lambda: len(registry.layers("fruitsctl")) == 1 and registry.arriving("fruitsctl") > MIB, lambda: process.poll() is None)
 
     registry.kill()
     registry.start()

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from subprocess import PIPE, CompletedProcess
@@ -17,6 +16,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from tests.unit.cli.test_metadata import SECRET, photo
+from tests.waiting import wait_until
 
 
 def start(*words: object, **more: str) -> subprocess.Popen[str]:
@@ -38,9 +38,9 @@ def contents(client: Any, bucket: str) -> dict[str, bytes]:
 
 @pytest.fixture
 def photos(sample: Path, tmp_path: Path) -> Path:
-    """30 real photos of three labels, and a file that is none."""
+    """30 photos of three labels, and a file that is none."""
     folder = tmp_path / "photos"
-    for label in sorted((sample / "Test").iterdir())[::50]:
+    for label in sorted((sample / "Test").iterdir())[:3]:
         (folder / label.name).mkdir(parents=True)
         for path in label.iterdir():
             (folder / label.name / path.name).write_bytes(path.read_bytes())
@@ -71,21 +71,20 @@ def test_all_photos_arrive_once_and_a_changed_one_again(bucket: str, s3_server, 
 
 
 def test_a_push_that_was_killed_goes_on(bucket: str, s3_server, sample: Path):
-    client, words = s3_server.client(), (sample / "Test", f"s3://{bucket}/p")
+    client, words = s3_server.client(), (sample, f"s3://{bucket}/p")
     process = start(*words)
-    while process.poll() is None and not client.list_objects_v2(Bucket=bucket, MaxKeys=1)["KeyCount"]:
-        time.sleep(0.01)
+    wait_until(lambda: client.list_objects_v2(Bucket=bucket, MaxKeys=1)["KeyCount"], lambda: process.poll() is None)
     process.kill()
     process.communicate()
     arrived = client.list_objects_v2(Bucket=bucket)["KeyCount"]
-    assert 0 < arrived < 1000
+    assert 0 < arrived < 750
 
     again = push(*words, "--json")
 
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["already"] >= arrived
     stored = contents(client, bucket)
-    assert stored == {f"p/{path.relative_to(sample / 'Test').as_posix()}": path.read_bytes() for path in sample.glob("Test/*/*.jpg")}
+    assert stored == {f"p/{path.relative_to(sample).as_posix()}": path.read_bytes() for path in sample.glob("*/*/*.jpg")}
 
 
 def test_metadata_stays_at_home_and_what_cannot_be_promised_is_not_sent(bucket: str, s3_server, tmp_path: Path):

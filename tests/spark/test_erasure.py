@@ -69,7 +69,7 @@ def files_that_hold(root, *needles):
 def test_of_a_forgotten_photo_no_byte_is_left_in_any_run_and_the_others_stay(run_job, forget, photos, tmp_path, matrix):
     output, files = tmp_path / "out", sorted(photos.glob("*/*.jpg"))
     one = files[7]
-    first, second = (run_job(photos, output, "mobilenet_v2", components=3).run_id for _ in range(2))
+    first, second = (run_job(photos, output, "mobilenet_v2_untrained", components=3).run_id for _ in range(2))
     before = stored(output).set_index("uri")
     head = np.asarray(before.loc[f"file://{one}"]["embedding"], np.float32)[:64].tobytes()
     scores = {run: {uri: row for uri, _, row in matrix(output, run)} for run in (first, second)}

@@ -37,17 +37,6 @@ def test_hostile_names_come_through_spark_and_parquet_unchanged(spark: SparkSess
     assert listing.problems == [(f"file://{photos}/Apple/gone.jpg", "no such file or directory")]
 
 
-def test_the_real_sample_has_3930_images_of_131_labels_each_once(spark: SparkSession, tmp_path: Path):
-    sample = from_text(os.environ["FRUITS_ASSETS"] + "/fruits-360-sample")
-
-    images = read_listing(materialised(list_images(spark, sample), tmp_path / "found")).images
-
-    assert images.count() == 3930
-    assert images.select("uri").distinct().count() == 3930
-    assert images.select("label").distinct().count() == 131
-    assert images.agg({"size": "sum"}).first()[0] == 17_881_400  # 11,897,966 + 5,983,434, as the data's README says
-
-
 def test_an_empty_input_is_an_empty_listing(spark: SparkSession, tmp_path: Path):
     (tmp_path / "photos").mkdir()
 

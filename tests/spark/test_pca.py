@@ -1,4 +1,4 @@
-"""Our PCA on real features against Spark's own and scikit-learn's."""
+"""Our PCA on features of a network against Spark's own and scikit-learn's."""
 
 import numpy as np
 import pytest
@@ -12,9 +12,9 @@ K = 50
 
 
 @pytest.fixture(scope="module")
-def rows(real_features):
-    """(n, 1280) float32, what MobileNetV2 makes of the real sample"""
-    return real_features
+def rows(features):
+    """(n, 1280) float32, what the untrained MobileNetV2 makes of generated photos"""
+    return features
 
 
 @pytest.fixture(scope="module")

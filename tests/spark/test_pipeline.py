@@ -1,4 +1,4 @@
-"""The whole flow on real photos, run after run, in one session: what each run embeds, keeps, rejects and publishes."""
+"""The whole flow on photos, run after run, in one session: what each run embeds, keeps, rejects and publishes."""
 
 import json
 import os
@@ -12,6 +12,8 @@ from deltalake import DeltaTable
 
 from job.errors import InputError, ModelError, RejectsError, SetupError, VarianceError
 from tests.unit.job.hostile import write_hostile_folder
+
+UNTRAINED = "mobilenet_v2_untrained"
 
 
 def stored(output, table="features"):
@@ -36,13 +38,13 @@ def test_a_second_run_embeds_nothing_and_gives_the_same_matrix(run_job, after_a_
 
 def test_changed_new_and_vanished_photos(run_job, photos, tmp_path, matrix):
     output, files = tmp_path / "out", sorted(photos.glob("*/*.jpg"))
-    first = run_job(photos, output, "mobilenet_v2", components=5)
+    first = run_job(photos, output, UNTRAINED, components=5)
     files[0].write_bytes(files[50].read_bytes())
     os.utime(files[0], (1, 1))
     files[1].unlink()
     shutil.copy(files[40], files[40].with_name("new.jpg"))
 
-    second = run_job(photos, output, "mobilenet_v2", components=5)
+    second = run_job(photos, output, UNTRAINED, components=5)
 
     wanted = {"listed": 60, "new": 2, "embedded": 2, "superseded": 1, "removed": 1, "rows": 60}
     assert {name: second.counts[name] for name in wanted} == wanted
@@ -58,7 +60,7 @@ def test_only_new_photos_are_folded_into_the_moments(run_job, after_a_run, sampl
     output, photos = after_a_run
     (old,) = (output / "moments" / "mean_colour-v1").iterdir()
     before = old.stat().st_mtime_ns
-    shutil.copytree(sample / "Test" / "Kiwi", photos / "Kiwi")
+    shutil.copytree(sample / "Test" / "Orange", photos / "Orange")
 
     manifest = run_job(photos, output, components=2)
 
@@ -69,9 +71,9 @@ def test_only_new_photos_are_folded_into_the_moments(run_job, after_a_run, sampl
 
 def test_a_share_of_the_variance_a_part_of_the_photos_and_an_earlier_pca(run_job, photos, tmp_path, matrix):
     output = tmp_path / "out"
-    by_variance = run_job(photos, output, "mobilenet_v2", variance=0.9, standardize=True)
-    fitted_on_one = run_job(photos, output, "mobilenet_v2", fit_on=min(path.name for path in photos.iterdir()), components=3)
-    projected = run_job(photos, output, "mobilenet_v2", pca=by_variance.run_id)
+    by_variance = run_job(photos, output, UNTRAINED, variance=0.9, standardize=True)
+    fitted_on_one = run_job(photos, output, UNTRAINED, fit_on=min(path.name for path in photos.iterdir()), components=3)
+    projected = run_job(photos, output, UNTRAINED, pca=by_variance.run_id)
 
     assert 0.9 <= by_variance.variance < 0.93
     assert (fitted_on_one.stages["fit"].images, fitted_on_one.counts["rows"]) == (10, 60)
@@ -176,7 +178,7 @@ def test_one_image_and_equal_images_have_no_pca_but_their_features_are_kept(run_
 
 
 def test_fewer_images_than_components_are_said(run_job, photos, tmp_path):
-    manifest = run_job(min(photos.iterdir()), tmp_path / "out", "mobilenet_v2", components=50)
+    manifest = run_job(min(photos.iterdir()), tmp_path / "out", UNTRAINED, components=50)
 
     assert manifest.k == 9
     assert manifest.notes == ["9 components instead of 50: the rank of 10 images allows no more"]
@@ -196,7 +198,7 @@ def test_a_wrong_pca_a_wrong_glob_and_wrong_weights_are_named(run_job, after_a_r
 def test_the_tensorflow_engine_gives_the_same_features(run_job, photos, tmp_path):
     label, features = min(photos.iterdir()), {}
     for engine in ("litert", "tensorflow"):
-        run_job(label, tmp_path / engine, "mobilenet_v2", engine=engine, components=2)
+        run_job(label, tmp_path / engine, UNTRAINED, engine=engine, components=2)
         features[engine] = np.stack(stored(tmp_path / engine).sort_values("uri")["embedding"])
 
     assert features["litert"].shape == (10, 1280)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import random
 import re
 import socket
@@ -18,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from cli import remote
+from tests.unit.cli.asset_files import fruit_photos
 
 PREFIX = "fruits-360_dataset/fruits-360/"
 
@@ -148,15 +148,28 @@ def closed_url() -> str:
 
 
 @pytest.fixture(scope="session")
-def real_photos() -> dict[str, dict[str, bytes]]:
-    """label -> file name -> JPEG: 6 labels of the real sample with their 20 files."""
-    training = Path(os.environ["FRUITS_ASSETS"]) / "fruits-360-sample" / "Training"
+def published() -> dict[str, dict[str, bytes]]:
+    """Return label -> file name -> JPEG: 6 labels of Fruits-360 with 20 files each."""
     labels = ("Apple Red 1", "Banana", "Cherry 2", "Lemon", "Pear Abate", "Tomato not Ripened")
-    return {label: {path.name: path.read_bytes() for path in (training / label).iterdir()} for label in labels}
+    return {label: fruit_photos(label) for label in labels}
 
 
 @pytest.fixture(scope="session")
-def archive(real_photos: dict[str, dict[str, bytes]]) -> bytes:
+def assets(published: dict[str, dict[str, bytes]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder as FRUITS_ASSETS names one: the six labels, and weights of both kinds that no network would load."""
+    root = tmp_path_factory.mktemp("assets")
+    for label, files in published.items():
+        (root / "fruits-360-sample" / "Training" / label).mkdir(parents=True)
+        for name, content in files.items():
+            (root / "fruits-360-sample" / "Training" / label / name).write_bytes(content)
+    (root / "weights").mkdir()
+    for name in ("net_no_top.h5", "net.h5"):
+        (root / "weights" / name).write_bytes(b"\x89HDF\r\n\x1a\n" + name.encode())
+    return root
+
+
+@pytest.fixture(scope="session")
+def archive(published: dict[str, dict[str, bytes]]) -> bytes:
     """The published layout in small: Training between what must not be taken, 9 MB in all, stored and deflated members."""
     noise = random.Random(0).randbytes(4_000_000)
     buffer = io.BytesIO()
@@ -164,7 +177,7 @@ def archive(real_photos: dict[str, dict[str, bytes]]) -> bytes:
         target.writestr("fruits-360-original-size/fruits-360-original-size/Training/apple_6/r0_0.jpg", noise)
         target.writestr(f"{PREFIX}Test/Banana/3_100.jpg", b"a test photo")
         target.mkdir(f"{PREFIX}Training")
-        for label, files in real_photos.items():
+        for label, files in published.items():
             target.mkdir(f"{PREFIX}Training/{label}")
             for position, (name, content) in enumerate(sorted(files.items())):
                 method = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)[position % 2]

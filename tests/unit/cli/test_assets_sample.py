@@ -13,19 +13,21 @@ from typing import Any
 
 import pytest
 
-from cli import assets
+import cli
+from cli.assets import SampleResult, sample
 from cli.errors import AssetError, UsageError
-from tests.unit.cli.asset_files import ASSETS, file_size_limit, files_in, silent
+from tests.unit.cli.asset_files import file_size_limit, files_in, silent
 
 TRAINING = "fruits-360_dataset/fruits-360/Training"
+SPREAD = ["60_100.jpg", "210_100.jpg", "r_60_100.jpg", "r_210_100.jpg"]  # of both videos, from all of each
 
 pytestmark = pytest.mark.usefixtures("short_pauses")
 
 
-def assert_published(files: dict[str, bytes], real_photos: dict[str, dict[str, bytes]]) -> None:
+def assert_published(files: dict[str, bytes], published: dict[str, dict[str, bytes]]) -> None:
     for name, content in files.items():
         label, file = name.split("/")
-        assert content == real_photos[label][file], name
+        assert content == published[label][file], name
 
 
 def zipped(members: dict[str, bytes]) -> bytes:
@@ -36,54 +38,25 @@ def zipped(members: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def test_photos_are_the_published_bytes_under_their_labels(server: Any, archive: bytes, real_photos: Any, tmp_path: Path) -> None:
-    result = assets.sample(tmp_path, 12, 3, None, silent, server.serve("fruits.zip", archive))
+def test_photos_are_the_published_bytes_under_their_labels(server: Any, archive: bytes, published: Any, tmp_path: Path) -> None:
+    result = sample(tmp_path, 12, 3, None, silent, server.serve("fruits.zip", archive))
 
-    chosen = {
-        "Banana": ["20_100.jpg", "169_100.jpg", "r_41_100.jpg", "r_228_100.jpg"],
-        "Lemon": ["53_100.jpg", "r_2_100.jpg", "r_35_100.jpg", "r_201_100.jpg"],
-        "Tomato not Ripened": ["150_100.jpg", "259_100.jpg", "r_20_100.jpg", "r_298_100.jpg"],
-    }
-    expected = {f"{label}/{name}": real_photos[label][name] for label, names in chosen.items() for name in names}
+    chosen = dict.fromkeys(("Banana", "Lemon", "Tomato not Ripened"), SPREAD)
+    expected = {f"{label}/{name}": published[label][name] for label, names in chosen.items() for name in names}
     assert files_in(tmp_path) == expected
-    assert result == assets.SampleResult(images=12, classes=3, bytes=sum(map(len, expected.values())), already=0)
+    assert result == SampleResult(images=12, classes=3, bytes=sum(map(len, expected.values())), already=0)
 
 
-def test_frames_are_spread_as_filmed(tmp_path: Path) -> None:
-    assets.sample(tmp_path, 12, 3, ASSETS, silent)
-
-    assert sorted(files_in(tmp_path)) == [
-        "Cactus fruit/248_100.jpg",
-        "Cactus fruit/26_100.jpg",
-        "Cactus fruit/317_100.jpg",
-        "Cactus fruit/r_306_100.jpg",
-        "Mango Red/238_100.jpg",
-        "Mango Red/274_100.jpg",
-        "Mango Red/r_196_100.jpg",
-        "Mango Red/r_52_100.jpg",
-        "Potato Sweet/154_100.jpg",
-        "Potato Sweet/r2_76_100.jpg",
-        "Potato Sweet/r_152_100.jpg",
-        "Potato Sweet/r_60_100.jpg",
-    ]
-
-
-def test_the_archive_and_the_folder_give_the_same_photos(server: Any, archive: bytes, real_photos: Any, tmp_path: Path) -> None:
-    for label, files in real_photos.items():
-        folder = tmp_path / "assets" / "fruits-360-sample" / "Training" / label
-        folder.mkdir(parents=True)
-        for name, content in files.items():
-            (folder / name).write_bytes(content)
-
-    assets.sample(tmp_path / "network", 31, 4, None, silent, server.serve("fruits.zip", archive))
-    assets.sample(tmp_path / "folder", 31, 4, tmp_path / "assets", silent, "http://never.invalid/")
+def test_the_archive_and_the_folder_give_the_same_photos(server: Any, archive: bytes, assets: Path, tmp_path: Path) -> None:
+    sample(tmp_path / "network", 31, 4, None, silent, server.serve("fruits.zip", archive))
+    sample(tmp_path / "folder", 31, 4, assets, silent, "http://never.invalid/")
 
     assert len(files_in(tmp_path / "network")) == 31
     assert files_in(tmp_path / "network") == files_in(tmp_path / "folder")
 
 
 def test_far_fewer_bytes_than_the_archive_cross_the_network(server: Any, archive: bytes, tmp_path: Path) -> None:
-    assets.sample(tmp_path, 12, 3, None, silent, server.serve("fruits.zip", archive))
+    sample(tmp_path, 12, 3, None, silent, server.serve("fruits.zip", archive))
 
     assert len(archive) > 8_000_000
     assert server.sent < 150_000  # the last 64 KiB with the directory, 12 photos of 4 to 6 KB
@@ -91,50 +64,50 @@ def test_far_fewer_bytes_than_the_archive_cross_the_network(server: Any, archive
 
 def test_a_repeated_call_fetches_the_directory_alone(server: Any, archive: bytes, tmp_path: Path) -> None:
     url = server.serve("fruits.zip", archive)
-    assets.sample(tmp_path, 12, 3, None, silent, url)
+    sample(tmp_path, 12, 3, None, silent, url)
     server.requests.clear()
 
-    result = assets.sample(tmp_path, 12, 3, None, silent, url)
+    result = sample(tmp_path, 12, 3, None, silent, url)
 
     assert result.already == 12
     assert [request.range for request in server.requests] == ["bytes=-65536"]
 
 
-def test_progress_ends_at_all_images_and_counts_those_already_there(tmp_path: Path) -> None:
-    assets.sample(tmp_path, 12, 3, ASSETS, silent)
-    (tmp_path / "Mango Red" / "238_100.jpg").unlink()
+def test_progress_ends_at_all_images_and_counts_those_already_there(assets: Path, tmp_path: Path) -> None:
+    sample(tmp_path, 12, 3, assets, silent)
+    (tmp_path / "Lemon" / "60_100.jpg").unlink()
     seen: list[tuple[int, int | None]] = []
 
-    assets.sample(tmp_path, 12, 3, ASSETS, lambda done, total: seen.append((done, total)))
+    sample(tmp_path, 12, 3, assets, lambda done, total: seen.append((done, total)))
 
     assert seen == [(0, 12), (11, 12), (12, 12)]
 
 
 def test_an_interrupted_call_is_completed_by_the_next_with_only_what_is_missing(
-    server: Any, archive: bytes, real_photos: Any, tmp_path: Path
+    server: Any, archive: bytes, published: Any, tmp_path: Path
 ) -> None:
     url = server.serve("fruits.zip", archive)
     server.healthy_requests = 8  # the directory and 7 photos
     with pytest.raises(AssetError, match="returned 503"):
-        assets.sample(tmp_path, 60, 6, None, silent, url)
+        sample(tmp_path, 60, 6, None, silent, url)
     before = files_in(tmp_path)
     assert 1 <= len(before) <= 7
-    assert_published(before, real_photos)
+    assert_published(before, published)
 
     server.healthy_requests = None
     server.requests.clear()
-    result = assets.sample(tmp_path, 60, 6, None, silent, url)
+    result = sample(tmp_path, 60, 6, None, silent, url)
 
     assert result.already == len(before)
     assert len(files_in(tmp_path)) == 60
     assert len(server.requests) == 1 + 60 - len(before)
 
 
-def test_a_killed_process_leaves_whole_photos_only(server: Any, archive: bytes, real_photos: Any, tmp_path: Path) -> None:
+def test_a_killed_process_leaves_whole_photos_only(server: Any, archive: bytes, published: Any, tmp_path: Path) -> None:
     url = server.serve("fruits.zip", archive)
     server.stall_after = 30
-    call = f"from pathlib import Path; from cli import assets; assets.sample(Path('.'), 60, 6, None, lambda *_: None, {url!r})"
-    root = str(Path(assets.__file__).parents[1])
+    call = f"from pathlib import Path; from cli.assets import sample; sample(Path('.'), 60, 6, None, lambda *_: None, {url!r})"
+    root = str(Path(cli.__file__).parents[1])
     process = subprocess.Popen([sys.executable, "-c", call], cwd=tmp_path, env={**os.environ, "PYTHONPATH": root})
     assert server.stalled.wait(60)
     process.send_signal(signal.SIGKILL)
@@ -142,28 +115,28 @@ def test_a_killed_process_leaves_whole_photos_only(server: Any, archive: bytes, 
 
     visible = {name: content for name, content in files_in(tmp_path).items() if name.endswith(".jpg")}
     assert visible
-    assert_published(visible, real_photos)
+    assert_published(visible, published)
 
     server.stall_after = None
     server.release.set()
-    assert assets.sample(tmp_path, 60, 6, None, silent, url).already == len(visible)
+    assert sample(tmp_path, 60, 6, None, silent, url).already == len(visible)
     assert sum(name.endswith(".jpg") for name in files_in(tmp_path)) == 60
 
 
-def test_a_photo_of_the_wrong_size_is_fetched_again(server: Any, archive: bytes, real_photos: Any, tmp_path: Path) -> None:
+def test_a_photo_of_the_wrong_size_is_fetched_again(server: Any, archive: bytes, published: Any, tmp_path: Path) -> None:
     url = server.serve("fruits.zip", archive)
-    assets.sample(tmp_path, 12, 3, None, silent, url)
-    (tmp_path / "Banana" / "r_41_100.jpg").write_bytes(b"half a pho")
+    sample(tmp_path, 12, 3, None, silent, url)
+    (tmp_path / "Banana" / "r_60_100.jpg").write_bytes(b"half a pho")
 
-    assert assets.sample(tmp_path, 12, 3, None, silent, url).already == 11
-    assert (tmp_path / "Banana" / "r_41_100.jpg").read_bytes() == real_photos["Banana"]["r_41_100.jpg"]
+    assert sample(tmp_path, 12, 3, None, silent, url).already == 11
+    assert (tmp_path / "Banana" / "r_60_100.jpg").read_bytes() == published["Banana"]["r_60_100.jpg"]
 
 
 @pytest.mark.parametrize("cuts", [[0], [1000], [70_000, 100, 2000, 3000]])
 def test_a_connection_that_breaks_is_tried_again(server: Any, archive: bytes, tmp_path: Path, cuts: list[int]) -> None:
     server.cuts = cuts
 
-    assert assets.sample(tmp_path, 12, 3, None, silent, server.serve("fruits.zip", archive)).images == 12
+    assert sample(tmp_path, 12, 3, None, silent, server.serve("fruits.zip", archive)).images == 12
     assert len(files_in(tmp_path)) == 12
 
 
@@ -171,7 +144,7 @@ def test_a_connection_that_breaks_is_tried_again(server: Any, archive: bytes, tm
 def test_a_busy_server_is_asked_again(server: Any, archive: bytes, tmp_path: Path, status: int) -> None:
     server.failures = [status, status]
 
-    assert assets.sample(tmp_path, 12, 3, None, silent, server.serve("fruits.zip", archive)).images == 12
+    assert sample(tmp_path, 12, 3, None, silent, server.serve("fruits.zip", archive)).images == 12
     assert [request.status for request in server.requests[:3]] == [status, status, 206]
 
 
@@ -180,7 +153,7 @@ def test_a_server_without_ranges_is_named_before_the_archive_is_read(server: Any
     url = server.serve("fruits.zip", bytes(64_000_000))
 
     with pytest.raises(AssetError) as caught:
-        assets.sample(tmp_path, 12, 3, None, silent, url)
+        sample(tmp_path, 12, 3, None, silent, url)
 
     assert str(caught.value) == f"`{url}` does not support range requests (a proxy may remove them)"
     assert len(server.requests) == 1
@@ -188,15 +161,15 @@ def test_a_server_without_ranges_is_named_before_the_archive_is_read(server: Any
     assert files_in(tmp_path) == {}
 
 
-def test_a_member_whose_bytes_do_not_fit_its_crc_is_not_written(server: Any, archive: bytes, real_photos: Any, tmp_path: Path) -> None:
-    photo = real_photos["Banana"]["169_100.jpg"]  # stored, not deflated: found as it is
+def test_a_member_whose_bytes_do_not_fit_its_crc_is_not_written(server: Any, archive: bytes, published: Any, tmp_path: Path) -> None:
+    photo = published["Banana"]["210_100.jpg"]  # stored, not deflated: found as it is
     begin = archive.index(photo)
     damaged = archive[: begin + 2000] + bytes([archive[begin + 2000] ^ 1]) + archive[begin + 2001 :]
 
-    with pytest.raises(AssetError, match=r"`fruits-360_dataset/fruits-360/Training/Banana/169_100\.jpg` from .* is damaged: Bad CRC-32"):
-        assets.sample(tmp_path, 12, 3, None, silent, server.serve("fruits.zip", damaged))
+    with pytest.raises(AssetError, match=r"`fruits-360_dataset/fruits-360/Training/Banana/210_100\.jpg` from .* is damaged: Bad CRC-32"):
+        sample(tmp_path, 12, 3, None, silent, server.serve("fruits.zip", damaged))
 
-    assert not [name for name in files_in(tmp_path) if "169_100" in name or name.endswith(".part")]
+    assert not [name for name in files_in(tmp_path) if name == "Banana/210_100.jpg" or name.endswith(".part")]
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
@@ -207,7 +180,7 @@ def test_a_local_header_overwritten_with_noise_is_an_error(server: Any, tmp_path
     damaged = b"\xff" * 60 + buffer.getvalue()[60:]
 
     with pytest.raises(AssetError, match="is damaged"):
-        assets.sample(tmp_path, 1, 1, None, silent, server.serve("fruits.zip", damaged))
+        sample(tmp_path, 1, 1, None, silent, server.serve("fruits.zip", damaged))
     assert files_in(tmp_path) == {}
 
 
@@ -218,7 +191,7 @@ def test_a_directory_that_points_elsewhere_is_an_error(server: Any, tmp_path: Pa
     content[directory + 42 : directory + 46] = (directory + beyond).to_bytes(4, "little")  # where the member is said to begin
 
     with pytest.raises(AssetError, match=r"is not a readable ZIP archive|is damaged"):
-        assets.sample(tmp_path, 1, 1, None, silent, server.serve("fruits.zip", bytes(content)))
+        sample(tmp_path, 1, 1, None, silent, server.serve("fruits.zip", bytes(content)))
 
 
 @pytest.mark.parametrize(
@@ -229,29 +202,29 @@ def test_an_archive_with_a_name_that_leaves_its_folder_is_refused(server: Any, t
     url = server.serve("fruits.zip", zipped({f"{TRAINING}/Kiwi/1_100.jpg": b"photo", name: b"evil"}))
 
     with pytest.raises(AssetError, match="contains a path outside its folder"):
-        assets.sample(tmp_path / "photos", 1, 1, None, silent, url)
+        sample(tmp_path / "photos", 1, 1, None, silent, url)
     assert files_in(tmp_path) == {}
 
 
-def test_a_disk_that_takes_no_more_is_an_error_and_leaves_nothing_half_written(tmp_path: Path) -> None:
+def test_a_disk_that_takes_no_more_is_an_error_and_leaves_nothing_half_written(assets: Path, tmp_path: Path) -> None:
     with file_size_limit(1000), pytest.raises(AssetError, match=r"cannot write `.*_100\.jpg`: File too large") as caught:
-        assets.sample(tmp_path, 12, 3, ASSETS, silent)
+        sample(tmp_path, 12, 3, assets, silent)
 
     assert caught.value.hint == "free space there, or choose another folder"
     assert files_in(tmp_path) == {}
 
 
-def test_a_file_in_the_place_of_a_label_folder_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "Mango Red").write_bytes(b"mine")
+def test_a_file_in_the_place_of_a_label_folder_is_an_error(assets: Path, tmp_path: Path) -> None:
+    (tmp_path / "Lemon").write_bytes(b"mine")
 
-    with pytest.raises(AssetError, match=r"cannot write `.*Mango Red"):
-        assets.sample(tmp_path, 12, 3, ASSETS, silent)
-    assert (tmp_path / "Mango Red").read_bytes() == b"mine"
+    with pytest.raises(AssetError, match=r"cannot write `.*Lemon"):
+        sample(tmp_path, 12, 3, assets, silent)
+    assert (tmp_path / "Lemon").read_bytes() == b"mine"
 
 
 def test_offline_and_without_assets_the_error_names_both_ways(closed_url: str, tmp_path: Path) -> None:
     with pytest.raises(AssetError) as caught:
-        assets.sample(tmp_path, 12, 3, None, silent, closed_url)
+        sample(tmp_path, 12, 3, None, silent, closed_url)
 
     assert str(caught.value) == f"cannot get the sample photos: no response from `{closed_url}` (Connection refused)"
     assert caught.value.hint == (
@@ -263,7 +236,7 @@ def test_offline_and_without_assets_the_error_names_both_ways(closed_url: str, t
 
 def test_assets_without_photos_are_an_error_that_names_the_folder(tmp_path: Path) -> None:
     with pytest.raises(AssetError, match=r"no photos in `.*fruits-360-sample/Training`") as caught:
-        assets.sample(tmp_path / "photos", 12, 3, tmp_path, silent, "http://never.invalid/fruits.zip")
+        sample(tmp_path / "photos", 12, 3, tmp_path, silent, "http://never.invalid/fruits.zip")
 
     assert caught.value.hint.startswith("allow access to http://never.invalid/fruits.zip, or set FRUITS_ASSETS=DIR")
 
@@ -279,7 +252,7 @@ def test_assets_without_photos_are_an_error_that_names_the_folder(tmp_path: Path
 )
 def test_another_file_at_the_url_is_an_error(server: Any, tmp_path: Path, content: bytes, message: str) -> None:
     with pytest.raises(AssetError, match=message):
-        assets.sample(tmp_path, 12, 3, None, silent, server.serve("fruits.zip", content))
+        sample(tmp_path, 12, 3, None, silent, server.serve("fruits.zip", content))
 
 
 @pytest.mark.parametrize(
@@ -291,7 +264,7 @@ def test_another_file_at_the_url_is_an_error(server: Any, tmp_path: Path, conten
         (21, 1, "`21` images of `Mango Red` requested, there are 20"),
     ],
 )
-def test_more_than_there_is_cannot_be_asked(tmp_path: Path, images: int, classes: int, message: str) -> None:
+def test_more_than_there_is_cannot_be_asked(assets: Path, tmp_path: Path, images: int, classes: int, message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        assets.sample(tmp_path, images, classes, ASSETS, silent)
+        sample(tmp_path, images, classes, assets, silent)
     assert str(caught.value) == message

@@ -10,19 +10,21 @@ import pytest
 
 from cli import assets
 from cli.errors import AssetError
-from tests.unit.cli.asset_files import ASSETS, file_size_limit, files_in, silent
+from tests.unit.cli.asset_files import file_size_limit, files_in, silent
 
 WEIGHTS = random.Random(1).randbytes(1_000_000)
 
 pytestmark = pytest.mark.usefixtures("short_pauses")
 
 
-def test_assets_are_used_without_a_network(tmp_path: Path) -> None:
-    found = assets.weights(ASSETS, tmp_path, silent, "http://never.invalid/no_top.h5")
+def test_a_folder_of_assets_is_used_without_a_network(tmp_path: Path) -> None:
+    (tmp_path / "assets" / "weights").mkdir(parents=True)
+    (tmp_path / "assets" / "weights" / "net_no_top.h5").write_bytes(WEIGHTS)
 
-    assert found.parent == ASSETS / "weights"
-    assert found.read_bytes()[:8] == b"\x89HDF\r\n\x1a\n"
-    assert files_in(tmp_path) == {}
+    found = assets.weights(tmp_path / "assets", tmp_path / "cache", silent, "http://never.invalid/no_top.h5")
+
+    assert found == tmp_path / "assets" / "weights" / "net_no_top.h5"
+    assert not (tmp_path / "cache").exists()
 
 
 def test_of_several_files_in_the_assets_the_official_one_is_taken(tmp_path: Path) -> None:

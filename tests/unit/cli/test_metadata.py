@@ -103,8 +103,8 @@ def test_a_thumbnail_in_the_jfif_header_goes():
     assert strip(plain[:2] + header + plain[20:]) == strip(plain)
 
 
-def test_real_photos_keep_their_pixels(sample):
-    for path in sorted(sample.glob("Test/*/*.jpg"))[::50]:
+def test_photos_keep_their_pixels(sample):
+    for path in sorted(sample.glob("Test/*/*.jpg"))[::10]:
         content = path.read_bytes()
         np.testing.assert_array_equal(upright(strip(content)), upright(content))
 

@@ -9,26 +9,16 @@ from pathlib import Path
 import cli
 
 ROOT = Path(cli.__file__).parents[1]
-ASSETS = str(Path(os.environ["FRUITS_ASSETS"]).resolve())  # the command runs in another folder
 
 
 def fruitsctl(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "cli", *arguments]
-    variables = {**os.environ, "PYTHONPATH": str(ROOT), "FRUITS_ASSETS": ASSETS, **environment}
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
 
 
-def test_without_arguments_500_photos_of_25_fruits_land_in_photos(tmp_path: Path) -> None:
-    done = fruitsctl(tmp_path, "sample")
-
-    assert done.returncode == 0
-    assert done.stdout == "500 photos of 25 fruits in photos (2.3 MB)\nnext: fruitsctl run photos out --local\n"
-    assert len(list((tmp_path / "photos").glob("*/*.jpg"))) == 500
-    assert len(list((tmp_path / "photos").iterdir())) == 25
-
-
-def test_json_is_all_that_stands_on_stdout(tmp_path: Path) -> None:
-    done = fruitsctl(tmp_path, "sample", "my photos", "--images", "10", "--classes", "5", "--json")
+def test_json_is_all_that_stands_on_stdout(assets: Path, tmp_path: Path) -> None:
+    done = fruitsctl(tmp_path, "sample", "my photos", "--images", "10", "--classes", "5", "--json", FRUITS_ASSETS=str(assets))
 
     result = json.loads(done.stdout)
     assert result.pop("bytes") == sum(path.stat().st_size for path in tmp_path.rglob("*.jpg"))
@@ -41,11 +31,11 @@ def test_json_is_all_that_stands_on_stdout(tmp_path: Path) -> None:
     }
 
 
-def test_a_second_call_says_how_many_were_there(tmp_path: Path) -> None:
+def test_a_second_call_says_how_many_were_there(assets: Path, tmp_path: Path) -> None:
     arguments = ("sample", "photos", "--images", "10", "--classes", "5")
-    fruitsctl(tmp_path, *arguments)
+    fruitsctl(tmp_path, *arguments, FRUITS_ASSETS=str(assets))
 
-    assert ", 10 were there before)" in fruitsctl(tmp_path, *arguments).stdout
+    assert ", 10 were there before)" in fruitsctl(tmp_path, *arguments, FRUITS_ASSETS=str(assets)).stdout
 
 
 def test_without_network_and_assets_it_fails_with_both_ways_out(tmp_path: Path, closed_url: str) -> None:

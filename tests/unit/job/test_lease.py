@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -21,6 +21,7 @@ import pytest
 from job.errors import LeaseError, OutputError
 from job.lease import Lease
 from job.objects import Folder, open_folder
+from tests.waiting import wait_until
 
 HOLDER = """
 import sys
@@ -70,11 +71,12 @@ def holding(uri: str, run_id: str, seconds: float) -> Iterator[Holder]:
 
 
 def acquire_when_free(uri: str, run_id: str, seconds: float) -> Lease:
-    while True:
-        try:
+    def attempt() -> Lease | None:
+        with suppress(LeaseError):
             return Lease.acquire(open_folder(uri), run_id, seconds)
-        except LeaseError:
-            time.sleep(0.1)
+        return None
+
+    return wait_until(attempt)
 
 
 def written(folder: Folder) -> dict[str, object]:
@@ -222,19 +224,15 @@ def test_the_background_thread_keeps_a_lease_that_nobody_checks(tmp_path: Path):
     """The age of a lease is that of its file: each renewal begins it anew, however slow the machine is."""
     folder = open_folder(f"file://{tmp_path}")
     with Lease.acquire(folder, "run-a", seconds=0.4) as lease:
-        ends = time.monotonic() + 60
         began = (tmp_path / "lease.json").stat().st_mtime
-        while (tmp_path / "lease.json").stat().st_mtime < began + 2 * 0.4:
-            assert time.monotonic() < ends, "nobody renews it"
-            time.sleep(0.05)
+        wait_until(lambda: (tmp_path / "lease.json").stat().st_mtime >= began + 2 * 0.4)
         assert lease.lost is False
 
 
 def test_the_background_thread_remembers_that_the_lease_was_taken(tmp_path: Path):
     folder = open_folder(f"file://{tmp_path}")
     with Lease.acquire(folder, "run-a", seconds=0.4) as first, Lease.acquire(folder, "run-a"):
-        while not first.lost:
-            time.sleep(0.05)
+        wait_until(lambda: first.lost)
         with pytest.raises(LeaseError):
             first.check()
 

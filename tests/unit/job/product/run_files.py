@@ -1,4 +1,4 @@
-"""The files of a complete run as the job leaves them, made of real photos and given scores, without Spark."""
+"""The files of a complete run as the job leaves them, made of photos and given scores, without Spark."""
 
 import io
 import shutil
@@ -69,7 +69,7 @@ def write_rejects(path: Path, rejects):
 
 
 def copy_photos(sample: Path, target: Path, labels, each=3):
-    """[(uri, label)] of real photos below `target`."""
+    """[(uri, label)] of photos below `target`."""
     found = []
     for label in labels:
         (target / label).mkdir(parents=True)

@@ -54,7 +54,7 @@ def test_of_an_animation_the_first_frame_is_seen():
 
 
 def test_all_of_a_small_photo_is_seen_exactly_as_the_job_sees_it(sample):
-    for path in sorted((sample / "Test").glob("*/*.jpg"))[::131]:
+    for path in sorted((sample / "Test").glob("*/*.jpg"))[::25]:
         content = path.read_bytes()
         np.testing.assert_array_equal(views(open_photo(content), 224)["whole"], decode_image(content, 224).pixels)
 

@@ -7,11 +7,8 @@ import pytest
 from job.product.fruits import LANGUAGES, fruit_of, fruits, group_name, group_of, labels
 
 
-def test_all_131_labels_of_the_data_set_are_mapped_and_no_other(sample):
-    folders = {folder.name for folder in (sample / "Training").iterdir()}
-
-    assert len(folders) == 131
-    assert set(labels()) == folders
+def test_131_labels_are_mapped():
+    assert len(labels()) == 131
 
 
 def test_every_fruit_is_some_label_s_and_every_label_s_fruit_is_there():

@@ -13,12 +13,12 @@ def network(weights, cache):
     return LiteRtNetwork(litert_flatbuffer(weights, cache))
 
 
-def test_litert_gives_what_keras_gives_on_every_test_image(network, weights, sample):
+def test_litert_gives_what_keras_gives_on_every_test_image(network, weights, real_sample):
     from job.convert import keras_mobilenet_v2
 
     keras_network = keras_mobilenet_v2(None)
     keras_network.set_weights(keras_weights(weights))
-    pixels = np.stack([decode_image(path.read_bytes(), 224).pixels for path in sorted((sample / "Test").glob("*/*.jpg"))])
+    pixels = np.stack([decode_image(path.read_bytes(), 224).pixels for path in sorted((real_sample / "Test").glob("*/*.jpg"))])
     assert len(pixels) == 1310
 
     ours = np.stack([network(image) for image in pixels])
