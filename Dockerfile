@@ -36,6 +36,7 @@ RUN sh /build/slim.sh /opt/fruits/venv
 FROM packages AS model
 COPY cli/__init__.py cli/assets.py cli/errors.py cli/remote.py /opt/fruits/app/cli/
 COPY job/__init__.py job/convert.py job/errors.py job/models.py job/params.py /opt/fruits/app/job/
+COPY job/imaging /opt/fruits/app/job/imaging
 COPY job/known_answers /opt/fruits/app/job/known_answers
 COPY job/product/__init__.py job/product/vega.py /opt/fruits/app/job/product/
 # The pattern may match nothing; the script beside it always does.

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 from cli.assets import KERAS_WEIGHTS_URL, weights
-from job.models import LiteRtNetwork, fingerprint, litert_flatbuffer, prove
+from job.models import LiteRtNetwork, fingerprint, litert_flatbuffer, prove, untrained_flatbuffer
+from job.params import UNTRAINED
 from job.product.vega import bundle
 
 
@@ -21,6 +22,7 @@ def main(cache: Path) -> None:
         shutil.copy(given[0], cache / "weights" / KERAS_WEIGHTS_URL.rsplit("/", 1)[-1])  # where the run looks for them
     file = weights(None, cache, lambda *_: None)
     prove(LiteRtNetwork(litert_flatbuffer(file, cache)), f"weights `{file.name}`")
+    prove(LiteRtNetwork(untrained_flatbuffer(cache)), f"model `{UNTRAINED}`", UNTRAINED)  # a run cannot write to the cache
     bundle(cache)
     print(f"baked {fingerprint('mobilenet_v2')} from {file.name}")
 

@@ -1,5 +1,5 @@
 """
-Keras weights in, a float32 LiteRT flat buffer out: `python -m job.convert WEIGHTS OUT`.
+Keras weights in, a float32 LiteRT flat buffer out: `python -m job.convert OUT [WEIGHTS]`.
 
 A process of its own, so that TensorFlow (10 s, 860 MB) never lives in the driver or in a worker.
 """
@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from job.imaging.untrained import untrained_weights
+
 
 def keras_mobilenet_v2(weights: str | None) -> Any:
     """MobileNetV2 without its top, average-pooled: (N, 224, 224, 3) float32 in -1..1 to (N, 1280) float32."""
@@ -20,9 +22,16 @@ def keras_mobilenet_v2(weights: str | None) -> Any:
     return keras.applications.MobileNetV2(weights=weights, include_top=False, pooling="avg", input_shape=(224, 224, 3))
 
 
-def convert(weights: str) -> bytes:
+def untrained_mobilenet_v2() -> Any:
+    """Build the same network with the weights of `untrained_weights`."""
+    network = keras_mobilenet_v2(None)
+    network.set_weights(untrained_weights(network))
+    return network
+
+
+def convert(weights: str | None) -> bytes:
     """Raises ValueError or OSError, by Keras, if `weights` are of another network or no HDF5 file."""
-    network = keras_mobilenet_v2(weights)
+    network = keras_mobilenet_v2(weights) if weights else untrained_mobilenet_v2()
     import tensorflow as tf
 
     flatbuffer: bytes = tf.lite.TFLiteConverter.from_keras_model(network).convert()
@@ -30,7 +39,7 @@ def convert(weights: str) -> bytes:
 
 
 if __name__ == "__main__":
-    source, target = sys.argv[1:]
+    target, source = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None
     partial = Path(f"{target}.{os.getpid()}.part")
     partial.write_bytes(convert(source))
     partial.replace(target)

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from job.errors import ModelError
-from job.params import Params
+from job.params import UNTRAINED, Params
 
 Pixels = npt.NDArray[np.uint8]
 Features = npt.NDArray[np.float32]
@@ -129,6 +129,8 @@ def load_model(params: Params) -> Model:
     """
     if params.model == "mean_colour":
         return Model("mean_colour", params.engine, "mean_colour-v1", None)
+    if params.model == UNTRAINED:
+        return untrained_model(params)
     if params.weights is None:
         raise ModelError(f"model `{params.model}` needs weights", "give --weights=FILE.h5")
     weights = Path(params.weights)
@@ -143,6 +145,36 @@ def load_model(params: Params) -> Model:
     return model
 
 
+def untrained_model(params: Params) -> Model:
+    """
+    Load the untrained network, proven as the trained one is.
+
+    Raises:
+        ModelError: there is no cache folder for the converted network, or it computes something else here.
+    """
+    if params.engine == "tensorflow":
+        from job.convert import untrained_mobilenet_v2
+
+        payload: Any = untrained_mobilenet_v2().get_weights()
+    elif params.cache is None:
+        raise ModelError(f"model `{UNTRAINED}` needs a cache folder", "give --cache=FOLDER")
+    else:
+        payload = untrained_flatbuffer(Path(params.cache))
+    model = Model(UNTRAINED, params.engine, fingerprint(UNTRAINED), payload)
+    prove(model.network(payload), f"model `{UNTRAINED}`", UNTRAINED)
+    return model
+
+
+def untrained_flatbuffer(cache: Path) -> bytes:
+    """
+    Return the untrained network as a float32 LiteRT flat buffer: converted once for each fingerprint, then read from `cache`.
+
+    Raises:
+        ModelError: TensorFlow cannot convert it.
+    """
+    return converted(cache / "models" / f"{fingerprint(UNTRAINED)}.float32.tflite", None)
+
+
 def litert_flatbuffer(weights: Path, cache: Path) -> bytes:
     """
     `weights` (Keras HDF5) as a float32 LiteRT flat buffer: converted once, then read from `cache`.
@@ -152,12 +184,24 @@ def litert_flatbuffer(weights: Path, cache: Path) -> bytes:
     """
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
     cached = cache / "models" / f"mobilenet_v2-{digest}.float32.tflite"
+    return converted(cached, weights)
+
+
+def converted(cached: Path, weights: Path | None) -> bytes:
+    """
+    Return the content of `cached`, converted first from `weights` (None: untrained) if it is missing.
+
+    Raises:
+        ModelError: as `litert_flatbuffer` and `untrained_flatbuffer`.
+    """
     if not cached.is_file():
         cached.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "job.convert", str(weights), str(cached)]
+        command = [sys.executable, "-m", "job.convert", str(cached), *([str(weights)] if weights else [])]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit {done.returncode}"
+            if weights is None:
+                raise ModelError(f"TensorFlow cannot convert `{UNTRAINED}`: {reason}", "run `fruitsctl doctor`")
             raise ModelError(f"Keras cannot load `{weights}`: {reason}", "delete the file and run `fruitsctl doctor`")
     return cached.read_bytes()
 
@@ -204,15 +248,20 @@ def fingerprint(model: str) -> str:
     return f"{model}-{hashlib.sha256(b'|'.join(parts)).hexdigest()[:12]}"
 
 
-def prove(network: Network, what: str) -> None:
+def prove(network: Network, what: str, model: str = "mobilenet_v2") -> None:
     """
-    Hold `network` to the known answer.
+    Compare what `network` computes with the known answer of `model`.
 
     Raises:
         ModelError: it computes something else, as random weights or another checkpoint do.
     """
-    difference = float(np.abs(network(known_image()) - known_answer("mobilenet_v2")).max())
+    difference = float(np.abs(network(known_image()) - known_answer(model)).max())
     if not difference <= TOLERANCE:  # NaN is refused too
+        if model == UNTRAINED:
+            raise ModelError(
+                f"{what} does not give its known answer: it differs by `{difference:.3g}`, allowed is {TOLERANCE:g}",
+                "delete `models/` in the cache folder and run the command again",
+            )
         raise ModelError(
             f"{what} are not MobileNetV2's ImageNet weights: the known answer differs by `{difference:.3g}`, allowed is {TOLERANCE:g}",
             "use the official Keras file: delete this one and run `fruitsctl doctor`",

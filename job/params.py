@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any, Self, get_type_hints
 
-MODELS = ("mobilenet_v2", "mean_colour")
+MODELS = ("mobilenet_v2", "mobilenet_v2_untrained", "mean_colour")
+UNTRAINED = "mobilenet_v2_untrained"
 ENGINES = ("litert", "tensorflow")
 DEFAULT_COMPONENTS = 50  # if neither components nor variance is given
 
@@ -76,10 +77,7 @@ class Params(Arguments):
     lease_seconds: float = 60.0  # without a renewal for so long, a run may be taken over
 
     def __post_init__(self) -> None:
-        if self.model not in MODELS:
-            raise ValueError(f"model is one of {', '.join(MODELS)}, not `{self.model}`")
-        if self.engine not in ENGINES:
-            raise ValueError(f"engine is one of {', '.join(ENGINES)}, not `{self.engine}`")
+        self._check_network()
         if self.components is not None and self.variance is not None:
             raise ValueError("give components or variance, not both")
         if self.components is not None and self.components < 1:
@@ -94,6 +92,14 @@ class Params(Arguments):
             raise ValueError(f"keep-runs is at least 1, not `{self.keep_runs}`")
         if self.pca and (self.components or self.variance or self.standardize or self.fit_on):
             raise ValueError("pca takes a fitted model as it is: leave out components, variance, standardize and fit-on")
+
+    def _check_network(self) -> None:
+        if self.model not in MODELS:
+            raise ValueError(f"model is one of {', '.join(MODELS)}, not `{self.model}`")
+        if self.engine not in ENGINES:
+            raise ValueError(f"engine is one of {', '.join(ENGINES)}, not `{self.engine}`")
+        if self.model == UNTRAINED and self.weights is not None:
+            raise ValueError(f"model `{UNTRAINED}` takes no weights, not `{self.weights}`")
 
 
 def _flag(name: str) -> str:

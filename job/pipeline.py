@@ -68,7 +68,7 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
     current = store.current(listing.images, params.input)
     with report.stage("fit") as stage:
         if params.pca:
-            fitted = publish.read_fitted(folder, params.pca)
+            fitted = publish.read_fitted(folder, params.pca, model.fingerprint)
         else:
             total = moments.moments_of(current.features, model.fingerprint, params.input, params.fit_on, folder)
             fitted = pca.fit(total, params.components, params.variance, params.standardize)

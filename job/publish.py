@@ -24,9 +24,10 @@ from pyspark.sql import functions as F
 
 from job.errors import LeaseError, SetupError
 from job.fetch import Key
+from job.imaging.untrained import NOTE
 from job.lease import Lease
 from job.objects import Conflict, Folder
-from job.params import Params
+from job.params import UNTRAINED, Params
 from job.pca import Fitted, to_spark_model
 from job.records import Manifest, Stage
 from job.uris import join
@@ -71,17 +72,24 @@ def write_model(spark: SparkSession, folder: Folder, run_id: str, fitted: Fitted
     folder.write(f"runs/{run_id}/variance.csv", text.getvalue().encode())
 
 
-def read_fitted(folder: Folder, run_id: str) -> Fitted:
+def read_fitted(folder: Folder, run_id: str, model: str) -> Fitted:
     """
     The PCA of an earlier run.
 
     Raises:
-        SetupError: there is no such complete run.
+        SetupError: there is no such complete run, or its PCA was fitted on features of another model.
     """
-    stored = folder.read(f"runs/{run_id}/pca.npz") if folder.read(f"runs/{run_id}/manifest.json") else None
-    if stored is None:
+    manifest = folder.read(f"runs/{run_id}/manifest.json")
+    stored = folder.read(f"runs/{run_id}/pca.npz") if manifest else None
+    if manifest is None or stored is None:
         runs = ", ".join(complete_runs(folder)[:3]) or "none"
         raise SetupError(f"there is no complete run `{run_id}` in `{folder.uri}`", f"set --pca to one of: {runs}")
+    made_with = Manifest.from_json(manifest.content).model
+    if made_with != model:
+        raise SetupError(
+            f"the PCA of run `{run_id}` was fitted on features of `{made_with}`, not of `{model}`",
+            "set --pca to a run with the same model, or leave it out",
+        )
     with np.load(io.BytesIO(stored.content)) as arrays:
         return Fitted(arrays["mean"], arrays["scale"], arrays["components"], arrays["eigenvalues"], int(arrays["n"]))
 
@@ -170,7 +178,7 @@ def describe(
     cores: int,
 ) -> Manifest:
     """The manifest of a run that is about to be published."""
-    notes = []
+    notes = [NOTE] if params.model == UNTRAINED else []
     if params.components and fitted.k < params.components:
         notes.append(f"{fitted.k} components instead of {params.components}: the rank of {fitted.n} images allows no more")
     constant = int((fitted.scale == 0).sum())

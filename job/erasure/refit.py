@@ -39,7 +39,7 @@ def refit(spark: SparkSession, folder: Folder, run: str, lease: Lease) -> None:
         total = moments.moments_of(features, manifest.model, params.input, params.fit_on, folder)
         fitted = pca.fit(total, params.components, params.variance, params.standardize)
     else:
-        fitted = publish.read_fitted(folder, manifest.fitted_by)
+        fitted = publish.read_fitted(folder, manifest.fitted_by, manifest.model)
     work = join(work_uri(spark, folder.uri, run), "refit")
     pca.project(features, fitted).write.mode("overwrite").parquet(work)
     scores = spark.read.parquet(work)

@@ -48,7 +48,7 @@ class Identifier:
         """
         self.gallery: Gallery = open_gallery(output, run_id)
         self._model = open_model(self.gallery, weights, cache)
-        heard = second_opinion and self._model.dim == 1280
+        heard = second_opinion and self._model.name == "mobilenet_v2"  # the classifier belongs to the trained network
         self._head: Head | None = load_head(weights("classifier"), cache) if heard else None
         self.groups = [group_of(name) for name in self.gallery.names]  # of each label
         self._threads = threading.local()  # an interpreter serves one thread at a time, and costs 10 ms
@@ -153,7 +153,7 @@ def open_model(gallery: Gallery, weights: Weights, cache: Path) -> Model:
     Raises:
         ModelError: another network, or another version of it.
     """
-    with_weights = gallery.network != "mean_colour"
+    with_weights = gallery.network == "mobilenet_v2"
     params = Params("", "", gallery.run_id, gallery.network, weights=str(weights("network")) if with_weights else None, cache=str(cache))
     with hushed():
         model = load_model(params)

@@ -19,7 +19,7 @@ from job.models import (
     load_model,
     prove,
 )
-from job.params import Params
+from job.params import UNTRAINED, Params
 
 WEIGHTS = next(Path(os.environ["FRUITS_ASSETS"], "weights").glob("*no_top*.h5"))
 
@@ -34,7 +34,7 @@ def test_the_converted_network_gives_the_known_answer(cache):
 
 def test_a_model_is_converted_once(cache):
     litert_flatbuffer(WEIGHTS, cache)
-    (converted,) = (cache / "models").glob("*.tflite")
+    (converted,) = (cache / "models").glob("mobilenet_v2-*.tflite")
     before = converted.stat().st_mtime_ns
 
     litert_flatbuffer(WEIGHTS, cache)
@@ -106,3 +106,35 @@ def test_the_known_image_is_made_by_formula():
     assert image[0, 0].tolist() == [128, 128, 128]
     assert image.min() == 0
     assert image.max() == 255
+
+
+def test_the_untrained_network_has_its_own_fingerprint():
+    assert fingerprint(UNTRAINED).startswith("mobilenet_v2_untrained-")
+
+
+def test_the_untrained_network_needs_no_weights_and_is_converted_once(cache):
+    model = load_model(params(model=UNTRAINED, cache=str(cache)))
+    converted = cache / "models" / f"{model.fingerprint}.float32.tflite"
+    before = converted.stat().st_mtime_ns
+
+    assert load_model(params(model=UNTRAINED, cache=str(cache))).payload == model.payload
+    assert converted.stat().st_mtime_ns == before
+    assert model.dim == 1280
+
+
+def test_both_engines_compute_the_same_with_untrained_weights(cache):
+    image = known_image()[::-1].copy()
+    by_engine = [load_model(params(model=UNTRAINED, engine=engine, cache=str(cache))) for engine in ("litert", "tensorflow")]
+    litert, keras = (model.network(model.payload)(image) for model in by_engine)
+
+    np.testing.assert_allclose(litert, keras, atol=1e-3)
+
+
+def test_a_trained_network_is_not_taken_for_the_untrained_one(cache):
+    with pytest.raises(ModelError, match="does not give its known answer"):
+        prove(LiteRtNetwork(litert_flatbuffer(WEIGHTS, cache)), "model", UNTRAINED)
+
+
+def test_the_untrained_network_takes_no_weights():
+    with pytest.raises(ValueError, match="`mobilenet_v2_untrained` takes no weights"):
+        params(model=UNTRAINED, weights="w.h5")
