@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from cli.photos.generated import KINDS, generate_photos
+from job.models import untrained_flatbuffer
 
 SHORT = os.environ.get("FRUITS_TESTS") == "short"  # of tests/faults: without what is marked `full`
 ASSETS = os.environ.get("FRUITS_ASSETS")
@@ -114,6 +115,14 @@ def cache(shared_folder):
     folder = Path(os.environ.get("FRUITS_TESTS_CACHE") or shared_folder / "cache")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def model_cache(cache):
+    """`cache` with the untrained network in it: converted by one worker while the others wait."""
+    with made_once(cache / "untrained"):
+        untrained_flatbuffer(cache)
+    return cache
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 import pytest
 
+from job.params import UNTRAINED as UNTRAINED_MODEL
 from tests.conftest import made_once
 
 CLI = [sys.executable, "-m", "cli"]
 GALLERY = ("Apple Granny Smith", "Apple Red 1", "Banana", "Kiwi", "Lemon", "Limes", "Orange", "Pear", "Strawberry", "Tomato 1")
-UNTRAINED = ("--model", "mobilenet_v2_untrained")  # the whole network, without any download
+UNTRAINED = ("--model", UNTRAINED_MODEL)  # the whole network, without any download
 
 
 class Command:
@@ -41,8 +42,8 @@ class Command:
 
 
 @pytest.fixture(scope="session")
-def fruitsctl(cache, short_jvm):
-    return Command(cache, short_jvm)
+def fruitsctl(model_cache, short_jvm):
+    return Command(model_cache, short_jvm)
 
 
 class Gallery(NamedTuple):

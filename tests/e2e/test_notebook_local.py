@@ -1,7 +1,7 @@
 """
-Both notebooks as they are stored; local.ipynb executed as a reader does; and what ends a run by notebook.
+Both notebooks as they are stored, and what ends a run by notebook.
 
-cloud.ipynb is executed on its cluster: tests/container/test_notebook.py.
+local.ipynb is executed on published photos in tests/reference, cloud.ipynb on its cluster in tests/container.
 """
 
 import ast
@@ -20,12 +20,11 @@ import pytest
 
 from cli.java import find_java_home
 from cli.notebooks import NAMES
-from job.notebook import run_cells
 from tests.e2e.conftest import CLI
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
-NOTEBOOKS, SHOWN = ROOT / "notebooks", ROOT / "build" / "notebooks"  # the docs show what was executed here
+NOTEBOOKS = ROOT / "notebooks"
 
 
 def read(path):
@@ -51,16 +50,6 @@ def java(short_jvm):
     return {**short_jvm, "JAVA_HOME": str(home[0])}
 
 
-@pytest.fixture(scope="module")
-def local(tmp_path_factory, cache, java):
-    """local.ipynb, executed: (notebook, the folder it worked in)."""
-    folder, notebook = tmp_path_factory.mktemp("local"), read(NOTEBOOKS / "local.ipynb")
-    run_cells(notebook, folder, {**java, "FRUITS_CACHE": str(cache)})
-    SHOWN.mkdir(parents=True, exist_ok=True)
-    nbformat.write(notebook, SHOWN / "local.ipynb")
-    return notebook, folder
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_is_stored_without_outputs_and_with_nothing_of_whoever_ran_it(name):
     notebook = read(NOTEBOOKS / name)
@@ -81,46 +70,6 @@ def test_a_notebook_calls_functions_of_the_job_and_defines_none(name):
 
     assert [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)] == []
     assert {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)} >= {"job.embed", "job.models", "job.store"}
-
-
-def test_local_goes_from_photos_to_the_map(local):
-    notebook, _ = local
-    said = printed(notebook)
-
-    for line in (
-        "500 photos of 25 fruits",
-        "fingerprint  mobilenet_v2-e10712fadf4b",
-        "1,280 numbers out",
-        "500 photos listed, 500 new, 500 embedded now, 0 rejected",
-        "Gram matrix (1280, 1280): 13 MB",
-        "k = 50 components explain 85.8% of the variance",
-        "the same eigenvalues as by SVD; the components are orthonormal",
-        "500 photos listed, 0 to embed",
-    ):
-        assert line in said
-    assert len(pictures(notebook)) == 6
-
-
-def test_nearly_every_photo_has_one_of_its_own_fruit_beside_it(local):
-    said = printed(local[0])
-
-    right = int(said.partition("nearest photo has the same label: ")[2].split()[0])
-    assert 495 <= right <= 500
-
-
-def test_a_python_worker_serves_many_tasks(local):
-    said = printed(local[0])
-
-    cores = int(said.partition(" cores: 40 tasks")[0].rpartition(" ")[2])
-    workers = int(said.partition("40 tasks ran in ")[2].split()[0])
-    assert 1 <= workers <= cores
-
-
-def test_local_gives_the_lease_back_and_leaves_nothing_half_done(local):
-    _, folder = local
-
-    assert json.loads((folder / "notebook-out" / "lease.json").read_text())["released"] is True
-    assert not (folder / "notebook-out" / "work").exists()
 
 
 def job(cache, java, *arguments):

@@ -103,6 +103,6 @@ def params(output: Path) -> Callable[..., Params]:
 
 
 @pytest.fixture(scope="session")
-def fruitsctl(cache: Path, short_jvm: dict[str, str]) -> Command:
+def fruitsctl(model_cache: Path, short_jvm: dict[str, str]) -> Command:
     """The command, as a user starts it."""
-    return Command(cache, short_jvm)
+    return Command(model_cache, short_jvm)

@@ -51,7 +51,7 @@ def ended(process: subprocess.Popen[str]) -> CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def fruitsctl(s3_server, cache: Path, short_jvm: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Command:
+def fruitsctl(s3_server, model_cache: Path, short_jvm: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Command:
     home = tmp_path_factory.mktemp("home")
     config = home / "config"
     config.write_text(
@@ -59,7 +59,7 @@ def fruitsctl(s3_server, cache: Path, short_jvm: dict[str, str], tmp_path_factor
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment |= short_jvm
-    environment |= {"AWS_PROFILE": "fruits", "AWS_CONFIG_FILE": str(config), "FRUITS_CACHE": str(cache)}
+    environment |= {"AWS_PROFILE": "fruits", "AWS_CONFIG_FILE": str(config), "FRUITS_CACHE": str(model_cache)}
     environment["AWS_SHARED_CREDENTIALS_FILE"] = credentials(home, s3_server.access_key, s3_server.secret_key)
     return Command(environment)
 

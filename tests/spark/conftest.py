@@ -9,6 +9,7 @@ from pyspark.sql import SparkSession
 
 from job.decode import decode_image
 from job.lease import Lease
+from job.models import LiteRtNetwork, untrained_flatbuffer
 from job.objects import open_folder
 from job.params import Params
 from job.pipeline import run
@@ -28,18 +29,18 @@ def spark() -> Iterator[SparkSession]:
 
 
 @pytest.fixture(scope="session")
-def features(sample, cache):
+def features(sample, model_cache):
     """(250, 1280) float32: the untrained MobileNetV2 on all of Test/"""
-    network = untrained_network(cache)
+    network = LiteRtNetwork(untrained_flatbuffer(model_cache))
     return np.stack([network(decode_image(path.read_bytes(), 224).pixels) for path in sorted((sample / "Test").glob("*/*.jpg"))])
 
 
 @pytest.fixture(scope="session")
-def job(spark, cache):
+def job(spark, model_cache):
     """One run of the pipeline under its lease; gives the manifest. `mean_colour` unless a model is named."""
 
     def start(source, output, model="mean_colour", **params):
-        given = {"cache": str(cache)} | params
+        given = {"cache": str(model_cache)} | params
         wanted = Params(from_text(str(source)), from_text(str(output)), model=model, **given)
         folder = open_folder(wanted.output)
         with Lease.acquire(folder, wanted.run_id) as lease:
