@@ -64,12 +64,14 @@ ARG RELEASE
 ARG BASE_IMAGE
 ARG TARGET=serverless
 ARG REVISION=unknown
+ARG VERSION=unknown
 ARG SOURCE=unknown
 ARG MODEL=unknown
 LABEL org.opencontainers.image.title="fruitsctl" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.source="${SOURCE}" \
       org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.base.name="${BASE_IMAGE}" \
       fruitsctl.release="${RELEASE}" \
       fruitsctl.target="${TARGET}" \

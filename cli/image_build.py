@@ -9,6 +9,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from cli import __version__
 from cli.errors import FruitsError, UsageError
 from cli.release import BASES, MODEL, RELEASE, RELEASES
 
@@ -44,6 +45,7 @@ def plan(
         "BASE_IMAGE": base,
         "TARGET": target,
         "MODEL": MODEL,
+        "VERSION": __version__,
         "REVISION": _git(checkout, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*") or "unknown",
         "SOURCE": re.sub(r"//[^/@]*@", "//", _git(checkout, "remote", "get-url", "origin")) or "unknown",  # a remote may hold a token
     }

@@ -26,6 +26,7 @@ from cyclonedx.output.json import JsonV1Dot6
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from cli import __version__
 from supply.licences import Allowed, licence_of, read
 from supply.parts import PROJECT, Part, of_environment, of_image
 
@@ -38,7 +39,7 @@ def bom(parts: Sequence[Part], about: str, allowed: Allowed, time: datetime) -> 
     project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
     made = Bom()
     kind = ComponentType.LIBRARY if about == "wheel" else ComponentType.CONTAINER
-    root = Component(name=PROJECT if about == "wheel" else about, version=project["version"], type=kind, bom_ref="root")
+    root = Component(name=PROJECT if about == "wheel" else about, version=__version__, type=kind, bom_ref="root")
     root.licenses.add(LicenseFactory().make_from_string(project["license"]))
     made.metadata.component = root
     made.metadata.timestamp = time
