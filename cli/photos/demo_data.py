@@ -11,10 +11,9 @@ from cli.errors import AssetError
 from cli.output import progress_bar, say
 from cli.photos.generated import generate_photos
 from cli.remote import reachable
-from job.params import MODELS
+from job.params import MODELS, UNTRAINED
 
 IMAGES, CLASSES = assets.SAMPLE_IMAGES, assets.SAMPLE_CLASSES
-UNTRAINED = next(model for model in ("mobilenet_v2_untrained", "mean_colour") if model in MODELS)
 
 
 @dataclass(frozen=True)

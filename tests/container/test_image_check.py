@@ -46,7 +46,7 @@ def checked(*words):
 
 
 @pytest.fixture(scope="module")
-def green(image, assets):
+def green(image, sample):
     """The command on the good image: how it ended, its checks by name, and the facts that it judged."""
     found = []
 
@@ -56,7 +56,7 @@ def green(image, assets):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(image_facts, "gather", gather_and_keep)
-        done = CliRunner().invoke(app, ["image", "check", image, "--photos", str(assets / "photos"), "--json"])
+        done = CliRunner().invoke(app, ["image", "check", image, "--photos", str(sample / "Test"), "--json"])
     assert found, done.output
     return done, {check["name"]: check for check in json.loads(done.stdout)["checks"]}, found[0]
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import UNTRAINED
+
 FAST = ("--model", "mean_colour", "--components", "2")
 
 
@@ -64,7 +66,22 @@ def test_a_full_disk_is_one_error_and_earlier_results_stay(fruitsctl, photos, tm
     output = tmp_path / "small"
     output.mkdir()
     script = f'mount -t tmpfs -o size=3m tmpfs "{output}" && exec "$@"'
-    command = ["unshare", "-m", "sh", "-c", script, "sh", sys.executable, "-m", "cli", "run", str(photos), str(output), "--local"]
+    command = [
+        "unshare",
+        "-m",
+        "sh",
+        "-c",
+        script,
+        "sh",
+        sys.executable,
+        "-m",
+        "cli",
+        "run",
+        str(photos),
+        str(output),
+        "--local",
+        *UNTRAINED,
+    ]
     done = subprocess.run(command, env=fruitsctl.env, capture_output=True, text=True, check=False)
 
     refused(done, 2, "no space left", str(output))
