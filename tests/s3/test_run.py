@@ -139,7 +139,7 @@ def test_a_dead_owner_on_another_machine_keeps_the_lease_until_it_expires(story:
     assert story.refused.returncode == 3
     assert f"`{story.lease['run_id']}`" in story.refused.stderr
     assert "its lease expires at" in story.refused.stderr
-    assert "hint: wait until that run has ended" in story.refused.stderr
+    assert "hint: wait until that run has finished" in story.refused.stderr
     assert "Traceback" not in story.refused.stderr
 
 

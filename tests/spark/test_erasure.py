@@ -120,7 +120,7 @@ def test_refit_gives_the_matrix_of_a_run_that_never_saw_the_photo(spark, run_job
         got = {uri: row for uri, _, row in matrix(output, run)}
         assert got.keys() == wanted.keys()
         assert np.abs(np.array([got[uri] for uri in wanted]) - np.array(list(wanted.values()))).max() < 1e-6
-        assert "fitted anew without them" in json.loads((output / "runs" / run / "manifest.json").read_text())["notes"][-1]
+        assert "refitted without them" in json.loads((output / "runs" / run / "manifest.json").read_text())["notes"][-1]
         assert (output / "runs" / run / "report.html").exists()
     assert spark.read.parquet(str(output / "runs" / first / "pca")).count() == 55
 

@@ -188,7 +188,7 @@ def test_a_wrong_pca_a_wrong_glob_and_wrong_weights_are_named(run_job, after_a_r
     output, photos = after_a_run
     with pytest.raises(SetupError, match="no complete run `absent`"):
         run_job(photos, output, pca="absent")
-    with pytest.raises(InputError, match=r"--fit-on `Nothing\*` names no image"):
+    with pytest.raises(InputError, match=r"--fit-on `Nothing\*` matches no images"):
         run_job(photos, output, fit_on="Nothing*")
     Path(tmp_path / "broken.h5").write_bytes(b"no HDF5")
     with pytest.raises(ModelError, match="Keras cannot load"):
