@@ -57,9 +57,7 @@ NOT_YET: frozenset[str] = frozenset(
         "docs/explanation/gdpr.fr.md",
         "docs/index.fr.md",
         "docs/presentation/demo-script.fr.md",
-        "docs/presentation/demo-script.md",
         "docs/presentation/slides.fr.md",
-        "docs/presentation/slides.md",
         "docs/tutorial.fr.md",
     }
 )
