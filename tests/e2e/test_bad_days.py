@@ -34,11 +34,17 @@ def test_an_output_inside_the_input(fruitsctl, photos):
     [
         (("--components", "3", "--variance", "0.5"), "not both"),
         (("--variance", "2"), "not `2.0`"),
-        (("--model", "resnet"), "not `resnet`"),
     ],
 )
 def test_a_wrong_option_is_named(fruitsctl, photos, tmp_path, words, message):
     refused(fruitsctl("run", photos, tmp_path / "out", "--local", *words), 2, message)
+
+
+def test_a_model_that_does_not_exist_is_refused_with_the_choices(fruitsctl, photos, tmp_path):
+    done = fruitsctl("run", photos, tmp_path / "out", "--local", "--model", "resnet")
+
+    assert done.returncode == 2
+    assert "'resnet' is not one of 'mobilenet_v2', 'mobilenet_v2_untrained', 'mean_colour'" in done.stderr
 
 
 def test_a_package_of_the_jobs_name_in_the_working_directory_is_not_taken_for_it(fruitsctl, photos, tmp_path):

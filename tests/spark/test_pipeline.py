@@ -11,6 +11,7 @@ import pytest
 from deltalake import DeltaTable
 
 from job.errors import InputError, ModelError, RejectsError, SetupError, VarianceError
+from job.imaging.untrained import NOTE
 from tests.unit.job.hostile import write_hostile_folder
 
 UNTRAINED = "mobilenet_v2_untrained"
@@ -181,7 +182,7 @@ def test_fewer_images_than_components_are_said(run_job, photos, tmp_path):
     manifest = run_job(min(photos.iterdir()), tmp_path / "out", UNTRAINED, components=50)
 
     assert manifest.k == 9
-    assert manifest.notes == ["9 components instead of 50: the rank of 10 images allows no more"]
+    assert manifest.notes == [NOTE, "9 components instead of 50: the rank of 10 images allows no more"]
 
 
 def test_a_wrong_pca_a_wrong_glob_and_wrong_weights_are_named(run_job, after_a_run, tmp_path):
