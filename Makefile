@@ -2,7 +2,7 @@
 PYTHONS := '>=3.11,<3.14'
 # Set in containers and in CI: every process would compile all its imports again.
 unexport PYTHONDONTWRITEBYTECODE
-UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+UV := $(shell command -v uv 2>/dev/null || echo .tools/uv/bin/uv)
 BIN := .venv/bin
 PIN = $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
 
@@ -16,9 +16,9 @@ help:  ## show this help
 
 install: .venv/installed  ## create .venv/ with development tools, from hash-pinned requirements
 
-.tools/bin/uv:
-	@echo "Installing uv into .tools/"
-	@python3 -m pip install --quiet --disable-pip-version-check --no-warn-script-location --target .tools --require-hashes -r requirements/uv.txt
+.tools/uv/bin/uv:
+	@echo "Installing uv into .tools/uv/"
+	@python3 -m pip install --quiet --disable-pip-version-check --no-warn-script-location --target .tools/uv --require-hashes -r requirements/uv.txt
 
 # A Python of this machine comes first; where none fits, uv fetches one. Where it cannot, this is refused, with the way out.
 .venv/bin/python: | $(filter .tools/%,$(UV))

