@@ -49,7 +49,7 @@ def test_every_page_is_there_in_both_languages(site):
 
 
 def test_french_pages_are_french_and_the_others_say_that_they_are_english(site):
-    assert "Vous l'étudiez, ou vous le présentez" in text_of(site, "fr/index.html")
+    assert "Apprendre et présenter" in text_of(site, "fr/index.html")
     assert "De rien à" not in text_of(site, "tutorial.html")
     assert '<div lang="en">' in (site / "fr" / "how-to" / "aws.html").read_text(encoding="utf-8")
     assert '<div lang="en">' not in (site / "fr" / "tutorial.html").read_text(encoding="utf-8")

@@ -55,10 +55,8 @@ NOT_YET: frozenset[str] = frozenset(
         "CHANGELOG.md",
         "docs/explanation/critical-review.fr.md",
         "docs/explanation/gdpr.fr.md",
-        "docs/index.fr.md",
         "docs/presentation/demo-script.fr.md",
         "docs/presentation/slides.fr.md",
-        "docs/tutorial.fr.md",
     }
 )
 
