@@ -68,6 +68,7 @@ class Params(Arguments):
     standardize: bool = False  # unit variance for every feature before the PCA
     fit_on: str | None = None  # glob on label or on the path below INPUT; None fits on all
     pca: str | None = None  # run_id whose fitted PCA is used instead of fitting one
+    limit: int | None = None  # take only that many photos of INPUT: the first of each label, then the second of each, and so on
     chunk_images: int | None = None  # images per commit; None: sized to take a minute or two
     max_reject_ratio: float = 0.05
     retry_rejects: bool = False  # try again what an earlier run could not decode
@@ -84,6 +85,8 @@ class Params(Arguments):
             raise ValueError(f"components is at least 1, not `{self.components}`")
         if self.variance is not None and not 0 < self.variance <= 1:
             raise ValueError(f"variance is a share above 0 and up to 1, not `{self.variance}`")
+        if self.limit is not None and self.limit < 1:
+            raise ValueError(f"limit is at least 1, not `{self.limit}`")
         if self.chunk_images is not None and self.chunk_images < 1:
             raise ValueError(f"chunk-images is at least 1, not `{self.chunk_images}`")
         if not 0 <= self.max_reject_ratio <= 1:

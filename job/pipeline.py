@@ -12,6 +12,7 @@ from job import moments, pca, publish
 from job.chunks import chunks
 from job.embed import Reject, collect_rejects, embed_images, tasks_for
 from job.errors import InputError, RejectsError
+from job.inputs.first_photos import first_photos
 from job.lease import Lease
 from job.listing import Listing, list_images, read_listing
 from job.models import load_model
@@ -49,8 +50,10 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
         stage.update(listing.count)
         refuse_empty(listing, params)
     with report.stage("new") as stage:
-        missing = store.missing_from(listing.images, join(work, "missing"), params.retry_rejects)
-        stage.update(listing.count)
+        taken = materialise(first_photos(listing.images, params.limit), join(work, "taken")) if params.limit else listing.images
+        count = min(listing.count, params.limit or listing.count)
+        missing = store.missing_from(taken, join(work, "missing"), params.retry_rejects)
+        stage.update(count)
 
     with report.stage("embed", total=missing.images) as stage:
         store.append_rejects({Reject(uri, "", None, "list", reason) for uri, reason in listing.problems})
@@ -62,10 +65,15 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
                 store.append(embed_images(chunk.keys, tasks, broadcast, rejects, erased))
             store.append_rejects(rejects.value)
             stage.update(chunk.end)
-    reasons = store.reject_reasons(listing.images) + Counter(reason for _, reason in listing.problems)
-    refuse_too_many(reasons, listing.count + len(listing.problems), params)
+    undecoded, unlisted = store.reject_reasons(taken), Counter(reason for _, reason in listing.problems)
+    reasons = undecoded + unlisted
+    if count == listing.count:
+        refuse_too_many(reasons, count + len(listing.problems), params)
+    else:  # a problem of listing is one of all of INPUT, not of the photos that were taken
+        refuse_too_many(undecoded, count, params)
+        refuse_too_many(unlisted, listing.count + len(listing.problems), params)
 
-    current = store.current(listing.images, params.input)
+    current = store.current(listing.images, params.input, taken if count < listing.count else None)
     with report.stage("fit") as stage:
         if params.pca:
             fitted = publish.read_fitted(folder, params.pca, model.fingerprint)
@@ -88,6 +96,7 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
 
     counts = {
         "listed": listing.count,
+        "beyond_limit": listing.count - count,
         "ignored": sum(listing.ignored.values()),
         "new": missing.images,
         "embedded": missing.images - store.rejected_here,

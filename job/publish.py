@@ -181,6 +181,9 @@ def describe(
     notes = [NOTE] if params.model == UNTRAINED else []
     if params.components and fitted.k < params.components:
         notes.append(f"{fitted.k} components instead of {params.components}: the rank of {fitted.n} images allows no more")
+    if counts["beyond_limit"]:
+        taken = counts["listed"] - counts["beyond_limit"]
+        notes.append(f"--limit took {taken:,} of {counts['listed']:,} photos; a run without it continues with the rest")
     constant = int((fitted.scale == 0).sum())
     if constant:
         notes.append(f"{constant} features are constant and excluded from the standardised PCA")

@@ -79,7 +79,7 @@ class Manifest:
     params: dict[str, Any]
     model: str  # fingerprint: rows of `features` with the same one are comparable
     versions: dict[str, str]
-    counts: dict[str, int]  # listed, ignored, new, embedded, rejected, removed, rows, labels
+    counts: dict[str, int]  # listed, beyond_limit, ignored, new, embedded, rejected, removed, rows, labels
     rejects: dict[str, int]  # reason -> images
     ignored: dict[str, int]  # file suffix -> files that are no images by name
     stages: dict[str, Stage]

@@ -125,8 +125,12 @@ class FeatureStore:
         rows = [(r.uri, r.etag, r.label, self._model, r.stage, r.reason, self._run_id, now) for r in sorted(rejects, key=lambda r: r.uri)]
         self._commit(self._spark.createDataFrame(rows, REJECTS), "rejects")
 
-    def current(self, listing: DataFrame, input_uri: str) -> Current:
-        """What of `features` the listing stands for, and what it does not any more."""
+    def current(self, listing: DataFrame, input_uri: str, taken: DataFrame | None = None) -> Current:
+        """
+        What of `features` the listing stands for, and what it does not any more.
+
+        `taken` are the images of `listing` that the run uses, if not all: the rest is neither removed nor superseded.
+        """
         features = self._of_model("features")
         keys = features.select(*SAME_IMAGE, "run_id", "embedded_at")
         listed = listing.select("uri", F.col("etag").alias("listed_etag"))
@@ -140,7 +144,12 @@ class FeatureStore:
         if counts["stale"]:  # else no join at all: embeddings are never shuffled for nothing
             features = features.join(stale.select(*SAME_IMAGE), SAME_IMAGE, "left_anti")
         superseded = stale.where("listed_etag IS NOT NULL").select(*SAME_IMAGE)
-        return Current(features, superseded, counts["superseded"], counts["removed"])
+        if taken is None:
+            return Current(features, superseded, counts["superseded"], counts["removed"])
+        # The old row of a changed photo that was not taken has no new one yet.
+        superseded = superseded.join(taken.select("uri"), "uri", "left_semi")
+        features = features.join(taken.select(*SAME_IMAGE), SAME_IMAGE, "left_semi")
+        return Current(features, superseded, superseded.count() if counts["superseded"] else 0, counts["removed"])
 
     def reject_reasons(self, listing: DataFrame) -> Counter[str]:
         """Reason to images, of the listed images without features: the newest reject of each."""

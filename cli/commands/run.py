@@ -60,6 +60,15 @@ def run(
     content_hash: Annotated[
         bool, typer.Option("--content-hash", help="Tell changed local files by content, not by size and time.")
     ] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="For a try: take only N photos, the first of each label by name, then the second of each, and so on."
+            " A run without it continues with the rest.",
+        ),
+    ] = None,
     chunk_images: Annotated[int | None, typer.Option(min=1, help="Images per commit. [default: one or two minutes' worth]")] = None,
     keep_runs: Annotated[int, typer.Option(min=1, help="Older published runs are removed.")] = Params.keep_runs,
     lease_seconds: Annotated[float, typer.Option(hidden=True)] = Params.lease_seconds,
@@ -102,6 +111,7 @@ def run(
                 standardize=standardize,
                 fit_on=fit_on,
                 pca=pca,
+                limit=limit,
                 chunk_images=chunk_images,
                 max_reject_ratio=max_reject_ratio,
                 retry_rejects=retry_rejects,

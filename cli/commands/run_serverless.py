@@ -187,6 +187,7 @@ def fleet_for(clients: Clients, application: dict[str, Any], params: Params, wis
     images = wishes.images
     if images is None and wishes.deadline_minutes is not None:
         images = last_count(clients, params.output)
+        images = min(images or params.limit, params.limit) if params.limit else images
     quota = submit.quota_vcpu(clients, application, say)
     memory = {"executor_memory_gb": wishes.executor_memory_gb} if wishes.executor_memory_gb else {}
     return sizing.fleet(wishes.executors, images, wishes.deadline_minutes, quota, **memory)

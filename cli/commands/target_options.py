@@ -36,6 +36,7 @@ RUN: dict[str, frozenset[Target]] = {
     "engine": EVERY,
     "max_reject_ratio": EVERY,
     "retry_rejects": EVERY,
+    "limit": EVERY,
     "chunk_images": EVERY,
     "keep_runs": EVERY,
     "lease_seconds": EVERY,

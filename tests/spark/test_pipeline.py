@@ -93,6 +93,70 @@ def test_small_chunks_are_many_commits_and_the_same_result(run_job, after_a_run,
     np.testing.assert_allclose([row[2] for row in ours], [row[2] for row in theirs], atol=1e-6)
 
 
+def in_turn(photos):
+    """Every photo's address: the first of each label, then the second of each, and so on."""
+    labels = [sorted(str(path) for path in folder.iterdir()) for folder in sorted(photos.iterdir())]
+    return [f"file://{path}" for turn in zip(*labels, strict=True) for path in turn]
+
+
+def test_a_limit_takes_the_first_photos_of_each_label_and_later_runs_embed_only_the_rest(run_job, photos, tmp_path, matrix):
+    output = tmp_path / "out"
+    tried = run_job(photos, output, components=2, limit=8)
+    repeated = run_job(photos, output, components=2, limit=8)
+    larger = run_job(photos, output, components=2, limit=20)
+    whole = run_job(photos, output, components=2)
+    after_all = run_job(photos, output, components=2, limit=8)
+
+    names = ("listed", "beyond_limit", "new", "embedded", "removed", "superseded", "rows", "labels")
+    assert [tuple(manifest.counts[name] for name in names) for manifest in (tried, repeated, larger, whole, after_all)] == [
+        (60, 52, 8, 8, 0, 0, 8, 6),
+        (60, 52, 0, 0, 0, 0, 8, 6),
+        (60, 40, 12, 12, 0, 0, 20, 6),
+        (60, 0, 40, 40, 0, 0, 60, 6),
+        (60, 52, 0, 0, 0, 0, 8, 6),
+    ]
+    assert {uri for uri, _, _ in matrix(output, tried.run_id)} == set(in_turn(photos)[:8])
+    assert {uri for uri, _, _ in matrix(output, larger.run_id)} == set(in_turn(photos)[:20])
+    assert matrix(output, after_all.run_id) == matrix(output, tried.run_id)
+    assert len(stored(output)) == stored(output)["uri"].nunique() == 60
+    assert tried.notes == ["--limit took 8 of 60 photos; a run without it continues with the rest"]
+    assert whole.notes == []
+
+
+def test_a_limit_neither_removes_nor_supersedes_what_it_leaves_out(run_job, after_a_run):
+    output, photos = after_a_run
+    order = [Path(uri.removeprefix("file://")) for uri in in_turn(photos)]
+    order[0].write_bytes(order[1].read_bytes())  # taken, changed
+    order[50].write_bytes(order[1].read_bytes())  # left out, changed
+    order[51].unlink()
+
+    limited = run_job(photos, output, components=2, limit=8)
+    left_out = [row for row in stored(output)["uri"] if row == f"file://{order[50]}"]
+    whole = run_job(photos, output, components=2)
+
+    wanted = {"beyond_limit": 51, "new": 1, "superseded": 1, "removed": 1, "rows": 8}
+    assert {name: limited.counts[name] for name in wanted} == wanted
+    assert len(left_out) == 1
+    assert (whole.counts["new"], whole.counts["superseded"], whole.counts["rows"]) == (1, 1, 59)
+
+
+def test_a_new_attempt_of_a_limited_run_takes_the_same_photos(run_job, photos, tmp_path, matrix):
+    first = run_job(photos, tmp_path / "out", components=2, limit=8, run_id="r1")
+    before = matrix(tmp_path / "out", "r1")
+    again = run_job(photos, tmp_path / "out", components=2, limit=8, run_id="r1")
+
+    assert (first.counts["embedded"], again.counts["embedded"]) == (8, 0)
+    assert matrix(tmp_path / "out", "r1") == before
+
+
+def test_the_share_of_rejects_is_that_of_the_photos_taken(run_job, photos, tmp_path):
+    for uri in in_turn(photos)[:4]:
+        Path(uri.removeprefix("file://")).write_bytes(b"not a photo")
+
+    with pytest.raises(RejectsError, match="`4` of 8 "):
+        run_job(photos, tmp_path / "out", components=2, limit=8)
+
+
 def test_only_the_newest_runs_are_kept_and_those_whose_pca_they_use(run_job, after_a_run):
     output, photos = after_a_run
     run_job(photos, output, components=2)

@@ -9,7 +9,15 @@ REQUIRED = {"input": "file:///in put", "output": "s3://bucket/out", "run_id": "r
 
 def test_arguments_survive_the_way_to_the_job_and_back():
     params = Params(
-        **REQUIRED, variance=0.9, standardize=True, fit_on="Apple *", chunk_images=7, content_hash=True, weights="/w=1.h5", keep_runs=2
+        **REQUIRED,
+        variance=0.9,
+        standardize=True,
+        fit_on="Apple *",
+        chunk_images=7,
+        limit=3,
+        content_hash=True,
+        weights="/w=1.h5",
+        keep_runs=2,
     )
 
     assert Params.from_argv(params.to_argv()) == params
@@ -29,6 +37,7 @@ def test_defaults_need_no_argument():
         ({"components": 5, "variance": 0.5}, "not both"),
         ({"variance": 1.5}, "not `1.5`"),
         ({"variance": 0.0}, "not `0.0`"),
+        ({"limit": 0}, "limit is at least 1, not `0`"),
         ({"chunk_images": 0}, "not `0`"),
         ({"max_reject_ratio": -0.1}, "not `-0.1`"),
         ({"keep_runs": 0}, "not `0`"),
