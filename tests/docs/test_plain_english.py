@@ -53,7 +53,6 @@ FRENCH = {
 NOT_YET: frozenset[str] = frozenset(
     {
         "CHANGELOG.md",
-        "docs/presentation/slides.fr.md",
     }
 )
 
