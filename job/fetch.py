@@ -98,7 +98,7 @@ def read_s3(key: Key) -> bytes:
     from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError, PreconditionError
 
     try:
-        result = obstore.get(_store(bucket), name, options={"if_match": f'"{key.etag}"'})
+        result = obstore.get(bucket_store(bucket), name, options={"if_match": f'"{key.etag}"'})
         return bytes(result.bytes())
     except PreconditionError as error:
         raise FetchError("changed since it was listed") from error
@@ -130,7 +130,7 @@ def _read_boto3(bucket: str, name: str, etag: str) -> bytes:
 
 
 @cache
-def _store(bucket: str) -> Any:
+def bucket_store(bucket: str) -> Any:
     """obstore moves bytes outside the interpreter lock: a GET costs a quarter of boto3's CPU time."""
     import boto3
     from obstore.auth.boto3 import Boto3CredentialProvider

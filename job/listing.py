@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -96,6 +96,14 @@ def read_listing(found: DataFrame) -> Listing:
 def check_input(input_uri: str) -> None:
     """Raises InputError if INPUT does not exist, is a file or may not be read, CredentialsError if S3 refuses."""
     _source(input_uri).check(input_uri)
+
+
+def refuse_empty(found: int, ignored: Mapping[str, int], input_uri: str) -> None:
+    """Raises InputError if `found`, the number of images and problems below INPUT, is 0."""
+    if not found:
+        others = ", ".join(f"{count} {suffix}" for suffix, count in ignored.items())
+        only = f", only {others}" if others else ""
+        raise InputError(f"there are no images below `{input_uri}`{only}", "use files ending in .jpg .png .gif .webp .bmp .tif")
 
 
 def check_apart(input_uri: str, output_uri: str) -> None:

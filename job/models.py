@@ -128,7 +128,7 @@ def load_model(params: Params) -> Model:
         ModelError: weights are missing, of another network, or compute something else than MobileNetV2 on ImageNet.
     """
     if params.model == "mean_colour":
-        return Model("mean_colour", params.engine, "mean_colour-v1", None)
+        return Model("mean_colour", params.engine, fingerprint("mean_colour"), None)
     if params.model == UNTRAINED:
         return untrained_model(params)
     if params.weights is None:
@@ -240,10 +240,12 @@ def known_answer(model: str) -> Features:
 
 def fingerprint(model: str) -> str:
     """
-    Of the function: the network, its preprocessing, its precision and the known answer that `prove` holds it to.
+    Of the function: the network, its preprocessing, its precision and the known answer that `prove` compares it with.
 
     The stored answer is hashed, not the computed one: rounding the latter would give two CPUs two fingerprints.
     """
+    if model == "mean_colour":  # no weights, so nothing to prove
+        return "mean_colour-v1"
     parts = [model.encode(), PREPROCESSING.encode(), b"float32", known_answer(model).tobytes()]
     return f"{model}-{hashlib.sha256(b'|'.join(parts)).hexdigest()[:12]}"
 

@@ -11,10 +11,10 @@ from pyspark.sql import functions as F
 from job import moments, pca, publish
 from job.chunks import chunks
 from job.embed import Reject, collect_rejects, embed_images, tasks_for
-from job.errors import InputError, RejectsError
+from job.errors import RejectsError
 from job.inputs.first_photos import first_photos
 from job.lease import Lease
-from job.listing import Listing, list_images, read_listing
+from job.listing import list_images, read_listing, refuse_empty
 from job.models import load_model
 from job.objects import Folder
 from job.params import Params
@@ -48,7 +48,7 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
         found = materialise(list_images(spark, params.input, params.content_hash), join(work, "listing"))
         listing = read_listing(found)
         stage.update(listing.count)
-        refuse_empty(listing, params)
+        refuse_empty(listing.count + len(listing.problems), listing.ignored, params.input)
     with report.stage("new") as stage:
         taken = materialise(first_photos(listing.images, params.limit), join(work, "taken")) if params.limit else listing.images
         count = min(listing.count, params.limit or listing.count)
@@ -123,13 +123,6 @@ def materialise(frame: DataFrame, uri: str) -> DataFrame:
     """`frame` computed once, as Parquet under `uri`: every later use reads it."""
     frame.write.mode("overwrite").parquet(uri)
     return frame.sparkSession.read.schema(frame.schema).parquet(uri)
-
-
-def refuse_empty(listing: Listing, params: Params) -> None:
-    if not listing.count and not listing.problems:
-        others = ", ".join(f"{count} {suffix}" for suffix, count in listing.ignored.items())
-        found = f", only {others}" if others else ""
-        raise InputError(f"there are no images below `{params.input}`{found}", "use files ending in .jpg .png .gif .webp .bmp .tif")
 
 
 def refuse_too_many(reasons: Counter[str], listed: int, params: Params) -> None:

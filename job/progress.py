@@ -10,12 +10,12 @@ from contextlib import contextmanager
 
 from pyspark import SparkContext
 
-from job.records import Outcome, Progress, Stage, to_line
+from job.records import Outcome, Preview, Progress, Stage, to_line
 
 POLL_SECONDS = 0.5
 
 
-def send(record: Progress | Outcome) -> None:
+def send(record: Progress | Outcome | Preview) -> None:
     """Raises BrokenPipeError when nobody listens any more: whoever started the job is gone, and the run ends."""
     sys.stdout.write(to_line(record) + "\n")
     sys.stdout.flush()

@@ -105,16 +105,31 @@ class Manifest:
         return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
 
 
-def to_line(record: Progress | Outcome) -> str:
+@dataclass(frozen=True)
+class Preview:
+    """What a run would find; made without Spark, and without writing."""
+
+    listed: int  # photos below INPUT
+    labels: int
+    ignored: dict[str, int]  # file suffix -> files that are no photos by name
+    problems: int  # files and folders that cannot be listed
+    beyond_limit: int  # photos that --limit leaves out
+    new: int  # photos that would be embedded
+    known: int  # photos whose features are in OUTPUT
+    undecoded: int  # photos that an earlier run could not decode, and that would not be tried again
+    runs: int  # finished runs in OUTPUT
+
+
+def to_line(record: Progress | Outcome | Preview) -> str:
     """The line that carries `record`; `from_line` reads it back."""
     return MARK + json.dumps({"record": type(record).__name__, **asdict(record)}, ensure_ascii=False)
 
 
-def from_line(line: str) -> Progress | Outcome | None:
+def from_line(line: str) -> Progress | Outcome | Preview | None:
     """The record in `line`, or None for any other text."""
     if not line.startswith(MARK):
         return None
     values = json.loads(line.removeprefix(MARK))
-    kind = {"Progress": Progress, "Outcome": Outcome}[values.pop("record")]
-    record: Progress | Outcome = kind(**values)
+    kind = {"Progress": Progress, "Outcome": Outcome, "Preview": Preview}[values.pop("record")]
+    record: Progress | Outcome | Preview = kind(**values)
     return record

@@ -165,11 +165,30 @@ def start(params: Params, config: Settings, compose_: bool, submit: bool, dry_ru
     if params.model == "mobilenet_v2" and params.weights is None and not dry_run:
         params = with_weights(params, config)
     todo = plan(params, config, submit)
-    if dry_run:
+    if dry_run and submit:
         emit(asdict(todo) | {"log": str(todo.log)}, todo.as_shell(), as_json)
+        return
+    if dry_run:
+        show(todo, params, as_json)
         return
     manifest = execute(todo, params, config)
     emit(json.loads(manifest.to_json()), summary(manifest, params, "--compose" if submit else "--local"), as_json)
+
+
+def show(todo: local.Plan, params: Params, as_json: bool) -> None:
+    """
+    What a run on this machine would find and do.
+
+    Raises:
+        FruitsError: INPUT or OUTPUT cannot be read.
+    """
+    from cli.commands.run_preview import in_words, preview
+
+    session = results.session() if is_s3(params.input) or is_s3(params.output) else None
+    with credentials_for(session) as extra:
+        found = preview(todo, merged(environment(), extra))
+    data = asdict(todo) | {"log": str(todo.log), "input": params.input, "output": params.output, "preview": asdict(found)}
+    emit(data, in_words(found, params, str(todo.log)), as_json)
 
 
 def execute(todo: local.Plan, params: Params, config: Settings) -> Manifest:

@@ -7,8 +7,13 @@ same photos, every label is among them as early as possible, and a larger limit 
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
+
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
+
+from job.listing_rows import Row
 
 
 def first_photos(images: DataFrame, limit: int) -> DataFrame:
@@ -17,3 +22,12 @@ def first_photos(images: DataFrame, limit: int) -> DataFrame:
     # The filter removes no photo that is taken; it lets Spark keep `limit` rows of a label while it sorts, not all.
     numbered = images.withColumn("position", position).where(F.col("position") <= limit)
     return numbered.orderBy("position", "uri").limit(limit).select(*images.columns)
+
+
+def first_rows(images: Iterable[Row], limit: int) -> list[Row]:
+    """Return the same rows as `first_photos`, without Spark."""
+    by_label: defaultdict[str | None, list[Row]] = defaultdict(list)
+    for row in images:
+        by_label[row.label].append(row)
+    numbered = [(position, row) for rows in by_label.values() for position, row in enumerate(sorted(rows, key=lambda row: str(row.uri)))]
+    return [row for _, row in sorted(numbered, key=lambda pair: (pair[0], str(pair[1].uri)))[:limit]]

@@ -15,7 +15,8 @@ from job.guard import BREAKS, TOO_LONG, apart
 from job.objects import Folder
 from job.product.thumbnails import KeysOf, small_photo
 from job.records import Manifest
-from job.uris import is_inside, is_s3, join, local_path
+from job.storage.delta_files import file_names
+from job.uris import is_inside
 
 FIRST = 8  # of each reason
 SHOWN_BYTES = 32 << 20  # a larger file is not read again for a picture that may not come
@@ -39,7 +40,7 @@ def first_rejects(folder: Folder, manifest: Manifest, keys_of: KeysOf) -> dict[s
     if not manifest.counts.get("rejected"):
         return {}
     by_reason: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for name in _files(folder):
+    for name in file_names(folder, "rejects"):
         stored = folder.read(f"rejects/{name}")
         for row in pq.read_table(io.BytesIO(stored.content), columns=COLUMNS).to_pylist() if stored else []:
             if row["model"] == manifest.model and row["reason"] in manifest.rejects and is_inside(row["uri"], manifest.params["input"]):
@@ -63,30 +64,3 @@ def _picture(content: bytes) -> Image.Image | None:
         return apart(small_photo, content, even_if_cut=True)
     except DecodeError:
         return None
-
-
-def _files(folder: Folder) -> list[str]:
-    """Names of the Parquet files that the newest version of the table consists of."""
-    from deltalake import DeltaTable
-
-    uri = join(folder.uri, "rejects")
-    table = DeltaTable(uri, storage_options=_s3_options()) if is_s3(uri) else DeltaTable(local_path(uri))
-    return sorted(file.rpartition("/")[2] for file in table.file_uris())
-
-
-def _s3_options() -> dict[str, str]:
-    """delta-rs looks for credentials in fewer places than boto3: it gets those that boto3 has found."""
-    import boto3
-
-    from job.s3 import client
-
-    meta = client().meta
-    credentials = boto3.session.Session().get_credentials()
-    options = {"AWS_REGION": meta.region_name or "us-east-1"}
-    if credentials is not None:
-        keys = credentials.get_frozen_credentials()
-        given = {"AWS_ACCESS_KEY_ID": keys.access_key, "AWS_SECRET_ACCESS_KEY": keys.secret_key, "AWS_SESSION_TOKEN": keys.token}
-        options |= {name: value for name, value in given.items() if value}
-    if not meta.endpoint_url.endswith(("amazonaws.com", "amazonaws.eu")):
-        options |= {"AWS_ENDPOINT_URL": meta.endpoint_url, "AWS_ALLOW_HTTP": str(meta.endpoint_url.startswith("http://")).lower()}
-    return options

@@ -78,10 +78,24 @@ def test_the_summary_says_where_everything_is(fruitsctl, gallery):
     assert remembered.stdout == f"{run}/report.html\n"
 
 
-def test_a_dry_run_starts_nothing(fruitsctl, photos, tmp_path):
-    done = fruitsctl("run", photos, tmp_path / "out", "--local", "--dry-run", "--json", "--components", "7")
+def test_a_dry_run_starts_nothing_and_says_what_would_happen(fruitsctl, photos, tmp_path):
+    words = ("run", photos, tmp_path / "out", "--local", "--dry-run", "--components", "7")
+    plan, said = json.loads(fruitsctl(*words, "--json").stdout), fruitsctl(*words).stdout
 
-    plan = json.loads(done.stdout)
     assert plan["command"][1:3] == ["-m", "job"]
     assert "--components=7" in plan["command"]
+    assert (plan["input"], plan["output"]) == (f"file://{photos}", f"file://{tmp_path}/out")
+    found = plan["preview"]
+    assert (found["listed"], found["labels"], found["new"], found["known"], found["runs"]) == (200, 10, 200, 0, 0)
+    assert f"{photos}: 200 photos of 10 labels\n" in said
+    assert "200 photos to embed\n" in said
+    assert f"{tmp_path}/out: no finished run yet\n" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_of_a_missing_input_ends_as_the_run_would(fruitsctl, tmp_path):
+    done = fruitsctl("run", tmp_path / "absent", tmp_path / "out", "--local", "--dry-run")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"error: there is no folder `{tmp_path}/absent`" in done.stderr
     assert not (tmp_path / "out").exists()

@@ -154,6 +154,19 @@ def test_of_two_runs_started_together_one_takes_over_and_the_other_is_refused(st
     assert (manifest["counts"]["embedded"], manifest["counts"]["rows"], manifest["counts"]["rejected"]) == (45, 45, 0)
 
 
+def test_a_dry_run_finds_the_features_of_every_photo_whatever_its_key(story: Story, fruitsctl: Command):
+    before = story.names()
+    input_, output = f"s3://{story.bucket}/photos", f"s3://{story.bucket}/{OUTPUT}"
+    words = ("--local", "--dry-run", "--model", "mobilenet_v2_untrained", "--json")
+    used, unused = fruitsctl("run", input_, output, *words), fruitsctl("run", input_, f"s3://{story.bucket}/unused", *words)
+
+    assert (used.returncode, unused.returncode) == (0, 0), used.stderr + unused.stderr
+    found, fresh = json.loads(used.stdout)["preview"], json.loads(unused.stdout)["preview"]
+    assert (found["listed"], found["new"], found["known"], found["runs"]) == (45, 0, 45, 2)
+    assert (fresh["listed"], fresh["new"], fresh["known"], fresh["runs"]) == (45, 45, 0, 0)
+    assert story.names() == before
+
+
 def test_every_photo_has_its_row_whatever_its_key(story: Story):
     manifest = json.loads(story.together[0].stdout)
     (part,) = (key for key in story.names() if f"runs/{manifest['run_id']}/csv/part" in key)

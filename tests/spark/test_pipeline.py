@@ -12,6 +12,8 @@ from deltalake import DeltaTable
 
 from job.errors import InputError, ModelError, RejectsError, SetupError, VarianceError
 from job.imaging.untrained import NOTE
+from job.inputs.preview import preview
+from job.params import Params
 from tests.unit.job.hostile import write_hostile_folder
 
 UNTRAINED = "mobilenet_v2_untrained"
@@ -91,6 +93,31 @@ def test_small_chunks_are_many_commits_and_the_same_result(run_job, after_a_run,
     ours, theirs = matrix(tmp_path / "cut", cut.run_id), matrix(whole, "first")
     assert [row[:2] for row in ours] == [row[:2] for row in theirs]
     np.testing.assert_allclose([row[2] for row in ours], [row[2] for row in theirs], atol=1e-6)
+
+
+@pytest.mark.parametrize("limit", [None, 8])
+def test_a_dry_run_says_what_the_run_then_does(run_job, after_a_run, limit):
+    output, photos = after_a_run
+    files = [Path(uri.removeprefix("file://")) for uri in in_turn(photos)]
+    files[0].write_bytes(files[1].read_bytes())
+    files[2].write_bytes(files[2].read_bytes()[:700])
+    shutil.copy(files[3], files[3].with_name("0 new.jpg"))  # moves the rest of its label by one
+    (photos / "notes.txt").write_text("no photo")
+    options = {"components": 2, "limit": limit, "max_reject_ratio": 0.5}
+
+    def dry_run(**more):
+        params = {**options, **more, "model": "mean_colour"}
+        return preview(Params(f"file://{photos}", f"file://{output}", "r", **params))
+
+    before = dry_run()
+    made = run_job(photos, output, **options)
+    after = dry_run()
+
+    assert (before.listed, before.labels, before.ignored, before.runs) == (made.counts["listed"], 6, {".txt": 1}, 1)
+    assert (before.new, before.known) == (made.counts["new"], (limit or 61) - made.counts["new"])
+    assert before.beyond_limit == made.counts["beyond_limit"]
+    assert (after.new, after.known, after.undecoded, after.runs) == (0, made.counts["rows"], 1, 2)
+    assert dry_run(retry_rejects=True).new == 1
 
 
 def in_turn(photos):

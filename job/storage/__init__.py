@@ -1,0 +1,1 @@
+"""How OUTPUT is stored."""

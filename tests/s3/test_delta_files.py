@@ -1,0 +1,31 @@
+"""A Delta table on a real S3 server read without Spark, whatever the name of OUTPUT."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+from job import s3
+from job.objects import open_folder
+from job.storage.delta_files import columns_of, file_names
+
+
+@pytest.mark.parametrize("output", ["out", "out é+%20#1?a"])
+def test_the_newest_version_is_read_by_columns(bucket: str, tmp_path: Path, output: str):
+    for uris in (["a", "b"], ["c"]):
+        write_deltalake(tmp_path / "features", pa.table({"uri": uris, "embedding": [[0.0] * 1280] * len(uris)}), mode="append")
+    write_deltalake(tmp_path / "rejects", pa.table({"uri": ["old"]}))
+    write_deltalake(tmp_path / "rejects", pa.table({"uri": ["new"]}), mode="overwrite")
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            s3.client().upload_file(str(path), bucket, f"{output}/{path.relative_to(tmp_path)}")
+    folder = open_folder(f"s3://{bucket}/{output}")
+
+    def read(table: str) -> list[str]:
+        return sorted(row["uri"] for part in columns_of(folder, table, ["uri"]) for row in part.to_pylist())
+
+    assert (read("features"), read("rejects")) == (["a", "b", "c"], ["new"])
+    assert file_names(folder, "moments") == []
