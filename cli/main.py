@@ -10,32 +10,33 @@ import typer
 from cli import __version__
 from cli.commands import cost, data, demo, doctor, eks, forget, identify, image, infra, init, notebook, report, run, runs, sample, serve
 from cli.errors import FruitsError
+from cli.examples import examples
 from cli.output import say_error
 
 app = typer.Typer(
     name="fruitsctl",
-    help="Fruit photos to MobileNetV2 features and a PCA matrix, with Spark.",
+    help="Fruit photos to MobileNetV2 features and a PCA matrix, with Spark. Runs on Linux, macOS and WSL2.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,  # plain help: importing what draws boxes takes longer than all the rest of `--help`
 )
-app.command()(run.run)
-app.command()(runs.status)
-app.command()(runs.logs)
-app.command()(runs.cancel)
-app.command()(runs.ui)
-app.command()(cost.cost)
-app.command()(report.report)
-app.command()(identify.identify)
-app.command()(notebook.notebook)
-app.command()(serve.serve)
-app.command()(forget.forget)
-app.command()(sample.sample)
-app.command()(demo.demo)
-app.command()(doctor.doctor)
-app.command()(init.init)
+app.command(epilog=examples("run"))(run.run)
+app.command(epilog=examples("status"))(runs.status)
+app.command(epilog=examples("logs"))(runs.logs)
+app.command(epilog=examples("cancel"))(runs.cancel)
+app.command(epilog=examples("ui"))(runs.ui)
+app.command(epilog=examples("cost"))(cost.cost)
+app.command(epilog=examples("report"))(report.report)
+app.command(epilog=examples("identify"))(identify.identify)
+app.command(epilog=examples("notebook"))(notebook.notebook)
+app.command(epilog=examples("serve"))(serve.serve)
+app.command(epilog=examples("forget"))(forget.forget)
+app.command(epilog=examples("sample"))(sample.sample)
+app.command(epilog=examples("demo"))(demo.demo)
+app.command(epilog=examples("doctor"))(doctor.doctor)
+app.command(epilog=examples("init"))(init.init)
 app.add_typer(image.app, name="image")
 app.add_typer(data.app, name="data")
 app.add_typer(eks.app, name="eks")

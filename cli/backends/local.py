@@ -52,6 +52,8 @@ def plan(arguments: Arguments, java_home: Path, driver_memory: str, log: Path, m
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
     }
+    if sys.platform == "darwin":  # Spark's Python workers are forked, which its Objective-C runtime otherwise ends
+        environment["OBJC_DISABLE_INITIALIZE_FORK_SAFETY"] = "YES"  # https://wefearchange.org/2018/11/forkmacos.rst.html
     return Plan(command, environment, log)
 
 

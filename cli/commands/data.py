@@ -11,6 +11,7 @@ import typer
 
 from cli.config import settings
 from cli.errors import FruitsError, UsageError
+from cli.examples import examples
 from cli.output import emit, progress_bar, say
 from job.uris import bucket_and_key, from_text, is_s3, join
 
@@ -24,7 +25,7 @@ def data() -> None:
     pass
 
 
-@app.command()
+@app.command(epilog=examples("data push"))
 def push(
     source: Annotated[Path, typer.Argument(metavar="FOLDER", help="With one sub-folder per label.")],
     destination: Annotated[str, typer.Argument(metavar="S3_URI", help="s3://bucket/prefix, in the European Union.")],

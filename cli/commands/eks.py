@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.config import settings
+from cli.examples import examples
 from cli.output import emit, say
 from cli.regions import PARIS
 
@@ -18,7 +19,7 @@ VirtualCluster = Annotated[str, typer.Option("--virtual-cluster", metavar="ID", 
 AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")]
 
 
-@app.command()
+@app.command(epilog=examples("eks trust"))
 def trust(
     virtual_cluster: VirtualCluster,
     role: Annotated[str, typer.Option(metavar="NAME", help="Of the execution role, not its ARN.")],
@@ -31,7 +32,7 @@ def trust(
     emit(policy, json.dumps(policy, indent=2), as_json=False)
 
 
-@app.command()
+@app.command(epilog=examples("eks status"))
 def status(job_run: JobRun, virtual_cluster: VirtualCluster, as_json: AsJson = False) -> None:
     """Say how far a run is."""
     from cli.eks import follow
@@ -39,7 +40,7 @@ def status(job_run: JobRun, virtual_cluster: VirtualCluster, as_json: AsJson = F
     _show(follow.describe(_clients(), virtual_cluster, job_run, say), as_json)
 
 
-@app.command()
+@app.command(epilog=examples("eks cancel"))
 def cancel(job_run: JobRun, virtual_cluster: VirtualCluster, as_json: AsJson = False) -> None:
     """Cancel a run and wait until it has ended."""
     from cli.eks import follow

@@ -13,6 +13,7 @@ import typer
 from cli.commands import image_push
 from cli.commands.choices import CpuArchitecture, ImageTarget, Platform
 from cli.config import environment, settings
+from cli.examples import examples
 from cli.output import emit, progress_bar, say
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Build, check and push the job's image.")
@@ -21,7 +22,7 @@ Image = Annotated[str, typer.Argument(help="The image's name on this machine.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")]
 
 
-@app.command()
+@app.command(epilog=examples("image build"))
 def build(
     target: Annotated[ImageTarget, typer.Option(help="Service whose base image is used.")] = "serverless",
     base_image: Annotated[
@@ -57,7 +58,7 @@ def build(
     )
 
 
-@app.command()
+@app.command(epilog=examples("image check"))
 def check(
     image: Image = "fruitsctl:serverless",
     base_image: Annotated[str | None, typer.Option(metavar="IMAGE", help="Its base, if its label names another.")] = None,
@@ -79,4 +80,4 @@ def check(
     )
 
 
-app.command()(image_push.push)
+app.command(epilog=examples("image push"))(image_push.push)

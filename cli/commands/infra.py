@@ -12,6 +12,7 @@ import typer
 
 from cli.config import settings
 from cli.errors import FruitsError, UsageError
+from cli.examples import examples
 from cli.output import emit, say
 from cli.regions import PARIS, refuse_outside_eu
 
@@ -50,7 +51,7 @@ WORDS = {"Add": "make", "Modify": "change", "Remove": "remove"}
 NO_APPLICATION = "The application that runs the jobs is not included yet: push an image first with `fruitsctl image push`."
 
 
-@app.command()
+@app.command(epilog=examples("infra plan"))
 def plan(
     project: Project = None,
     region: Region = None,
@@ -85,7 +86,7 @@ def plan(
     )
 
 
-@app.command()
+@app.command(epilog=examples("infra up"))
 def up(
     project: Project = None,
     region: Region = None,
@@ -132,7 +133,7 @@ def up(
     emit(data, text if application else f"{text}\n{NO_APPLICATION}", as_json)
 
 
-@app.command()
+@app.command(epilog=examples("infra status"))
 def status(project: Project = None, region: Region = None, as_json: AsJson = False) -> None:
     """Say what is there."""
     name, where = _scope(project, region)
@@ -150,7 +151,7 @@ def status(project: Project = None, region: Region = None, as_json: AsJson = Fal
     emit({"region": where, "stacks": states, "outputs": values}, "\n".join(lines), as_json)
 
 
-@app.command()
+@app.command(epilog=examples("infra down"))
 def down(
     project: Project = None,
     region: Region = None,
@@ -190,7 +191,7 @@ def down(
     emit({"removed": going, "left": left}, "all resources are removed", as_json)
 
 
-@app.command()
+@app.command(epilog=examples("infra policy"))
 def policy(
     who: Annotated[Who, typer.Argument(help="operator: who uses fruitsctl. deployer: the role that CloudFormation acts as.")],
     project: Project = None,

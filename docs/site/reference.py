@@ -60,6 +60,8 @@ def commands() -> str:
     for command, context in found:
         text += f"\n## `{context.command_path}` {{ #{anchor(context.command_path)} }}\n\n```text\n{command.get_usage(context)}\n```\n\n"
         text += plain(textwrap.dedent(command.help or "")) + "\n\n"
+        if command.epilog:
+            text += "```sh\n" + "\n".join(line.strip() for line in command.epilog.splitlines() if line.startswith("  ")) + "\n```\n\n"
         rows = [record for parameter in command.get_params(context) if (record := parameter.get_help_record(context))]
         text += table(("argument or option", "description"), [(f"`{name}`", plain(words)) for name, words in rows])
     return text

@@ -3,12 +3,15 @@
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 
 import pytest
 import typer.main
 
+from cli.commands.target_options import RUN, Target, refuse_foreign
+from cli.examples import EXAMPLES
 from cli.main import app
 
 HEAVY = {"boto3", "botocore", "numpy", "pyspark", "requests", "rich", "tensorflow"}
@@ -78,6 +81,24 @@ def commands(command=None, name=()):
 
 
 COMMANDS = dict(commands())
+
+
+def test_every_command_has_two_examples():
+    assert set(EXAMPLES) == {" ".join(name) for name in COMMANDS}
+
+
+@pytest.mark.parametrize("line", [line for lines in EXAMPLES.values() for line in lines])
+def test_an_example_is_a_command_line_that_the_command_takes_and_that_its_help_shows(line):
+    program, *words = shlex.split(line.partition(" > ")[0])
+    name = next(name for name in COMMANDS if tuple(words[: len(name)]) == name)
+    command = COMMANDS[name]
+    context = command.make_context(" ".join(name), words[len(name) :])
+
+    assert program == "fruitsctl"
+    assert context.params
+    assert f"    {line}\n" in f"{command.get_help(command.context_class(command))}\n"
+    if name == ("run",):
+        refuse_foreign(context, next(word for word in words if word in set(Target)), RUN)
 
 
 @pytest.mark.parametrize("words", [(), ("run",), ("infra",), ("infra", "up")])

@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from cli.backends import local
+from job.params import Params
 
 WRITES = """
 import os, pathlib, tempfile
@@ -66,3 +68,13 @@ def test_a_jvm_that_was_left_behind_ends_with_its_folder_and_no_other(scratch, t
     finally:
         for jvm in jvms:
             jvm.kill()
+
+
+def test_on_macos_forked_workers_are_allowed_and_elsewhere_the_variable_is_not_set(monkeypatch):
+    arguments = Params("file:///in", "file:///out", "r1")
+    plans = {}
+    for platform in ("linux", "darwin"):
+        monkeypatch.setattr("sys.platform", platform)
+        plans[platform] = local.plan(arguments, Path("/java"), "2g", Path("/log")).environment
+
+    assert plans["darwin"] == plans["linux"] | {"OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES"}
