@@ -42,23 +42,27 @@ def run(
     output: Annotated[
         str | None, typer.Argument(metavar="OUTPUT", help="Folder or s3://bucket/prefix that receives features and runs. [or fruits.toml]")
     ] = None,
-    local_: Annotated[bool, typer.Option("--local", help="On this machine, without Docker.")] = False,
-    compose_: Annotated[bool, typer.Option("--compose", help="In the local stack of docker-compose.yml.")] = False,
-    submit: Annotated[bool, typer.Option("--submit", help="By spark-submit of SPARK_HOME: inside the image.")] = False,
-    serverless: Annotated[bool, typer.Option("--serverless", help="On EMR Serverless, in the European Union.")] = False,
+    local_: Annotated[bool, typer.Option("--local", help="Run on this machine, without Docker.")] = False,
+    compose_: Annotated[bool, typer.Option("--compose", help="Run in the local stack of docker-compose.yml.")] = False,
+    submit: Annotated[bool, typer.Option("--submit", help="Run by spark-submit of SPARK_HOME, inside the image.")] = False,
+    serverless: Annotated[bool, typer.Option("--serverless", help="Run on EMR Serverless, in the European Union.")] = False,
     eks: run_eks.Eks = False,
     components: Annotated[int | None, typer.Option(min=1, help=f"Principal components to keep. [default: {DEFAULT_COMPONENTS}]")] = None,
-    variance: Annotated[float | None, typer.Option(help="Instead: keep as many as explain this share, for example 0.90.")] = None,
+    variance: Annotated[
+        float | None, typer.Option(help="Keep as many components as explain this share of the variance, for example 0.90.")
+    ] = None,
     standardize: Annotated[bool, typer.Option("--standardize", help="Scale every feature to unit variance first.")] = False,
-    fit_on: Annotated[str | None, typer.Option(metavar="GLOB", help="Fit on these labels or folders only, project all.")] = None,
-    pca: Annotated[str | None, typer.Option(metavar="RUN_ID", help="Project on the PCA of this run, fit nothing.")] = None,
+    fit_on: Annotated[
+        str | None, typer.Option(metavar="GLOB", help="Fit the PCA on these labels or folders only; project all photos.")
+    ] = None,
+    pca: Annotated[str | None, typer.Option(metavar="RUN_ID", help="Use the PCA of this run and fit none.")] = None,
     model: Annotated[Model, typer.Option(help="Network that computes the features.")] = Params.model,
     engine: Annotated[Engine, typer.Option(help="Library that runs the network; tensorflow is the reference and slower.")] = Params.engine,
-    weights: Annotated[Path | None, typer.Option(help="Keras HDF5 file to use instead of the official one.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="With --local: Keras HDF5 file to use instead of the official one.")] = None,
     max_reject_ratio: Annotated[float, typer.Option(help="Fail if a larger share of the images cannot be read.")] = Params.max_reject_ratio,
     retry_rejects: Annotated[bool, typer.Option("--retry-rejects", help="Try again what an earlier run could not decode.")] = False,
     content_hash: Annotated[
-        bool, typer.Option("--content-hash", help="Tell changed local files by content, not by size and time.")
+        bool, typer.Option("--content-hash", help="With --local: find changed files by content, not by size and time.")
     ] = False,
     limit: Annotated[
         int | None,
@@ -73,7 +77,7 @@ def run(
     keep_runs: Annotated[int, typer.Option(min=1, help="Older published runs are removed.")] = Params.keep_runs,
     lease_seconds: Annotated[float, typer.Option(hidden=True)] = Params.lease_seconds,
     run_id: Annotated[str | None, typer.Option(hidden=True)] = None,
-    detach: Annotated[bool, typer.Option("--detach", help="With --serverless or --eks: send it and do not wait.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="With --serverless or --eks: send the run and do not wait.")] = False,
     max_cost: run_serverless.MaxCost = None,
     executors: run_serverless.Executors = None,
     executor_memory: run_serverless.ExecutorMemory = None,
@@ -85,11 +89,16 @@ def run(
     execution_role: run_eks.ExecutionRole = None,
     image: run_eks.Image = None,
     log_group: run_eks.LogGroup = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the application is made.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be started, start nothing.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --serverless: create a missing application without asking.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what the run would find and do; start and send nothing.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the manifest as JSON, with --dry-run the command line or the request.")
+    ] = False,
 ) -> None:
-    """Embed the photos that are new, fit a PCA, publish the matrix."""
+    """Embed the photos that are new, fit a PCA, publish the matrix.
+
+    An option that the chosen target does not take is an error.
+    """
     flags = {Target.LOCAL: local_, Target.COMPOSE: compose_, Target.SUBMIT: submit, Target.SERVERLESS: serverless, Target.EKS: eks}
     refuse_foreign(context, chosen(flags), RUN)
     config = settings()

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from cli.serverless.clients import Clients
 
 # For the signature of `run`, beside those of the other targets.
-Eks = Annotated[bool, typer.Option("--eks", help="On an EMR on EKS virtual cluster that is there already.")]
-VirtualCluster = Annotated[str | None, typer.Option(metavar="ID", help="With --eks: which.")]
-ExecutionRole = Annotated[str | None, typer.Option(metavar="ARN", help="With --eks: what its jobs may do; see `fruitsctl eks trust`.")]
-Image = Annotated[str | None, typer.Option(metavar="NAME@DIGEST", help="With --eks: as `image push` prints it. [default: pushed last]")]
-LogGroup = Annotated[str | None, typer.Option(metavar="NAME", help="With --eks: logs to CloudWatch too, not to S3 only.")]
+Eks = Annotated[bool, typer.Option("--eks", help="Run on an existing EMR on EKS virtual cluster.")]
+VirtualCluster = Annotated[str | None, typer.Option(metavar="ID", help="With --eks: the virtual cluster; required.")]
+ExecutionRole = Annotated[str | None, typer.Option(metavar="ARN", help="With --eks: role of the job; required. See `fruitsctl eks trust`.")]
+Image = Annotated[
+    str | None, typer.Option(metavar="NAME@DIGEST", help="With --eks: image as `image push` prints it. [default: the last one pushed]")
+]
+LogGroup = Annotated[str | None, typer.Option(metavar="NAME", help="With --eks: CloudWatch log group that receives the logs, besides S3.")]
 
 POD = (2, 8)  # vCPUs and GB, driver and executors alike: one fits on a node of 4 vCPUs and 16 GB beside what Kubernetes keeps for itself
 SOVEREIGN = "eusc-de-east-1"  # has EMR Serverless, but not EMR on EKS

@@ -32,26 +32,27 @@ if TYPE_CHECKING:
 TIMEOUT_MINUTES = 180  # unless --timeout or --max-cost says otherwise; a run that is cut off continues when it is run again
 
 # For the signature of `run`, beside those of the other targets.
-MaxCost = Annotated[float | None, typer.Option(metavar="USD", min=0.01, help="Refuse a run that could cost more.")]
+MaxCost = Annotated[float | None, typer.Option(metavar="USD", min=0.01, help="With --serverless: refuse a run that could cost more.")]
 Executors = Annotated[
     int | None,
-    typer.Option(min=1, help=f"Maximum, with --serverless or --eks. [default: {DEFAULT_EXECUTORS}, fewer if the quota is small]"),
+    typer.Option(min=1, help=f"With --serverless or --eks: maximum number. [default: {DEFAULT_EXECUTORS}, fewer if the quota is small]"),
 ]
 ExecutorMemory = Annotated[
-    int | None, typer.Option(metavar="GB", min=1, help=f"Of each executor, with all overhead. [default: {WORKER.memory_gb}]")
+    int | None,
+    typer.Option(metavar="GB", min=1, help=f"With --serverless: memory of each executor, overhead included. [default: {WORKER.memory_gb}]"),
 ]
-Images = Annotated[int | None, typer.Option(min=1, help="How many photos, with --deadline. [default: those of the last run]")]
-Deadline = Annotated[float | None, typer.Option(metavar="MINUTES", help="Instead of --executors: as many as it takes.")]
+Images = Annotated[int | None, typer.Option(min=1, help="With --serverless --deadline: number of photos. [default: those of the last run]")]
+Deadline = Annotated[float | None, typer.Option(metavar="MINUTES", help="With --serverless: choose the number of executors that meets it.")]
 Timeout = Annotated[
     int | None,
     typer.Option(
         metavar="MINUTES",
         min=LEAST_TIMEOUT_MINUTES,
         max=MOST_TIMEOUT_MINUTES,
-        help=f"The service ends the run then. [default: {TIMEOUT_MINUTES}, less if --max-cost needs it]",
+        help=f"With --serverless: the service ends the run then. [default: {TIMEOUT_MINUTES}, less if --max-cost needs it]",
     ),
 ]
-Attempts = Annotated[int, typer.Option(min=1, max=10, help="Of the service, if the job fails.")]
+Attempts = Annotated[int, typer.Option(min=1, max=10, help="With --serverless or --eks: attempts of the service if the job fails.")]
 
 
 # What whoever sends and follows a run must be allowed; `fruitsctl infra policy operator` has the resources.

@@ -47,6 +47,13 @@ def test_an_option_is_taken_by_its_targets_and_refused_by_the_others(name, targe
     assert error.hint == f"remove it: {flag} needs {' or '.join(sorted(RUN[name]))}"
 
 
+@pytest.mark.parametrize("name", [name for name, targets in RUN.items() if targets != set(Target)])
+def test_help_names_the_targets_of_an_option(name):
+    text = next(parameter for parameter in COMMAND.params if parameter.name == name).help
+
+    assert {target for target in Target if target in text} == RUN[name] - {Target.SUBMIT}
+
+
 def test_all_foreign_options_are_named_together():
     error = error_of("a", "b", "--local", "--deadline", "3", "--executors", "9", "--timeout", "60", "--detach")
 
