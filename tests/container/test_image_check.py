@@ -124,7 +124,7 @@ def test_the_command_says_what_is_broken_and_how_to_mend_it(good):
     assert not {"entrypoint", "working directory", "Spark's jars", "setuid", "size"} & red
     assert checks["no credentials"]["found"] == "/etc/notes.txt"
     assert done.returncode == 1
-    assert done.stderr.count("error: `fruitsctl-broken:leak` breaks: architecture, user,") == 1
+    assert done.stderr.count("error: `fruitsctl-broken:leak` fails checks: architecture, user,") == 1
     assert "Traceback" not in done.stderr
     assert "x" * 40 not in done.stdout + done.stderr  # the rule names the file, not the key
 

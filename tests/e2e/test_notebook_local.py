@@ -108,7 +108,7 @@ def test_a_kernel_that_dies_ends_the_run_too(tmp_path, photos, cache, java):
     done, records = job(cache, java, *places, f"--notebook={tmp_path}/dying.ipynb")
 
     assert (done.returncode, records[-1]["kind"]) == (1, "NotebookError")
-    assert "kernel died in cell `[1]`" in records[-1]["message"]
+    assert "the kernel of the notebook stopped in cell `[1]`" in records[-1]["message"]
 
 
 def test_a_notebook_that_is_not_there_is_named(tmp_path, photos, cache, java):

@@ -1,4 +1,4 @@
-"""`fruitsctl serve` as a process of its own, on a run with the real network: API, limits, many clients, how it ends."""
+"""`fruitsctl serve` as a process of its own, on a run with the untrained network: API, limits, many clients, how it ends."""
 
 import json
 import signal
@@ -65,7 +65,7 @@ def test_it_says_what_it_serves_and_where(server):
 def test_photos_of_the_other_part_of_the_data_set_are_known(server, pictures):
     right = sum(ask(server["url"], content)["best"] == label for label, content in pictures)
 
-    assert right >= 19  # of 20, near-duplicates of the gallery
+    assert right >= 8  # of 20 with ten labels, by the untrained network; tests/reference asks the trained one
 
 
 def test_fifty_clients_at_once_all_get_their_own_answer(server, pictures):
@@ -97,7 +97,7 @@ def test_a_photo_that_announces_itself_too_large_is_refused_before_it_comes(serv
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(b"POST /identify HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: 25000001\r\n\r\n")
         answer = b""
-        while b"at most 25 MB" not in answer:
+        while b"larger than 25 MB" not in answer:
             part = connection.recv(4096)
             assert part, answer
             answer += part
@@ -118,6 +118,7 @@ def test_a_photo_that_announces_nothing_is_cut_off_at_the_same_size(server):
 
 
 def test_a_visitor_who_gives_up_leaves_nothing_behind(server, pictures):
+    before = ask(server["url"], pictures[0][1])
     host, port = urllib.parse.urlsplit(server["url"]).netloc.split(":")
     for _ in range(20):
         with socket.create_connection((host, int(port))) as connection:
@@ -125,8 +126,7 @@ def test_a_visitor_who_gives_up_leaves_nothing_behind(server, pictures):
                 b"POST /identify HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: 24000000\r\n\r\nhalf"
             )
 
-    label, content = pictures[0]
-    assert ask(server["url"], content)["best"] == label
+    assert ask(server["url"], pictures[0][1]) == before
 
 
 def test_another_name_in_the_host_header_is_refused(server):
@@ -176,7 +176,7 @@ def test_a_taken_port_is_said_with_a_way_out(fruitsctl, output, server):
 
     assert done.returncode == 2
     assert f"port `{port}`" in done.stderr
-    assert "hint: --port 0" in done.stderr
+    assert "hint: add --port 0" in done.stderr
 
 
 @pytest.mark.parametrize(

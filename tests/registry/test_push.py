@@ -249,7 +249,7 @@ def test_an_engine_that_does_not_run_is_named_with_a_hint(push, registry):
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: no response from the Docker engine: ")
-    assert "hint: start Docker, then run it again" in done.stderr
+    assert "hint: start Docker (check with `docker info`), then run the command again" in done.stderr
 
 
 def test_an_image_that_was_not_built_is_named_with_a_hint(push, registry):

@@ -54,5 +54,5 @@ def test_wrong_keys_are_said_to_be_refused(both, monkeypatch):
 
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     s3.client.cache_clear()
-    with pytest.raises(CredentialsError, match="S3 refused access"):
+    with pytest.raises(CredentialsError, match="S3 denied access"):
         open_gallery(both[1])
