@@ -103,7 +103,8 @@ def run(
     refuse_foreign(context, chosen(flags), RUN)
     config = settings()
     source, target = input or config.input, output or config.output
-    refuse_unused(given(context), source, model)
+    if not submit:  # the command line of the stack, which names every option
+        refuse_unused(given(context), source, model)
 
     def make_params(source: str, target: str) -> Params:
         try:

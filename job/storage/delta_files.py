@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,8 @@ from job.errors import OutputError
 from job.objects import Folder
 from job.uris import bucket_and_key, is_s3, join, local_path
 
+# Of the log's folder: commits, checkpoints, and which checkpoint is the newest. Spark keeps a folder `_commits` there too.
+LOG_FILE = re.compile(r"\d{20}\..*|_last_checkpoint")
 READS_IN_FLIGHT = 16  # of the log's files, which are small
 
 
@@ -28,7 +31,7 @@ def file_names(folder: Folder, table: str) -> list[str]:
     from deltalake import DeltaTable
 
     log = f"{table}/_delta_log"
-    names = folder.names(log)
+    names = [name for name in folder.names(log) if LOG_FILE.fullmatch(name)]
     if not names:
         return []
     with tempfile.TemporaryDirectory(prefix="fruitsctl-") as copy, ThreadPoolExecutor(READS_IN_FLIGHT) as pool:

@@ -86,9 +86,9 @@ def test_a_dry_run_starts_nothing_and_says_what_would_happen(fruitsctl, photos, 
     assert "--components=7" in plan["command"]
     assert (plan["input"], plan["output"]) == (f"file://{photos}", f"file://{tmp_path}/out")
     found = plan["preview"]
-    assert (found["listed"], found["labels"], found["new"], found["known"], found["runs"]) == (200, 10, 200, 0, 0)
-    assert f"{photos}: 200 photos of 10 labels\n" in said
-    assert "200 photos to embed\n" in said
+    assert (found["listed"], found["labels"], found["new"], found["known"], found["runs"]) == (60, 6, 60, 0, 0)
+    assert f"{photos}: 60 photos of 6 labels\n" in said
+    assert "60 photos to embed\n" in said
     assert f"{tmp_path}/out: no finished run yet\n" in said
     assert not (tmp_path / "out").exists()
 

@@ -9,7 +9,7 @@ import pytest
 from deltalake import write_deltalake
 
 from job import s3
-from job.objects import open_folder
+from job.objects import Folder, open_folder
 from job.storage.delta_files import columns_of, file_names
 
 
@@ -19,13 +19,16 @@ def test_the_newest_version_is_read_by_columns(bucket: str, tmp_path: Path, outp
         write_deltalake(tmp_path / "features", pa.table({"uri": uris, "embedding": [[0.0] * 1280] * len(uris)}), mode="append")
     write_deltalake(tmp_path / "rejects", pa.table({"uri": ["old"]}))
     write_deltalake(tmp_path / "rejects", pa.table({"uri": ["new"]}), mode="overwrite")
+    for table in ("features", "rejects"):  # as Spark leaves it
+        (tmp_path / table / "_delta_log" / "_commits").mkdir()
+        (tmp_path / table / "_delta_log" / "_commits" / "00000000000000000000.0a.json").write_text("{}")
     for path in tmp_path.rglob("*"):
         if path.is_file():
             s3.client().upload_file(str(path), bucket, f"{output}/{path.relative_to(tmp_path)}")
-    folder = open_folder(f"s3://{bucket}/{output}")
+    for folder in (open_folder(f"s3://{bucket}/{output}"), open_folder(f"file://{tmp_path}")):
 
-    def read(table: str) -> list[str]:
-        return sorted(row["uri"] for part in columns_of(folder, table, ["uri"]) for row in part.to_pylist())
+        def read(table: str, folder: Folder = folder) -> list[str]:
+            return sorted(row["uri"] for part in columns_of(folder, table, ["uri"]) for row in part.to_pylist())
 
-    assert (read("features"), read("rejects")) == (["a", "b", "c"], ["new"])
-    assert file_names(folder, "moments") == []
+        assert (read("features"), read("rejects")) == (["a", "b", "c"], ["new"])
+        assert file_names(folder, "moments") == []

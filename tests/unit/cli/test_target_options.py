@@ -3,9 +3,11 @@
 import pytest
 import typer.main
 
+from cli.backends import compose
 from cli.commands.target_options import RUN, Target, refuse_foreign
 from cli.errors import UsageError
 from cli.main import app
+from job.params import Params
 
 COMMAND = typer.main.get_command(app).commands["run"]
 FLAGS = {"local_", "compose_", "submit", "serverless", "eks"}
@@ -76,6 +78,13 @@ def test_a_default_given_by_hand_is_refused_like_any_other_value():
 )
 def test_an_option_without_effect_on_this_run_is_refused(arguments, said):
     assert str(error_of(*arguments)) == said
+
+
+def test_the_command_inside_the_stack_takes_every_option_that_the_stack_is_given(monkeypatch):
+    monkeypatch.delenv("SPARK_HOME", raising=False)
+    inside = compose.plan(Params("s3://a/b", "s3://a/c", "r1", model="mean_colour", limit=5), [], as_json=False, terminal=True).command
+
+    assert str(error_of(*inside[inside.index("run", 1) + 1 :])) == "SPARK_HOME is not set"
 
 
 def test_two_targets_are_refused():
