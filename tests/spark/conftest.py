@@ -1,15 +1,12 @@
-"""One local session for the folder, with the settings of a real run; and the features of photos."""
+"""One local session for the folder, with the settings of a real run."""
 
 import shutil
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
 from pyspark.sql import SparkSession
 
-from job.decode import decode_image
 from job.lease import Lease
-from job.models import LiteRtNetwork, untrained_flatbuffer
 from job.objects import open_folder
 from job.params import Params
 from job.pipeline import run
@@ -26,13 +23,6 @@ def spark() -> Iterator[SparkSession]:
     session.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
     yield session
     session.stop()
-
-
-@pytest.fixture(scope="session")
-def features(sample, model_cache):
-    """(250, 1280) float32: the untrained MobileNetV2 on all of Test/"""
-    network = LiteRtNetwork(untrained_flatbuffer(model_cache))
-    return np.stack([network(decode_image(path.read_bytes(), 224).pixels) for path in sorted((sample / "Test").glob("*/*.jpg"))])
 
 
 @pytest.fixture(scope="session")

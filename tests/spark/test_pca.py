@@ -1,4 +1,4 @@
-"""Our PCA on features of a network against Spark's own and scikit-learn's."""
+"""Our PCA against Spark's own and scikit-learn's."""
 
 import numpy as np
 import pytest
@@ -6,15 +6,16 @@ from pyspark.ml.feature import PCA, PCAModel, StandardScaler
 from pyspark.ml.functions import array_to_vector, vector_to_array
 from sklearn.decomposition import PCA as SklearnPCA
 
+from benchmarks.pca import synthetic_rows
 from job.pca import fit_frame, project, to_spark_model
 
 K = 50
 
 
 @pytest.fixture(scope="module")
-def rows(features):
-    """(n, 1280) float32, what the untrained MobileNetV2 makes of generated photos"""
-    return features
+def rows():
+    """(1310, 1280) float32 whose variances fall as those of real features do: eigenvalues far enough apart to compare their vectors"""
+    return synthetic_rows(1310, seed=0)
 
 
 @pytest.fixture(scope="module")

@@ -260,8 +260,8 @@ def test_another_file_at_the_url_is_an_error(server: Any, tmp_path: Path, conten
     [
         (2, 3, "`2` images of `3` classes: each needs at least one"),
         (0, 0, "`0` images of `0` classes: each needs at least one"),
-        (200, 132, "`132` classes requested, there are 131"),
-        (21, 1, "`21` images of `Mango Red` requested, there are 20"),
+        (200, 7, "`7` classes requested, there are 6"),
+        (21, 1, "`21` images of `Lemon` requested, there are 20"),
     ],
 )
 def test_more_than_there_is_cannot_be_asked(assets: Path, tmp_path: Path, images: int, classes: int, message: str) -> None:
