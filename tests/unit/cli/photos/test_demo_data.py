@@ -16,7 +16,6 @@ from cli import remote
 from cli.config import Settings, settings
 from cli.photos import demo_data as module
 from cli.photos.demo_data import demo_data
-from tests.unit.cli.asset_files import ASSETS
 
 WEIGHTS = random.Random(1).randbytes(300_000)
 
@@ -136,9 +135,9 @@ def test_a_download_that_breaks_halfway_falls_back_and_the_next_call_completes_i
     assert len(list((tmp_path / "photos").glob("*/*.jpg"))) == 12
 
 
-def test_assets_are_used_without_asking_a_server(closed_url: str, config: Settings, tmp_path: Path, capsys: Any) -> None:
-    data = demo_data(tmp_path, replace(config, assets=ASSETS), closed_url + "_no_top.h5", closed_url)
+def test_assets_are_used_without_asking_a_server(assets: Path, closed_url: str, config: Settings, tmp_path: Path, capsys: Any) -> None:
+    data = demo_data(tmp_path, replace(config, assets=assets), closed_url + "_no_top.h5", closed_url)
 
-    assert data.weights == next((ASSETS / "weights").glob("*no_top*.h5"))
+    assert data.weights == next((assets / "weights").glob("*no_top*.h5"))
     assert len(list(data.photos.glob("*/*.jpg"))) == 12
     assert notes(capsys) == []
