@@ -1,4 +1,8 @@
-"""How each kind of fruit is drawn, in its own units, upright. What varies from photo to photo is drawn from `rng`."""
+"""
+How each kind of fruit is drawn, in its own units, upright. What varies from photo to photo is drawn from `rng`.
+
+Long because it has one function per kind; they share the helpers at the top and nothing else.
+"""
 
 from __future__ import annotations
 
