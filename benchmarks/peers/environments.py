@@ -27,7 +27,7 @@ def python_of(name: str) -> Path:
     if stamp.is_file() and stamp.read_bytes() == requirements.read_bytes():
         return python
     say(f"installing {name} into {folder.relative_to(CHECKOUT)}/")
-    uv = shutil.which(str(CHECKOUT / ".tools" / "bin" / "uv")) or shutil.which("uv")
+    uv = shutil.which(str(CHECKOUT / ".tools" / "uv" / "bin" / "uv")) or shutil.which("uv")
     if uv is None:
         raise BenchmarkError("there is no uv: `make install` gets it")
     shutil.rmtree(folder, ignore_errors=True)

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def outside(tmp_path_factory):
     """Runs a command in an empty folder, with a home folder that has nothing but the tool."""
-    uv = shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")
+    uv = shutil.which("uv") or str(ROOT / ".tools" / "uv" / "bin" / "uv")
     folder = tmp_path_factory.mktemp("wheel")
     index, work = folder / "index", folder / "work"
     work.mkdir()
