@@ -1,8 +1,7 @@
 """
-Fetch, decode and network as one Spark stage: keys in, features out. Pixels never cross into the JVM.
+Fetch, decode and network as one Spark stage: keys in, files of features out. Pixels and features never cross into the JVM.
 
-What cannot be embedded leaves through an accumulator, not through the table: rejects are few, and so features are
-written in the same pass that makes them.
+Each task writes one file into the table features/ and returns its name, with what could not be embedded.
 """
 
 from __future__ import annotations
@@ -12,17 +11,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from pyspark import AccumulatorParam, SparkContext, TaskContext
-from pyspark.accumulators import Accumulator
+from pyspark import TaskContext
 from pyspark.broadcast import Broadcast
 from pyspark.sql import DataFrame
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from job.decode import Decoded
 from job.errors import DecodeError, FetchError
 from job.fetch import Key, fetch
 from job.guard import decode_apart, decode_bounded
 from job.models import Model, Network, worker_network
-from job.schema import EMBEDDED
+from job.schema import FEATURES, WRITTEN
+from job.storage import data_files
+from job.storage.delta_log import DataFile
 from job.tombstones import NOTHING_ERASED, Tombstones
 
 IMAGES_PER_TASK = 512  # about six seconds of one core: what the loss of a task costs
@@ -39,25 +40,21 @@ class Reject(NamedTuple):
     reason: str
 
 
-class _Union(AccumulatorParam[set[Reject]]):
-    """A set, because a task that is run twice reports twice."""
+class Target(NamedTuple):
+    """Where a chunk's features go."""
 
-    def zero(self, value: set[Reject]) -> set[Reject]:  # noqa: ARG002 - Spark's signature
-        return set()
-
-    def addInPlace(self, value1: set[Reject], value2: set[Reject]) -> set[Reject]:  # noqa: N802 - Spark's name
-        value1 |= value2
-        return value1
+    uri: str  # of the table features/
+    values: dict[str, Any]  # columns that are the same in every row: model, run_id, embedded_at
 
 
-def collect_rejects(context: SparkContext) -> Accumulator[set[Reject]]:
-    return context.accumulator(set(), _Union())
-
-
-def embed_images(keys: DataFrame, tasks: int, model: Broadcast[Model], rejects: Accumulator[set[Reject]], erased: Tombstones) -> DataFrame:
+def embed_images(
+    keys: DataFrame, tasks: int, model: Broadcast[Model], erased: Tombstones, target: Target
+) -> tuple[list[DataFile], set[Reject]]:
     """
-    `keys` (uri, etag, size, label) as EMBEDDED rows, spread evenly over `tasks`; what cannot be read, or was erased for good, is added
-    to `rejects`.
+    Embed `keys` (uri, etag, size, label), spread evenly over `tasks`: each writes one file into `target`, to be committed by the caller.
+
+    Return the files, and what could not be read or was erased for good. A task that is run twice leaves a file that nobody knows, which
+    `DeltaLog.vacuum` deletes.
     """
 
     def embed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -66,9 +63,14 @@ def embed_images(keys: DataFrame, tasks: int, model: Broadcast[Model], rejects: 
         task = TaskContext.get()
         # What ended an earlier attempt may have been one of these images.
         decode = decode_apart if task and task.attemptNumber() else decode_bounded
-        yield from embed_keys(rows, network, lambda reject: rejects.add({reject}), erased, decode)
+        rejects: list[Reject] = []
+        file = data_files.write(target.uri, embed_keys(rows, network, rejects.append, erased, decode), FEATURES, **target.values)
+        written = [{"name": file.name, "rows": file.rows, "size": file.size}] if file else []
+        yield pa.RecordBatch.from_pylist([*written, *(reject._asdict() for reject in rejects)], WRITTEN)
 
-    return keys.select(*Key._fields).repartition(tasks).mapInArrow(embed, schema=EMBEDDED)
+    done = keys.select(*Key._fields).repartition(tasks).mapInArrow(embed, schema=from_arrow_schema(WRITTEN)).collect()
+    files = [DataFile(row["name"], row["rows"], row["size"], target.values, target.values) for row in done if row["name"]]
+    return files, {Reject(*(row[name] for name in Reject._fields)) for row in done if not row["name"]}
 
 
 def tasks_for(images: int, cores: int) -> int:

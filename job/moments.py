@@ -14,48 +14,50 @@ from io import BytesIO
 from operator import add
 
 import numpy as np
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from job.errors import InputError
 from job.objects import Folder
 from job.pca import Moments, fold_frame
+from job.store import Chunk, Features
 from job.uris import join
 
 
-def moments_of(features: DataFrame, model: str, input_uri: str, fit_on: str | None, folder: Folder) -> Moments:
+def moments_of(features: Features, input_uri: str, fit_on: str | None, folder: Folder) -> Moments:
     """
     Moments of the rows of `features` that `fit_on` names; what `folder` lacks is computed and kept there.
 
     Raises:
         InputError: `fit_on` names no image.
     """
-    chosen = features.withColumn("chunk", _chunk())
-    if fit_on is not None:
-        chosen = chosen.where(matches(fit_on, input_uri))
+
+    def chosen(frame: DataFrame) -> DataFrame:
+        return frame if fit_on is None else frame.where(matches(fit_on, input_uri))
+
     counts = [F.count("*").alias("n"), F.bit_xor(F.xxhash64("uri", "etag")).alias("rows")]
-    found = chosen.groupBy("chunk", "run_id", F.unix_micros("embedded_at").alias("micros")).agg(*counts).collect()
-    names = {row["chunk"]: _name(model, row) for row in found}
-    if not names:
+    found = chosen(features.keys()).groupBy("run_id", F.unix_micros("embedded_at").alias("micros")).agg(*counts).collect()
+    if not found:
         raise InputError(
             f"--fit-on `{fit_on}` matches no images", "use a pattern for labels (`Apple*`) or for folders below INPUT (`Training`)"
         )
-    kept = set(folder.names(f"moments/{model}"))
+    names = {Chunk(row["run_id"], row["micros"]): _name(features.model, row) for row in found}
+    kept = set(folder.names(f"moments/{features.model}"))
     # One Spark job each: of several chunks every task would return its own 13 MB per chunk, a gigabyte for the driver soon.
-    for row in sorted(found, key=lambda row: row["chunk"]):
-        if (name := names[row["chunk"]]) not in kept:
-            part = fold_frame(chosen.where(_is_chunk(row["run_id"], row["micros"])))[row["chunk"]]
-            folder.write(f"moments/{model}/{name}", _dump(part))
-    return reduce(add, (_load(folder, f"moments/{model}/{name}") for _, name in sorted(names.items())))
+    for chunk, name in sorted(names.items()):
+        if name not in kept:
+            part = fold_frame(chosen(features.embeddings(chunk)))
+            folder.write(f"moments/{features.model}/{name}", _dump(part))
+    return reduce(add, (_load(folder, f"moments/{features.model}/{name}") for name in sorted(names.values())))
 
 
-def prune(features: DataFrame, model: str, folder: Folder) -> None:
-    """Drop moments of chunks that are no longer in `features`, the whole table of `model`."""
-    chunks = features.select(_chunk().alias("chunk")).distinct()
-    present = {row["chunk"] for row in chunks.collect()}
-    for name in folder.names(f"moments/{model}"):
+def prune(features: Features, folder: Folder) -> None:
+    """Drop moments of chunks that are no longer in `features`, all rows of a model."""
+    chunks = features.keys().select("run_id", F.unix_micros("embedded_at").alias("micros")).distinct().collect()
+    present = {_prefix(row) for row in chunks}
+    for name in folder.names(f"moments/{features.model}"):
         if name.rpartition("-")[0] not in present:
-            folder.delete(f"moments/{model}/{name}")
+            folder.delete(f"moments/{features.model}/{name}")
 
 
 def matches(glob: str, input_uri: str) -> Column:
@@ -65,21 +67,13 @@ def matches(glob: str, input_uri: str) -> Column:
     return F.col("label").rlike(f"^{path}$") | below.rlike(f"^{path}(/.*)?$")
 
 
-def _chunk() -> Column:
-    return F.concat_ws("-", "run_id", F.unix_micros("embedded_at"))
+def _name(model: str, row: Row) -> str:
+    key = f"{model}|{row['n']}|{row['rows']}"
+    return f"{_prefix(row)}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
 
 
-def _is_chunk(run_id: str, micros: int) -> Column:
-    """
-    In terms of the table's own columns, so that Delta reads the files of this commit alone; by `_chunk` it would read all.
-    https://docs.delta.io/latest/optimizations-oss.html#data-skipping
-    """
-    return (F.col("run_id") == run_id) & (F.col("embedded_at") == F.timestamp_micros(F.lit(micros)))
-
-
-def _name(model: str, row: object) -> str:
-    key = f"{model}|{row['n']}|{row['rows']}"  # type: ignore[index] # a pyspark Row
-    return f"{row['chunk']}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"  # type: ignore[index]
+def _prefix(row: Row) -> str:
+    return f"{row['run_id']}-{row['micros']}"
 
 
 def _dump(moments: Moments) -> bytes:

@@ -44,6 +44,13 @@ class Stored(NamedTuple):
     age: float  # seconds since it was written, at least, by the clock of the store: S3's own, or this machine's
 
 
+class File(NamedTuple):
+    """A file as a listing has it."""
+
+    name: str
+    modified: float  # Unix seconds, by the clock of the store
+
+
 class Folder(ABC):
     """
     The files below `uri`; a name may have parts: `runs/x/manifest.json`. `open_folder` makes one.
@@ -81,6 +88,10 @@ class Folder(ABC):
     @abstractmethod
     def names(self, prefix: str = "") -> list[str]:
         """Names of the files and folders right below `prefix`, sorted, without hidden ones."""
+
+    @abstractmethod
+    def files(self, prefix: str = "") -> list[File]:
+        """The files right below `prefix`, sorted, without hidden ones."""
 
 
 class LocalFolder(Folder):
@@ -121,6 +132,14 @@ class LocalFolder(Folder):
         with _local_errors(self._path(prefix)) as path:
             try:
                 return sorted(name for name in os.listdir(path) if not name.startswith("."))
+            except FileNotFoundError:
+                return []
+
+    def files(self, prefix: str = "") -> list[File]:
+        with _local_errors(self._path(prefix)) as path:
+            try:
+                with os.scandir(path) as entries:
+                    return sorted(File(entry.name, entry.stat().st_mtime) for entry in entries if entry.name[0] != "." and entry.is_file())
             except FileNotFoundError:
                 return []
 
@@ -182,6 +201,13 @@ class S3Folder(Folder):
         start = len(self._prefix(prefix))
         names = (key[start:].rstrip("/") for key in found)
         return sorted(name for name in names if name and not name.startswith("."))
+
+    def files(self, prefix: str = "") -> list[File]:
+        with self._errors(prefix):
+            found = [file for page in self._pages(prefix, Delimiter="/") for file in page.get("Contents", [])]
+        start = len(self._prefix(prefix))
+        files = (File(file["Key"][start:], file["LastModified"].timestamp()) for file in found)
+        return sorted(file for file in files if file.name and not file.name.startswith("."))
 
     def _whole(self, name: str) -> tuple[dict[str, Any], bytes]:
         """boto3 tries requests again, but not the rest of a body that breaks off, nor where that body was to say why there is none."""
@@ -263,9 +289,9 @@ def _sync_folder(folder: str) -> None:
 @contextmanager
 def _guard(path: str) -> Iterator[None]:
     """Only one process at a time, by a lock that dies with its holder. A holder that is stopped must not stop us for ever."""
-    folder, name = os.path.split(path)
+    folder = os.path.dirname(path)
     os.makedirs(folder, exist_ok=True)
-    with open(os.path.join(folder, f".{name}.guard"), "ab") as guard:
+    with open(os.path.join(folder, ".guard"), "ab") as guard:
         give_up = time.monotonic() + GUARD_SECONDS
         while True:
             try:

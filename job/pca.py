@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +20,6 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyspark.ml.feature import PCAModel
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from job.errors import VarianceError
 from job.params import DEFAULT_COMPONENTS
@@ -110,43 +111,33 @@ def fit(moments: Moments, components: int | None = None, variance: float | None 
     return Fitted(mean, scale, chosen * np.where(largest < 0, -1.0, 1.0), eigenvalues, n)
 
 
-def fold_frame(frame: DataFrame) -> dict[str, Moments]:
-    """Moments of `frame` (chunk string, embedding array<float>) by chunk. Takes 13 MB of the driver's memory per chunk."""
+def fold_frame(frame: DataFrame, column: str = "embedding") -> Moments:
+    """
+    Moments of one array<float> column of `frame`, folded by Spark's tasks. Takes 13 MB of the driver's memory for each 16 tasks.
+
+    Raises:
+        VarianceError: there are no rows.
+    """
 
     def fold_rows(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        by_chunk: dict[str, Moments] = {}
-        for batch in batches:
-            rows = matrix(batch.column("embedding"))
-            chunks = batch.column("chunk").dictionary_encode()
-            codes = chunks.indices.to_numpy()
-            for code, chunk in enumerate(chunks.dictionary.to_pylist()):
-                _add(by_chunk, chunk, fold(rows if len(chunks.dictionary) == 1 else rows[codes == code]))
-        yield from _to_batches(by_chunk)
+        yield from _to_batches(fold(matrix(batch.column(0))) for batch in batches if len(batch))
 
     def merge(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        by_chunk: dict[str, Moments] = {}
-        for batch in batches:
-            for row in batch.to_pylist():
-                _add(by_chunk, row["chunk"], _moments(**row))
-        yield from _to_batches(by_chunk)
+        yield from _to_batches(_moments(**row) for batch in batches for row in batch.to_pylist())
 
-    folded = frame.select("chunk", "embedding").mapInArrow(fold_rows, schema=MOMENTS)
+    folded = frame.select(column).mapInArrow(fold_rows, schema=MOMENTS)
     parts = folded.rdd.getNumPartitions()
     if parts > 16:  # a tree of two levels: no task and not the driver sees more than the root of the parts, 13 MB each
         folded = folded.repartition(math.isqrt(parts)).mapInArrow(merge, schema=MOMENTS)
-        folded = folded.repartition(math.isqrt(parts), "chunk").mapInArrow(merge, schema=MOMENTS)
-    by_chunk: dict[str, Moments] = {}
-    for row in folded.collect():
-        _add(by_chunk, row["chunk"], _moments(**row.asDict()))
-    return by_chunk
+    rows = [_moments(**row.asDict()) for row in folded.collect()]
+    if not rows:
+        raise VarianceError("a PCA needs at least two rows, there is `0`")
+    return reduce(add, rows)
 
 
 def fit_frame(frame: DataFrame, column: str = "embedding", components: int | None = None, standardize: bool = False) -> Fitted:
     """PCA of one array<float> column of any frame."""
-    by_chunk = fold_frame(frame.select(F.lit("").alias("chunk"), F.col(column).alias("embedding")))
-    if not by_chunk:
-        raise VarianceError("a PCA needs at least two rows, there is `0`")
-    return fit(by_chunk[""], components, standardize=standardize)
+    return fit(fold_frame(frame, column), components, standardize=standardize)
 
 
 def project(features: DataFrame, fitted: Fitted) -> DataFrame:
@@ -184,18 +175,16 @@ def to_spark_model(spark: SparkSession, fitted: Fitted) -> PCAModel:
     return PCAModel(java).setInputCol("embedding").setOutputCol("pc")._set(k=k)
 
 
-def _to_batches(by_chunk: dict[str, Moments]) -> Iterator[pa.RecordBatch]:
-    for chunk, moments in by_chunk.items():
-        values = [[chunk], [moments.n], [moments.sum.tobytes()], [moments.gram.tobytes()]]
-        types = [pa.string(), pa.int64(), pa.binary(), pa.binary()]
-        arrays = [pa.array(value, kind) for value, kind in zip(values, types, strict=True)]
-        yield pa.RecordBatch.from_arrays(arrays, names=["chunk", "n", "sum", "gram"])
+def _to_batches(parts: Iterable[Moments]) -> Iterator[pa.RecordBatch]:
+    """The sum of `parts` as one row of MOMENTS; none for none."""
+    total: Moments | None = None
+    for part in parts:
+        total = part if total is None else total + part
+    if total is not None:
+        arrays = [pa.array([total.n]), pa.array([total.sum.tobytes()], pa.binary()), pa.array([total.gram.tobytes()], pa.binary())]
+        yield pa.RecordBatch.from_arrays(arrays, names=["n", "sum", "gram"])
 
 
-def _add(by_chunk: dict[str, Moments], chunk: str, part: Moments) -> None:
-    by_chunk[chunk] = by_chunk[chunk] + part if chunk in by_chunk else part
-
-
-def _moments(chunk: str, n: int, sum: bytes, gram: bytes) -> Moments:  # noqa: A002 - the columns of MOMENTS
+def _moments(n: int, sum: bytes, gram: bytes) -> Moments:  # noqa: A002 - the columns of MOMENTS
     d = len(sum) // 8
     return Moments(n, np.frombuffer(sum), np.frombuffer(gram).reshape(d, d))

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from job import moments, pca, publish
 from job.chunks import chunks
-from job.embed import Reject, collect_rejects, embed_images, tasks_for
+from job.embed import Reject, embed_images, tasks_for
 from job.errors import RejectsError
 from job.inputs.first_photos import first_photos
 from job.lease import Lease
@@ -40,7 +40,7 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
         warming = warm_up(spark, join(work, "warm-up"))
     with report.stage("model", unit="steps"):
         model = load_model(params)
-        store = FeatureStore(spark, params.output, model.fingerprint, params.run_id, lease)
+        store = FeatureStore(spark, folder, model.fingerprint, params.run_id, lease)
         store.open()
         warming.join()
 
@@ -60,10 +60,11 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
         broadcast, erased = spark.sparkContext.broadcast(model), read_tombstones(folder)
         cores = spark.sparkContext.defaultParallelism
         for chunk in chunks(missing, cores, params.chunk_images):
-            rejects, tasks = collect_rejects(spark.sparkContext), tasks_for(chunk.images, cores)
+            tasks = tasks_for(chunk.images, cores)
             with counting_tasks(spark.sparkContext, stage, chunk.images, tasks):
-                store.append(embed_images(chunk.keys, tasks, broadcast, rejects, erased))
-            store.append_rejects(rejects.value)
+                files, rejects = embed_images(chunk.keys, tasks, broadcast, erased, store.target())
+            store.append(files)
+            store.append_rejects(rejects)
             stage.update(chunk.end)
     undecoded, unlisted = store.reject_reasons(taken), Counter(reason for _, reason in listing.problems)
     reasons = undecoded + unlisted
@@ -78,11 +79,11 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
         if params.pca:
             fitted = publish.read_fitted(folder, params.pca, model.fingerprint)
         else:
-            total = moments.moments_of(current.features, model.fingerprint, params.input, params.fit_on, folder)
+            total = moments.moments_of(current.features, params.input, params.fit_on, folder)
             fitted = pca.fit(total, params.components, params.variance, params.standardize)
         stage.update(fitted.n)
     with report.stage("project") as stage:
-        scores = materialise(pca.project(current.features, fitted), join(work, "scores"))
+        scores = materialise(pca.project(current.features.embeddings(), fitted), join(work, "scores"))
         rows, labels = scores.agg(F.count("*"), F.count_distinct("label")).collect()[0]
         stage.update(rows)
     with report.stage("publish") as stage:
@@ -114,7 +115,7 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
     publish.prune_runs(folder, params.keep_runs, lease)
     store.tidy()
     if current.superseded_count:
-        moments.prune(store.features(), model.fingerprint, folder)
+        moments.prune(store.features(), folder)
     folder.delete_tree("work")
     return manifest
 

@@ -1,24 +1,45 @@
-"""The schema on each arrow between stages, as Spark DDL."""
+"""The schema on each arrow between stages: Arrow's of Delta tables, Spark's DDL of what passes through Spark."""
 
 from __future__ import annotations
+
+import pyarrow as pa
 
 # work/<run_id>/missing: what is to embed. `id` numbers the rows, so that a chunk is a range of it.
 MISSING = "uri string, etag string, size bigint, label string, id bigint"
 
-# out of embed_images; the store adds model, run_id and embedded_at. One row per image that could be read.
-EMBEDDED = "uri string, etag string, label string, width int, height int, embedding array<float>"
-
-# the Delta table features/: one row per image and model
-FEATURES = (
-    "uri string, etag string, label string, width int, height int, model string, "
-    "embedding array<float>, run_id string, embedded_at timestamp"
+# What a task that embeds returns: the file that it has written (name, rows, size in bytes), and one row per image that gave no features.
+WRITTEN = pa.schema(
+    [
+        ("name", pa.string()),
+        ("rows", pa.int64()),
+        ("size", pa.int64()),
+        *((name, pa.string()) for name in ("uri", "etag", "label", "stage", "reason")),
+    ]
 )
 
-# the Delta table rejects/: what could not be listed, fetched or decoded, and why
-REJECTS = "uri string, etag string, label string, model string, stage string, reason string, run_id string, rejected_at timestamp"
+_EMBEDDED = [
+    ("uri", pa.string()),
+    ("etag", pa.string()),
+    ("label", pa.string()),
+    ("width", pa.int32()),
+    ("height", pa.int32()),
+    ("embedding", pa.list_(pa.field("element", pa.float32()))),
+]
+_TIME = pa.timestamp("us", tz="UTC")  # without a time zone the table would need readers of version 3
 
-# a chunk's second moments, folded by one task: float64 bytes of sum (d) and of the Gram matrix (d, d)
-MOMENTS = "chunk string, n bigint, sum binary, gram binary"
+# out of embed_keys; one row per image that could be read
+EMBEDDED = pa.schema(_EMBEDDED)
+
+# the Delta table features/: one row per image and model
+FEATURES = pa.schema([*_EMBEDDED[:5], ("model", pa.string()), _EMBEDDED[5], ("run_id", pa.string()), ("embedded_at", _TIME)])
+
+# the Delta table rejects/: what could not be listed, fetched or decoded, and why
+REJECTS = pa.schema(
+    [*((name, pa.string()) for name in ("uri", "etag", "label", "model", "stage", "reason", "run_id")), ("rejected_at", _TIME)]
+)
+
+# second moments of some rows: float64 bytes of sum (d) and of the Gram matrix (d, d)
+MOMENTS = "n bigint, sum binary, gram binary"
 
 # runs/<run_id>/pca/
 SCORES = "uri string, label string, pc array<float>"

@@ -1,4 +1,4 @@
-"""The SparkSession: the only Spark settings made in Python. Out: a session that reads and writes Delta on disk and on S3."""
+"""The SparkSession: the only Spark settings made in Python. Out: a session that reads and writes on disk and on S3."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ from job.s3 import s3a_conf
 from job.uris import is_s3, join
 
 SETTINGS = {
-    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
-    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.sql.catalogImplementation": "in-memory",  # tables are found by path: no metastore
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.execution.arrow.pyspark.enabled": "true",  # frames of pandas go to Spark and back without rows of Python
@@ -42,9 +40,7 @@ LOCAL_SETTINGS = {
     # https://docs.oracle.com/en/java/javase/17/docs/specs/man/java.html
     # What the JVM itself unpacks goes where Python's temporary files go, and goes away with them.
     "spark.driver.extraJavaOptions": f"-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -Djava.io.tmpdir={tempfile.gettempdir()}",
-    # Small tables: the defaults of 200 and 50 tasks cost more than the work.
-    "spark.sql.shuffle.partitions": "4",
-    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.sql.shuffle.partitions": "4",  # small tables: the default of 200 tasks costs more than the work
     # One thread of BLAS and OpenMP per Python worker: Spark owns the parallelism.
     "spark.executorEnv.OMP_NUM_THREADS": "1",
     "spark.executorEnv.OPENBLAS_NUM_THREADS": "1",
@@ -113,5 +109,4 @@ def stop_session() -> None:
 def _jars(folder: str | None, uses_s3: bool) -> dict[str, str]:
     if folder:
         return {"spark.jars": ",".join(str(path) for path in sorted(Path(folder).glob("*.jar")))}
-    delta, hadoop_aws = packages(pyspark.__version__)
-    return {"spark.jars.packages": ",".join([delta, hadoop_aws] if uses_s3 else [delta])}
+    return {"spark.jars.packages": packages(pyspark.__version__)[1]} if uses_s3 else {}

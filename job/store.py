@@ -1,39 +1,71 @@
 """
 The Delta tables features/ and rejects/: what is new, append a chunk, what is current, what is superseded; kept tidy.
 
-Append only until the end of a run: what is current is a join on (uri, etag, model). Every commit carries the lease's
-generation as its Delta transaction version, so a run that lost the lease cannot commit, even when it wakes up in the
-middle of one: https://docs.delta.io/latest/delta-batch.html#idempotent-table-writes-in-foreachbatch
+Append only until the end of a run: what is current is a join on (uri, etag, model). Embeddings stay in Python: Spark's joins see keys.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from job import tidy
-from job.embed import Reject
+from job.embed import Reject, Target
 from job.lease import Lease
+from job.objects import Folder
 from job.schema import FEATURES, MISSING, REJECTS
-from job.uris import join
+from job.storage import data_files, rewriting
+from job.storage.delta_log import DataFile, DeltaLog
 
-TRANSACTIONS = "fruitsctl"  # Delta's txnAppId
-COMMITS_PER_GENERATION = 1 << 20
 SAME_IMAGE = ["uri", "etag"]
+KEYS = ["uri", "etag", "label", "run_id", "embedded_at"]  # of FEATURES, all that is read of it besides embeddings
 
-PROPERTIES = {
-    "delta.enableDeletionVectors": "false",  # erasure rewrites files, and readers without Spark need nothing new
-    "delta.logRetentionDuration": "interval 7 days",  # as long as VACUUM keeps data files; Delta's own 30 days only add to the log
-}
-# Columns that tell Delta which files a query may skip. Of uri, etag and label they would keep values in the log, where erasure must be
-# provable; embedded_at finds the files of one commit. A table made before it was among them is read more, not wrongly.
-STATISTICS = {"features": "model,run_id,embedded_at", "rejects": "model,run_id"}
+
+class Chunk(NamedTuple):
+    """The rows of one commit."""
+
+    run_id: str
+    micros: int  # of embedded_at, since 1970
+
+    @property
+    def embedded_at(self) -> datetime:
+        return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=self.micros)
+
+
+@dataclass(frozen=True)
+class Features:
+    """Rows of features/ of one model: those that `choose`, a join on KEYS, leaves, or all. Every use reads the files again."""
+
+    spark: SparkSession
+    uri: str
+    files: tuple[DataFile, ...]
+    model: str
+    choose: Callable[[DataFrame], DataFrame] | None = None
+
+    def keys(self) -> DataFrame:
+        """Columns KEYS."""
+        return self._frame(KEYS, self.files)
+
+    def embeddings(self, chunk: Chunk | None = None) -> DataFrame:
+        """Columns KEYS and `embedding`; of one chunk, read from its own files alone."""
+        if chunk is None:
+            return self._frame([*KEYS, "embedding"], self.files)
+        files = [file for file in self.files if file.may_hold(run_id=chunk.run_id, embedded_at=chunk.embedded_at)]
+        of_chunk = (F.col("run_id") == chunk.run_id) & (F.unix_micros("embedded_at") == chunk.micros)
+        return self._frame([*KEYS, "embedding"], files).where(of_chunk)
+
+    def _frame(self, columns: list[str], files: Sequence[DataFile]) -> DataFrame:
+        frame = rewriting.frame_of(self.spark, self.uri, files, data_files.only(FEATURES, columns), self.model)
+        return self.choose(frame) if self.choose else frame
 
 
 @dataclass(frozen=True)
@@ -60,47 +92,38 @@ class Missing:
 
 @dataclass(frozen=True)
 class Current:
-    """What of `features` a listing stands for."""
+    """What of features/ a listing stands for."""
 
-    features: DataFrame  # FEATURES, one row per listed image that could be embedded
+    features: Features  # one row per listed image that could be embedded
     superseded: DataFrame  # uri, etag: the image has another etag by now
     superseded_count: int
-    removed: int  # images of INPUT that are in `features` but vanished from the listing
+    removed: int  # images of INPUT that are in features/ but vanished from the listing
 
 
 class FeatureStore:
     """The tables of one OUTPUT, as one run and one model see them."""
 
-    def __init__(self, spark: SparkSession, output: str, model: str, run_id: str, lease: Lease) -> None:
+    def __init__(self, spark: SparkSession, folder: Folder, model: str, run_id: str, lease: Lease) -> None:
         self._spark, self._model, self._run_id, self._lease = spark, model, run_id, lease
-        self._paths = {"features": join(output, "features"), "rejects": join(output, "rejects")}
-        self._commits = 0
-        self._written: set[str] = set()  # tables that this run has changed
-        self._any_rejects = False  # most tables have none: three Spark jobs less
+        self._features, self._rejects = DeltaLog(folder, "features", lease), DeltaLog(folder, "rejects", lease)
+        self._written: set[DeltaLog] = set()  # tables that this run has changed
         self.rejected_here = 0  # images that this run could not embed
 
     def open(self) -> None:
         """Make the tables where they are missing; shut out a previous owner of the lease that may still be writing."""
-        for name, columns in (("features", FEATURES), ("rejects", REJECTS)):
-            wanted = PROPERTIES | {"delta.dataSkippingStatsColumns": STATISTICS[name]}
-            properties = ", ".join(f"'{key}' = '{value}'" for key, value in wanted.items())
-            self._sql(f"CREATE TABLE IF NOT EXISTS {self._table(name)} ({columns}) USING DELTA TBLPROPERTIES ({properties})")
-            if self._lease.taken_over:  # an empty commit that its open transactions conflict with
-                self._commit(self._spark.createDataFrame([], columns), name)
-        # The first scan and join of Delta tables load seconds' worth of classes: here, beside the other things that start.
-        rejects = self._of_model("rejects")
-        self._any_rejects = rejects.join(rejects.select(*SAME_IMAGE), SAME_IMAGE, "left_semi").count() > 0
+        self._features.create(FEATURES)
+        self._rejects.create(REJECTS)
 
-    def features(self) -> DataFrame:
-        """FEATURES of this model, whatever the listing says."""
-        return self._of_model("features")
+    def features(self) -> Features:
+        """All rows of this model, whatever the listing says."""
+        return Features(self._spark, self._features.uri, tuple(self._features.files()), self._model)
 
     def missing_from(self, listing: DataFrame, uri: str, retry_rejects: bool) -> Missing:
-        """The listed images that are neither in `features` nor known not to decode; kept under `uri`, so later commits do not change it."""
-        known = self._of_model("features").select(*SAME_IMAGE)
-        if not retry_rejects:
-            known = known.unionByName(self._of_model("rejects").where("stage = 'decode'").select(*SAME_IMAGE))
-        missing = listing.join(known, SAME_IMAGE, "left_anti")
+        """The listed images that are neither in features/ nor known not to decode; kept under `uri`, so later commits do not change it."""
+        missing = listing.join(self.features().keys(), SAME_IMAGE, "left_anti")
+        undecoded = self._rejected().filter(pc.field("stage") == "decode").select(SAME_IMAGE)
+        if undecoded.num_rows and not retry_rejects:
+            missing = missing.join(self._frame_of(undecoded), SAME_IMAGE, "left_anti")
         missing.select("uri", "etag", "size", "label", F.monotonically_increasing_id().alias("id")).write.mode("overwrite").parquet(uri)
         frame = self._spark.read.schema(MISSING).parquet(uri)
         # The id is the part's number shifted by 33 bits plus the row's number in it.
@@ -108,123 +131,96 @@ class FeatureStore:
         numbered = sorted((row["first"], row["rows"]) for row in parts)
         return Missing(frame, sum(rows for _, rows in numbered), tuple(numbered))
 
-    def append(self, embedded: DataFrame) -> None:
-        """Embed and commit one chunk: all of it or nothing."""
-        now = datetime.now(UTC)
-        self._commit(
-            embedded.withColumns({"model": F.lit(self._model), "run_id": F.lit(self._run_id), "embedded_at": F.lit(now)}), "features"
-        )
+    def target(self) -> Target:
+        """Where the next chunk's features go."""
+        return Target(self._features.uri, {"model": self._model, "run_id": self._run_id, "embedded_at": datetime.now(UTC)})
+
+    def append(self, files: list[DataFile]) -> None:
+        """Commit one chunk: all of it or nothing. Raises LeaseError if another run has taken over."""
+        if files:
+            self._commit(self._features, files)
 
     def append_rejects(self, rejects: set[Reject]) -> None:
         """After the chunk they belong to: a run killed in between tries those images again."""
         if not rejects:
             return
-        self._any_rejects = True
         self.rejected_here += sum(reject.stage != "list" for reject in rejects)
-        now = datetime.now(UTC)
-        rows = [(r.uri, r.etag, r.label, self._model, r.stage, r.reason, self._run_id, now) for r in sorted(rejects, key=lambda r: r.uri)]
-        self._commit(self._spark.createDataFrame(rows, REJECTS), "rejects")
+        rows = pa.RecordBatch.from_pylist([reject._asdict() for reject in sorted(rejects, key=lambda reject: reject.uri)], REJECTS)
+        values = {"model": self._model, "run_id": self._run_id, "rejected_at": datetime.now(UTC)}
+        file = data_files.write(self._rejects.uri, [rows], REJECTS, **values)
+        self._commit(self._rejects, [file] if file else [])
 
     def current(self, listing: DataFrame, input_uri: str, taken: DataFrame | None = None) -> Current:
         """
-        What of `features` the listing stands for, and what it does not any more.
+        What of features/ the listing stands for, and what it does not any more.
 
         `taken` are the images of `listing` that the run uses, if not all: the rest is neither removed nor superseded.
         """
-        features = self._of_model("features")
-        keys = features.select(*SAME_IMAGE, "run_id", "embedded_at")
+        features = self.features()
         listed = listing.select("uri", F.col("etag").alias("listed_etag"))
-        joined = keys.join(listed, "uri", "left")
+        joined = features.keys().join(listed, "uri", "left")
         stale = joined.where("listed_etag IS NULL OR listed_etag <> etag")
         counts = stale.agg(
             F.count("*").alias("stale"),
             F.count("listed_etag").alias("superseded"),
             F.count_if(F.col("listed_etag").isNull() & F.startswith("uri", F.lit(input_uri + "/"))).alias("removed"),
         ).collect()[0]
-        if counts["stale"]:  # else no join at all: embeddings are never shuffled for nothing
-            features = features.join(stale.select(*SAME_IMAGE), SAME_IMAGE, "left_anti")
         superseded = stale.where("listed_etag IS NOT NULL").select(*SAME_IMAGE)
-        if taken is None:
-            return Current(features, superseded, counts["superseded"], counts["removed"])
-        # The old row of a changed photo that was not taken has no new one yet.
-        superseded = superseded.join(taken.select("uri"), "uri", "left_semi")
-        features = features.join(taken.select(*SAME_IMAGE), SAME_IMAGE, "left_semi")
-        return Current(features, superseded, superseded.count() if counts["superseded"] else 0, counts["removed"])
+        if taken is not None:
+            # The old row of a changed photo that was not taken has no new one yet.
+            superseded = superseded.join(taken.select("uri"), "uri", "left_semi")
+            chosen = replace(features, choose=lambda frame: frame.join(taken.select(*SAME_IMAGE), SAME_IMAGE, "left_semi"))
+            return Current(chosen, superseded, superseded.count() if counts["superseded"] else 0, counts["removed"])
+        if counts["stale"]:  # else no join at all
+            gone = stale.select(*SAME_IMAGE)
+            features = replace(features, choose=lambda frame: frame.join(gone, SAME_IMAGE, "left_anti"))
+        return Current(features, superseded, counts["superseded"], counts["removed"])
 
     def reject_reasons(self, listing: DataFrame) -> Counter[str]:
         """Reason to images, of the listed images without features: the newest reject of each."""
-        if not self._any_rejects:
+        rejected = self._rejected()
+        if not rejected.num_rows:
             return Counter()
         newest = F.max_by("reason", "rejected_at").alias("reason")
-        rejects = self._of_model("rejects").groupBy(*SAME_IMAGE).agg(newest)
+        rejects = self._frame_of(rejected).groupBy(*SAME_IMAGE).agg(newest)
         here = rejects.join(listing.select(*SAME_IMAGE), SAME_IMAGE, "left_semi")
-        lost = here.join(self._of_model("features").select(*SAME_IMAGE), SAME_IMAGE, "left_anti")
+        lost = here.join(self.features().keys(), SAME_IMAGE, "left_anti")
         return Counter({row["reason"]: row["count"] for row in lost.groupBy("reason").count().collect()})
 
     def delete_superseded(self, current: Current) -> None:
-        """Rows whose image has another etag by now, and rejects that were followed by features or by a newer reject."""
+        """Delete rows whose image has another etag by now, and rejects that were followed by features or by a newer reject."""
         if current.superseded_count:
-            self._delete("features", current.superseded, SAME_IMAGE)
-        if not self._any_rejects:
+            gone = current.superseded.distinct().withColumn("model", F.lit(self._model)).toPandas()
+            self._drop(self._features, FEATURES, pa.Table.from_pandas(gone, preserve_index=False))
+        rejected = self._rejected()
+        if not rejected.num_rows:
             return
-        rejects = self._of_model("rejects")
-        newest = rejects.groupBy("uri").agg(F.max("rejected_at").alias("newest"))
-        embedded = self._of_model("features").select(*SAME_IMAGE).withColumn("embedded", F.lit(True))
-        followed = rejects.join(newest, "uri").join(embedded, SAME_IMAGE, "left").where("embedded OR rejected_at < newest")
-        keys = [*SAME_IMAGE, "rejected_at"]
-        followed = followed.select(*keys)
-        if not followed.isEmpty():
-            self._delete("rejects", followed, keys)
+        newest = rejected.group_by("uri").aggregate([("rejected_at", "max")]).rename_columns({"rejected_at_max": "newest"})
+        rejects = self._frame_of(rejected.join(newest, "uri"))
+        embedded = self.features().keys().select(*SAME_IMAGE).withColumn("embedded", F.lit(True))
+        followed = rejects.join(embedded, SAME_IMAGE, "left").where("embedded OR rejected_at < newest")
+        gone = followed.select(*SAME_IMAGE, "model", "rejected_at").toPandas()
+        if len(gone):
+            self._drop(self._rejects, REJECTS, pa.Table.from_pandas(gone, preserve_index=False))
 
     def tidy(self) -> None:
         """For the end of a run, when its results are visible: `tidy.tidy` on both tables. Raises LeaseError."""
-        tidy.tidy(self._spark, {self._table(name): name in self._written for name in self._paths}, self._lease)
+        for log, schema in ((self._features, FEATURES), (self._rejects, REJECTS)):
+            tidy.tidy(self._spark, log, schema, log in self._written, self._lease)
 
-    def _delete(self, name: str, keys: DataFrame, columns: list[str]) -> None:
-        """Raises LeaseError if another run has taken over meanwhile."""
-        self._lease.check()
-        keys.createOrReplaceTempView("superseded")
-        same = " AND ".join(f"t.{column} = s.{column}" for column in columns)
-        matched = f"{same} AND t.model = '{self._model}'"
-        with fenced(self._spark, self._next_version()):
-            self._sql(f"MERGE INTO {self._table(name)} AS t USING superseded AS s ON {matched} WHEN MATCHED THEN DELETE")
-        self._written.add(name)
+    def _rejected(self) -> pa.Table:
+        """REJECTS of this model, on the driver: they are few."""
+        files = [file for file in self._rejects.files() if file.may_hold(model=self._model)]
+        tables = [data_files.read(self._rejects.uri, file.name, REJECTS) for file in files]
+        return pa.concat_tables([REJECTS.empty_table(), *tables]).filter(pc.field("model") == self._model)
 
-    def _of_model(self, name: str) -> DataFrame:
-        return self._spark.read.format("delta").load(self._paths[name]).where(F.col("model") == self._model)
+    def _frame_of(self, rows: pa.Table) -> DataFrame:
+        return self._spark.createDataFrame(rows.to_pandas(), from_arrow_schema(rows.schema))
 
-    def _commit(self, frame: DataFrame, name: str) -> None:
-        self._lease.check()
-        writer = frame.write.format("delta").mode("append")
-        writer.option("txnAppId", TRANSACTIONS).option("txnVersion", self._next_version()).save(self._paths[name])
-        self._written.add(name)
-        self._lease.check()
+    def _drop(self, log: DeltaLog, schema: pa.Schema, gone: pa.Table) -> None:
+        replaced = rewriting.drop_rows(self._spark, log.uri, log.files(), schema, gone)
+        self._commit(log, [one.new for one in replaced if one.new], [one.old for one in replaced])
 
-    def _next_version(self) -> int:
-        self._commits += 1
-        return transaction(self._lease, self._commits)
-
-    def _table(self, name: str) -> str:
-        path = self._paths[name].replace("`", "``")
-        return f"delta.`{path}`"
-
-    def _sql(self, statement: str) -> None:
-        self._spark.sql(statement).collect()
-
-
-def transaction(lease: Lease, commit: int) -> int:
-    """Delta's txnVersion of the commit number `commit` under `lease`: a later owner's are all higher."""
-    return lease.generation * COMMITS_PER_GENERATION + commit
-
-
-@contextmanager
-def fenced(spark: SparkSession, version: int) -> Iterator[None]:
-    """SQL that commits inside carries `version`, as `_commit` has it: who lost the lease cannot commit."""
-    settings = {"txnAppId": TRANSACTIONS, "txnVersion": str(version)}
-    for setting, value in settings.items():
-        spark.conf.set(f"spark.databricks.delta.write.{setting}", value)
-    try:
-        yield
-    finally:
-        for setting in settings:
-            spark.conf.unset(f"spark.databricks.delta.write.{setting}")
+    def _commit(self, log: DeltaLog, added: list[DataFile], removed: Sequence[DataFile] = ()) -> None:
+        log.commit(added, removed)
+        self._written.add(log)

@@ -6,57 +6,58 @@ When and why: docs/decisions/0017-optimize.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Sequence
 
+import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from job.lease import Lease
+from job.storage import rewriting
+from job.storage.delta_log import RETENTION_HOURS, DataFile, DeltaLog
 
 FILES_TO_MERGE = 64  # `--conf spark.fruits.filesToMerge=N` sets another number
 SMALL_BYTES = 32 << 20  # a table of larger files, on average, has as many as it needs
+FINAL_BYTES = 128 << 20  # files from here on are never rewritten
+MERGED_BYTES = 256 << 20  # of one merged file, at most
 RUNS_PER_VACUUM = 50
 
-SETTINGS = {
-    "spark.databricks.delta.optimize.minFileSize": str(128 << 20),  # files from here on are never rewritten
-    "spark.databricks.delta.optimize.maxFileSize": str(256 << 20),
-    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "32",  # tasks of VACUUM, else 10,000: delta-io/delta issue 220
-    "spark.databricks.delta.vacuum.parallelDelete.enabled": "true",  # on S3 one after the other takes minutes
-    "spark.databricks.delta.vacuum.logging.enabled": "false",  # would be commits without the lease's generation
-}
 
-
-def tidy(spark: SparkSession, tables: Mapping[str, bool], lease: Lease) -> None:
+def tidy(spark: SparkSession, log: DeltaLog, schema: pa.Schema, written: bool, lease: Lease) -> None:
     """
-    OPTIMIZE what has become many small files, and VACUUM what no snapshot of the last seven days needs: at once where files were merged,
-    else every RUNS_PER_VACUUM runs. `tables`: name in SQL -> whether this run has written to it.
+    Merge what has become many small files, and delete what has belonged to no version for seven days: at once where files were merged,
+    else every RUNS_PER_VACUUM runs. `written`: whether this run has written to the table.
 
     Raises:
         LeaseError: another run has taken over meanwhile.
+        OutputError, CredentialsError: OUTPUT cannot be read or written.
     """
     most = int(spark.conf.get("spark.fruits.filesToMerge", None) or FILES_TO_MERGE)
-    vacuum = lease.generation % RUNS_PER_VACUUM == 0
-    for table, written in tables.items():
-        merge = written and has_small_files(spark, table, most)
-        with settings(spark, SETTINGS):
-            for statement in ["OPTIMIZE"] * merge + ["VACUUM"] * (merge or vacuum):
-                lease.check()
-                spark.sql(f"{statement} {table}").collect()
+    files = log.files() if written else []
+    small = has_small_files(files, most)
+    if small:
+        groups = [group for group in in_groups(files) if len(group) > 1]
+        merged = rewriting.merge(spark, log.uri, groups, schema)
+        log.commit(merged, [file for group in groups for file in group], moved=True)
+    if small or lease.generation % RUNS_PER_VACUUM == 0:
+        log.vacuum()
+        log.forget_history(RETENTION_HOURS)
 
 
-def has_small_files(spark: SparkSession, table: str, most: int) -> bool:
-    """More than `most` files, and more than one for each SMALL_BYTES."""
-    detail = spark.sql(f"DESCRIBE DETAIL {table}").select("numFiles", "sizeInBytes").collect()[0]
-    return bool(detail["numFiles"] > max(most, detail["sizeInBytes"] // SMALL_BYTES))
+def has_small_files(files: Sequence[DataFile], most: int) -> bool:
+    """Return whether there are more than `most` files, and more than one for each SMALL_BYTES."""
+    return len(files) > max(most, sum(file.size for file in files) // SMALL_BYTES)
 
 
-@contextmanager
-def settings(spark: SparkSession, values: Mapping[str, str]) -> Iterator[None]:
-    """Spark's settings while inside."""
-    for key, value in values.items():
-        spark.conf.set(key, value)
-    try:
-        yield
-    finally:
-        for key in values:
-            spark.conf.unset(key)
+def in_groups(files: Sequence[DataFile]) -> list[list[DataFile]]:
+    """Return the files smaller than FINAL_BYTES in groups of at most MERGED_BYTES, in the order in which they were written."""
+    groups: list[list[DataFile]] = []
+    size = 0
+    for file in sorted(
+        (file for file in files if file.size < FINAL_BYTES), key=lambda file: (str(file.least.get("embedded_at")), file.name)
+    ):
+        if not groups or size + file.size > MERGED_BYTES:
+            groups.append([])
+            size = 0
+        groups[-1].append(file)
+        size += file.size
+    return groups

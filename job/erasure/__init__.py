@@ -149,7 +149,7 @@ def _prove(
         held = [name for name in tables.TABLES if any(f"/{name}/_delta_log/" in where for where in left.found)]
         if held:  # a commit of somebody else's said it
             for name in held:
-                tables.forget_history(spark, folder, name, lease)
+                tables.forget_history(folder, name, lease)
             _purge(folder)
             left = proof.search(places, needles, ours)
         if wanted.log_group:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from job import moments, pca, publish
@@ -14,6 +15,8 @@ from job.objects import Folder
 from job.params import Params
 from job.records import Manifest
 from job.session import work_uri
+from job.storage.delta_log import DeltaLog
+from job.store import Features
 from job.uris import join
 
 ASIDE = "manifest.refit"  # the manifest while its run is being written anew, and so does not exist for a reader
@@ -36,12 +39,12 @@ def refit(spark: SparkSession, folder: Folder, run: str, lease: Lease) -> None:
     params = Params(**manifest.params)
     features = _features(spark, folder, manifest)
     if manifest.fitted_by == run:
-        total = moments.moments_of(features, manifest.model, params.input, params.fit_on, folder)
+        total = moments.moments_of(features, params.input, params.fit_on, folder)
         fitted = pca.fit(total, params.components, params.variance, params.standardize)
     else:
         fitted = publish.read_fitted(folder, manifest.fitted_by, manifest.model)
     work = join(work_uri(spark, folder.uri, run), "refit")
-    pca.project(features, fitted).write.mode("overwrite").parquet(work)
+    pca.project(features.embeddings(), fitted).write.mode("overwrite").parquet(work)
     scores = spark.read.parquet(work)
     lease.check()
     folder.write(f"runs/{run}/{ASIDE}", stored.content)
@@ -60,11 +63,12 @@ def interrupted(folder: Folder) -> list[str]:
     return [run for run in folder.names("runs") if folder.read(f"runs/{run}/{ASIDE}")]
 
 
-def _features(spark: SparkSession, folder: Folder, manifest: Manifest) -> DataFrame:
-    """FEATURES of the images of the run's matrix, as they were when it was made: the newest row of each that is no younger."""
+def _features(spark: SparkSession, folder: Folder, manifest: Manifest) -> Features:
+    """The images of the run's matrix, as they were when it was made: the newest row of each that is no younger."""
+    log = DeltaLog(folder, "features")
+    rows = Features(spark, log.uri, tuple(log.files()), manifest.model)
     made = datetime.fromisoformat(manifest.created_at)
     uris = spark.read.parquet(join(folder.uri, "runs", manifest.run_id, "pca")).select("uri")
-    rows = spark.read.format("delta").load(join(folder.uri, "features")).where(F.col("model") == manifest.model)
-    known = rows.join(uris, "uri", "left_semi").where(F.col("embedded_at") <= F.lit(made) + F.expr("INTERVAL 1 SECOND"))
+    known = rows.keys().join(uris, "uri", "left_semi").where(F.col("embedded_at") <= F.lit(made) + F.expr("INTERVAL 1 SECOND"))
     newest = known.groupBy("uri").agg(F.max("embedded_at").alias("embedded_at"))
-    return known.join(newest, ["uri", "embedded_at"], "left_semi")
+    return replace(rows, choose=lambda frame: frame.join(newest, ["uri", "embedded_at"], "left_semi"))

@@ -21,12 +21,15 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from job.erasure.parquet import read
+from job.erasure.tables import TABLES
 from job.erasure.versions import content_of, versions_below, versions_of
 from job.errors import InputError
 from job.listing_rows import ignored_as
 from job.objects import Folder
+from job.storage import rewriting
+from job.storage.delta_log import DeltaLog
 from job.tombstones import FOLDER
-from job.uris import is_inside, join
+from job.uris import is_inside
 
 HEAD = 64  # numbers of an embedding that tell it from all others
 
@@ -72,7 +75,7 @@ def find(spark: SparkSession, folder: Folder, uris: list[str], prefixes: list[st
     for uri in [*uris, *prefixes]:
         if is_inside(uri, folder.uri) or uri == folder.uri:
             raise InputError(f"`{uri}` is part of OUTPUT, not a photo", "give the address of the photo as in column `uri` of the matrix")
-    tables = {name: _table(spark, folder, name) for name in ("features", "rejects") if folder.names(name)}
+    tables = {name: _table(spark, folder, name) for name in TABLES if folder.names(name)}
     found = Targets(uris={*uris, *_by_prefix(folder, prefixes)})
     for name, taken_in in (("features", "embedded_at"), ("rejects", "rejected_at")):
         if name in tables:
@@ -113,7 +116,8 @@ def frame_of(spark: SparkSession, uris: Iterable[str]) -> DataFrame:
 
 
 def _table(spark: SparkSession, folder: Folder, name: str) -> DataFrame:
-    return spark.read.format("delta").load(join(folder.uri, name))
+    log = DeltaLog(folder, name)
+    return rewriting.frame_of(spark, log.uri, log.files(), TABLES[name])
 
 
 def _of(spark: SparkSession, table: DataFrame, uris: Iterable[str]) -> DataFrame:

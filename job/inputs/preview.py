@@ -21,7 +21,8 @@ from job.params import Params
 from job.progress import send
 from job.publish import complete_runs
 from job.records import Outcome, Preview
-from job.storage.delta_files import columns_of
+from job.schema import FEATURES, REJECTS
+from job.storage.data_files import only, rows_of
 
 Photo = tuple[str | None, str | None]  # uri and etag
 
@@ -83,7 +84,8 @@ def listed(params: Params) -> tuple[list[Row], int, Counter[str]]:
 def photos_in(folder: Folder, table: str, model: str, stage: str | None = None) -> set[Photo]:
     """Return the photos of `model` that are in a table of OUTPUT, of `rejects` only those of `stage`."""
     found: set[Photo] = set()
-    for rows in columns_of(folder, table, ["uri", "etag", "model", *(["stage"] if stage else [])]):
+    columns = only(REJECTS, ["uri", "etag", "model", "stage"]) if stage else only(FEATURES, ["uri", "etag", "model"])
+    for rows in rows_of(folder, table, columns):
         chosen = rows.filter(pc.field("model") == model)
         chosen = chosen.filter(pc.field("stage") == stage) if stage else chosen
         found.update(zip(chosen["uri"].to_pylist(), chosen["etag"].to_pylist(), strict=True))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from collections import defaultdict
 from dataclasses import dataclass
 
-import pyarrow.parquet as pq
 from PIL import Image
 
 from job.errors import DecodeError, FetchError
@@ -15,7 +13,8 @@ from job.guard import BREAKS, TOO_LONG, apart
 from job.objects import Folder
 from job.product.thumbnails import KeysOf, small_photo
 from job.records import Manifest
-from job.storage.delta_files import file_names
+from job.schema import REJECTS
+from job.storage.data_files import only, rows_of
 from job.uris import is_inside
 
 FIRST = 8  # of each reason
@@ -40,9 +39,8 @@ def first_rejects(folder: Folder, manifest: Manifest, keys_of: KeysOf) -> dict[s
     if not manifest.counts.get("rejected"):
         return {}
     by_reason: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for name in file_names(folder, "rejects"):
-        stored = folder.read(f"rejects/{name}")
-        for row in pq.read_table(io.BytesIO(stored.content), columns=COLUMNS).to_pylist() if stored else []:
+    for rows in rows_of(folder, "rejects", only(REJECTS, COLUMNS)):
+        for row in rows.to_pylist():
             if row["model"] == manifest.model and row["reason"] in manifest.rejects and is_inside(row["uri"], manifest.params["input"]):
                 found = by_reason[row["reason"]]
                 found.append((row["uri"], row["stage"]))

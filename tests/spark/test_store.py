@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
@@ -12,7 +13,8 @@ from job.embed import Reject
 from job.errors import LeaseError
 from job.lease import Lease
 from job.objects import open_folder
-from job.schema import EMBEDDED
+from job.schema import EMBEDDED, FEATURES
+from job.storage import data_files
 from job.store import FeatureStore
 
 LISTING = "uri string, etag string, size bigint, label string"
@@ -31,7 +33,7 @@ def lease(output):
 
 @pytest.fixture
 def store(spark, output, lease):
-    opened = FeatureStore(spark, output, "model-a", "r1", lease)
+    opened = FeatureStore(spark, open_folder(output), "model-a", "r1", lease)
     opened.open()
     return opened
 
@@ -40,8 +42,12 @@ def listing(spark, *images):
     return spark.createDataFrame([(f"file:///in/{name}", etag, 1, "L") for name, etag in images], LISTING)
 
 
-def embedded(spark, *images):
-    return spark.createDataFrame([(f"file:///in/{name}", etag, "L", 1, 1, [1.0, 2.0]) for name, etag in images], EMBEDDED)
+def append(store, *images):
+    """One chunk of one file."""
+    names = ("uri", "etag", "label", "width", "height", "embedding")
+    rows = [dict(zip(names, (f"file:///in/{name}", etag, "L", 1, 1, [1, 2]), strict=True)) for name, etag in images]
+    target = store.target()
+    store.append([data_files.write(target.uri, [pa.RecordBatch.from_pylist(rows, EMBEDDED)], FEATURES, **target.values)])
 
 
 def names(frame):
@@ -49,7 +55,7 @@ def names(frame):
 
 
 def test_only_what_is_new_or_changed_is_missing(spark, store, tmp_path):
-    store.append(embedded(spark, ("a", "1"), ("b", "1")))
+    append(store, ("a", "1"), ("b", "1"))
 
     missing = store.missing_from(listing(spark, ("a", "1"), ("b", "2"), ("c", "1")), f"file://{tmp_path}/m", False)
 
@@ -68,8 +74,8 @@ def test_rows_are_numbered_over_all_parts(spark, store, tmp_path):
 
 
 def test_features_of_another_model_do_not_count(spark, store, output, lease, tmp_path):
-    store.append(embedded(spark, ("a", "1")))
-    other = FeatureStore(spark, output, "model-b", "r1", lease)
+    append(store, ("a", "1"))
+    other = FeatureStore(spark, open_folder(output), "model-b", "r1", lease)
 
     assert other.missing_from(listing(spark, ("a", "1")), f"file://{tmp_path}/m", False).images == 1
 
@@ -84,11 +90,11 @@ def test_what_did_not_decode_is_not_tried_again_unless_asked(spark, store, tmp_p
 
 
 def test_a_changed_image_counts_once_and_its_old_row_goes(spark, store):
-    store.append(embedded(spark, ("a", "1"), ("b", "1")))
-    store.append(embedded(spark, ("a", "2")))
+    append(store, ("a", "1"), ("b", "1"))
+    append(store, ("a", "2"))
     current = store.current(listing(spark, ("a", "2"), ("b", "1")), "file:///in")
 
-    assert [(row["uri"], row["etag"]) for row in current.features.orderBy("uri").collect()] == [
+    assert [(row["uri"], row["etag"]) for row in current.features.keys().orderBy("uri").collect()] == [
         ("file:///in/a", "2"),
         ("file:///in/b", "1"),
     ]
@@ -96,22 +102,22 @@ def test_a_changed_image_counts_once_and_its_old_row_goes(spark, store):
 
     store.delete_superseded(current)
 
-    assert sorted((row["uri"], row["etag"]) for row in store.features().collect()) == [("file:///in/a", "2"), ("file:///in/b", "1")]
+    assert sorted((row["uri"], row["etag"]) for row in store.features().keys().collect()) == [("file:///in/a", "2"), ("file:///in/b", "1")]
 
 
 def test_a_vanished_image_stays_in_features_but_not_in_the_result(spark, store):
-    store.append(embedded(spark, ("a", "1"), ("b", "1")))
+    append(store, ("a", "1"), ("b", "1"))
     current = store.current(listing(spark, ("b", "1")), "file:///in")
 
-    assert names(current.features) == ["b"]
+    assert names(current.features.keys()) == ["b"]
     assert current.removed == 1
     store.delete_superseded(current)
-    assert names(store.features()) == ["a", "b"]
+    assert names(store.features().keys()) == ["a", "b"]
 
 
 def test_a_reject_that_was_embedded_later_goes(spark, store, output):
     store.append_rejects({Reject("file:///in/a", "1", "L", "fetch", "no answer")})
-    store.append(embedded(spark, ("a", "1")))
+    append(store, ("a", "1"))
     images = listing(spark, ("a", "1"))
 
     assert store.reject_reasons(images) == {}
@@ -120,14 +126,14 @@ def test_a_reject_that_was_embedded_later_goes(spark, store, output):
 
 
 def test_column_statistics_keep_no_uri_etag_or_label_in_the_log(spark, store, output):
-    store.append(embedded(spark, ("planted-name", "planted-etag")))
+    append(store, ("planted-name", "planted-etag"))
 
     log = "".join(path.read_text() for path in Path(output.removeprefix("file://"), "features/_delta_log").glob("*.json"))
     assert "planted" not in log
     assert "minValues" in log  # of the columns that may have them
 
 
-def data_files(output, name="features"):
+def file_counts(output, name="features"):
     """Those of the newest snapshot, and all that lie in the folder."""
     folder = Path(output.removeprefix("file://"), name)
     return len(DeltaTable(str(folder)).file_uris()), len(list(folder.glob("*.parquet")))
@@ -135,25 +141,25 @@ def data_files(output, name="features"):
 
 def test_many_small_files_become_one_and_every_row_stays(spark, store, output):
     for name in "abc":
-        store.append(embedded(spark, (name, "1")).coalesce(1))
+        append(store, (name, "1"))
     spark.conf.set("spark.fruits.filesToMerge", "3")
     try:
         store.tidy()
-        assert data_files(output) == (3, 3)  # as many as are allowed
-        store.append(embedded(spark, ("d", "1"), ("e", "1")).coalesce(1))
+        assert file_counts(output) == (3, 3)  # as many as are allowed
+        append(store, ("d", "1"), ("e", "1"))
         store.tidy()
     finally:
         spark.conf.unset("spark.fruits.filesToMerge")
 
-    assert data_files(output) == (1, 5)  # the merged ones stay for a week: somebody may be reading them
-    assert names(store.features()) == ["a", "b", "c", "d", "e"]
+    assert file_counts(output) == (1, 5)  # the merged ones stay for a week: somebody may be reading them
+    assert names(store.features().keys()) == ["a", "b", "c", "d", "e"]
 
 
 def test_a_merged_table_takes_the_next_chunk_and_knows_what_it_has(spark, store, tmp_path):
     spark.conf.set("spark.fruits.filesToMerge", "1")
     try:
         for name in ("a", "b"):
-            store.append(embedded(spark, (name, "1")).coalesce(1))
+            append(store, (name, "1"))
             store.tidy()
     finally:
         spark.conf.unset("spark.fruits.filesToMerge")
@@ -165,23 +171,23 @@ def test_a_merged_table_takes_the_next_chunk_and_knows_what_it_has(spark, store,
 
 def test_files_that_no_snapshot_of_the_last_week_needs_go_every_fifty_runs(spark, store, output):
     folder = Path(output.removeprefix("file://"), "features")
-    store.append(embedded(spark, ("a", "1")))
+    append(store, ("a", "1"))
     forgotten = folder / "part-00000-of-a-killed-run.parquet"
     forgotten.write_bytes(b"never committed")
     eight_days_ago = time.time() - 8 * 86400
     os.utime(forgotten, (eight_days_ago, eight_days_ago))
 
-    at(store, generation=49).tidy()
+    at(spark, output, generation=49).tidy()
     assert forgotten.exists()
-    at(store, generation=50).tidy()
+    at(spark, output, generation=50).tidy()
 
     assert not forgotten.exists()
-    assert names(store.features()) == ["a"]
+    assert names(store.features().keys()) == ["a"]
 
 
 def test_nothing_is_tidied_without_the_lease(spark, store, output, lease):
     for name in "ab":
-        store.append(embedded(spark, (name, "1")).coalesce(1))
+        append(store, (name, "1"))
     lease.release()
     Lease.acquire(open_folder(output), "r2", 60.0)
     spark.conf.set("spark.fruits.filesToMerge", "1")
@@ -190,26 +196,25 @@ def test_nothing_is_tidied_without_the_lease(spark, store, output, lease):
             store.tidy()
     finally:
         spark.conf.unset("spark.fruits.filesToMerge")
-    assert data_files(output)[0] == 2
+    assert file_counts(output)[0] == 2
 
 
-def at(store, generation):
-    """The store as the run of another generation of the lease sees it."""
-    store._lease = SimpleNamespace(generation=generation, check=lambda: None, taken_over=False)
-    return store
+def at(spark, output, generation, taken_over=False):
+    """The store as a run under another generation of the lease sees it, which never looks whether it still has it."""
+    asleep = SimpleNamespace(generation=generation, check=lambda: None, taken_over=taken_over)
+    return FeatureStore(spark, open_folder(output), "model-a", f"r{generation}", asleep)
 
 
-def test_a_run_that_was_taken_over_cannot_commit_any_more(spark, store, output):
-    """Even if its own check has not noticed yet: Delta refuses its transaction version."""
-    store._lease = SimpleNamespace(generation=store._lease.generation, check=lambda: None, taken_over=False)  # a lease that sleeps
-    successor = FeatureStore(
-        spark, output, "model-a", "r2", SimpleNamespace(generation=store._lease.generation + 1, check=lambda: None, taken_over=True)
-    )
+def test_a_run_that_was_taken_over_cannot_commit_any_more(spark, store, output, lease):
+    """Even if its own check has not noticed yet: its transaction is older than the newest."""
+    sleeper = at(spark, output, lease.generation)
+    successor = at(spark, output, lease.generation + 1, taken_over=True)
     successor.open()
 
-    store.append(embedded(spark, ("late", "1")))
+    with pytest.raises(LeaseError, match="another run has written to"):
+        append(sleeper, ("late", "1"))
 
-    assert names(successor.features()) == []
+    assert names(successor.features().keys()) == []
 
 
 def test_a_commit_without_the_lease_is_refused_before_it_starts(spark, store, output, lease):
@@ -217,5 +222,5 @@ def test_a_commit_without_the_lease_is_refused_before_it_starts(spark, store, ou
     Lease.acquire(open_folder(output), "r2", 60.0)
 
     with pytest.raises(LeaseError):
-        store.append(embedded(spark, ("late", "1")))
-    assert names(store.features()) == []
+        append(store, ("late", "1"))
+    assert names(store.features().keys()) == []

@@ -107,7 +107,7 @@ def test_a_swap_that_is_stopped_half_way_stops_nobody_for_ever(tmp_path: Path, m
     folder = open_folder(f"file://{tmp_path}")
     version = folder.swap("pointer", b"a", None)
 
-    with open(tmp_path / ".pointer.guard", "ab") as guard:
+    with open(tmp_path / ".guard", "ab") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
         with pytest.raises(OutputError, match="pointer` is locked by a suspended process"):
             folder.swap("pointer", b"b", version)

@@ -1,0 +1,113 @@
+"""The Parquet files of a Delta table: written whole, read by columns, on disk and on S3. In Spark's tasks and on the driver."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from job.errors import OutputError
+from job.objects import Folder, open_folder
+from job.storage.delta_log import DataFile, DeltaLog
+from job.uris import bucket_and_key, is_s3, join, local_path
+
+ROWS_PER_GROUP = 4096  # 21 MB of embeddings
+
+
+def write(uri: str, batches: Iterable[pa.RecordBatch], schema: pa.Schema, **values: Any) -> DataFile | None:
+    """
+    Write `batches` as one file of the table at `uri`; None if there are no rows. It belongs to the table once it is committed.
+
+    `values`: columns that are the same in every row, added to each batch; the log keeps them for readers.
+
+    Raises:
+        OutputError, CredentialsError: OUTPUT cannot be written.
+    """
+    name, rows = f"part-{uuid.uuid4()}.zstd.parquet", 0
+    with tempfile.NamedTemporaryFile(prefix="fruitsctl-", suffix=".parquet") as file:
+        # No two floats of an embedding are alike: a dictionary of them costs time.
+        with pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=_few_values(schema), write_statistics=False) as writer:
+            for batch in batches:
+                columns = [
+                    pa.repeat(pa.scalar(values[field.name], field.type), len(batch)) if field.name in values else batch.column(field.name)
+                    for field in schema
+                ]
+                writer.write_table(pa.Table.from_arrays(columns, schema=schema), row_group_size=ROWS_PER_GROUP)
+                rows += len(batch)
+        if not rows:
+            return None
+        file.flush()
+        open_folder(uri).upload(name, file.name)
+        return DataFile(name, rows, Path(file.name).stat().st_size, values, values)
+
+
+def read(uri: str, name: str, schema: pa.Schema) -> pa.Table:
+    """
+    Return the columns of `schema` of the file `name` of the table at `uri`, in its types.
+
+    Raises:
+        OutputError: the file cannot be read.
+    """
+    address = join(uri, name)
+    try:
+        with S3File(address) if is_s3(address) else open(local_path(address), "rb") as file:
+            table = pq.ParquetFile(file).read(columns=schema.names)
+            return table.select(schema.names).cast(schema)  # Spark's time is INT96, and some writers' strings are views
+    except (OSError, pa.ArrowException) as error:
+        raise OutputError(f"cannot read `{address}`: {error}", "run the same command again") from error
+
+
+def rows_of(folder: Folder, table: str, schema: pa.Schema) -> Iterator[pa.Table]:
+    """
+    Yield the columns of `schema` of each file of `table`, a sub-folder of `folder`; nothing if there is no table. Without Spark.
+
+    Raises:
+        OutputError, CredentialsError: OUTPUT cannot be read.
+    """
+    log = DeltaLog(folder, table)
+    for file in log.files():
+        yield read(log.uri, file.name, schema)
+
+
+def only(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
+    """Return `schema` with the columns `names`, in their order."""
+    return pa.schema([schema.field(name) for name in names])
+
+
+def _few_values(schema: pa.Schema) -> list[str]:
+    return [name for name in ("label", "model", "run_id", "stage", "reason") if name in schema.names]
+
+
+class S3File(io.RawIOBase):
+    """An object of S3, read by ranges. What obstore itself opens lacks `closed`, which pyarrow asks for."""
+
+    def __init__(self, uri: str) -> None:
+        import obstore
+
+        from job.fetch import bucket_store
+
+        bucket, key = bucket_and_key(uri)
+        self._file = obstore.open_reader(bucket_store(bucket), key)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def readinto(self, buffer: Any) -> int:
+        content = self._file.read(len(buffer))
+        buffer[: len(content)] = content
+        return len(content)

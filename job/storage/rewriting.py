@@ -1,0 +1,111 @@
+"""Files of a Delta table in, other files with fewer rows or fewer files with the same rows out, made by Spark's tasks. Commits nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from job.storage import data_files
+from job.storage.delta_log import DataFile
+
+ROWS_PER_BATCH = 1024  # 5 MB of embeddings
+FILES_PER_CORE = 4
+REPLACED = pa.schema([("old", pa.string()), ("new", pa.string()), ("rows", pa.int64()), ("size", pa.int64()), ("dropped", pa.int64())])
+
+
+class Replaced(NamedTuple):
+    """A file whose rows were dropped: all of them where there is no new one."""
+
+    old: DataFile
+    new: DataFile | None
+    dropped: int  # rows
+
+
+def frame_of(spark: SparkSession, uri: str, files: Sequence[DataFile], schema: pa.Schema, model: str | None = None) -> DataFrame:
+    """
+    Return the columns of `schema` of the rows in `files` of the table at `uri`; of `model` only, if given.
+
+    Lazy: Spark's tasks read the files again at each use.
+    """
+    columns = schema if model is None or "model" in schema.names else schema.append(pa.field("model", pa.string()))
+
+    def read(name: str) -> Iterator[pa.RecordBatch]:
+        rows = data_files.read(uri, name, columns)
+        if model is not None:
+            rows = rows.filter(pc.field("model") == model)
+        yield from rows.select(schema.names).to_batches(max_chunksize=ROWS_PER_BATCH)
+
+    names = [file.name for file in files if model is None or file.may_hold(model=model)]
+    return _by_tasks(spark, names, read, schema)
+
+
+def drop_rows(spark: SparkSession, uri: str, files: Sequence[DataFile], schema: pa.Schema, gone: pa.Table) -> list[Replaced]:
+    """
+    Write each file that has rows of `gone` anew without them; the others are not among the result.
+
+    `gone`: columns of `schema`, texts and times, which together name the rows.
+    """
+    names = gone.schema.names
+    known = _joined(gone.cast(data_files.only(schema, names)))
+
+    def replace(name: str) -> Iterator[pa.RecordBatch]:
+        stays = pc.invert(pc.is_in(_joined(data_files.read(uri, name, data_files.only(schema, names))), value_set=known))
+        left = pc.sum(stays, min_count=0).as_py()
+        if left < len(stays):
+            rest = data_files.read(uri, name, schema).filter(stays) if left else None
+            new = data_files.write(uri, rest.to_batches(), schema) if rest else None
+            row = [name, new.name if new else None, left, new.size if new else 0, len(stays) - left]
+            yield pa.RecordBatch.from_pylist([dict(zip(REPLACED.names, row, strict=True))], REPLACED)
+
+    by_name = {file.name: file for file in files}
+    found = []
+    for row in _by_tasks(spark, list(by_name), replace, REPLACED).collect():
+        old = by_name[row["old"]]
+        new = DataFile(row["new"], row["rows"], row["size"], old.least, old.most) if row["new"] else None
+        found.append(Replaced(old, new, row["dropped"]))
+    return found
+
+
+def merge(spark: SparkSession, uri: str, groups: Sequence[Sequence[DataFile]], schema: pa.Schema) -> list[DataFile]:
+    """Write the rows of each group of files into one file; the new files in the order of `groups`."""
+
+    def merged(group: str) -> Iterator[pa.RecordBatch]:
+        rows = (batch for file in groups[int(group)] for batch in data_files.read(uri, file.name, schema).to_batches())
+        new = data_files.write(uri, rows, schema)
+        if new:
+            yield pa.RecordBatch.from_pylist([{"old": group, "new": new.name, "rows": new.rows, "size": new.size, "dropped": 0}], REPLACED)
+
+    found = _by_tasks(spark, [str(number) for number in range(len(groups))], merged, REPLACED).collect()
+    return [DataFile(row["new"], row["rows"], row["size"], *_range(groups[int(row["old"])])) for row in found]
+
+
+def _by_tasks(spark: SparkSession, names: list[str], function: Callable[[str], Iterator[pa.RecordBatch]], schema: pa.Schema) -> DataFrame:
+    """The batches of `function(name)` for each of `names`, every n-th of them in one task."""
+    tasks = max(1, min(len(names), FILES_PER_CORE * spark.sparkContext.defaultParallelism))
+
+    def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for task in batch.column(0).to_pylist():
+                for name in names[task::tasks]:
+                    yield from function(name)
+
+    return spark.range(0, tasks, 1, tasks).mapInArrow(run, from_arrow_schema(schema))
+
+
+def _joined(rows: pa.Table) -> pa.ChunkedArray:
+    """All columns of `rows` as one text; no address or etag holds a null character."""
+    texts = [column.cast(pa.int64()).cast(pa.string()) if pa.types.is_timestamp(column.type) else column for column in rows.columns]
+    return pc.binary_join_element_wise(*texts, "\0")
+
+
+def _range(files: Sequence[DataFile]) -> tuple[dict[str, object], dict[str, object]]:
+    """Smallest and largest values of columns that the log of every one of `files` has."""
+    names = set.intersection(*({name for name, value in file.least.items() if value is not None} for file in files))
+    least = {name: min(file.least[name] for file in files) for name in names}
+    most = {name: max(file.most[name] for file in files) for name in names}
+    return least, most
