@@ -14,7 +14,7 @@ from ai_edge_litert import interpreter  # noqa: F401
 from PIL import Image
 from pyspark.daemon import manager
 
-from job import embed, listing, pca  # noqa: F401
+from job import embed, listing, moments, publish  # noqa: F401
 
 if os.environ.get("FRUITS_S3"):
     import boto3  # noqa: F401

@@ -13,14 +13,14 @@ import numpy as np
 import pyarrow as pa
 from pyspark import TaskContext
 from pyspark.broadcast import Broadcast
-from pyspark.sql import DataFrame
-from pyspark.sql.pandas.types import from_arrow_schema
+from pyspark.sql import SparkSession
 
 from job.decode import Decoded
 from job.errors import DecodeError, FetchError
 from job.fetch import Key, fetch
 from job.guard import decode_apart, decode_bounded
 from job.models import Model, Network, worker_network
+from job.rows import Rows
 from job.schema import FEATURES, WRITTEN
 from job.storage import data_files
 from job.storage.delta_log import DataFile
@@ -48,10 +48,10 @@ class Target(NamedTuple):
 
 
 def embed_images(
-    keys: DataFrame, tasks: int, model: Broadcast[Model], erased: Tombstones, target: Target
+    spark: SparkSession, keys: Rows, tasks: int, model: Broadcast[Model], erased: Tombstones, target: Target
 ) -> tuple[list[DataFile], set[Reject]]:
     """
-    Embed `keys` (uri, etag, size, label), spread evenly over `tasks`: each writes one file into `target`, to be committed by the caller.
+    Embed `keys` (LISTED), spread evenly over `tasks`: each writes one file into `target`, to be committed by the caller.
 
     Return the files, and what could not be read or was erased for good. A task that is run twice leaves a file that nobody knows, which
     `DeltaLog.vacuum` deletes.
@@ -68,7 +68,7 @@ def embed_images(
         written = [{"name": file.name, "rows": file.rows, "size": file.size}] if file else []
         yield pa.RecordBatch.from_pylist([*written, *(reject._asdict() for reject in rejects)], WRITTEN)
 
-    done = keys.select(*Key._fields).repartition(tasks).mapInArrow(embed, schema=from_arrow_schema(WRITTEN)).collect()
+    done = keys.select(*Key._fields).mapped(spark, tasks, embed, WRITTEN).arrow().to_pylist()
     files = [DataFile(row["name"], row["rows"], row["size"], target.values, target.values) for row in done if row["name"]]
     return files, {Reject(*(row[name] for name in Reject._fields)) for row in done if not row["name"]}
 

@@ -1,8 +1,9 @@
 """
-INPUT, a local folder or an S3 prefix, in; one row per image below it out, as a lazy DataFrame with the columns FOUND.
+INPUT, a local folder or an S3 prefix, in; one row per image below it out.
 
-The driver only finds folders to share out (`share_out`); Spark tasks list them (`list_folders`). Nothing is left out in silence:
-what cannot be listed is a row with its `problem`, and what is no image by its name is counted under its suffix.
+Where there are few, the driver lists them in threads. Else it only finds folders to share out (`share_out`), and Spark's tasks list
+them (`list_folders`). Nothing is left out in silence: what cannot be listed is a row with its `problem`, and what is no image by its name
+is counted under its suffix.
 """
 
 from __future__ import annotations
@@ -16,26 +17,16 @@ from itertools import chain, islice
 from types import ModuleType
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+import pyarrow.compute as pc
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from job import listing_local, uris
 from job.errors import InputError
 from job.listing_rows import MAX_LOOSE, Folder, Row
-
-LISTED = "uri string, etag string, size bigint, label string"
-FOUND = f"{LISTED}, problem string, suffix string, files bigint"
-FOUND_ARROW = pa.schema(
-    [
-        ("uri", pa.string()),
-        ("etag", pa.string()),
-        ("size", pa.int64()),
-        ("label", pa.string()),
-        ("problem", pa.string()),
-        ("suffix", pa.string()),
-        ("files", pa.int64()),
-    ]
-)
+from job.rows import ArrowRows, Rows, SparkRows, driver_rows
+from job.schema import FOUND, LISTED
 
 OUTPUT_FOLDERS = ("features", "rejects", "runs", "moments", "work", "erasures")
 FOLDERS_PER_CORE = 4  # at least, if INPUT has them: large and small ones even out
@@ -46,25 +37,41 @@ BATCH_ROWS = 4096
 
 @dataclass(frozen=True)
 class Listing:
-    """A materialised `list_images`."""
+    """All below INPUT."""
 
-    images: DataFrame  # LISTED
+    images: Rows  # LISTED
     count: int  # of the images
     problems: list[tuple[str, str]]  # (uri, reason) of what could not be listed
     ignored: dict[str, int]  # suffix -> files that are no images by their name, most first
 
 
-def list_images(spark: SparkSession, input_uri: str, content_hash: bool = False) -> DataFrame:
+def list_images(spark: SparkSession, input_uri: str, work: str, content_hash: bool = False) -> Listing:
     """
-    All below INPUT, columns FOUND: images, problems and counts of ignored files, told apart by `read_listing`.
-
-    Lazy, and INPUT may change: every action lists again, so write it once and read that back.
+    List INPUT: on the driver where there are few images, else by Spark's tasks, which keep the listing below `work`.
 
     Raises:
         InputError: INPUT does not exist, is a file, or may not be read.
         CredentialsError: S3 refuses.
     """
     check_input(input_uri)
+    found = _listed_here(input_uri, content_hash, driver_rows())
+    return read_listing(found if found is not None else _listed_by_tasks(spark, input_uri, content_hash).kept(work))
+
+
+def _listed_here(input_uri: str, content_hash: bool, most: int) -> ArrowRows | None:
+    """FOUND below INPUT; None if those are more than `most` rows."""
+    if not most:
+        return None
+    folders = share_out(input_uri, LOOKS_IN_FLIGHT)
+    shares = [folders[share::LOOKS_IN_FLIGHT] for share in range(LOOKS_IN_FLIGHT)]
+    with ThreadPoolExecutor(LOOKS_IN_FLIGHT) as pool:
+        listed = pool.map(lambda share: list(islice(list_folders(input_uri, share, content_hash), most + 1)), filter(None, shares))
+        rows = list(chain.from_iterable(listed))
+    return ArrowRows(pa.Table.from_batches(to_batches(rows), FOUND)) if len(rows) <= most else None
+
+
+def _listed_by_tasks(spark: SparkSession, input_uri: str, content_hash: bool) -> SparkRows:
+    """FOUND below INPUT. Lazy, and INPUT may change: every use lists again, so keep it and read that."""
     cores = spark.sparkContext.defaultParallelism
     folders = share_out(input_uri, FOLDERS_PER_CORE * cores)
     tasks = max(1, min(len(folders), FOLDERS_PER_CORE * cores))
@@ -75,22 +82,28 @@ def list_images(spark: SparkSession, input_uri: str, content_hash: bool = False)
                 # Every n-th folder: neighbours are often of like size.
                 yield from to_batches(list_folders(input_uri, folders[task::tasks], content_hash))
 
-    return spark.range(0, tasks, 1, tasks).mapInArrow(list_shares, FOUND)
+    return SparkRows(spark.range(0, tasks, 1, tasks).mapInArrow(list_shares, from_arrow_schema(FOUND)), FOUND)
 
 
-def read_listing(found: DataFrame) -> Listing:
-    """What a materialised `list_images` holds."""
-    problem = F.when(F.col("problem").isNotNull(), F.struct("uri", "problem"))  # collect_list leaves out nulls
-    groups = found.groupBy("suffix").agg(
-        F.sum("files").alias("files"), F.count("etag").alias("images"), F.collect_list(problem).alias("problems")
-    )
-    rows = sorted(groups.collect(), key=lambda row: (-(row["files"] or 0), row["suffix"] or ""))
-    return Listing(
-        found.where("suffix IS NULL AND problem IS NULL").select("uri", "etag", "size", "label"),
-        sum(row["images"] for row in rows),
-        [(uri, why) for row in rows for uri, why in row["problems"]],
-        {row["suffix"]: row["files"] for row in rows if row["suffix"] is not None},
-    )
+def read_listing(found: Rows) -> Listing:
+    """What rows of FOUND say."""
+    images: Rows
+    if isinstance(found, SparkRows):
+        listed = F.col("suffix").isNull() & F.col("problem").isNull()
+        images = SparkRows(found.frame.where(listed).select(*LISTED.names), LISTED)
+        others = SparkRows(found.frame.where(~listed), FOUND).arrow()
+    else:
+        table = found.arrow()
+        is_image = pc.and_(pc.is_null(table["suffix"]), pc.is_null(table["problem"]))
+        images, others = ArrowRows(table.filter(is_image).select(LISTED.names)), table.filter(pc.invert(is_image))
+    ignored: Counter[str] = Counter()
+    problems = []
+    for row in others.to_pylist():
+        if row["suffix"] is None:
+            problems.append((row["uri"], row["problem"]))
+        else:
+            ignored[row["suffix"]] += row["files"]
+    return Listing(images, images.count(), problems, dict(sorted(ignored.items(), key=lambda item: (-item[1], item[0]))))
 
 
 def check_input(input_uri: str) -> None:
@@ -153,8 +166,8 @@ def list_folders(input_uri: str, folders: list[Folder], content_hash: bool = Fal
 def to_batches(rows: Iterable[Row]) -> Iterator[pa.RecordBatch]:
     rows = iter(rows)
     while block := list(islice(rows, BATCH_ROWS)):
-        columns = [pa.array(column, kind) for column, kind in zip(zip(*block, strict=True), FOUND_ARROW.types, strict=True)]
-        yield pa.RecordBatch.from_arrays(columns, schema=FOUND_ARROW)
+        columns = [pa.array(column, kind) for column, kind in zip(zip(*block, strict=True), FOUND.types, strict=True)]
+        yield pa.RecordBatch.from_arrays(columns, schema=FOUND)
 
 
 def _source(input_uri: str) -> ModuleType:

@@ -9,19 +9,29 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Iterator
 from functools import reduce
 from io import BytesIO
 from operator import add
 
 import numpy as np
-from pyspark.sql import Column, DataFrame, Row
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import functions as F
 
+from job import pca
 from job.errors import InputError
+from job.features import Chunk, Features
 from job.objects import Folder
-from job.pca import Moments, fold_frame
-from job.store import Chunk, Features
+from job.pca import Moments
+from job.rows import ArrowRows, Rows, SparkRows
+from job.schema import MOMENTS
 from job.uris import join
+
+MOST_TASKS = 16  # of one chunk: each returns 13 MB to the driver
+DIGITS = 15  # of a row's SHA-256, hexadecimal: what fits 63 bits
 
 
 def moments_of(features: Features, input_uri: str, fit_on: str | None, folder: Folder) -> Moments:
@@ -31,49 +41,80 @@ def moments_of(features: Features, input_uri: str, fit_on: str | None, folder: F
     Raises:
         InputError: `fit_on` names no image.
     """
-
-    def chosen(frame: DataFrame) -> DataFrame:
-        return frame if fit_on is None else frame.where(matches(fit_on, input_uri))
-
-    counts = [F.count("*").alias("n"), F.bit_xor(F.xxhash64("uri", "etag")).alias("rows")]
-    found = chosen(features.keys()).groupBy("run_id", F.unix_micros("embedded_at").alias("micros")).agg(*counts).collect()
-    if not found:
+    chosen = features if fit_on is None else features.only(matching(features.keys, fit_on, input_uri))
+    names = _names(chosen)
+    if not names:
         raise InputError(
             f"--fit-on `{fit_on}` matches no images", "use a pattern for labels (`Apple*`) or for folders below INPUT (`Training`)"
         )
-    names = {Chunk(row["run_id"], row["micros"]): _name(features.model, row) for row in found}
     kept = set(folder.names(f"moments/{features.model}"))
-    # One Spark job each: of several chunks every task would return its own 13 MB per chunk, a gigabyte for the driver soon.
     for chunk, name in sorted(names.items()):
         if name not in kept:
-            part = fold_frame(chosen(features.embeddings(chunk)))
-            folder.write(f"moments/{features.model}/{name}", _dump(part))
+            folder.write(f"moments/{features.model}/{name}", _dump(fold(chosen.only(_of_chunk(chosen.keys, chunk)))))
     return reduce(add, (_load(folder, f"moments/{features.model}/{name}") for name in sorted(names.values())))
 
 
 def prune(features: Features, folder: Folder) -> None:
     """Drop moments of chunks that are no longer in `features`, all rows of a model."""
-    chunks = features.keys().select("run_id", F.unix_micros("embedded_at").alias("micros")).distinct().collect()
-    present = {_prefix(row) for row in chunks}
+    present = {_prefix(chunk) for chunk in _names(features)}
     for name in folder.names(f"moments/{features.model}"):
         if name.rpartition("-")[0] not in present:
             folder.delete(f"moments/{features.model}/{name}")
 
 
-def matches(glob: str, input_uri: str) -> Column:
-    """`glob` matches the label, the path below INPUT, or one of the folders on it (`Training` is all below Training/)."""
-    below = F.expr(f"substring(uri, {len(join(input_uri, '')) + 1})")
+def fold(features: Features) -> Moments:
+    """Moments of all rows of `features`, by Spark's tasks. Takes up to 208 MB of the driver's memory."""
+
+    def folded(tables: Iterator[pa.Table]) -> Iterator[pa.RecordBatch]:
+        return pca.moments_rows(pca.fold(pca.matrix(table["embedding"].combine_chunks())) for table in tables)
+
+    tasks = min(features.tasks(), MOST_TASKS, features.spark.sparkContext.defaultParallelism)
+    rows = features.mapped(["embedding"], tasks, folded, MOMENTS).arrow()
+    return reduce(add, (pca.moments_from(**row) for row in rows.to_pylist()))
+
+
+def matching(keys: Rows, glob: str, input_uri: str) -> Rows:
+    """Rows whose label, path below INPUT, or a folder on it matches `glob` (`Training` is all below Training/)."""
+    start = len(join(input_uri, ""))
     path = fnmatch.translate(glob).removesuffix(r"\Z")
-    return F.col("label").rlike(f"^{path}$") | below.rlike(f"^{path}(/.*)?$")
+    if isinstance(keys, SparkRows):
+        below = F.expr(f"substring(uri, {start + 1})")
+        return SparkRows(keys.frame.where(F.col("label").rlike(f"^{path}$") | below.rlike(f"^{path}(/.*)?$")), keys.schema)
+    of_label, of_path = re.compile(path), re.compile(f"{path}(/.*)?", re.DOTALL)
+    table = keys.arrow()
+    pairs = zip(table["uri"].to_pylist(), table["label"].to_pylist(), strict=True)
+    chosen = [bool(of_label.fullmatch(label or "") or of_path.fullmatch(uri[start:])) for uri, label in pairs]
+    return ArrowRows(table.filter(pa.array(chosen, pa.bool_())))
 
 
-def _name(model: str, row: Row) -> str:
-    key = f"{model}|{row['n']}|{row['rows']}"
-    return f"{_prefix(row)}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
+def _of_chunk(keys: Rows, chunk: Chunk) -> Rows:
+    if isinstance(keys, SparkRows):
+        return SparkRows(keys.frame.where((F.col("run_id") == chunk.run_id) & (F.col("micros") == chunk.micros)), keys.schema)
+    table = keys.arrow()
+    return ArrowRows(table.filter(pc.and_(pc.equal(table["run_id"], chunk.run_id), pc.equal(table["micros"], chunk.micros))))
 
 
-def _prefix(row: Row) -> str:
-    return f"{row['run_id']}-{row['micros']}"
+def _names(features: Features) -> dict[Chunk, str]:
+    """The file of moments of each chunk that `features` have rows of."""
+    rows: dict[Chunk, list[int]] = defaultdict(lambda: [0, 0])  # count, and all addresses and etags in one number
+    if isinstance(features.keys, SparkRows):
+        digits = F.substring(F.sha2(F.concat_ws("\0", "uri", "etag"), 256), 1, DIGITS)
+        number = F.bit_xor(F.conv(digits, 16, 10).cast("bigint")).alias("number")
+        for row in features.keys.frame.groupBy("run_id", "micros").agg(F.count("*").alias("n"), number).collect():
+            rows[Chunk(row["run_id"], row["micros"])] = [row["n"], row["number"]]
+    else:
+        for row in features.keys.select("run_id", "micros", "uri", "etag").arrow().to_pylist():
+            chunk = rows[Chunk(row["run_id"], row["micros"])]
+            chunk[0] += 1
+            chunk[1] ^= int(hashlib.sha256(f"{row['uri']}\0{row['etag']}".encode()).hexdigest()[:DIGITS], 16)
+    return {
+        chunk: f"{_prefix(chunk)}-{hashlib.sha256(f'{features.model}|{n}|{number}'.encode()).hexdigest()[:16]}.npz"
+        for chunk, (n, number) in rows.items()
+    }
+
+
+def _prefix(chunk: Chunk) -> str:
+    return f"{chunk.run_id}-{chunk.micros}"
 
 
 def _dump(moments: Moments) -> bytes:

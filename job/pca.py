@@ -20,9 +20,12 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyspark.ml.feature import PCAModel
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from job.errors import VarianceError
+from job.features import Features
 from job.params import DEFAULT_COMPONENTS
+from job.rows import Rows
 from job.schema import MOMENTS, SCORES
 
 Array = npt.NDArray[np.float64]
@@ -120,16 +123,16 @@ def fold_frame(frame: DataFrame, column: str = "embedding") -> Moments:
     """
 
     def fold_rows(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        yield from _to_batches(fold(matrix(batch.column(0))) for batch in batches if len(batch))
+        yield from moments_rows(fold(matrix(batch.column(0))) for batch in batches if len(batch))
 
     def merge(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        yield from _to_batches(_moments(**row) for batch in batches for row in batch.to_pylist())
+        yield from moments_rows(moments_from(**row) for batch in batches for row in batch.to_pylist())
 
-    folded = frame.select(column).mapInArrow(fold_rows, schema=MOMENTS)
+    folded = frame.select(column).mapInArrow(fold_rows, schema=from_arrow_schema(MOMENTS))
     parts = folded.rdd.getNumPartitions()
     if parts > 16:  # a tree of two levels: no task and not the driver sees more than the root of the parts, 13 MB each
-        folded = folded.repartition(math.isqrt(parts)).mapInArrow(merge, schema=MOMENTS)
-    rows = [_moments(**row.asDict()) for row in folded.collect()]
+        folded = folded.repartition(math.isqrt(parts)).mapInArrow(merge, schema=from_arrow_schema(MOMENTS))
+    rows = [moments_from(**row.asDict()) for row in folded.collect()]
     if not rows:
         raise VarianceError("a PCA needs at least two rows, there is `0`")
     return reduce(add, rows)
@@ -140,19 +143,19 @@ def fit_frame(frame: DataFrame, column: str = "embedding", components: int | Non
     return fit(fold_frame(frame, column), components, standardize=standardize)
 
 
-def project(features: DataFrame, fitted: Fitted) -> DataFrame:
-    """`features` (uri, label, embedding) as SCORES: pc is `(embedding - mean) @ loadings`, (k,) float32."""
-    model = features.sparkSession.sparkContext.broadcast((fitted.mean, fitted.loadings))
+def project(features: Features, fitted: Fitted) -> Rows:
+    """`features` as SCORES: pc is `(embedding - mean) @ loadings`, (k,) float32."""
+    model = features.spark.sparkContext.broadcast((fitted.mean, fitted.loadings))
 
-    def scores(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def scores(tables: Iterator[pa.Table]) -> Iterator[pa.RecordBatch]:
         mean, loadings = model.value
-        for batch in batches:
-            values = ((matrix(batch.column("embedding")) - mean) @ loadings).astype(np.float32)
+        for table in tables:
+            values = ((matrix(table["embedding"].combine_chunks()) - mean) @ loadings).astype(np.float32)
             offsets = pa.array(np.arange(0, values.size + 1, values.shape[1], dtype=np.int32))
             pc = pa.ListArray.from_arrays(offsets, pa.array(values.ravel()))
-            yield pa.RecordBatch.from_arrays([batch.column("uri"), batch.column("label"), pc], names=["uri", "label", "pc"])
+            yield from pa.Table.from_arrays([table["uri"], table["label"], pc.cast(SCORES.field("pc").type)], schema=SCORES).to_batches()
 
-    return features.select("uri", "label", "embedding").mapInArrow(scores, schema=SCORES)
+    return features.mapped(["uri", "label", "embedding"], features.tasks(), scores, SCORES)
 
 
 def matrix(column: pa.ListArray) -> npt.NDArray[np.float32]:
@@ -175,7 +178,7 @@ def to_spark_model(spark: SparkSession, fitted: Fitted) -> PCAModel:
     return PCAModel(java).setInputCol("embedding").setOutputCol("pc")._set(k=k)
 
 
-def _to_batches(parts: Iterable[Moments]) -> Iterator[pa.RecordBatch]:
+def moments_rows(parts: Iterable[Moments]) -> Iterator[pa.RecordBatch]:
     """The sum of `parts` as one row of MOMENTS; none for none."""
     total: Moments | None = None
     for part in parts:
@@ -185,6 +188,6 @@ def _to_batches(parts: Iterable[Moments]) -> Iterator[pa.RecordBatch]:
         yield pa.RecordBatch.from_arrays(arrays, names=["n", "sum", "gram"])
 
 
-def _moments(n: int, sum: bytes, gram: bytes) -> Moments:  # noqa: A002 - the columns of MOMENTS
+def moments_from(n: int, sum: bytes, gram: bytes) -> Moments:  # noqa: A002 - the columns of MOMENTS
     d = len(sum) // 8
     return Moments(n, np.frombuffer(sum), np.frombuffer(gram).reshape(d, d))

@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
-
 from job import moments, pca, publish
 from job.chunks import chunks
 from job.embed import Reject, embed_images, tasks_for
 from job.errors import RejectsError
 from job.inputs.first_photos import first_photos
 from job.lease import Lease
-from job.listing import list_images, read_listing, refuse_empty
+from job.listing import list_images, refuse_empty
 from job.models import load_model
 from job.objects import Folder
 from job.params import Params
 from job.progress import Report, counting_tasks
 from job.records import Manifest
-from job.session import start_session, warm_up, work_uri
+from job.session import start_session, work_uri
 from job.store import FeatureStore
 from job.tombstones import read_tombstones
 from job.uris import is_s3, join
@@ -33,36 +30,32 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
     Raises:
         JobError: as the tree in job/errors.py says; what was embedded before stays.
     """
-    run_uri = join(params.output, "runs", params.run_id)
     with report.stage("start", unit="steps"):
         spark = start_session(f"fruitsctl {params.run_id}", is_s3(params.input) or is_s3(params.output))
         work = work_uri(spark, params.output, params.run_id)
-        warming = warm_up(spark, join(work, "warm-up"))
     with report.stage("model", unit="steps"):
         model = load_model(params)
         store = FeatureStore(spark, folder, model.fingerprint, params.run_id, lease)
         store.open()
-        warming.join()
 
     with report.stage("list") as stage:
-        found = materialise(list_images(spark, params.input, params.content_hash), join(work, "listing"))
-        listing = read_listing(found)
+        listing = list_images(spark, params.input, join(work, "listing"), params.content_hash)
         stage.update(listing.count)
         refuse_empty(listing.count + len(listing.problems), listing.ignored, params.input)
     with report.stage("new") as stage:
-        taken = materialise(first_photos(listing.images, params.limit), join(work, "taken")) if params.limit else listing.images
+        taken = first_photos(listing.images, params.limit).kept(join(work, "taken")) if params.limit else listing.images
         count = min(listing.count, params.limit or listing.count)
         missing = store.missing_from(taken, join(work, "missing"), params.retry_rejects)
         stage.update(count)
 
-    with report.stage("embed", total=missing.images) as stage:
+    with report.stage("embed", total=missing.count) as stage:
         store.append_rejects({Reject(uri, "", None, "list", reason) for uri, reason in listing.problems})
         broadcast, erased = spark.sparkContext.broadcast(model), read_tombstones(folder)
         cores = spark.sparkContext.defaultParallelism
         for chunk in chunks(missing, cores, params.chunk_images):
             tasks = tasks_for(chunk.images, cores)
             with counting_tasks(spark.sparkContext, stage, chunk.images, tasks):
-                files, rejects = embed_images(chunk.keys, tasks, broadcast, erased, store.target())
+                files, rejects = embed_images(spark, chunk.keys, tasks, broadcast, erased, store.target())
             store.append(files)
             store.append_rejects(rejects)
             stage.update(chunk.end)
@@ -74,7 +67,7 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
         refuse_too_many(undecoded, count, params)
         refuse_too_many(unlisted, listing.count + len(listing.problems), params)
 
-    current = store.current(listing.images, params.input, taken if count < listing.count else None)
+    current = store.current(listing.images, params.input, join(work, "current"), taken if count < listing.count else None)
     with report.stage("fit") as stage:
         if params.pca:
             fitted = publish.read_fitted(folder, params.pca, model.fingerprint)
@@ -83,12 +76,12 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
             fitted = pca.fit(total, params.components, params.variance, params.standardize)
         stage.update(fitted.n)
     with report.stage("project") as stage:
-        scores = materialise(pca.project(current.features.embeddings(), fitted), join(work, "scores"))
-        rows, labels = scores.agg(F.count("*"), F.count_distinct("label")).collect()[0]
+        scores = pca.project(current.features, fitted).kept(join(work, "scores"))
+        rows, labels = scores.count(), scores.distinct("label")
         stage.update(rows)
     with report.stage("publish") as stage:
         with ThreadPoolExecutor() as writers:  # on S3 each of them mostly waits
-            matrix = writers.submit(publish.write_matrix, scores, run_uri, rows, fitted.k)
+            matrix = writers.submit(publish.write_matrix, spark, scores, folder, params.run_id, rows, fitted.k)
             writers.submit(publish.prepare_report, params)
             publish.write_model(spark, folder, params.run_id, fitted)
             store.delete_superseded(current)
@@ -99,8 +92,8 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
         "listed": listing.count,
         "beyond_limit": listing.count - count,
         "ignored": sum(listing.ignored.values()),
-        "new": missing.images,
-        "embedded": missing.images - store.rejected_here,
+        "new": missing.count,
+        "embedded": missing.count - store.rejected_here,
         "rejected": reasons.total(),
         "superseded": current.superseded_count,
         "removed": current.removed,
@@ -118,12 +111,6 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
         moments.prune(store.features(), folder)
     folder.delete_tree("work")
     return manifest
-
-
-def materialise(frame: DataFrame, uri: str) -> DataFrame:
-    """`frame` computed once, as Parquet under `uri`: every later use reads it."""
-    frame.write.mode("overwrite").parquet(uri)
-    return frame.sparkSession.read.schema(frame.schema).parquet(uri)
 
 
 def refuse_too_many(reasons: Counter[str], listed: int, params: Params) -> None:

@@ -6,30 +6,38 @@ Everything goes to `runs/<run_id>/`, which does not exist for a reader until its
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import platform
+import tempfile
 import traceback
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from csv import writer
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pyspark
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyarrow import csv
+from pyspark import TaskContext
+from pyspark.sql import SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from job.errors import LeaseError, SetupError
 from job.fetch import Key
 from job.imaging.untrained import NOTE
 from job.lease import Lease
-from job.objects import Conflict, Folder
+from job.objects import Conflict, Folder, open_folder
 from job.params import UNTRAINED, Params
 from job.pca import Fitted, to_spark_model
 from job.records import Manifest, Stage
+from job.rows import ArrowRows, Rows, SparkRows
+from job.schema import SCORES
 from job.uris import join
 
 CSV_PART_BYTES = 200_000_000  # of at most 256 MB, with room for an estimate that is a little off
@@ -37,22 +45,43 @@ PACKAGES = ("numpy", "pillow", "pyarrow", "ai-edge-litert")  # what a result dep
 BYTES_PER_NUMBER = 13  # a float32 in text with its comma, at the most
 
 
-def write_matrix(scores: DataFrame, run_uri: str, rows: int, k: int) -> None:
-    """`scores` (SCORES, materialised) sorted by uri, as `pca/` (Parquet) and `csv/` (uri, label, pc1 … pck)."""
+def write_matrix(spark: SparkSession, scores: Rows, folder: Folder, run_id: str, rows: int, k: int) -> None:
+    """`scores` (SCORES, kept) sorted by uri, as `pca/` (Parquet) and `csv/` (uri, label, pc1 … pck)."""
+    for name in ("pca", "csv"):
+        folder.delete_tree(f"runs/{run_id}/{name}")  # of an earlier attempt
+    if not isinstance(scores, SparkRows):
+        write_part(folder.uri, run_id, 0, scores.arrow().sort_by("uri"), k)
+        return
+    uri = folder.uri
+
+    def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        task = TaskContext.get()
+        part = pa.Table.from_batches(batches, SCORES)
+        if task and len(part):
+            write_part(uri, run_id, task.partitionId(), part, k)
+        yield from SCORES.empty_table().to_batches()
+
     parts = max(1, -(-rows * (150 + k * BYTES_PER_NUMBER) // CSV_PART_BYTES))
-    ordered = scores.repartitionByRange(parts, "uri") if parts > 1 else scores.repartition(1)
-    ordered = ordered.sortWithinPartitions("uri")
-    ordered.write.mode("overwrite").parquet(join(run_uri, "pca"))
-    columns = [F.col("pc")[i].alias(f"pc{i + 1}") for i in range(k)]
-    # RFC 4180 quoting, and blanks are part of a name.
-    options: dict[str, bool | str] = {
-        "header": True,
-        "escape": '"',
-        "ignoreLeadingWhiteSpace": False,
-        "ignoreTrailingWhiteSpace": False,
-        "emptyValue": "",
+    ordered = scores.frame.repartitionByRange(parts, "uri") if parts > 1 else scores.frame.repartition(1)
+    ordered.sortWithinPartitions("uri").mapInArrow(write, from_arrow_schema(SCORES)).count()
+
+
+def write_part(uri: str, run_id: str, number: int, rows: pa.Table, k: int) -> None:
+    """Write part `number` of a matrix, `rows` (SCORES), into OUTPUT at `uri`. The same rows give the same bytes."""
+    folder = open_folder(join(uri, "runs", run_id))
+    numbers = rows["pc"].combine_chunks().flatten().to_numpy().reshape(len(rows), k)
+    columns = {
+        "uri": rows["uri"],
+        "label": rows["label"],
+        **{f"pc{i + 1}": pa.array(np.ascontiguousarray(numbers[:, i])) for i in range(k)},
     }
-    ordered.select("uri", "label", *columns).write.mode("overwrite").options(**options).csv(join(run_uri, "csv"))
+    with tempfile.NamedTemporaryFile(prefix="fruitsctl-") as file:
+        pq.write_table(rows, file.name, compression="zstd", use_dictionary=["label"])
+        folder.upload(f"pca/part-{number:05}.zstd.parquet", file.name)
+    with tempfile.NamedTemporaryFile(prefix="fruitsctl-") as file:
+        # RFC 4180 quoting, and blanks are part of a name.
+        csv.write_csv(pa.table(columns), file.name, csv.WriteOptions(quoting_style="needed", quoting_header="needed"))
+        folder.upload(f"csv/part-{number:05}.csv", file.name)
 
 
 def write_model(spark: SparkSession, folder: Folder, run_id: str, fitted: Fitted) -> None:
@@ -64,7 +93,7 @@ def write_model(spark: SparkSession, folder: Folder, run_id: str, fitted: Fitted
     )
     folder.write(f"runs/{run_id}/pca.npz", buffer.getvalue())
     text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
+    table = writer(text, lineterminator="\n")
     table.writerow(["component", "eigenvalue", "ratio", "cumulated"])
     cumulated = np.cumsum(fitted.ratios)
     for i, values in enumerate(zip(fitted.eigenvalues, fitted.ratios, cumulated, strict=True), start=1):
@@ -102,7 +131,7 @@ def prepare_report(params: Params) -> None:
         bundle(Path(params.cache) if params.cache else None)
 
 
-def add_report(folder: Folder, manifest: Manifest, images: DataFrame) -> Manifest:
+def add_report(folder: Folder, manifest: Manifest, images: Rows) -> Manifest:
     """
     Write `report.html` from the run's published scores and its listing `images` (LISTED); the manifest with what was found on the way.
 
@@ -111,7 +140,8 @@ def add_report(folder: Folder, manifest: Manifest, images: DataFrame) -> Manifes
     from job.product import report
 
     def keys_of(uris: list[str]) -> list[Key]:
-        return [Key(*row) for row in images.where(F.col("uri").isin(uris)).select(*Key._fields).collect()] if uris else []
+        wanted = ArrowRows(pa.table({"uri": pa.array(uris, pa.string())}))
+        return [Key(**row) for row in images.semi(wanted, "uri").select(*Key._fields).arrow().to_pylist()] if uris else []
 
     try:
         html, identify = report.build(folder, manifest, keys_of)

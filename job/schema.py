@@ -1,11 +1,14 @@
-"""The schema on each arrow between stages: Arrow's of Delta tables, Spark's DDL of what passes through Spark."""
+"""The schema on each arrow between stages."""
 
 from __future__ import annotations
 
 import pyarrow as pa
 
-# work/<run_id>/missing: what is to embed. `id` numbers the rows, so that a chunk is a range of it.
-MISSING = "uri string, etag string, size bigint, label string, id bigint"
+# a listed image
+LISTED = pa.schema([("uri", pa.string()), ("etag", pa.string()), ("size", pa.int64()), ("label", pa.string())])
+
+# a listing: images, what could not be listed (`problem`), and how many `files` with a `suffix` are no images
+FOUND = pa.schema([*LISTED, ("problem", pa.string()), ("suffix", pa.string()), ("files", pa.int64())])
 
 # What a task that embeds returns: the file that it has written (name, rows, size in bytes), and one row per image that gave no features.
 WRITTEN = pa.schema(
@@ -39,7 +42,7 @@ REJECTS = pa.schema(
 )
 
 # second moments of some rows: float64 bytes of sum (d) and of the Gram matrix (d, d)
-MOMENTS = "n bigint, sum binary, gram binary"
+MOMENTS = pa.schema([("n", pa.int64()), ("sum", pa.binary()), ("gram", pa.binary())])
 
 # runs/<run_id>/pca/
-SCORES = "uri string, label string, pc array<float>"
+SCORES = pa.schema([("uri", pa.string()), ("label", pa.string()), ("pc", pa.list_(pa.field("element", pa.float32())))])

@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
-from threading import Thread, current_thread, main_thread
+from threading import current_thread, main_thread
 
 import pyspark
 from pyspark.sql import SparkSession
@@ -54,22 +54,6 @@ def work_uri(spark: SparkSession, output: str, run_id: str) -> str:
     folder = tempfile.mkdtemp(prefix="fruitsctl-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return f"file://{folder}"
-
-
-def warm_up(spark: SparkSession, uri: str) -> Thread:
-    """
-    Start Python workers and Spark's way through Arrow to Parquet and back, in the background: seconds of class loading and imports
-    that otherwise fall on the first stages, one after the other. Writes a few rows under `uri`.
-    """
-
-    def run() -> None:
-        frame = spark.range(spark.sparkContext.defaultParallelism).mapInArrow(lambda batches: batches, "id bigint")
-        frame.write.mode("overwrite").parquet(uri)
-        spark.read.schema("id bigint").parquet(uri).groupBy("id").count().collect()
-
-    thread = Thread(target=run, name="warm-up", daemon=True)
-    thread.start()
-    return thread
 
 
 def start_session(app_name: str, uses_s3: bool) -> SparkSession:

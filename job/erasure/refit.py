@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
 from job import moments, pca, publish
+from job.erasure.targets import uris_of_run
 from job.errors import SetupError
+from job.features import Features
 from job.lease import Lease
 from job.objects import Folder
 from job.params import Params
 from job.records import Manifest
+from job.rows import ArrowRows
 from job.session import work_uri
 from job.storage.delta_log import DeltaLog
-from job.store import Features
 from job.uris import join
 
 ASIDE = "manifest.refit"  # the manifest while its run is being written anew, and so does not exist for a reader
@@ -43,14 +46,12 @@ def refit(spark: SparkSession, folder: Folder, run: str, lease: Lease) -> None:
         fitted = pca.fit(total, params.components, params.variance, params.standardize)
     else:
         fitted = publish.read_fitted(folder, manifest.fitted_by, manifest.model)
-    work = join(work_uri(spark, folder.uri, run), "refit")
-    pca.project(features.embeddings(), fitted).write.mode("overwrite").parquet(work)
-    scores = spark.read.parquet(work)
+    scores = pca.project(features, fitted).kept(join(work_uri(spark, folder.uri, run), "refit"))
     lease.check()
     folder.write(f"runs/{run}/{ASIDE}", stored.content)
     folder.delete(f"runs/{run}/manifest.json")
     folder.delete(f"runs/{run}/report.html")
-    publish.write_matrix(scores, join(folder.uri, "runs", run), scores.count(), fitted.k)
+    publish.write_matrix(spark, scores, folder, run, scores.count(), fitted.k)
     publish.write_model(spark, folder, run, fitted)
     lease.check()
     changed = {"k": fitted.k, "variance": float(fitted.ratios[: fitted.k].sum())}
@@ -65,10 +66,10 @@ def interrupted(folder: Folder) -> list[str]:
 
 def _features(spark: SparkSession, folder: Folder, manifest: Manifest) -> Features:
     """The images of the run's matrix, as they were when it was made: the newest row of each that is no younger."""
-    log = DeltaLog(folder, "features")
-    rows = Features(spark, log.uri, tuple(log.files()), manifest.model)
-    made = datetime.fromisoformat(manifest.created_at)
-    uris = spark.read.parquet(join(folder.uri, "runs", manifest.run_id, "pca")).select("uri")
-    known = rows.keys().join(uris, "uri", "left_semi").where(F.col("embedded_at") <= F.lit(made) + F.expr("INTERVAL 1 SECOND"))
-    newest = known.groupBy("uri").agg(F.max("embedded_at").alias("embedded_at"))
-    return replace(rows, choose=lambda frame: frame.join(newest, ["uri", "embedded_at"], "left_semi"))
+    features = Features.of(spark, DeltaLog(folder, "features"), manifest.model)
+    made = datetime.fromisoformat(manifest.created_at).timestamp() + 1  # which is cut to the second
+    images = ArrowRows(pa.table({"uri": pa.array(uris_of_run(folder, manifest.run_id), pa.string())}))
+    known = features.keys.semi(images, "uri").arrow().filter(pc.field("micros") <= int(made * 1e6))
+    newest = known.sort_by([("uri", "ascending"), ("micros", "descending")])
+    _, first = np.unique(newest["uri"].to_numpy(), return_index=True)
+    return features.only(ArrowRows(newest.take(first)))

@@ -12,13 +12,14 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from itertools import chain
+from typing import Any
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import SparkSession
 
 from job.erasure.parquet import read
 from job.erasure.tables import TABLES
@@ -26,11 +27,18 @@ from job.erasure.versions import content_of, versions_below, versions_of
 from job.errors import InputError
 from job.listing_rows import ignored_as
 from job.objects import Folder
-from job.storage import rewriting
+from job.rows import ArrowRows, only
+from job.schema import FEATURES, REJECTS
+from job.storage.data_files import read as read_parquet
+from job.storage.data_files import rows_of
 from job.storage.delta_log import DeltaLog
 from job.tombstones import FOLDER
 from job.uris import is_inside
 
+TASKS_PER_CORE = 4
+DESCRIBED = pa.schema(
+    [*((name, pa.string()) for name in ("uri", "etag", "model", "chunk")), ("head", pa.binary()), ("digest", pa.binary())]
+)
 HEAD = 64  # numbers of an embedding that tell it from all others
 
 
@@ -75,21 +83,21 @@ def find(spark: SparkSession, folder: Folder, uris: list[str], prefixes: list[st
     for uri in [*uris, *prefixes]:
         if is_inside(uri, folder.uri) or uri == folder.uri:
             raise InputError(f"`{uri}` is part of OUTPUT, not a photo", "give the address of the photo as in column `uri` of the matrix")
-    tables = {name: _table(spark, folder, name) for name in TABLES if folder.names(name)}
     found = Targets(uris={*uris, *_by_prefix(folder, prefixes)})
-    for name, taken_in in (("features", "embedded_at"), ("rejects", "rejected_at")):
-        if name in tables:
-            found.uris |= _matching(tables[name], prefixes, older_than, taken_in)
-    if "features" in tables:
-        others = _copies(spark, tables["features"], found.uris)
-        if copies:
-            found.uris |= others
-        else:
-            found.copies = others
-        _describe(spark, tables["features"], found)
-    if "rejects" in tables:
-        rows = _of(spark, tables["rejects"], found.uris).select("etag").distinct().collect()
-        found.etags |= {row["etag"] for row in rows if row["etag"]}
+    for table, taken_in in (("features", "embedded_at"), ("rejects", "rejected_at")):
+        found.uris |= _matching(folder, table, prefixes, older_than, taken_in)
+    others = _copies(spark, folder, found.uris)
+    if copies:
+        found.uris |= others
+    else:
+        found.copies = others
+    for row in _rows(spark, folder, found.uris):
+        found.etags.add(row["etag"])
+        found.chunks.add(row["chunk"])
+        found.numbers.add(base64.b64encode(row["head"]).decode())
+    for rows in rows_of(folder, "rejects", only(REJECTS, ["uri", "etag"])):
+        meant = pc.is_in(rows["uri"], value_set=pa.array(sorted(found.uris), pa.string()))
+        found.etags |= {etag for etag in rows.filter(meant)["etag"].to_pylist() if etag}
     for version in (version for uri in sorted(found.uris) for version in versions_of(uri)):
         content = content_of(version)
         if content is not None:
@@ -110,31 +118,21 @@ def kept(folder: Folder) -> Iterable[tuple[str, Targets]]:
             yield f"{FOLDER}/{name}", Targets.from_json(stored.content)
 
 
-def frame_of(spark: SparkSession, uris: Iterable[str]) -> DataFrame:
-    """One column `uri`, sorted. Through Arrow: rows of Python would start Python workers at each use."""
-    return spark.createDataFrame(pd.DataFrame({"uri": sorted(uris)}, dtype=object), "uri string")
-
-
-def _table(spark: SparkSession, folder: Folder, name: str) -> DataFrame:
-    log = DeltaLog(folder, name)
-    return rewriting.frame_of(spark, log.uri, log.files(), TABLES[name])
-
-
-def _of(spark: SparkSession, table: DataFrame, uris: Iterable[str]) -> DataFrame:
-    return table.join(frame_of(spark, uris), "uri", "left_semi")
-
-
-def _matching(table: DataFrame, prefixes: list[str], older_than: float | None, taken_in: str) -> set[str]:
-    condition = F.lit(False)
-    for prefix in prefixes:
-        condition = condition | F.startswith("uri", F.lit(prefix))
-    newest = table.groupBy("uri").agg(F.max(taken_in).alias("newest"))
+def _matching(folder: Folder, table: str, prefixes: list[str], older_than: float | None, taken_in: str) -> set[str]:
+    """Addresses in a table that begin with one of `prefixes`, or were last taken in more than `older_than` seconds ago."""
+    if not prefixes and older_than is None:
+        return set()
+    columns = only(TABLES[table], ["uri", taken_in])
+    rows = pa.concat_tables([columns.empty_table(), *rows_of(folder, table, columns)])
+    found = {uri for uri in pc.unique(rows["uri"]).to_pylist() if uri.startswith(tuple(prefixes))}
     if older_than is not None:
-        condition = condition | (F.unix_timestamp("newest") < F.unix_timestamp(F.current_timestamp()) - int(older_than))
-    return {row["uri"] for row in newest.where(condition).select("uri").collect()} if prefixes or older_than is not None else set()
+        newest = rows.group_by("uri").aggregate([(taken_in, "max")])
+        before = datetime.now(UTC) - timedelta(seconds=older_than)
+        found |= set(newest.filter(pc.field(f"{taken_in}_max") < before)["uri"].to_pylist())
+    return found
 
 
-def _uris_of_run(folder: Folder, run: str) -> list[str]:
+def uris_of_run(folder: Folder, run: str) -> list[str]:
     found: list[str] = []
     for name in folder.names(f"runs/{run}/pca"):
         if name.endswith(".parquet"):
@@ -146,23 +144,50 @@ def _uris_of_run(folder: Folder, run: str) -> list[str]:
 def _by_prefix(folder: Folder, prefixes: list[str]) -> Iterator[str]:
     """What runs and INPUT have."""
     if prefixes:
-        yield from (uri for run in folder.names("runs") for uri in _uris_of_run(folder, run) if uri.startswith(tuple(prefixes)))
+        yield from (uri for run in folder.names("runs") for uri in uris_of_run(folder, run) if uri.startswith(tuple(prefixes)))
     for version in chain.from_iterable(map(versions_below, prefixes)):
         if not is_inside(version.uri, folder.uri) and ignored_as(version.uri.rpartition("/")[2]) is None:
             yield version.uri
 
 
-def _copies(spark: SparkSession, features: DataFrame, uris: set[str]) -> set[str]:
+def _copies(spark: SparkSession, folder: Folder, uris: set[str]) -> set[str]:
     """Other URIs with the very same numbers: the same bytes, or the same pixels."""
-    numbers = features.select("uri", "model", F.xxhash64("embedding").alias("numbers"))
-    same = numbers.join(_of(spark, numbers, uris).select("model", "numbers").distinct(), ["model", "numbers"], "left_semi")
-    return {row["uri"] for row in same.select("uri").distinct().collect()} - uris
+    meant = {(row["model"], row["digest"]) for row in _rows(spark, folder, uris)}
+    return {row["uri"] for row in _rows(spark, folder, None, meant)} - uris if meant else set()
 
 
-def _describe(spark: SparkSession, features: DataFrame, found: Targets) -> None:
-    chunk = F.concat_ws("-", "run_id", F.unix_micros("embedded_at")).alias("chunk")
-    head = F.slice("embedding", 1, HEAD)
-    for row in _of(spark, features, found.uris).select("etag", chunk, head.alias("head")).collect():
-        found.etags.add(row["etag"])
-        found.chunks.add(row["chunk"])
-        found.numbers.add(base64.b64encode(np.array(row["head"], np.float32).tobytes()).decode())
+def _rows(
+    spark: SparkSession, folder: Folder, uris: set[str] | None, numbers: set[tuple[str, bytes]] | None = None
+) -> list[dict[str, Any]]:
+    """DESCRIBED rows of the table features/: of `uris`, or with `numbers` of a model, by Spark's tasks."""
+    log = DeltaLog(folder, "features")
+    meant, uri = pa.array(sorted(uris or ()), pa.string()), log.uri
+
+    def described(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for name in (name for batch in batches for name in batch.column(0).to_pylist()):
+            rows = read_parquet(uri, name, FEATURES)
+            if uris is not None:
+                rows = rows.filter(pc.is_in(rows["uri"], value_set=meant))
+            found = [_described(row) for row in _with_bytes(rows)]
+            chosen = [row for row in found if numbers is None or (row["model"], row["digest"]) in numbers]
+            yield pa.RecordBatch.from_pylist(chosen, DESCRIBED)
+
+    names = ArrowRows(pa.table({"name": pa.array([file.name for file in log.files()], pa.string())}))
+    tasks = TASKS_PER_CORE * spark.sparkContext.defaultParallelism
+    rows: list[dict[str, Any]] = names.mapped(spark, tasks, described, DESCRIBED).arrow().to_pylist()
+    return rows
+
+
+def _with_bytes(rows: pa.Table) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """Each row without its embedding, and that as bytes of float32."""
+    for batch in rows.to_batches():
+        keys = batch.select(["uri", "etag", "model", "run_id", "embedded_at"]).to_pylist()
+        for key, embedding in zip(keys, batch.column("embedding"), strict=True):
+            yield key, embedding.values.to_numpy().astype(np.float32).tobytes()
+
+
+def _described(row: tuple[dict[str, Any], bytes]) -> dict[str, Any]:
+    key, numbers = row
+    micros = (key["embedded_at"] - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
+    digest = hashlib.blake2b(numbers, digest_size=16).digest()
+    return {**key, "chunk": f"{key['run_id']}-{micros}", "head": numbers[: 4 * HEAD], "digest": digest}

@@ -10,18 +10,24 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from pyspark.sql import DataFrame, Window
+import pyarrow as pa
+from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from job.listing_rows import Row
+from job.rows import ArrowRows, Rows, SparkRows
 
 
-def first_photos(images: DataFrame, limit: int) -> DataFrame:
+def first_photos(images: Rows, limit: int) -> Rows:
     """Return the first `limit` rows of `images` (LISTED)."""
+    if not isinstance(images, SparkRows):
+        rows = [Row(**row) for row in images.arrow().to_pylist()]
+        taken = [row._asdict() for row in first_rows(rows, limit)]
+        return ArrowRows(pa.Table.from_pylist(taken, images.schema))
     position = F.row_number().over(Window.partitionBy("label").orderBy("uri"))
     # The filter removes no photo that is taken; it lets Spark keep `limit` rows of a label while it sorts, not all.
-    numbered = images.withColumn("position", position).where(F.col("position") <= limit)
-    return numbered.orderBy("position", "uri").limit(limit).select(*images.columns)
+    numbered = images.frame.withColumn("position", position).where(F.col("position") <= limit)
+    return SparkRows(numbered.orderBy("position", "uri").limit(limit).select(*images.schema.names), images.schema)
 
 
 def first_rows(images: Iterable[Row], limit: int) -> list[Row]:

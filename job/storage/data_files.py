@@ -5,10 +5,14 @@ from __future__ import annotations
 import io
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -18,6 +22,7 @@ from job.storage.delta_log import DataFile, DeltaLog
 from job.uris import bucket_and_key, is_s3, join, local_path
 
 ROWS_PER_GROUP = 4096  # 21 MB of embeddings
+READS_IN_FLIGHT = 8
 
 
 def write(uri: str, batches: Iterable[pa.RecordBatch], schema: pa.Schema, **values: Any) -> DataFile | None:
@@ -54,13 +59,26 @@ def read(uri: str, name: str, schema: pa.Schema) -> pa.Table:
     Raises:
         OutputError: the file cannot be read.
     """
-    address = join(uri, name)
-    try:
-        with S3File(address) if is_s3(address) else open(local_path(address), "rb") as file:
-            table = pq.ParquetFile(file).read(columns=schema.names)
-            return table.select(schema.names).cast(schema)  # Spark's time is INT96, and some writers' strings are views
-    except (OSError, pa.ArrowException) as error:
-        raise OutputError(f"cannot read `{address}`: {error}", "run the same command again") from error
+    with _opened(uri, name) as file:
+        return _typed(file.read(columns=schema.names), schema)
+
+
+def read_rows(uri: str, name: str, schema: pa.Schema, rows: npt.NDArray[np.int64]) -> Iterator[pa.Table]:
+    """
+    Yield the columns of `schema` of the rows number `rows`, sorted, of a file: a table for each of its row groups.
+
+    Raises:
+        OutputError: the file cannot be read.
+    """
+    with _opened(uri, name) as file:
+        first = 0
+        for group in range(file.num_row_groups):
+            end = first + file.metadata.row_group(group).num_rows
+            here = rows[np.searchsorted(rows, first) : np.searchsorted(rows, end)] - first
+            if len(here):
+                table = file.read_row_group(group, columns=schema.names)
+                yield _typed(table if len(here) == len(table) else table.take(here), schema)
+            first = end
 
 
 def rows_of(folder: Folder, table: str, schema: pa.Schema) -> Iterator[pa.Table]:
@@ -71,13 +89,23 @@ def rows_of(folder: Folder, table: str, schema: pa.Schema) -> Iterator[pa.Table]
         OutputError, CredentialsError: OUTPUT cannot be read.
     """
     log = DeltaLog(folder, table)
-    for file in log.files():
-        yield read(log.uri, file.name, schema)
+    with ThreadPoolExecutor(READS_IN_FLIGHT) as pool:
+        yield from pool.map(lambda file: read(log.uri, file.name, schema), log.files())
 
 
-def only(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
-    """Return `schema` with the columns `names`, in their order."""
-    return pa.schema([schema.field(name) for name in names])
+@contextmanager
+def _opened(uri: str, name: str) -> Iterator[pq.ParquetFile]:
+    address = join(uri, name)
+    try:
+        with S3File(address) if is_s3(address) else open(local_path(address), "rb") as file:
+            yield pq.ParquetFile(file)
+    except (OSError, pa.ArrowException) as error:
+        raise OutputError(f"cannot read `{address}`: {error}", "run the same command again") from error
+
+
+def _typed(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Spark's time is INT96, and some writers' strings are views."""
+    return table.select(schema.names).cast(schema)
 
 
 def _few_values(schema: pa.Schema) -> list[str]:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.pandas.types import from_arrow_schema
+from pyspark.sql import SparkSession
 
+from job.rows import ArrowRows, joined, only
 from job.storage import data_files
 from job.storage.delta_log import DataFile
 
-ROWS_PER_BATCH = 1024  # 5 MB of embeddings
 FILES_PER_CORE = 4
 REPLACED = pa.schema([("old", pa.string()), ("new", pa.string()), ("rows", pa.int64()), ("size", pa.int64()), ("dropped", pa.int64())])
 
@@ -26,24 +25,6 @@ class Replaced(NamedTuple):
     dropped: int  # rows
 
 
-def frame_of(spark: SparkSession, uri: str, files: Sequence[DataFile], schema: pa.Schema, model: str | None = None) -> DataFrame:
-    """
-    Return the columns of `schema` of the rows in `files` of the table at `uri`; of `model` only, if given.
-
-    Lazy: Spark's tasks read the files again at each use.
-    """
-    columns = schema if model is None or "model" in schema.names else schema.append(pa.field("model", pa.string()))
-
-    def read(name: str) -> Iterator[pa.RecordBatch]:
-        rows = data_files.read(uri, name, columns)
-        if model is not None:
-            rows = rows.filter(pc.field("model") == model)
-        yield from rows.select(schema.names).to_batches(max_chunksize=ROWS_PER_BATCH)
-
-    names = [file.name for file in files if model is None or file.may_hold(model=model)]
-    return _by_tasks(spark, names, read, schema)
-
-
 def drop_rows(spark: SparkSession, uri: str, files: Sequence[DataFile], schema: pa.Schema, gone: pa.Table) -> list[Replaced]:
     """
     Write each file that has rows of `gone` anew without them; the others are not among the result.
@@ -51,10 +32,10 @@ def drop_rows(spark: SparkSession, uri: str, files: Sequence[DataFile], schema: 
     `gone`: columns of `schema`, texts and times, which together name the rows.
     """
     names = gone.schema.names
-    known = _joined(gone.cast(data_files.only(schema, names)))
+    known = joined(gone.cast(only(schema, names)))
 
     def replace(name: str) -> Iterator[pa.RecordBatch]:
-        stays = pc.invert(pc.is_in(_joined(data_files.read(uri, name, data_files.only(schema, names))), value_set=known))
+        stays = pc.invert(pc.is_in(joined(data_files.read(uri, name, only(schema, names))), value_set=known))
         left = pc.sum(stays, min_count=0).as_py()
         if left < len(stays):
             rest = data_files.read(uri, name, schema).filter(stays) if left else None
@@ -64,7 +45,7 @@ def drop_rows(spark: SparkSession, uri: str, files: Sequence[DataFile], schema: 
 
     by_name = {file.name: file for file in files}
     found = []
-    for row in _by_tasks(spark, list(by_name), replace, REPLACED).collect():
+    for row in _by_tasks(spark, list(by_name), replace):
         old = by_name[row["old"]]
         new = DataFile(row["new"], row["rows"], row["size"], old.least, old.most) if row["new"] else None
         found.append(Replaced(old, new, row["dropped"]))
@@ -80,27 +61,21 @@ def merge(spark: SparkSession, uri: str, groups: Sequence[Sequence[DataFile]], s
         if new:
             yield pa.RecordBatch.from_pylist([{"old": group, "new": new.name, "rows": new.rows, "size": new.size, "dropped": 0}], REPLACED)
 
-    found = _by_tasks(spark, [str(number) for number in range(len(groups))], merged, REPLACED).collect()
+    found = _by_tasks(spark, [str(number) for number in range(len(groups))], merged)
     return [DataFile(row["new"], row["rows"], row["size"], *_range(groups[int(row["old"])])) for row in found]
 
 
-def _by_tasks(spark: SparkSession, names: list[str], function: Callable[[str], Iterator[pa.RecordBatch]], schema: pa.Schema) -> DataFrame:
-    """The batches of `function(name)` for each of `names`, every n-th of them in one task."""
-    tasks = max(1, min(len(names), FILES_PER_CORE * spark.sparkContext.defaultParallelism))
+def _by_tasks(spark: SparkSession, names: list[str], function: Callable[[str], Iterator[pa.RecordBatch]]) -> list[dict[str, Any]]:
+    """REPLACED rows of `function(name)` for each of `names`, every n-th of them in one task."""
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            for task in batch.column(0).to_pylist():
-                for name in names[task::tasks]:
-                    yield from function(name)
+            for name in batch.column(0).to_pylist():
+                yield from function(name)
 
-    return spark.range(0, tasks, 1, tasks).mapInArrow(run, from_arrow_schema(schema))
-
-
-def _joined(rows: pa.Table) -> pa.ChunkedArray:
-    """All columns of `rows` as one text; no address or etag holds a null character."""
-    texts = [column.cast(pa.int64()).cast(pa.string()) if pa.types.is_timestamp(column.type) else column for column in rows.columns]
-    return pc.binary_join_element_wise(*texts, "\0")
+    tasks = FILES_PER_CORE * spark.sparkContext.defaultParallelism
+    rows = ArrowRows(pa.table({"name": pa.array(names, pa.string())})).mapped(spark, tasks, run, REPLACED).arrow().to_pylist()
+    return list(rows)
 
 
 def _range(files: Sequence[DataFile]) -> tuple[dict[str, object], dict[str, object]]:

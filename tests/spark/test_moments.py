@@ -8,8 +8,13 @@ from job import moments
 from job.lease import Lease
 from job.objects import open_folder
 from job.schema import EMBEDDED, FEATURES
-from job.storage import data_files, rewriting
+from job.storage import data_files
 from job.store import FeatureStore
+
+
+@pytest.fixture(params=["1000", "0"], ids=["driver", "spark"], autouse=True)
+def driver_rows(request, monkeypatch):
+    monkeypatch.setenv("FRUITS_DRIVER_ROWS", request.param)
 
 
 @pytest.fixture
@@ -33,28 +38,23 @@ def append(store, *embeddings):
 
 
 def test_the_moments_of_a_new_chunk_are_made_of_its_own_file_alone(store, folder, monkeypatch):
-    read, frame_of = [], rewriting.frame_of
-
-    def watched(spark, uri, files, schema, model):
-        if "embedding" in schema.names:
-            read.append(len(files))
-        return frame_of(spark, uri, files, schema, model)
-
-    monkeypatch.setattr(rewriting, "frame_of", watched)
+    folded, fold = [], moments.fold
+    monkeypatch.setattr(moments, "fold", lambda features: folded.append(features) or fold(features))
     for number in range(3):
         append(store, *([float(number), float(row)] for row in range(4)))
         total = moments.moments_of(store.features(), "file:///in", None, folder)
 
     assert (total.n, total.sum.tolist()) == (12, [12.0, 18.0])
     assert np.array_equal(total.gram, [[20.0, 18.0], [18.0, 42.0]])
-    assert read == [1, 1, 1]
-    assert len(store.features().files) == 3
+    files = [set(features.keys.arrow()["file"].to_pylist()) for features in folded]
+    assert [len(names) for names in files] == [1, 1, 1]
+    assert len(set.union(*files)) == 3
 
 
 def test_moments_of_chunks_that_are_kept_are_not_made_again(store, folder, monkeypatch):
     append(store, [1.0, 2.0])
     first = moments.moments_of(store.features(), "file:///in", None, folder)
-    monkeypatch.setattr(moments, "fold_frame", lambda frame: pytest.fail("folded again"))
+    monkeypatch.setattr(moments, "fold", lambda features: pytest.fail("folded again"))
     again = moments.moments_of(store.features(), "file:///in", None, folder)
 
     assert first.sum.tolist() == again.sum.tolist() == [1.0, 2.0]

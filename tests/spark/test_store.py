@@ -13,11 +13,10 @@ from job.embed import Reject
 from job.errors import LeaseError
 from job.lease import Lease
 from job.objects import open_folder
-from job.schema import EMBEDDED, FEATURES
+from job.rows import ArrowRows, SparkRows, driver_rows, frame_of
+from job.schema import EMBEDDED, FEATURES, LISTED
 from job.storage import data_files
 from job.store import FeatureStore
-
-LISTING = "uri string, etag string, size bigint, label string"
 
 
 @pytest.fixture
@@ -38,8 +37,21 @@ def store(spark, output, lease):
     return opened
 
 
+@pytest.fixture(params=["driver", "spark"], autouse=True)
+def engine(request, monkeypatch):
+    """Every test with rows on the driver, and with rows in Spark."""
+    monkeypatch.setenv("FRUITS_DRIVER_ROWS", "1000" if request.param == "driver" else "0")
+    return request.param
+
+
 def listing(spark, *images):
-    return spark.createDataFrame([(f"file:///in/{name}", etag, 1, "L") for name, etag in images], LISTING)
+    rows = [dict(zip(LISTED.names, (f"file:///in/{name}", etag, 1, "L"), strict=True)) for name, etag in images]
+    table = pa.Table.from_pylist(rows, LISTED)
+    return ArrowRows(table) if driver_rows() else SparkRows(frame_of(spark, table), LISTED)
+
+
+def pairs(rows):
+    return sorted((row["uri"].removeprefix("file:///in/"), row["etag"]) for row in rows.arrow().to_pylist())
 
 
 def append(store, *images):
@@ -50,8 +62,8 @@ def append(store, *images):
     store.append([data_files.write(target.uri, [pa.RecordBatch.from_pylist(rows, EMBEDDED)], FEATURES, **target.values)])
 
 
-def names(frame):
-    return sorted(row["uri"].removeprefix("file:///in/") for row in frame.collect())
+def names(rows):
+    return sorted(uri.removeprefix("file:///in/") for uri in rows.arrow()["uri"].to_pylist())
 
 
 def test_only_what_is_new_or_changed_is_missing(spark, store, tmp_path):
@@ -59,16 +71,16 @@ def test_only_what_is_new_or_changed_is_missing(spark, store, tmp_path):
 
     missing = store.missing_from(listing(spark, ("a", "1"), ("b", "2"), ("c", "1")), f"file://{tmp_path}/m", False)
 
-    assert names(missing.frame) == ["b", "c"]
-    assert missing.images == 2
+    assert names(missing.part(0, 2)) == ["b", "c"]
+    assert missing.count == 2
 
 
 def test_rows_are_numbered_over_all_parts(spark, store, tmp_path):
     images = [(f"{i:03}", "1") for i in range(100)]
 
-    missing = store.missing_from(listing(spark, *images).repartition(3), f"file://{tmp_path}/m", False)
+    missing = store.missing_from(listing(spark, *images), f"file://{tmp_path}/m", False)
 
-    cut = [names(missing.rows(first, 30)) for first in (0, 30, 60, 90)]
+    cut = [names(missing.part(first, 30)) for first in (0, 30, 60, 90)]
     assert [len(part) for part in cut] == [30, 30, 30, 10]
     assert sorted(name for part in cut for name in part) == [name for name, _ in images]
 
@@ -77,42 +89,39 @@ def test_features_of_another_model_do_not_count(spark, store, output, lease, tmp
     append(store, ("a", "1"))
     other = FeatureStore(spark, open_folder(output), "model-b", "r1", lease)
 
-    assert other.missing_from(listing(spark, ("a", "1")), f"file://{tmp_path}/m", False).images == 1
+    assert other.missing_from(listing(spark, ("a", "1")), f"file://{tmp_path}/m", False).count == 1
 
 
 def test_what_did_not_decode_is_not_tried_again_unless_asked(spark, store, tmp_path):
     store.append_rejects({Reject("file:///in/a", "1", "L", "decode", "truncated"), Reject("file:///in/b", "1", "L", "fetch", "no answer")})
     images = listing(spark, ("a", "1"), ("b", "1"))
 
-    assert names(store.missing_from(images, f"file://{tmp_path}/m", False).frame) == ["b"]
-    assert names(store.missing_from(images, f"file://{tmp_path}/n", True).frame) == ["a", "b"]
+    assert names(store.missing_from(images, f"file://{tmp_path}/m", False).part(0, 9)) == ["b"]
+    assert names(store.missing_from(images, f"file://{tmp_path}/n", True).part(0, 9)) == ["a", "b"]
     assert store.reject_reasons(images) == {"truncated": 1, "no answer": 1}
 
 
-def test_a_changed_image_counts_once_and_its_old_row_goes(spark, store):
+def test_a_changed_image_counts_once_and_its_old_row_goes(spark, store, output):
     append(store, ("a", "1"), ("b", "1"))
     append(store, ("a", "2"))
-    current = store.current(listing(spark, ("a", "2"), ("b", "1")), "file:///in")
+    current = store.current(listing(spark, ("a", "2"), ("b", "1")), "file:///in", f"{output}/work")
 
-    assert [(row["uri"], row["etag"]) for row in current.features.keys().orderBy("uri").collect()] == [
-        ("file:///in/a", "2"),
-        ("file:///in/b", "1"),
-    ]
+    assert pairs(current.features.keys) == [("a", "2"), ("b", "1")]
     assert current.superseded_count == 1
 
     store.delete_superseded(current)
 
-    assert sorted((row["uri"], row["etag"]) for row in store.features().keys().collect()) == [("file:///in/a", "2"), ("file:///in/b", "1")]
+    assert pairs(store.features().keys) == [("a", "2"), ("b", "1")]
 
 
-def test_a_vanished_image_stays_in_features_but_not_in_the_result(spark, store):
+def test_a_vanished_image_stays_in_features_but_not_in_the_result(spark, store, output):
     append(store, ("a", "1"), ("b", "1"))
-    current = store.current(listing(spark, ("b", "1")), "file:///in")
+    current = store.current(listing(spark, ("b", "1")), "file:///in", f"{output}/work")
 
-    assert names(current.features.keys()) == ["b"]
+    assert names(current.features.keys) == ["b"]
     assert current.removed == 1
     store.delete_superseded(current)
-    assert names(store.features().keys()) == ["a", "b"]
+    assert names(store.features().keys) == ["a", "b"]
 
 
 def test_a_reject_that_was_embedded_later_goes(spark, store, output):
@@ -121,7 +130,7 @@ def test_a_reject_that_was_embedded_later_goes(spark, store, output):
     images = listing(spark, ("a", "1"))
 
     assert store.reject_reasons(images) == {}
-    store.delete_superseded(store.current(images, "file:///in"))
+    store.delete_superseded(store.current(images, "file:///in", f"{output}/work"))
     assert DeltaTable(f"{output.removeprefix('file://')}/rejects").file_uris() == []
 
 
@@ -152,7 +161,7 @@ def test_many_small_files_become_one_and_every_row_stays(spark, store, output):
         spark.conf.unset("spark.fruits.filesToMerge")
 
     assert file_counts(output) == (1, 5)  # the merged ones stay for a week: somebody may be reading them
-    assert names(store.features().keys()) == ["a", "b", "c", "d", "e"]
+    assert names(store.features().keys) == ["a", "b", "c", "d", "e"]
 
 
 def test_a_merged_table_takes_the_next_chunk_and_knows_what_it_has(spark, store, tmp_path):
@@ -166,7 +175,7 @@ def test_a_merged_table_takes_the_next_chunk_and_knows_what_it_has(spark, store,
 
     missing = store.missing_from(listing(spark, ("a", "1"), ("b", "1"), ("c", "1")), f"file://{tmp_path}/m", False)
 
-    assert names(missing.frame) == ["c"]
+    assert names(missing.part(0, 9)) == ["c"]
 
 
 def test_files_that_no_snapshot_of_the_last_week_needs_go_every_fifty_runs(spark, store, output):
@@ -182,7 +191,7 @@ def test_files_that_no_snapshot_of_the_last_week_needs_go_every_fifty_runs(spark
     at(spark, output, generation=50).tidy()
 
     assert not forgotten.exists()
-    assert names(store.features().keys()) == ["a"]
+    assert names(store.features().keys) == ["a"]
 
 
 def test_nothing_is_tidied_without_the_lease(spark, store, output, lease):
@@ -214,7 +223,7 @@ def test_a_run_that_was_taken_over_cannot_commit_any_more(spark, store, output, 
     with pytest.raises(LeaseError, match="another run has written to"):
         append(sleeper, ("late", "1"))
 
-    assert names(successor.features().keys()) == []
+    assert names(successor.features().keys) == []
 
 
 def test_a_commit_without_the_lease_is_refused_before_it_starts(spark, store, output, lease):
@@ -223,4 +232,4 @@ def test_a_commit_without_the_lease_is_refused_before_it_starts(spark, store, ou
 
     with pytest.raises(LeaseError):
         append(store, ("late", "1"))
-    assert names(store.features().keys()) == []
+    assert names(store.features().keys) == []
