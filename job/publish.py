@@ -80,7 +80,9 @@ def write_part(uri: str, run_id: str, number: int, rows: pa.Table, k: int) -> No
         folder.upload(f"pca/part-{number:05}.zstd.parquet", file.name)
     with tempfile.NamedTemporaryFile(prefix="fruitsctl-") as file:
         # RFC 4180 quoting, and blanks are part of a name.
-        csv.write_csv(pa.table(columns), file.name, csv.WriteOptions(quoting_style="needed", quoting_header="needed"))
+        file.write(f"{','.join(columns)}\n".encode())
+        csv.write_csv(pa.table(columns), file, csv.WriteOptions(include_header=False, quoting_style="needed"))
+        file.flush()
         folder.upload(f"csv/part-{number:05}.csv", file.name)
 
 

@@ -1,4 +1,4 @@
-"""INPUT to a DataFrame, written once and read back."""
+"""INPUT to rows, on the driver and in Spark."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import os
 from pathlib import Path
 
 import pytest
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from job.errors import InputError
-from job.listing import list_images, read_listing
+from job.listing import list_images
 from job.uris import from_text
 from tests.unit.job import hostile
 
 
-def materialised(found: DataFrame, path: Path) -> DataFrame:
-    found.write.parquet(str(path))
-    return found.sparkSession.read.parquet(str(path))
+@pytest.fixture(params=["1000", "0"], ids=["driver", "spark"], autouse=True)
+def driver_rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRUITS_DRIVER_ROWS", request.param)
 
 
-def test_hostile_names_come_through_spark_and_parquet_unchanged(spark: SparkSession, tmp_path: Path):
+def test_hostile_names_come_through_unchanged(spark: SparkSession, tmp_path: Path):
     photos = tmp_path / "photos"
     expected = hostile.write_hostile_folder(photos)
     for name in ("notes.txt", "Apple/notes.txt", "Apple/IMG_1.HEIC"):
         (photos / name).write_bytes(b"x")
     os.symlink("nowhere", photos / "Apple" / "gone.jpg")
 
-    listing = read_listing(materialised(list_images(spark, from_text(str(photos))), tmp_path / "found"))
-    rows = listing.images.collect()
+    listing = list_images(spark, from_text(str(photos)), f"file://{tmp_path}/found")
+    rows = listing.images.arrow().to_pylist()
 
     assert sorted(row["uri"].removeprefix(f"file://{photos}/") for row in rows) == sorted(expected)
     assert listing.count == len(expected)
@@ -40,11 +40,11 @@ def test_hostile_names_come_through_spark_and_parquet_unchanged(spark: SparkSess
 def test_an_empty_input_is_an_empty_listing(spark: SparkSession, tmp_path: Path):
     (tmp_path / "photos").mkdir()
 
-    listing = read_listing(materialised(list_images(spark, from_text(str(tmp_path / "photos"))), tmp_path / "found"))
+    listing = list_images(spark, from_text(str(tmp_path / "photos")), f"file://{tmp_path}/found")
 
     assert (listing.count, listing.problems, listing.ignored) == (0, [], {})
 
 
 def test_a_missing_input_fails_before_any_spark_job(spark: SparkSession, tmp_path: Path):
     with pytest.raises(InputError, match="there is no folder"):
-        list_images(spark, from_text(str(tmp_path / "nowhere")))
+        list_images(spark, from_text(str(tmp_path / "nowhere")), f"file://{tmp_path}/found")
