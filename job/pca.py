@@ -18,8 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pyspark.ml.feature import PCAModel
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from job.errors import VarianceError
@@ -163,19 +162,6 @@ def matrix(column: pa.ListArray) -> npt.NDArray[np.float32]:
     values = column.flatten().to_numpy()
     rows: npt.NDArray[np.float32] = values.reshape(len(column), -1)
     return rows
-
-
-def to_spark_model(spark: SparkSession, fitted: Fitted) -> PCAModel:
-    """As Spark ML's PCAModel: its `transform` gives our scores plus the constant `mean @ loadings`, because it does not centre."""
-    from pyspark.ml.common import _py2java
-    from pyspark.ml.linalg import DenseMatrix, DenseVector
-
-    context = spark.sparkContext
-    d, k = fitted.components.shape
-    pc = DenseMatrix(d, k, fitted.loadings.ravel(order="F").tolist())
-    ratios = DenseVector(fitted.ratios[:k])
-    java = context._jvm.org.apache.spark.ml.feature.PCAModel("pca", _py2java(context, pc), _py2java(context, ratios))  # type: ignore[union-attr]
-    return PCAModel(java).setInputCol("embedding").setOutputCol("pc")._set(k=k)
 
 
 def moments_rows(parts: Iterable[Moments]) -> Iterator[pa.RecordBatch]:

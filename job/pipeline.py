@@ -83,7 +83,7 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
         with ThreadPoolExecutor() as writers:  # on S3 each of them mostly waits
             matrix = writers.submit(publish.write_matrix, spark, scores, folder, params.run_id, rows, fitted.k)
             writers.submit(publish.prepare_report, params)
-            publish.write_model(spark, folder, params.run_id, fitted)
+            publish.write_model(folder, params.run_id, fitted)
             store.delete_superseded(current)
             matrix.result()
         stage.update(rows)

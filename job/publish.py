@@ -34,10 +34,11 @@ from job.imaging.untrained import NOTE
 from job.lease import Lease
 from job.objects import Conflict, Folder, open_folder
 from job.params import UNTRAINED, Params
-from job.pca import Fitted, to_spark_model
+from job.pca import Fitted
 from job.records import Manifest, Stage
 from job.rows import ArrowRows, Rows, SparkRows
 from job.schema import SCORES
+from job.spark_model import write_spark_model
 from job.uris import join
 
 CSV_PART_BYTES = 200_000_000  # of at most 256 MB, with room for an estimate that is a little off
@@ -86,9 +87,9 @@ def write_part(uri: str, run_id: str, number: int, rows: pa.Table, k: int) -> No
         folder.upload(f"csv/part-{number:05}.csv", file.name)
 
 
-def write_model(spark: SparkSession, folder: Folder, run_id: str, fitted: Fitted) -> None:
+def write_model(folder: Folder, run_id: str, fitted: Fitted) -> None:
     """`pca_model/` for Spark, `pca.npz` for everybody else, `variance.csv` for people."""
-    to_spark_model(spark, fitted).write().overwrite().save(join(folder.uri, "runs", run_id, "pca_model"))
+    write_spark_model(folder, f"runs/{run_id}/pca_model", fitted)
     buffer = io.BytesIO()
     np.savez(
         buffer, mean=fitted.mean, scale=fitted.scale, components=fitted.components, eigenvalues=fitted.eigenvalues, n=np.int64(fitted.n)

@@ -52,7 +52,7 @@ def refit(spark: SparkSession, folder: Folder, run: str, lease: Lease) -> None:
     folder.delete(f"runs/{run}/manifest.json")
     folder.delete(f"runs/{run}/report.html")
     publish.write_matrix(spark, scores, folder, run, scores.count(), fitted.k)
-    publish.write_model(spark, folder, run, fitted)
+    publish.write_model(folder, run, fitted)
     lease.check()
     changed = {"k": fitted.k, "variance": float(fitted.ratios[: fitted.k].sum())}
     folder.write(f"runs/{run}/manifest.json", Manifest(**{**vars(manifest), **changed}).to_json().encode())
