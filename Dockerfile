@@ -22,11 +22,6 @@ RUN --mount=type=cache,target=/root/.cache \
     && printf '%s\n' "$SPARK_HOME/python" "$SPARK_HOME"/python/lib/py4j-*-src.zip /opt/fruits/app \
        > /opt/fruits/venv/lib/python3.11/site-packages/fruits.pth
 
-# Delta's jars under one path: EMR's own where the base has them, else resolved now. Nothing is resolved when a job runs.
-FROM python AS jars
-COPY docker/delta_jars.sh docker/spark_packages.sh job/packages.py /build/
-RUN bash /build/delta_jars.sh /opt/fruits/jars
-
 # The venv without files that only the stage `model` needs.
 FROM packages AS slim
 COPY docker/slim.sh /build/
@@ -46,7 +41,6 @@ RUN /opt/fruits/venv/bin/python /build/weights/bake_model.py /opt/fruits/cache
 
 FROM python AS job
 COPY --from=slim /opt/fruits/venv /opt/fruits/venv
-COPY --from=jars /opt/fruits/jars /opt/fruits/jars
 COPY --from=model /opt/fruits/cache /opt/fruits/cache
 # Volumes of the local stack get these owners, so that no process there runs as root.
 RUN install -d -o hadoop -g hadoop /opt/fruits/stack/keys /opt/fruits/stack/notebooks \
@@ -54,7 +48,6 @@ RUN install -d -o hadoop -g hadoop /opt/fruits/stack/keys /opt/fruits/stack/note
 ENV PYSPARK_PYTHON=/opt/fruits/venv/bin/python \
     PYSPARK_DRIVER_PYTHON=/opt/fruits/venv/bin/python \
     FRUITS_CACHE=/opt/fruits/cache \
-    FRUITS_JARS=/opt/fruits/jars \
     PATH=/opt/fruits/bin:$PATH
 COPY docker/bin /opt/fruits/bin
 COPY docker/run_job.py /opt/fruits/run_job.py

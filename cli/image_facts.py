@@ -45,8 +45,6 @@ spark.driver.extraJavaOptions -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
 spark.sql.codegen.wholeStage false
 spark.sql.codegen.factoryMode NO_CODEGEN
 spark.sql.shuffle.partitions 2
-spark.databricks.delta.snapshotPartitions 2
-spark.jars local:/opt/fruits/jars/delta-spark.jar,local:/opt/fruits/jars/delta-storage.jar
 """
 
 SECRET_NAMES = re.compile(r"(^|/)(\.aws/|\.docker/config\.json$|\.netrc$|\.pypirc$|\.env$|id_(rsa|ecdsa|ed25519)$)")

@@ -154,14 +154,11 @@ def spark_conf(wanted: Fleet) -> dict[str, str]:
 
 def task_conf(wanted: Fleet) -> dict[str, str]:
     """
-    How many tasks Spark and Delta make where the job does not say it: their defaults, 200 and 50, cost more than the work, as in
-    job/session.py.
+    How many tasks Spark makes where the job does not say it: its default of 200 costs more than the work, as in job/session.py.
     """
     return {
         # One per core: of small data Spark makes fewer by itself, and a million embeddings of 5 KB are 400 MB for each of 12.
         "spark.sql.shuffle.partitions": str(wanted.max_executors * wanted.executor.vcpu),
-        # Delta's log, a line for each file of a table: megabytes, which one executor reads at once.
-        "spark.databricks.delta.snapshotPartitions": str(wanted.executor.vcpu),
     }
 
 

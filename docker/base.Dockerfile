@@ -26,11 +26,9 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     && ln -s /etc/spark/conf "$SPARK_HOME/conf" \
     && rm -rf /build
 
-# Delta where EMR has it, S3A and AWS's SDK on Spark's own class path, resolved by Spark itself. What else Ivy brings Spark has already.
+# S3A and AWS's SDK on Spark's own class path, resolved by Spark itself. What else Ivy brings Spark has already.
 COPY job/packages.py docker/spark_packages.sh /build/
 RUN "$SPARK_HOME/bin/spark-sql" --master 'local[1]' --conf spark.jars.ivy=/build/ivy --packages "$(sh /build/spark_packages.sh)" -e 'SELECT 1' \
-    && mkdir -p /usr/share/aws/delta/lib \
-    && for jar in /build/ivy/jars/io.delta_*.jar; do mv "$jar" "/usr/share/aws/delta/lib/${jar##*io.delta_}"; done \
     && find /build/ivy/jars -name '*hadoop-aws*' -o -name '*aws*bundle*' -o -name '*analyticsaccelerator*' | xargs mv -t "$SPARK_HOME/jars/" \
     && for jar in "$SPARK_HOME"/jars/hadoop-*.jar; do ln -s "$jar" /usr/lib/hadoop/lib/; done \
     && rm -rf /build metastore_db derby.log spark-warehouse

@@ -14,7 +14,7 @@ from threading import current_thread, main_thread
 import pyspark
 from pyspark.sql import SparkSession
 
-from job.packages import packages
+from job.packages import s3a
 from job.s3 import s3a_conf
 from job.uris import is_s3, join
 
@@ -59,8 +59,8 @@ def work_uri(spark: SparkSession, output: str, run_id: str) -> str:
 def start_session(app_name: str, uses_s3: bool) -> SparkSession:
     """
     The session of this process. Under spark-submit the master and the jars are given; without, it is FRUITS_MASTER, or `local[*,4]`
-    (a task has four attempts, as on a cluster) with the jars of FRUITS_JARS, as the image has them, or resolved by Spark itself (Ivy),
-    S3's only if `uses_s3`.
+    (a task has four attempts, as on a cluster); with S3A, resolved by Spark itself (Ivy), if
+    `uses_s3`: this Spark has none of its own.
     """
     builder = SparkSession.builder.appName(app_name)
     for name, value in {**SETTINGS, **s3a_conf(os.environ), **({"spark.executorEnv.FRUITS_S3": "1"} if uses_s3 else {})}.items():
@@ -72,7 +72,7 @@ def start_session(app_name: str, uses_s3: bool) -> SparkSession:
         builder = builder.master(master)
         builder = builder.config("spark.driver.memory", os.environ.get("FRUITS_DRIVER_MEMORY", "2g"))
         # A cluster has its own settings and jars, in spark-defaults.conf.
-        here = {**LOCAL_SETTINGS, **_jars(os.environ.get("FRUITS_JARS"), uses_s3)} if master.startswith("local") else {}
+        here = {**LOCAL_SETTINGS, **_jars(uses_s3)} if master.startswith("local") else {}
         for name, value in here.items():
             builder = builder.config(name, value)
     heeded = signal.getsignal(signal.SIGINT)
@@ -90,7 +90,6 @@ def stop_session() -> None:
         session.stop()
 
 
-def _jars(folder: str | None, uses_s3: bool) -> dict[str, str]:
-    if folder:
-        return {"spark.jars": ",".join(str(path) for path in sorted(Path(folder).glob("*.jar")))}
-    return {"spark.jars.packages": packages(pyspark.__version__)[1]} if uses_s3 else {}
+def _jars(uses_s3: bool) -> dict[str, str]:
+    has_s3a = any((Path(pyspark.__file__).parents[2] / "jars").glob("hadoop-aws-*.jar"))  # as in the image
+    return {"spark.jars.packages": s3a(pyspark.__version__)} if uses_s3 and not has_s3a else {}

@@ -13,7 +13,7 @@ from typing import Any
 
 from cli.backends.base import RunState
 from cli.backends.local import ENTRY_POINT
-from cli.backends.serverless import CACHE, JARS, PYTHON, WEIGHTS, submit_parameters
+from cli.backends.serverless import CACHE, PYTHON, WEIGHTS, submit_parameters
 from cli.errors import UsageError
 from cli.release import RELEASE
 from cli.sizing import Fleet, Worker, overhead_factor, task_conf
@@ -115,7 +115,6 @@ def image_conf(options: Options) -> dict[str, str]:
         "spark.pyspark.driver.python": PYTHON,
         **{f"spark.kubernetes.driverEnv.{name}": value for name, value in driver.items()},
         **{f"spark.executorEnv.{name}": value for name, value in variables.items()},
-        "spark.jars": JARS,
         "spark.sql.catalogImplementation": "in-memory",  # tables are found by path: neither Glue nor Hive is asked
     }
 

@@ -39,7 +39,6 @@ STATES = {  # https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/jo
 PYTHON = "/opt/fruits/venv/bin/python"
 CACHE = "/opt/fruits/cache"
 WEIGHTS = f"{CACHE}/weights/{KERAS_WEIGHTS_URL.rsplit('/', 1)[-1]}"
-JARS = "local:/opt/fruits/jars/delta-spark.jar,local:/opt/fruits/jars/delta-storage.jar"
 
 TOKEN = re.compile(r"[A-Za-z0-9._-]{1,64}")  # clientToken's own pattern
 LEAST_TIMEOUT_MINUTES, MOST_TIMEOUT_MINUTES = 5, 10_080
@@ -104,14 +103,13 @@ def plan(params: Params, deployed: Deployed, fleet: Fleet, options: Options) -> 
 
 
 def image_conf(region: str) -> dict[str, str]:
-    """Spark settings that follow from the image: its Python in all three places, its jars, one thread per Python worker."""
+    """Spark settings that follow from the image: its Python in all three places, one thread per Python worker."""
     variables = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     driver = {"PYSPARK_DRIVER_PYTHON": PYTHON, "PYSPARK_PYTHON": PYTHON, "PYTHONUNBUFFERED": "1", **variables}
     executor = {"PYSPARK_PYTHON": PYTHON, **variables}
     return {
         **{f"spark.emr-serverless.driverEnv.{name}": value for name, value in driver.items()},
         **{f"spark.executorEnv.{name}": value for name, value in executor.items()},
-        "spark.jars": JARS,  # a worker has no way to Maven
         "spark.sql.catalogImplementation": "in-memory",  # tables are found by path: neither Glue nor Hive is asked
     }
 

@@ -16,7 +16,6 @@ from tests.aws.standin.server import Standin
 from tests.s3.server import REGION, versitygw
 from tests.waiting import wait_until
 
-JARS = "local:/opt/fruits/jars/delta-spark.jar,local:/opt/fruits/jars/delta-storage.jar"
 PYTHON = "/opt/fruits/venv/bin/python"
 SPARK = " ".join(
     f"--conf {setting}"
@@ -24,9 +23,7 @@ SPARK = " ".join(
         f"spark.emr-serverless.driverEnv.PYSPARK_DRIVER_PYTHON={PYTHON}",
         f"spark.emr-serverless.driverEnv.PYSPARK_PYTHON={PYTHON}",
         f"spark.executorEnv.PYSPARK_PYTHON={PYTHON}",
-        f"spark.jars={JARS}",
         "spark.sql.shuffle.partitions=2",
-        "spark.databricks.delta.snapshotPartitions=2",
         "spark.dynamicAllocation.maxExecutors=3",
     )
 )

@@ -8,10 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import job.__main__
@@ -19,9 +16,6 @@ from job import pca, pipeline, publish
 from job.objects import LocalFolder
 from job.params import Params
 from job.store import FeatureStore
-from job.uris import local_path
-
-TASKS = 2  # of a chunk, on two cores: so many data files
 
 
 def die() -> None:
@@ -58,37 +52,14 @@ def of(file: str) -> Callable[..., bool]:
     return lambda folder, name, *_: name.endswith(file)
 
 
-def between_data_and_commit(params: Params) -> None:
-    """Dies when every data file of the second commit is whole on disk, before Delta has written the commit."""
-    table, append = Path(local_path(params.output)) / "features", FeatureStore.append
-
-    def watch(before: set[Path]) -> None:
-        while sum(is_finished(path) for path in set(table.glob("*.parquet")) - before) < TASKS:
-            time.sleep(0.0005)
-        die()
-
-    def watched(store: FeatureStore, embedded: Any) -> None:
-        if second():
-            threading.Thread(target=watch, args=(set(table.glob("*.parquet")),), daemon=True).start()
-        append(store, embedded)
-
-    FeatureStore.append = watched  # type: ignore[method-assign]
-
-
-def is_finished(path: Path) -> bool:
-    """Parquet ends with its magic: https://parquet.apache.org/docs/file-format/"""
-    content = path.read_bytes()
-    return len(content) > 12 and content.endswith(b"PAR1")
-
-
 POINTS: dict[str, Callable[[Params], None]] = {
     "": lambda _: None,
-    "start": on(pipeline, "warm_up", after=True),
+    "start": on(pipeline, "start_session", after=True),
     "model": on(FeatureStore, "open"),
-    "list": on(pipeline, "read_listing"),
+    "list": on(pipeline, "list_images", after=True),
     "new": on(FeatureStore, "missing_from", after=True),
     "embed": on(FeatureStore, "append", second),
-    "between data files and commit": between_data_and_commit,
+    "between data files and commit": on(LocalFolder, "swap", of("00000000000000000002.json")),
     "fit": on(pca, "fit"),
     "project": on(pca, "project"),
     "publish": on(publish, "write_model", after=True),

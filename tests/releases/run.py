@@ -14,7 +14,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from cli.release import DEFAULT, RELEASES
-from job.packages import packages
+from job.packages import s3a
 
 ROOT = Path(__file__).parents[2]
 WHOLE = ("tests/spark", "tests/e2e/test_run.py")
@@ -45,8 +45,8 @@ def run(release, what, python, tests):
         return f"| {release} | {what} | {RELEASES[release]} | | did not start | | |", False
     suite = ET.parse(results).getroot().find("testsuite")
     count, bad = int(suite.get("tests")), sum(int(suite.get(kind)) for kind in ("failures", "errors", "skipped"))
-    delta = packages(RELEASES[release])[0].rpartition(":")[2]
-    line = f"| {release} | {what} | {RELEASES[release]} | {delta} | {count - bad} | {bad} | {float(suite.get('time')):.0f} |"
+    hadoop = s3a(RELEASES[release]).rpartition(":")[2]
+    line = f"| {release} | {what} | {RELEASES[release]} | {hadoop} | {count - bad} | {bad} | {float(suite.get('time')):.0f} |"
     return line, count > 0 and bad == 0
 
 
@@ -60,7 +60,7 @@ def main(quick):
     releases = [release for release in RELEASES if release != DEFAULT]
     lines = [job(releases[0], QUICK)] if quick else [line for release in releases for line in (job(release, WHOLE), stack(release))]
     there_and_back = quick or moved()
-    print("| release | what | Spark | Delta | passed | failed | seconds |\n| --- | --- | --- | --- | --- | --- | --- |")
+    print("| release | what | Spark | S3A | passed | failed | seconds |\n| --- | --- | --- | --- | --- | --- | --- |")
     print(*(line for line, _ in lines), sep="\n")
     if not quick:
         print(f"\nOne OUTPUT, from release to release and back: {'the same result each time' if there_and_back else 'FAILED'}")

@@ -10,7 +10,8 @@ from deltalake import write_deltalake
 
 from job import s3
 from job.objects import Folder, open_folder
-from job.storage.delta_files import columns_of, file_names
+from job.storage.data_files import rows_of
+from job.storage.delta_log import DeltaLog
 
 
 @pytest.mark.parametrize("output", ["out", "out é+%20#1?a"])
@@ -28,7 +29,7 @@ def test_the_newest_version_is_read_by_columns(bucket: str, tmp_path: Path, outp
     for folder in (open_folder(f"s3://{bucket}/{output}"), open_folder(f"file://{tmp_path}")):
 
         def read(table: str, folder: Folder = folder) -> list[str]:
-            return sorted(row["uri"] for part in columns_of(folder, table, ["uri"]) for row in part.to_pylist())
+            return sorted(row["uri"] for part in rows_of(folder, table, pa.schema([("uri", pa.string())])) for row in part.to_pylist())
 
         assert (read("features"), read("rejects")) == (["a", "b", "c"], ["new"])
-        assert file_names(folder, "moments") == []
+        assert DeltaLog(folder, "moments").files() == []

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyspark
 
-from job.packages import packages
+from job.packages import s3a
 
 JARS = Path(pyspark.__file__).parent / "jars"
 
@@ -16,14 +16,8 @@ def version_of(jar):
 
 
 def test_s3a_is_of_the_hadoop_that_this_spark_brings():
-    assert packages(pyspark.__version__)[1] == f"org.apache.hadoop:hadoop-aws:{version_of('hadoop-client-api')}"
-
-
-def test_delta_is_of_the_scala_that_this_spark_was_made_with():
-    scala = ".".join(version_of("scala-library").split(".")[:2])
-
-    assert f"_{scala}:" in packages(pyspark.__version__)[0]
+    assert s3a(pyspark.__version__) == f"org.apache.hadoop:hadoop-aws:{version_of('hadoop-client-api')}"
 
 
 def test_amazon_s_own_builds_of_a_spark_count_as_that_spark():
-    assert packages("4.0.2-amzn-0") == packages("4.0.2")
+    assert s3a("4.0.2-amzn-0") == s3a("4.0.2")

@@ -11,7 +11,7 @@ import pytest
 
 from cli.release import BASES, DEFAULT, MODEL, RELEASES
 from job.models import fingerprint
-from job.packages import packages
+from job.packages import s3a
 
 ROOT = Path(__file__).parents[3]
 
@@ -51,7 +51,7 @@ def test_each_release_has_a_lock_file_with_its_spark_and_jars_for_it(release):
     assert re.findall(r"^pyspark==(\S+) ", pinned, re.M) == [RELEASES[release]]
     assert pinned.count("==") == 2, "Spark and py4j alone: everything else is the same for each release"
     assert "--hash=sha256:" in pinned
-    assert packages(RELEASES[release])[0].startswith("io.delta:delta-spark_")
+    assert s3a(RELEASES[release]).startswith("org.apache.hadoop:hadoop-aws:")
 
 
 def test_the_environment_chooses_the_release_for_the_image_the_application_and_the_check(tmp_path):

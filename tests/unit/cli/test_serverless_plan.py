@@ -88,7 +88,7 @@ def test_driver_and_executors_run_the_images_python_in_the_applications_region()
     assert settings["spark.executorEnv.PYSPARK_PYTHON"] == python
     assert settings["spark.emr-serverless.driverEnv.AWS_REGION"] == settings["spark.executorEnv.AWS_REGION"] == "eu-west-3"
     assert settings["spark.executorEnv.OMP_NUM_THREADS"] == "1"
-    assert settings["spark.jars"] == "local:/opt/fruits/jars/delta-spark.jar,local:/opt/fruits/jars/delta-storage.jar"
+    assert "spark.jars" not in settings
     assert settings["spark.sql.catalogImplementation"] == "in-memory"
     assert settings["spark.dynamicAllocation.maxExecutors"] == "3"
     assert "spark.jars.packages" not in settings
@@ -99,7 +99,6 @@ def test_small_tables_get_as_many_tasks_as_there_are_cores_not_sparks_200_and_de
         settings = conf(plan(PARAMS, DEPLOYED, fleet(executors, None, None, quota), Options("fruitsctl", 60)).request)
 
         assert settings["spark.sql.shuffle.partitions"] == settings["spark.default.parallelism"] == cores
-        assert settings["spark.databricks.delta.snapshotPartitions"] == "4"
 
 
 def test_logs_go_to_the_bucket_and_the_log_group_with_the_key_and_to_no_bucket_of_aws():
