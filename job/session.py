@@ -8,13 +8,10 @@ import shutil
 import signal
 import sys
 import tempfile
-from pathlib import Path
 from threading import current_thread, main_thread
 
-import pyspark
 from pyspark.sql import SparkSession
 
-from job.packages import s3a
 from job.s3 import s3a_conf
 from job.uris import is_s3, join
 
@@ -59,8 +56,7 @@ def work_uri(spark: SparkSession, output: str, run_id: str) -> str:
 def start_session(app_name: str, uses_s3: bool) -> SparkSession:
     """
     The session of this process. Under spark-submit the master and the jars are given; without, it is FRUITS_MASTER, or `local[*,4]`
-    (a task has four attempts, as on a cluster); with S3A, resolved by Spark itself (Ivy), if
-    `uses_s3`: this Spark has none of its own.
+    (a task has four attempts, as on a cluster). There Spark itself reads no S3, so it needs no S3A; a cluster brings its own.
     """
     builder = SparkSession.builder.appName(app_name)
     for name, value in {**SETTINGS, **s3a_conf(os.environ), **({"spark.executorEnv.FRUITS_S3": "1"} if uses_s3 else {})}.items():
@@ -72,8 +68,7 @@ def start_session(app_name: str, uses_s3: bool) -> SparkSession:
         builder = builder.master(master)
         builder = builder.config("spark.driver.memory", os.environ.get("FRUITS_DRIVER_MEMORY", "2g"))
         # A cluster has its own settings and jars, in spark-defaults.conf.
-        here = {**LOCAL_SETTINGS, **_jars(uses_s3)} if master.startswith("local") else {}
-        for name, value in here.items():
+        for name, value in LOCAL_SETTINGS.items() if master.startswith("local") else ():
             builder = builder.config(name, value)
     heeded = signal.getsignal(signal.SIGINT)
     session = builder.getOrCreate()
@@ -88,8 +83,3 @@ def stop_session() -> None:
     session = SparkSession.getActiveSession()
     if session is not None:
         session.stop()
-
-
-def _jars(uses_s3: bool) -> dict[str, str]:
-    has_s3a = any((Path(pyspark.__file__).parents[2] / "jars").glob("hadoop-aws-*.jar"))  # as in the image
-    return {"spark.jars.packages": s3a(pyspark.__version__)} if uses_s3 and not has_s3a else {}

@@ -14,10 +14,13 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
+import pyspark
 import pytest
 
 from cli.credentials import aws_session, job_environment
+from job.packages import s3a
 
+S3A = f"--packages {s3a(pyspark.__version__)} pyspark-shell"  # as a cluster has it
 KEY_PARTS = ("FRUITSKEY1", "secret-number-1", "FRUITSKEY2", "secret-number-2")
 
 # Both readers, once for each line on stdin. One process, one JVM, one S3A file system all along.
@@ -75,7 +78,7 @@ class Job:
 @contextmanager
 def job(bucket: str, extra: Mapping[str, str | None], log: Path) -> Iterator[Job]:
     """A process as the CLI starts it."""
-    merged = {**os.environ, "FRUITS_MASTER": "local[1]", "FRUITS_DRIVER_MEMORY": "512m", **extra}
+    merged = {**os.environ, "FRUITS_MASTER": "local[1]", "FRUITS_DRIVER_MEMORY": "512m", "PYSPARK_SUBMIT_ARGS": S3A, **extra}
     environment = {name: value for name, value in merged.items() if value is not None}
     command = [sys.executable, "-c", JOB, bucket]
     with open(log, "w") as errors:

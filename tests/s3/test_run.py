@@ -247,7 +247,9 @@ def test_an_output_that_may_only_be_read_is_named(fruitsctl: Command, bucket: st
 def test_wrong_credentials_are_said(fruitsctl: Command, bucket: str, tmp_path: Path, access_key: str, code: str):
     wrong = credentials(tmp_path, access_key, "nothing")
 
-    done = fruitsctl("run", f"s3://{bucket}/a", f"s3://{bucket}/out", "--local", AWS_SHARED_CREDENTIALS_FILE=wrong)
+    done = fruitsctl(
+        "run", f"s3://{bucket}/a", f"s3://{bucket}/out", "--local", "--model", "mean_colour", AWS_SHARED_CREDENTIALS_FILE=wrong
+    )
 
     one_clear_error(done, f"S3 denied access to `s3://{bucket}/a`: {code}")
 
