@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import typer.main
+from pyspark.sql.pandas.types import from_arrow_schema
 
 import cli.errors
 import job.errors
@@ -117,9 +119,10 @@ def parameters(root: Path) -> str:
 def files(root: Path) -> str:
     text = MADE.format(source="`job/schema.py` and `job/records.py`") + "# Tables and JSON files\n\n"
     text += "Columns and fields of the files that [Output of a run](output.md) lists.\n\n## Tables\n"
-    for name, words, ddl in schemas(root):
+    for name, words, columns in schemas(root):
         text += f"\n### `{name}`\n\n{plain(words)}\n\n"
-        text += table(("column", "type"), [(f"`{c}`", f"`{t}`") for c, t in (column.split(" ", 1) for column in ddl.split(", "))])
+        rows = [(f"`{column.name}`", f"`{column.dataType.simpleString()}`") for column in from_arrow_schema(columns)]
+        text += table(("column", "type"), rows)
     text += "\n## `manifest.json`\n\n" + field_table(records.Manifest, root / "job" / "records.py")
     text += "\nEach entry of `stages` has:\n\n" + field_table(records.Stage, root / "job" / "records.py")
     stages = table(("key", "stage"), [(f"`{key}`", words) for key, words in records.STAGES.items()])
@@ -129,8 +132,8 @@ def files(root: Path) -> str:
     return text
 
 
-def schemas(root: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield name, comment and DDL of each table of job/schema.py."""
+def schemas(root: Path) -> Iterator[tuple[str, str, pa.Schema]]:
+    """Yield name, comment and columns of each table of job/schema.py."""
     source = (root / "job" / "schema.py").read_text(encoding="utf-8")
     for comment, name in re.findall(r"^# (.+)\n([A-Z_]+) = ", source, re.M):
         yield name, comment, getattr(schema, name)
