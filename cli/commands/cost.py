@@ -64,7 +64,7 @@ def cost(
 
 
 def _fill_in(session: Session, where: str, known: set[str], run_id: str | None) -> bool:
-    """Store the cost of runs sent from here that had none, because AWS had not reported their hours yet. Return whether there is a new one."""
+    """Store the cost of runs whose hours AWS had not reported before. Return whether there is a new one."""
     from cli.backends.serverless import STATES
     from cli.commands.runs import cost_of
     from cli.serverless.clients import Clients
