@@ -54,6 +54,9 @@ COPY docker/run_job.py /opt/fruits/run_job.py
 COPY cli /opt/fruits/app/cli
 COPY job /opt/fruits/app/job
 COPY notebooks /opt/fruits/notebooks
+# Nothing at run time may write there: without byte code every process would compile all that it imports of the job.
+RUN --mount=type=bind,source=docker/byte_code.py,target=/build/byte_code.py \
+    PYTHONHASHSEED=0 /opt/fruits/venv/bin/python /build/byte_code.py /opt/fruits/app
 ARG RELEASE
 ARG BASE_IMAGE
 ARG TARGET=serverless
@@ -77,7 +80,9 @@ FROM job AS test
 USER root
 COPY requirements/test.txt /build/
 RUN --mount=type=cache,target=/root/.cache --mount=type=bind,from=packages,source=/build/uv,target=/build/uv \
-    /build/uv/bin/uv pip install --quiet --python /opt/fruits/venv/bin/python --require-hashes --no-deps --link-mode copy -r /build/test.txt
+    --mount=type=bind,source=docker/byte_code.py,target=/build/byte_code.py \
+    /build/uv/bin/uv pip install --quiet --python /opt/fruits/venv/bin/python --require-hashes --no-deps --link-mode copy -r /build/test.txt \
+    && PYTHONHASHSEED=0 /opt/fruits/venv/bin/python /build/byte_code.py /opt/fruits/venv
 COPY tests /opt/fruits/app/tests
 COPY pyproject.toml /opt/fruits/app/pyproject.toml
 WORKDIR /opt/fruits/app
@@ -88,7 +93,9 @@ FROM job AS notebook
 USER root
 COPY requirements/notebook.txt /build/
 RUN --mount=type=cache,target=/root/.cache --mount=type=bind,from=packages,source=/build/uv,target=/build/uv \
-    /build/uv/bin/uv pip install --quiet --python /opt/fruits/venv/bin/python --require-hashes --no-deps --link-mode copy -r /build/notebook.txt
+    --mount=type=bind,source=docker/byte_code.py,target=/build/byte_code.py \
+    /build/uv/bin/uv pip install --quiet --python /opt/fruits/venv/bin/python --require-hashes --no-deps --link-mode copy -r /build/notebook.txt \
+    && PYTHONHASHSEED=0 /opt/fruits/venv/bin/python /build/byte_code.py /opt/fruits/venv
 USER hadoop:hadoop
 
 FROM job

@@ -85,6 +85,16 @@ def top_weights(assets: Path | None, cache: Path, progress: Progress, url: str =
     return _download(url, "MobileNetV2's ImageNet classifier", _ways(url), cache, progress)
 
 
+def cached(cache: Path, url: str) -> Path:
+    """Where the download of `url` is kept."""
+    return cache / "weights" / url.rsplit("/", 1)[-1]
+
+
+def training(assets: Path) -> Path:
+    """Return the folder of FRUITS_ASSETS with the photos, one sub-folder per label."""
+    return assets / "fruits-360-sample" / "Training"
+
+
 def _the_one(files: Iterable[Path], what: str, folder: Path, ways: str, url: str) -> Path:
     found = sorted(files)
     official = [path for path in found if path.name == url.rsplit("/", 1)[-1]]
@@ -97,7 +107,7 @@ def _the_one(files: Iterable[Path], what: str, folder: Path, ways: str, url: str
 
 
 def _download(url: str, what: str, ways: str, cache: Path, progress: Progress) -> Path:
-    target = cache / "weights" / url.rsplit("/", 1)[-1]
+    target = cached(cache, url)
     part = target.with_name(target.name + ".part")
     try:
         if target.is_file():
@@ -134,7 +144,7 @@ def sample(destination: Path, images: int, classes: int, assets: Path | None, pr
 
 
 def _in_folder(assets: Path, url: str) -> list[Photo]:
-    folder = assets / "fruits-360-sample" / "Training"
+    folder = training(assets)
     files = [path for path in folder.glob("*/*.jpg") if path.is_file()]
     if not files:
         raise AssetError(f"no photos in `{folder}`", _ways(url, GENERATED))

@@ -165,7 +165,7 @@ def billed(utilization: Mapping[str, float], prices: Prices) -> float:
 
 
 def requests(images: int, embedded: int) -> float:
-    """USD for S3 and CloudWatch while `images` are listed and `embedded` are read: estimated, and no part of the promise."""
+    """USD for S3 and CloudWatch while `images` are listed and `embedded` are read: an estimate, which --max-cost does not limit."""
     reads = FIXED_READS + embedded
     writes = FIXED_WRITES + math.ceil(images / LIST_PAGE) + embedded / 1_000 * WRITES_PER_1000_IMAGES
     return reads * S3_READ + writes * S3_WRITE + (LOG_BYTES + embedded * LOG_BYTES_PER_IMAGE) / 1e9 * LOGS_GB

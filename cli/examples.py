@@ -21,7 +21,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "fruitsctl forget --retention 180d --output s3://my-bucket/out --yes",
     ),
     "sample": ("fruitsctl sample photos", "fruitsctl sample photos --generated --images 200 --classes 10"),
-    "demo": ("fruitsctl demo", "fruitsctl demo /tmp/demo --json"),
+    "demo": ("fruitsctl demo", "fruitsctl demo /tmp/demo --dry-run"),
     "doctor": ("fruitsctl doctor", "fruitsctl doctor --aws"),
     "init": ("fruitsctl init --input photos --output out", "fruitsctl init --region eu-west-3 --dry-run"),
     "image build": ("fruitsctl image build", "fruitsctl image build --target eks --platform linux/arm64"),

@@ -29,7 +29,7 @@ find /opt/fruits -xdev ! -type l -perm -o+w -printf "writable\t%h\t%f\t%s\n" 2>/
 true
 """
 
-# The job itself, as the service starts it, on two pictures made there: Spark, Delta, Python workers, model, without a network.
+# The job itself, as the service starts it, on three pictures made there: Spark, Delta, Python workers, model, without a network.
 RUN_JOB = r"""
 set -e
 mkdir /tmp/in

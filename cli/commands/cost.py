@@ -64,7 +64,7 @@ def cost(
 
 
 def _fill_in(session: Session, where: str, known: set[str], run_id: str | None) -> bool:
-    """Whether AWS has billed meanwhile what was sent from here and has no cost yet: whoever detached, or was too early, left it so."""
+    """Store the cost of runs whose hours AWS had not reported before. Return whether there is a new one."""
     from cli.backends.serverless import STATES
     from cli.commands.runs import cost_of
     from cli.serverless.clients import Clients
@@ -108,7 +108,7 @@ def _one(run: Cost) -> str:
 
 def _used(run: Cost) -> str:
     if run.usd is None:
-        return "   (AWS has not billed it yet)"
+        return "   (AWS has not reported the hours yet)"
     return f"   ({run.vcpu_hours:.3f} vCPU-hours, {run.gb_hours:.3f} GB-hours{', estimate' if run.estimate else ''})"
 
 
@@ -133,7 +133,7 @@ def _runs(found: list[Cost]) -> str:
 
 def _notes(sums: list[Month]) -> str:
     unknown = sum(one.unknown for one in sums)
-    notes = [f"\n\n{unknown} of the runs are not billed yet and not included in the totals"] if unknown else []
+    notes = [f"\n\nThe totals leave out runs whose hours AWS has not reported yet: {unknown}"] if unknown else []
     if any(one.estimate for one in sums):
         notes.append("\n\nAn estimate: the AWS price list was not available for some of the runs")
     return "".join(notes)

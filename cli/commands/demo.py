@@ -10,16 +10,22 @@ from typing import Annotated
 
 import typer
 
+from cli import assets
 from cli.commands.run import execute, java_for_spark, plan, summary
-from cli.config import settings
-from cli.output import emit
-from cli.photos.demo_data import demo_data
+from cli.config import Settings, settings
+from cli.output import emit, say
+from cli.photos.demo_data import CLASSES, IMAGES, DemoData, Origin, demo_data, fallback, plan_demo
 from job.params import Params
 from job.uris import from_text
+
+WEIGHTS_MB, PHOTOS_MB = 9, 13  # the photos with the directory of their archive
 
 
 def demo(
     folder: Annotated[Path, typer.Argument(help="Receives photos and results.")] = Path("build/demo"),
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show which weights, photos and folders would be used; download and write nothing.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was used, the manifest and the report's path as JSON.")] = False,
 ) -> None:
     """Run the pipeline on 500 photos and write a report.
@@ -29,6 +35,9 @@ def demo(
     """
     config = settings()
     java_for_spark(config)  # fails before anything is downloaded
+    if dry_run:
+        preview(plan_demo(folder, config), config, as_json)
+        return
     data = demo_data(folder, config)
     params = Params(
         input=from_text(str(data.photos)),
@@ -48,3 +57,40 @@ def demo(
         "manifest": json.loads(manifest.to_json()),
     }
     emit(result, f"{summary(manifest, params, '--local')}\n\nOpen the report: {report}", as_json)
+
+
+def preview(data: DemoData, config: Settings, as_json: bool) -> None:
+    """Say what a demo would use, and what it would download or generate."""
+    weights = {
+        Origin.ASSETS: f"from FRUITS_ASSETS, {config.assets}",
+        Origin.EARLIER: f"downloaded before, {assets.cached(config.cache, assets.KERAS_WEIGHTS_URL)}",
+        Origin.DOWNLOAD: f"download {WEIGHTS_MB} MB from {assets.KERAS_WEIGHTS_URL}",
+        Origin.GENERATED: "none, random numbers from a seed",
+    }
+    photos = {
+        Origin.ASSETS: f"copied from FRUITS_ASSETS, {config.assets}",
+        Origin.EARLIER: "here from an earlier call",
+        Origin.DOWNLOAD: f"download {PHOTOS_MB} MB from {assets.SAMPLE_URL}",
+        Origin.GENERATED: "generated from a seed",
+    }
+    report = data.output / "runs" / "RUN_ID" / "report.html"
+    lines = [
+        "Dry run: nothing is started, downloaded or written",
+        "",
+        f"  model       {data.model}",
+        f"  weights     {weights[data.weights_from]}",
+        f"  photos      {IMAGES} of {CLASSES} labels in {data.photos}: {photos[data.photos_from]}",
+        f"  OUTPUT      {data.output}",
+        f"  report      {report}",
+    ]
+    result = {
+        "model": data.model,
+        "weights": data.weights_from,
+        "photos": str(data.photos),
+        "photos_from": data.photos_from,
+        "output": str(data.output),
+        "report": str(report),
+    }
+    if note := fallback(data, config):
+        say(note)
+    emit(result, "\n".join(lines), as_json)

@@ -39,7 +39,7 @@ def identify(
     opened = open_identifier(output, run)
     answers = {photo: opened.identify(content, top) for photo, content in contents.items()}
     data = {"answers": [{"photo": photo, **answer.to_dict()} for photo, answer in answers.items()]}
-    emit(data, "\n\n".join(card(photo, answer) for photo, answer in answers.items()), as_json)
+    emit(data, text_of(answers), as_json)
     unreadable = [photo for photo, answer in answers.items() if answer.status == "unreadable"]
     if unreadable:
         say_error(
@@ -95,6 +95,14 @@ def open_identifier(output: str | None, run: str | None = None) -> Identifier:
         return Identifier(where, run, weights=get, cache=config.cache)
     except JobError as error:
         raise FruitsError(str(error), error.hint, error.code) from error
+
+
+def text_of(answers: dict[str, Answer]) -> str:
+    """The cards, and what limits them all."""
+    from job.product.answer import NO_SECOND_OPINION
+
+    limited = any(answer.status != "unreadable" and not answer.second_opinion for answer in answers.values())
+    return "\n\n".join([*(card(photo, answer) for photo, answer in answers.items()), *[NO_SECOND_OPINION] * limited])
 
 
 def card(photo: str, answer: Answer) -> str:

@@ -39,6 +39,7 @@ def serve(
     import uvicorn
 
     from cli.commands.identify import open_identifier
+    from job.product.answer import NO_SECOND_OPINION
     from job.product.web.app import make_app
     from job.product.web.limits import Limits
     from job.product.web.safety import names_of
@@ -50,9 +51,15 @@ def serve(
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5))
         url = url_of(listening)
         gallery = identifier.gallery
+        about = {
+            "run_id": gallery.run_id,
+            "images": len(gallery),
+            "labels": len(gallery.names),
+            "second_opinion": identifier.second_opinion,
+        }
         text = f"Serving {len(gallery):,} photos of {len(gallery.names):,} labels, run {gallery.run_id}\n  {url}"
         with suppress(KeyboardInterrupt):  # how it is meant to end
-            emit({"url": url, "run_id": gallery.run_id, "images": len(gallery), "labels": len(gallery.names)}, text, as_json)
+            emit({"url": url, **about}, text if identifier.second_opinion else f"{text}\n{NO_SECOND_OPINION}", as_json)
             sys.stdout.flush()  # whoever reads this from a pipe waits for it
             if names_of(host) is None:
                 say("Open this address on a phone in the same network. There is no password: everyone in this network can open it.")

@@ -45,9 +45,7 @@ def describe(clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: C
     return patiently(clients, ask, tell, POLL_SECONDS)
 
 
-def follow(
-    clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: Callable[[str], None], poll_seconds: float = POLL_SECONDS
-) -> dict[str, Any]:
+def follow(clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: Callable[[str], None]) -> dict[str, Any]:
     """
     The job run once it has ended; each new state is told.
 
@@ -62,12 +60,10 @@ def follow(
             tell(f"{job_run_id}: {said}")
         if state(job_run).ended:
             return job_run
-        time.sleep(jittered(poll_seconds))
+        time.sleep(jittered(POLL_SECONDS))
 
 
-def cancel(
-    clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: Callable[[str], None], poll_seconds: float = POLL_SECONDS
-) -> dict[str, Any]:
+def cancel(clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: Callable[[str], None]) -> dict[str, Any]:
     """
     The job run once it has ended, however; one that had ended before is no error.
 
@@ -78,7 +74,7 @@ def cancel(
     if not state(job_run).ended:
         with asking("emr-containers:CancelJobRun"):
             clients(SERVICE).cancel_job_run(virtualClusterId=virtual_cluster_id, id=job_run_id)
-    return follow(clients, virtual_cluster_id, job_run_id, tell, poll_seconds)
+    return follow(clients, virtual_cluster_id, job_run_id, tell)
 
 
 def state(job_run: dict[str, Any]) -> RunState:

@@ -1,8 +1,9 @@
-"""What a demo runs on: real weights and photos where they can be had, otherwise generated photos or the untrained network."""
+"""What a demo runs on: real weights and photos where they are available, otherwise generated photos or the untrained network."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 
 from cli import assets
@@ -16,81 +17,113 @@ from job.params import MODELS, UNTRAINED
 IMAGES, CLASSES = assets.SAMPLE_IMAGES, assets.SAMPLE_CLASSES
 
 
+class Origin(StrEnum):
+    """Where weights or photos come from."""
+
+    EARLIER = "earlier"  # an earlier call put them on this machine
+    ASSETS = "assets"  # FRUITS_ASSETS
+    DOWNLOAD = "download"
+    GENERATED = "generated"  # from a seed: an untrained network, photos that are drawn
+
+
 @dataclass(frozen=True)
 class DemoData:
-    photos: Path
-    output: Path  # never the same for real and generated photos, nor for two models
-    weights: Path | None  # None: of the untrained network
+    folder: Path
+    weights_from: Origin
+    photos_from: Origin
+    weights: Path | None = None  # of the trained network, as soon as the file is on this machine
 
     @property
     def model(self) -> str:
-        return MODELS[0] if self.weights else UNTRAINED
+        return UNTRAINED if self.weights_from is Origin.GENERATED else MODELS[0]
+
+    @property
+    def photos(self) -> Path:
+        return self.folder / ("photos-generated" if self.photos_from is Origin.GENERATED else "photos")
+
+    @property
+    def output(self) -> Path:
+        """Never the same for real and generated photos, nor for two models."""
+        marks = (("-generated", self.photos_from), ("-untrained", self.weights_from))
+        return self.folder / ("out" + "".join(mark for mark, origin in marks if origin is Origin.GENERATED))
+
+
+def plan_demo(folder: Path, config: Settings, weights_url: str = assets.KERAS_WEIGHTS_URL, photos_url: str = assets.SAMPLE_URL) -> DemoData:
+    """Choose from an earlier call, FRUITS_ASSETS and the servers, which are asked once. Changes nothing."""
+    weights, photos = _weights_here(config, weights_url), _photos_here(folder / "photos", config)
+    wanted = {url for url, origin in ((weights_url, weights), (photos_url, photos)) if origin is None}
+    served = reachable(wanted) if wanted and config.assets is None else set()
+
+    def elsewhere(url: str) -> Origin:
+        return Origin.DOWNLOAD if url in served else Origin.GENERATED
+
+    return DemoData(folder, weights or elsewhere(weights_url), photos or elsewhere(photos_url))
+
+
+def _weights_here(config: Settings, url: str) -> Origin | None:
+    if config.assets is not None:
+        return Origin.ASSETS if any((config.assets / "weights").glob("*no_top*.h5")) else None
+    return Origin.EARLIER if assets.cached(config.cache, url).is_file() else None
+
+
+def _photos_here(photos: Path, config: Settings) -> Origin | None:
+    if sum(1 for _ in photos.glob("*/*.jpg")) >= IMAGES:
+        return Origin.EARLIER
+    if config.assets is not None and any(assets.training(config.assets).glob("*/*.jpg")):
+        return Origin.ASSETS
+    return None
 
 
 def demo_data(folder: Path, config: Settings, weights_url: str = assets.KERAS_WEIGHTS_URL, photos_url: str = assets.SAMPLE_URL) -> DemoData:
     """
-    Get weights and photos from FRUITS_ASSETS, from an earlier call, or from the network, which is asked once.
-
-    Says on stderr, in one line, what cannot be had and what is used instead.
+    Get weights and photos as `plan_demo` chooses, and say on stderr, in one line, what is used instead of real ones.
 
     Raises:
         UsageError: photos have to be drawn, and NumPy or Pillow is not installed.
         AssetError: the photos cannot be written.
     """
-    photos = folder / "photos"
-    served = _served(photos, config, weights_url, photos_url)
-    weights = _weights(config, weights_url) if weights_url in served else None
-    real_photos = photos_url in served and _real_photos(photos, config, photos_url)
-    missing = [name for name, is_there in (("weights", weights), ("photos", real_photos)) if not is_there]
-    if missing:
-        instead = " and ".join(
-            name for name, wanted in (("an untrained network", not weights), ("generated photos", not real_photos)) if wanted
-        )
-        say(
-            f"note: no real {' and '.join(missing)} here, using {instead}; for real ones allow access to "
-            f"{' and '.join(url for url, is_there in ((weights_url, weights), (photos_url, real_photos)) if not is_there)}, "
-            "or set FRUITS_ASSETS=DIR to a folder that has them"
-        )
-    if not real_photos:
-        photos = folder / "photos-generated"
+    data = plan_demo(folder, config, weights_url, photos_url)
+    failures: list[str] = []
+    if data.weights_from is not Origin.GENERATED:
+        try:
+            with progress_bar("Download weights", "bytes") as progress:
+                data = replace(data, weights=assets.weights(config.assets, config.cache, progress, weights_url))
+        except AssetError as error:
+            data, failures = replace(data, weights_from=Origin.GENERATED), [*failures, str(error)]
+    if data.photos_from in (Origin.ASSETS, Origin.DOWNLOAD):
+        try:
+            with progress_bar("Download photos", "images") as progress:
+                assets.sample(data.photos, IMAGES, CLASSES, config.assets, progress, photos_url)
+        except AssetError as error:
+            data, failures = replace(data, photos_from=Origin.GENERATED), [*failures, str(error)]
+    if note := fallback(data, config, failures, weights_url, photos_url):
+        say(note)
+    if data.photos_from is Origin.GENERATED:
         with progress_bar("Draw photos", "images") as progress:
-            generate_photos(photos, IMAGES, CLASSES, 0, progress)
-    name = "out" + ("" if real_photos else "-generated") + ("" if weights else "-untrained")
-    return DemoData(photos, folder / name, weights)
+            generate_photos(data.photos, IMAGES, CLASSES, 0, progress)
+    return data
 
 
-def _served(photos: Path, config: Settings, weights_url: str, photos_url: str) -> set[str]:
-    """The URLs whose files are worth asking for: they are here already, in FRUITS_ASSETS, or their servers answer."""
+def fallback(
+    data: DemoData,
+    config: Settings,
+    failures: list[str] | None = None,
+    weights_url: str = assets.KERAS_WEIGHTS_URL,
+    photos_url: str = assets.SAMPLE_URL,
+) -> str:
+    """Return one line: what is not available, what is used instead, how to get it. Empty where all is real."""
+    origins = {"weights": data.weights_from, "photos": data.photos_from}
+    missing = [name for name, origin in origins.items() if origin is Origin.GENERATED]
+    if not missing:
+        return ""
+    instead = {"weights": "an untrained network", "photos": "generated photos"}
+    urls = {"weights": weights_url, "photos": photos_url}
+    why = f" ({'; '.join(failures)})" if failures else ""
     if config.assets is not None:
-        return {weights_url, photos_url}
-    here = set()
-    if (config.cache / "weights" / weights_url.rsplit("/", 1)[-1]).is_file():
-        here.add(weights_url)
-    if _are_complete(photos):
-        here.add(photos_url)
-    return here | reachable({weights_url, photos_url} - here)
-
-
-def _are_complete(photos: Path) -> bool:
-    return sum(1 for _ in photos.glob("*/*.jpg")) >= IMAGES
-
-
-def _weights(config: Settings, url: str) -> Path | None:
-    try:
-        with progress_bar("Download weights", "bytes") as progress:
-            return assets.weights(config.assets, config.cache, progress, url)
-    except AssetError as error:
-        say(f"note: {error}")
-        return None
-
-
-def _real_photos(photos: Path, config: Settings, url: str) -> bool:
-    if _are_complete(photos):
-        return True
-    try:
-        with progress_bar("Download photos", "images") as progress:
-            assets.sample(photos, IMAGES, CLASSES, config.assets, progress, url)
-    except AssetError as error:
-        say(f"note: {error}")
-        return False
-    return True
+        where, way = f"in `{config.assets}`", "add them to that folder, or unset FRUITS_ASSETS to download them"
+    else:
+        where = "here"
+        way = f"allow access to {' and '.join(urls[name] for name in missing)}, or set FRUITS_ASSETS=DIR to a folder that has them"
+    return (
+        f"note: no real {' and '.join(missing)} {where}{why}, using {' and '.join(instead[name] for name in missing)}; for real ones {way}"
+    )

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Status = Literal["ok", "unknown", "unreadable"]
+NO_SECOND_OPINION = "No second opinion: the ImageNet classifier belongs to the trained network"
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Answer:
     results: list[Result] = field(default_factory=list)
     reason: str | None = None
     seen_as: str | None = None  # what the network's own classifier calls the photo, in ImageNet's words
+    second_opinion: bool = False  # whether that classifier was asked: only the trained network has one
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

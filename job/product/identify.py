@@ -53,6 +53,11 @@ class Identifier:
         self.groups = [group_of(name) for name in self.gallery.names]  # of each label
         self._threads = threading.local()  # an interpreter serves one thread at a time, and costs 10 ms
 
+    @property
+    def second_opinion(self) -> bool:
+        """Whether the ImageNet classifier is asked too."""
+        return self._head is not None
+
     def identify(self, content: bytes, top: int = 5) -> Answer:
         """Never raises for a photo: what cannot be decoded is `unreadable`. At most `top` results."""
         try:
@@ -89,6 +94,7 @@ class Identifier:
             distance=round(distance, 4),
             results=self._results(evidence, top),
             seen_as=heard if sure >= AGREE else None,
+            second_opinion=self.second_opinion,
         )
 
     def thumbnail(self, uri: str) -> bytes | None:

@@ -139,7 +139,7 @@ def test_the_command_prints_a_table_of_months(kept, cost_command):
         "2026-10      1           0     $0.0100     unknown              $0.0200",
         "2026-11      3       5,000     $0.2000     $0.0400              $0.2000",
         "",
-        "1 of the runs are not billed yet and not included in the totals",
+        "The totals leave out runs whose hours AWS has not reported yet: 1",
     ]
 
 

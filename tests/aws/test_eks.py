@@ -1,10 +1,14 @@
-"""A run on EMR on EKS against moto's service, which starts runs as RUNNING and ends them only when they are cancelled."""
+"""
+A run on EMR on EKS against moto's service, which starts runs as RUNNING and ends them only when they are cancelled: where a run
+ends by itself, a thread beside the command does what the job does, and sets its state.
+"""
 
 import json
 import threading
 
 import boto3
 import pytest
+from moto.emrcontainers.models import emrcontainers_backends
 
 from cli.backends.base import RunState
 from cli.commands.run_eks import Wanted, run_eks
@@ -14,6 +18,10 @@ from cli.eks.trust import trust_of
 from cli.errors import FruitsError, RefusedError, UsageError
 from cli.serverless.clients import Clients
 from job.params import Params
+from job.records import Outcome
+from tests.aws.account import BUCKET, DONE, ended, leave
+from tests.aws.fruitsctl import done
+from tests.image_registry import image_registry
 from tests.waiting import wait_until
 
 ROLE = "arn:aws:iam::123456789012:role/fruits-eks"  # moto's account
@@ -26,6 +34,7 @@ OUTCOME = {"run_id": PARAMS.run_id, "code": 2, "kind": "InputError", "message": 
 def clients(aws, monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_REGION", "eu-west-3")
     monkeypatch.setenv("FRUITS_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(follow, "POLL_SECONDS", 0.01)
     return Clients(boto3.session.Session(region_name="eu-west-3"), "eu-west-3")
 
 
@@ -59,11 +68,11 @@ def test_a_dry_run_prints_the_request_and_sends_nothing(clients, virtual_cluster
 def test_a_run_is_sent_followed_and_cancelled(clients, virtual_cluster, capsys):
     job_run_id = follow.start(clients, request_of(capsys, virtual_cluster))
     said, ended = [], []
-    following = threading.Thread(target=lambda: ended.append(follow.follow(clients, virtual_cluster, job_run_id, said.append, 0.01)))
+    following = threading.Thread(target=lambda: ended.append(follow.follow(clients, virtual_cluster, job_run_id, said.append)))
     following.start()
     wait_until(lambda: said, following.is_alive)
 
-    job_run = follow.cancel(Clients(clients.session, "eu-west-3"), virtual_cluster, job_run_id, lambda _: None, 0.01)
+    job_run = follow.cancel(Clients(clients.session, "eu-west-3"), virtual_cluster, job_run_id, lambda _: None)
     following.join(30)
 
     assert (job_run["state"], ended[0]["state"]) == ("CANCELLED", "CANCELLED")
@@ -72,9 +81,9 @@ def test_a_run_is_sent_followed_and_cancelled(clients, virtual_cluster, capsys):
 
 def test_cancelling_what_has_ended_is_no_error(clients, virtual_cluster, capsys):
     job_run_id = follow.start(clients, request_of(capsys, virtual_cluster))
-    follow.cancel(clients, virtual_cluster, job_run_id, lambda _: None, 0.01)
+    follow.cancel(clients, virtual_cluster, job_run_id, lambda _: None)
 
-    assert follow.cancel(clients, virtual_cluster, job_run_id, lambda _: None, 0.01)["state"] == "CANCELLED"
+    assert follow.cancel(clients, virtual_cluster, job_run_id, lambda _: None)["state"] == "CANCELLED"
 
 
 def test_a_state_that_is_new_is_named(clients):
@@ -157,3 +166,109 @@ def test_a_region_without_the_service_or_outside_the_union_is_refused(clients, m
 
     with pytest.raises(error):
         run_eks(PARAMS, settings(), Wanted("abc", ROLE, IMAGE), dry_run=True, detach=False, as_json=False)
+
+
+@pytest.fixture
+def cluster(aws, clients, virtual_cluster):
+    """Give the words of a run, and a function: the next run leaves `outcome` in OUTPUT and ends in `state`."""
+    aws("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-3"})
+    runs = emrcontainers_backends["123456789012"]["eu-west-3"].job_runs
+    jobs = []
+
+    def end(state, outcome=DONE, details=None):
+        def job():
+            [run] = wait_until(lambda: list(runs.values()))
+            if outcome is not None:
+                leave(aws, outcome)(None, None)
+            run.state_details, run.state = details, state
+
+        jobs.append(threading.Thread(target=job))
+        jobs[-1].start()
+
+    with image_registry() as image:
+        where = (f"s3://{BUCKET}/photos", f"s3://{BUCKET}/out", "--run-id", "r1")
+        target = ("--eks", "--virtual-cluster", virtual_cluster, "--execution-role", ROLE, "--image", image({"fruitsctl.target": "eks"}))
+        yield ("run", *where, *target), end
+    for job in jobs:
+        job.join()
+
+
+def test_a_run_is_sent_followed_and_summed_up(cluster, virtual_cluster, clients):
+    words, end = cluster
+    end("COMPLETED")
+
+    said = ended(words, 0, "images      10 listed", "k = 2")
+
+    [run] = clients("emr-containers").list_job_runs(virtualClusterId=virtual_cluster)["jobRuns"]
+    assert (run["name"], run["executionRoleArn"], run["releaseLabel"]) == ("r1", ROLE, "emr-7.13.0-latest")
+    assert f"Run r1 is job run {run['id']}\n" in said.stderr
+    assert f"{run['id']}: COMPLETED\n" in said.stderr
+    assert f"--eks --virtual-cluster {virtual_cluster} --execution-role {ROLE}" in said.stdout
+
+
+def test_the_manifest_of_a_run_is_its_json(cluster):
+    words, end = cluster
+    end("COMPLETED")
+
+    assert done(*words)["counts"]["embedded"] == 10
+
+
+def test_a_job_that_fails_ends_the_command_with_the_jobs_own_error_and_code(cluster):
+    words, end = cluster
+    end("FAILED", Outcome("r1", 2, "InputError", f"nothing to embed in `s3://{BUCKET}/photos`", "upload photos"))
+
+    ended(words, 2, f"error: nothing to embed in `s3://{BUCKET}/photos`\nhint: upload photos\n")
+
+
+def test_a_job_that_dies_ends_the_command_with_the_place_of_its_logs(cluster, virtual_cluster, clients):
+    words, end = cluster
+    end("FAILED", None, "Driver pod was evicted")
+
+    said = ended(words, 1, "error: run `r1` failed: Driver pod was evicted\n")
+
+    [run] = clients("emr-containers").list_job_runs(virtualClusterId=virtual_cluster)["jobRuns"]
+    assert said.stderr.endswith(f"hint: see the logs in s3://{BUCKET}/logs/{virtual_cluster}/jobs/{run['id']}/\n")
+
+
+def test_a_run_without_a_manifest_is_not_taken_for_done(cluster):
+    words, end = cluster
+    end("COMPLETED", None)
+
+    ended(words, 1, f"error: the run has finished, but `s3://{BUCKET}/out/runs/r1/manifest.json` is missing\n")
+
+
+def test_a_detached_run_is_asked_for_and_cancelled_by_its_id(cluster, virtual_cluster):
+    words, _ = cluster
+    sent = done(*words, "--detach")
+    run = (sent["job_run_id"], "--virtual-cluster", virtual_cluster)
+
+    assert sent["run_id"] == "r1"
+    assert done("eks", "status", *run)["state"] == "RUNNING"
+    assert done("eks", "cancel", *run)["state"] == "CANCELLED"
+    ended(("eks", "status", *run), 0, "state         CANCELLED")
+
+
+def test_ctrl_c_detaches_and_says_how_to_find_the_run(cluster, virtual_cluster, monkeypatch):
+    words, _ = cluster
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(follow, "follow", interrupt)
+    said = ended(words, 0, "Detached, the run continues: `fruitsctl eks status")
+
+    assert done("eks", "status", said.stdout.strip(), "--virtual-cluster", virtual_cluster)["state"] == "RUNNING"
+
+
+def test_an_image_of_another_target_is_refused_before_a_run_is_sent(cluster, virtual_cluster, clients):
+    words, _ = cluster
+    with image_registry() as image:
+        ended((*words[:-1], image({"fruitsctl.target": "serverless"})), 2, "was built for `serverless`, not for EMR on EKS")
+
+    assert clients("emr-containers").list_job_runs(virtualClusterId=virtual_cluster)["jobRuns"] == []
+
+
+def test_the_trust_policy_is_printed(cluster, virtual_cluster):
+    policy = json.loads(ended(("eks", "trust", "--virtual-cluster", virtual_cluster, "--role", "fruits-eks"), 0).stdout)
+
+    assert policy["Statement"][0]["Action"] == "sts:AssumeRoleWithWebIdentity"

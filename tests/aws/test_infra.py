@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tests.aws.fruitsctl import done, fruitsctl
+from tests.terminal import on_a_terminal
 
 BUCKET = "fruitsctl-123456789012-eu-west-3"
 
@@ -115,6 +116,19 @@ def test_down_asks_before_photos_go_and_a_dry_run_removes_nothing(aws):
         "fruitsctl-app": None,
         "fruitsctl-budget": None,
     }
+
+
+def test_on_a_terminal_down_goes_ahead_only_with_the_name_of_the_bucket(aws):
+    done("infra", "up")
+
+    wrong = on_a_terminal("infra", "down", typed="yes\n")
+    assert wrong.returncode == 2
+    assert f"This deletes bucket {BUCKET} with all photos and results. Type its name to continue" in wrong.terminal
+    assert "the name does not match, nothing was removed" in wrong.terminal
+    assert done("infra", "status")["stacks"]["fruitsctl-data"] == "CREATE_COMPLETE"
+
+    assert on_a_terminal("infra", "down", typed=f"{BUCKET}\n").stdout.strip() == "all resources are removed"
+    assert aws("s3").list_buckets()["Buckets"] == []
 
 
 def test_data_that_was_kept_is_taken_up_again(aws):

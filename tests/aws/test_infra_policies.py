@@ -136,3 +136,11 @@ def test_every_permission_is_on_the_page_about_them():
     named |= {action for item in of_policies() for action in item.actions}
 
     assert sorted(action for action in named if f"`{action}`" not in page) == []
+
+
+def test_without_an_account_the_policy_is_for_the_callers_own(aws):
+    own, named = (fruitsctl("infra", "policy", "operator", "--region", "eu-west-3", *more) for more in ((), ("--account", "123456789012")))
+
+    assert own.returncode == 0, own.stderr
+    assert own.stdout == named.stdout
+    assert "123456789012" in own.stdout

@@ -13,6 +13,7 @@ from job.records import Outcome
 from tests.aws.account import BUCKET, DONE, PROGRESS, REPOSITORY, RUN, an_account, ended, leave, nobody_waits, pushed, started  # noqa: F401
 from tests.aws.fruitsctl import done, fruitsctl
 from tests.aws.standin.runner import ScriptedRunner
+from tests.terminal import on_a_terminal
 
 URL = "https://b.s3.amazonaws.com/x?X-Amz-Signature=planted0signature"
 
@@ -269,3 +270,24 @@ def test_without_an_application_and_nobody_to_ask_the_way_to_one_is_named(standi
     ended(RUN, 2, "there is no application yet", "--yes")
     standin.runner = ScriptedRunner(meanwhile=leave(aws))
     ended((*RUN, "--yes"), 0, "10 listed")
+
+
+def test_a_deadline_takes_the_number_of_photos_from_the_newest_run(account, aws):
+    words = ("run", "--serverless", "--deadline", "30", "--dry-run")
+    ended(words, 2, "hint: add --images")
+    leave(aws)(None, None)
+    aws("s3").put_object(Bucket=BUCKET, Key="out/latest.json", Body=b'{"run_id": "r1"}')
+
+    ended(words, 0, "spark.dynamicAllocation.maxExecutors=1 ")
+
+
+def test_on_a_terminal_an_application_is_made_only_if_the_user_agrees(account, aws):
+    aws("cloudformation").delete_stack(StackName="fruitsctl-app")
+    before = len(account.calls)
+
+    asked = on_a_terminal(*RUN, typed="n\n")
+
+    assert asked.returncode == 2
+    assert f"There is no application yet. Create it with image {REPOSITORY}@sha256:" in asked.terminal
+    assert "run `fruitsctl infra up`, or add --yes" in asked.terminal
+    assert [call.operation for call in account.calls[before:] if call.operation in ("CreateApplication", "StartJobRun")] == []

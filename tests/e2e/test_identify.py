@@ -27,3 +27,12 @@ def test_the_threshold_is_that_of_the_manifest(fruitsctl, gallery, sample):
 
     assert answer["threshold"] == manifest["identify"]["threshold"]
     assert answer["model"] == manifest["model"]
+
+
+def test_the_untrained_network_has_no_second_opinion_and_says_so(fruitsctl, gallery, sample):
+    photo = first(sample, "Kiwi")
+    (answer,) = ask(fruitsctl, gallery.output, *photo)
+    text = fruitsctl("identify", *photo, "--output", gallery.output).stdout
+
+    assert answer["second_opinion"] is False
+    assert text.endswith("\nNo second opinion: the ImageNet classifier belongs to the trained network\n")

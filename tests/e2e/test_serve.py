@@ -62,6 +62,14 @@ def test_it_says_what_it_serves_and_where(server):
     assert (server["images"], server["labels"]) == (200, 10)
 
 
+def test_the_page_and_the_api_of_the_untrained_network_say_that_there_is_no_second_opinion(fruitsctl, output, server, pictures):
+    page = httpx.post(f"{server['url']}/?lang=en", files={"photo": pictures[0][1]}).text
+
+    assert server["second_opinion"] is False
+    assert ask(server["url"], pictures[0][1])["second_opinion"] is False
+    assert "No second opinion: the ImageNet classifier belongs to the trained network." in page
+
+
 def test_photos_of_the_other_part_of_the_data_set_are_known(server, pictures):
     right = sum(ask(server["url"], content)["best"] == label for label, content in pictures)
 

@@ -32,6 +32,7 @@ def test_other_frames_of_the_same_fruits_are_named_by_variety(ask, real_sample):
     answers = ask(*first(real_sample, "Apple Red 1", "Banana", "Kiwi", "Lemon", "Strawberry"))
 
     assert [answer["best"] for answer in answers] == ["Apple Red 1", "Banana", "Kiwi", "Lemon", "Strawberry"]
+    assert all(answer["second_opinion"] for answer in answers)
     assert all(answer["distance"] < answer["threshold"] < 0.3 for answer in answers)
 
 

@@ -105,6 +105,10 @@ class Registry:
         """How many layers, configurations and manifests were sent until now."""
         return len(re.findall(r'"(POST /v2/\S+/blobs/uploads/|PUT /v2/\S+/manifests/)', self.log.read_text(errors="replace")))
 
+    def blobs_read(self) -> int:
+        """How many layers and configurations were fetched until now."""
+        return len(re.findall(r'"GET /v2/\S+/blobs/', self.log.read_text(errors="replace")))
+
 
 def make_registry(folder: Path, password: bool = False) -> Registry:
     program = shutil.which("docker-registry") or shutil.which("registry")

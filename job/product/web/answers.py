@@ -61,6 +61,7 @@ class Identified(Strict):
     threshold: Annotated[float, Field(description="Beyond this distance the answer is unknown")]
     reason: str | None
     seen_as: Annotated[str | None, Field(description="Answer of the network's ImageNet classifier")]
+    second_opinion: Annotated[bool, Field(description="Whether the ImageNet classifier was asked; only the trained network has one")]
     fruit: FruitCard | None
     run_id: str
     pca_run_id: str

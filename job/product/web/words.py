@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from job.product.answer import NO_SECOND_OPINION
 from job.product.fruits import LANGUAGES
 
 WORDS: dict[str, dict[str, str]] = {
@@ -31,6 +32,7 @@ WORDS: dict[str, dict[str, str]] = {
         "imported": "imported",
         "alike": "Similar fruits",
         "photo_of": "Photo of",
+        "no_second_opinion": f"{NO_SECOND_OPINION}.",
         "details": "Details",
         "distance": "distance to the nearest photo",
         "threshold": "threshold for unknown",
@@ -73,6 +75,7 @@ WORDS: dict[str, dict[str, str]] = {
         "imported": "importé",
         "alike": "Fruits ressemblants",
         "photo_of": "Photo de",
+        "no_second_opinion": "Pas de second avis : le classifieur ImageNet ne va qu’avec le réseau entraîné.",
         "details": "Détails",
         "distance": "distance à la photo la plus proche",
         "threshold": "seuil pour « inconnu »",

@@ -1,10 +1,6 @@
 """EMR on EKS: the request, held to botocore's own model; its states; the role's trust; the image's label, asked of an HTTP registry."""
 
-import hashlib
-import json
-import threading
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import botocore.session
 import pytest
@@ -17,6 +13,7 @@ from cli.eks.trust import base36, trust_policy
 from cli.errors import FruitsError, RefusedError, UsageError
 from cli.sizing import Fleet, Worker
 from job.params import Params
+from tests.image_registry import image_registry
 
 DIGEST = "sha256:" + "0a" * 32
 OPTIONS = Options(
@@ -157,36 +154,8 @@ def test_the_role_trusts_the_pods_of_its_own_jobs_in_one_namespace_only():
 
 @pytest.fixture
 def registry():
-    """A registry on this machine: gives the name with digest of an image with these labels."""
-    blobs = {}
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            content = blobs.get(self.path.rsplit("/", 1)[1])
-            self.send_response(200 if content else 404)
-            self.send_header("Content-Length", str(len(content or b"")))
-            self.end_headers()
-            self.wfile.write(content or b"")
-
-        def log_message(self, *args):
-            pass
-
-    def add(value):
-        content = json.dumps(value).encode()
-        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        blobs[digest] = content
-        return digest
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-
-        def image(labels):
-            config = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": add({"config": {"Labels": labels}})}
-            digest = add({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": config})
-            return f"127.0.0.1:{server.server_port}/fruitsctl@{digest}"
-
+    with image_registry() as image:
         yield image
-        server.shutdown()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 import cli
 from cli.assets import KERAS_TOP_URL, top_weights
-from cli.commands.identify import card
+from cli.commands.identify import card, text_of
 from cli.errors import AssetError
 from job.product.answer import Answer
 from tests.unit.job.product.galleries import RUN, picture, write_gallery
@@ -84,6 +84,17 @@ def test_json_holds_an_answer_per_photo_in_their_order(home):
         ("blue.png", "unknown", None, 1),
     ]
     assert {answer["run_id"] for answer in answers} == {RUN}
+
+
+def test_a_model_without_a_classifier_says_once_that_there_is_no_second_opinion(home):
+    said = "No second opinion: the ImageNet classifier belongs to the trained network"
+    text = fruitsctl(home, "identify", "red.png", "blue.png", "--output", "out").stdout.decode()
+    answers = json.loads(fruitsctl(home, "identify", "red.png", "blue.png", "--output", "out", "--json").stdout)["answers"]
+
+    assert text.count(said) == 1
+    assert text.splitlines()[-1] == said
+    assert [answer["second_opinion"] for answer in answers] == [False, False]
+    assert said not in text_of({"red.png": Answer("unknown", RUN, RUN, "m", threshold=0.3, second_opinion=True)})
 
 
 def test_a_photo_comes_in_by_a_pipe(home):

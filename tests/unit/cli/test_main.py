@@ -1,8 +1,6 @@
 """The command as a whole: quick to start, plain in what it says."""
 
 import json
-import os
-import pty
 import shlex
 import subprocess
 import sys
@@ -13,6 +11,7 @@ import typer.main
 from cli.commands.target_options import RUN, Target, refuse_foreign
 from cli.examples import EXAMPLES
 from cli.main import app
+from tests.terminal import on_a_terminal
 
 HEAVY = {"boto3", "botocore", "numpy", "pyspark", "requests", "rich", "tensorflow"}
 
@@ -135,31 +134,25 @@ def test_native_windows_is_refused_in_one_sentence():
     )
 
 
-def on_a_terminal(**variables):
-    """What a failing command prints where stderr is a terminal."""
-    terminal, inside = pty.openpty()
-    environment = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "TERM")}
-    subprocess.run([sys.executable, "-m", "cli", "run", "a", "b"], stderr=inside, env={**environment, **variables}, check=False)
-    os.close(inside)
-    said = b""
-    while True:
-        try:
-            part = os.read(terminal, 4096)
-        except OSError:  # Linux's end of a terminal
-            part = b""
-        if not part:
-            break
-        said += part
-    os.close(terminal)
-    return said.decode()
-
-
 def test_error_and_hint_are_coloured_on_a_terminal_only():
-    assert on_a_terminal(TERM="xterm").startswith("\x1b[1;31merror:\x1b[0m no target given")
-    assert "\x1b[1;36mhint:\x1b[0m add --local" in on_a_terminal(TERM="xterm")
+    shown = on_a_terminal("run", "a", "b").terminal
+
+    assert shown.startswith("\x1b[1;31merror:\x1b[0m no target given")
+    assert "\x1b[1;36mhint:\x1b[0m add --local" in shown
     assert "\x1b" not in fruitsctl("run", "a", "b").stderr
 
 
-@pytest.mark.parametrize("variables", [{"TERM": "xterm", "NO_COLOR": "1"}, {"TERM": "dumb"}])
+@pytest.mark.parametrize("variables", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_there_is_no_colour_where_none_is_wanted(variables):
-    assert on_a_terminal(**variables).startswith("error: no target given")
+    assert on_a_terminal("run", "a", "b", **variables).terminal.startswith("error: no target given")
+
+
+def test_a_terminal_shows_a_bar_and_a_pipe_shows_lines(tmp_path):
+    words = ("sample", "--generated", "--images", "12", "--classes", "3")
+    shown, piped = on_a_terminal(*words, str(tmp_path / "a")), fruitsctl(*words, str(tmp_path / "b"))
+
+    assert (shown.returncode, piped.returncode) == (0, 0)
+    assert "12/12 images" in shown.terminal
+    assert "\x1b[" not in shown.stdout
+    assert "12 of 12 images" in piped.stderr
+    assert "\x1b[" not in piped.stderr

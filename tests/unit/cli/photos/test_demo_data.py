@@ -15,7 +15,7 @@ import pytest
 from cli import remote
 from cli.config import Settings, settings
 from cli.photos import demo_data as module
-from cli.photos.demo_data import demo_data
+from cli.photos.demo_data import Origin, demo_data, fallback, plan_demo
 
 WEIGHTS = random.Random(1).randbytes(300_000)
 
@@ -74,7 +74,7 @@ def test_a_second_call_asks_no_server(server: Any, archive: bytes, config: Setti
     first = demo_data(tmp_path, config, *urls)
     server.requests.clear()
 
-    assert demo_data(tmp_path, config, *urls) == first
+    assert demo_data(tmp_path, config, *urls) == replace(first, weights_from=Origin.EARLIER, photos_from=Origin.EARLIER)
     assert server.requests == []
 
 
@@ -129,7 +129,9 @@ def test_a_download_that_breaks_halfway_falls_back_and_the_next_call_completes_i
     broken = demo_data(tmp_path, config, *urls)
 
     assert broken.photos == tmp_path / "photos-generated"
-    assert "returned 503" in notes(capsys)[0]
+    (note,) = notes(capsys)
+    assert note.startswith("note: no real photos here (cannot get the sample photos: ")
+    assert "returned 503 Service Unavailable), using generated photos; for real ones allow access to " in note
     server.healthy_requests = None
     assert demo_data(tmp_path, config, *urls).photos == tmp_path / "photos"
     assert len(list((tmp_path / "photos").glob("*/*.jpg"))) == 12
@@ -141,3 +143,47 @@ def test_assets_are_used_without_asking_a_server(assets: Path, closed_url: str, 
     assert data.weights == next((assets / "weights").glob("*no_top*.h5"))
     assert len(list(data.photos.glob("*/*.jpg"))) == 12
     assert notes(capsys) == []
+
+
+def test_what_fails_of_both_is_still_one_line(server: Any, archive: bytes, config: Settings, tmp_path: Path, capsys: Any) -> None:
+    urls = server.serve("net_no_top.h5", WEIGHTS), server.serve("fruits.zip", archive)
+    server.healthy_requests = 2  # the probes
+
+    data = demo_data(tmp_path, config, *urls)
+
+    (note,) = notes(capsys)
+    assert data.model == "mobilenet_v2_untrained"
+    assert note.count("returned 503") == 2
+    assert note.count("using an untrained network and generated photos") == 1
+
+
+def test_a_folder_of_assets_without_photos_is_named(assets: Path, config: Settings, closed_url: str, tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "weights").symlink_to(assets / "weights")
+
+    data = demo_data(tmp_path, replace(config, assets=tmp_path / "mine"), closed_url + "_no_top.h5", closed_url)
+
+    assert (data.weights_from, data.photos_from) == (Origin.ASSETS, Origin.GENERATED)
+    assert notes(capsys) == [
+        f"note: no real photos in `{tmp_path}/mine`, using generated photos; "
+        "for real ones add them to that folder, or unset FRUITS_ASSETS to download them"
+    ]
+
+
+def test_a_plan_downloads_and_writes_nothing(server: Any, archive: bytes, config: Settings, tmp_path: Path, capsys: Any) -> None:
+    urls = server.serve("net_no_top.h5", WEIGHTS), server.serve("fruits.zip", archive)
+
+    data = plan_demo(tmp_path / "demo", config, *urls)
+
+    assert (data.weights_from, data.photos_from, data.weights) == (Origin.DOWNLOAD, Origin.DOWNLOAD, None)
+    assert (data.model, data.output) == ("mobilenet_v2", tmp_path / "demo/out")
+    assert fallback(data, config) == ""
+    assert len(server.requests) == 2  # one byte of each
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_agrees_with_what_is_done(assets: Path, config: Settings, closed_url: str, tmp_path: Path) -> None:
+    urls = closed_url + "_no_top.h5", closed_url
+    for settings_ in (config, replace(config, assets=assets)):
+        plan, done = plan_demo(tmp_path, settings_, *urls), demo_data(tmp_path, settings_, *urls)
+        assert replace(plan, weights=done.weights) == done

@@ -105,6 +105,7 @@ def test_the_dict_is_stable(fruits):
 
     assert list(told) == [
         "status", "run_id", "pca_run_id", "model", "threshold", "best", "group", "score", "distance", "results", "reason", "seen_as",
+        "second_opinion",
     ]  # fmt: skip
     assert list(told["results"][0]) == ["label", "group", "score", "distance", "neighbours"]
     assert list(told["results"][0]["neighbours"][0]) == ["uri", "distance"]

@@ -284,8 +284,8 @@ def told(language="en", label=None, **values):
     found = {"label": label or "Limes", "group": group, "score": 1.0, "distance": 0.0, "neighbours": []}
     common = {"status": "ok", "best": label, "group": group, "score": 1.0, "results": [found], "distance": 0.0, "threshold": 0.1}
     common |= values
-    unsaid = {"reason": None, "seen_as": None, "run_id": RUN, "pca_run_id": RUN, "model": "m"}
-    answer = Identified(**common, **unsaid, fruit=FruitCard(**fruit.to_dict()) if fruit else None)
+    unsaid = {"reason": None, "seen_as": None, "second_opinion": False, "run_id": RUN, "pca_run_id": RUN, "model": "m"}
+    answer = Identified(**unsaid | common, fruit=FruitCard(**fruit.to_dict()) if fruit else None)
     return page.answer_page(language, Limits(), answer, None)
 
 
@@ -311,6 +311,15 @@ def test_what_is_unknown_shows_what_comes_nearest_without_a_share_that_could_be_
     assert "Most similar" in text
     assert "%" not in text
     assert "<meter" not in text
+
+
+def test_the_page_says_in_both_languages_that_there_is_no_second_opinion(client):
+    photo = {"photo": picture(COLOURS["Banana"])}
+
+    assert "No second opinion: the ImageNet classifier belongs to the trained network." in client.post("/?lang=en", files=photo).text
+    assert "Pas de second avis" in client.post("/?lang=fr", files=photo).text
+    assert client.post("/identify", files=photo).json()["second_opinion"] is False
+    assert "second opinion" not in told(label="Banana", second_opinion=True)
 
 
 def test_where_varieties_disagree_the_page_names_the_group_alone():
