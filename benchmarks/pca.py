@@ -1,8 +1,9 @@
 """
-`pyspark.ml.feature.PCA.fit` and the job's, alternating in one session on the same Parquet rows. In: how many rows. Out: seconds on stdout.
+`pyspark.ml.feature.PCA.fit` and the job's, alternating in one session on the same Parquet files. In: how many rows. Out: seconds on stdout.
 
 The rows are made by formula in the likeness of real features: 1,280 non-negative float32, many of them zero, of which 50 components explain
-about three quarters. Spark's side gets its vectors from `array_to_vector`, inside the JVM, not from the notebook's slower Python UDF.
+about three quarters. Spark's side gets its vectors from `array_to_vector`, inside the JVM, not from the notebook's slower Python UDF. Both
+sides read the files within the time; the job's tasks read them with pyarrow.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ from pyspark.ml.feature import PCA
 from pyspark.ml.functions import array_to_vector
 from pyspark.sql import DataFrame
 
-from job.pca import fit_frame
+from job import moments
+from job.features import KEYS, Features
+from job.pca import fit
+from job.rows import ArrowRows, only
 from job.session import start_session
 
 FEATURES = 1280
@@ -71,11 +75,18 @@ def fit_spark(frame: DataFrame) -> tuple[float, npt.NDArray[np.float64]]:
     return time.perf_counter() - began, model.explainedVariance.toArray()
 
 
-def fit_ours(frame: DataFrame) -> tuple[float, npt.NDArray[np.float64]]:
+def fit_ours(features: Features) -> tuple[float, npt.NDArray[np.float64]]:
     """As `fit_spark`."""
     began = time.perf_counter()
-    fitted = fit_frame(frame, "embedding", components=COMPONENTS)
+    fitted = fit(moments.fold(features), COMPONENTS)
     return time.perf_counter() - began, fitted.ratios[: fitted.k]
+
+
+def places(folder: Path) -> pa.Table:
+    """Columns `file` and `row` of KEYS: where each row of the Parquet files in `folder` is."""
+    rows = {path.name: pq.read_metadata(path).num_rows for path in sorted(folder.glob("*.parquet"))}
+    schema = only(KEYS, ["file", "row"])
+    return pa.concat_tables(pa.table({"file": [name] * count, "row": np.arange(count)}, schema) for name, count in rows.items())
 
 
 def run(folder: Path, rows: int, repeats: int) -> Fits:
@@ -85,7 +96,8 @@ def run(folder: Path, rows: int, repeats: int) -> Fits:
     spark = start_session("benchmark", uses_s3=False)
     spark.sparkContext.setLogLevel("ERROR")
     frame = spark.read.parquet(folder.as_uri())
-    pairs = [(fit_spark(frame), fit_ours(frame)) for _ in range(repeats + 1)]
+    features = Features(spark, folder.as_uri(), "synthetic", ArrowRows(places(folder)))
+    pairs = [(fit_spark(frame), fit_ours(features)) for _ in range(repeats + 1)]
     (_, spark_ratios), (_, our_ratios) = pairs[0]
     spark.stop()
     spark_seconds, our_seconds = [theirs[0] for theirs, _ in pairs[1:]], [ours[0] for _, ours in pairs[1:]]

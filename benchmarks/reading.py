@@ -1,6 +1,6 @@
 """
 Our way from INPUT to bytes, without the network: list as the job lists, then fetch as a task fetches. Out: seconds, and what the listing
-costs the driver in memory. Starting Spark and its Python workers is not counted.
+costs the driver in memory. Starting Spark, its SQL and its Python workers is not counted.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ from pathlib import Path
 
 import psutil
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from benchmarks.memory import Sampler
 from job.embed import tasks_for
 from job.errors import FetchError
 from job.fetch import Key, fetch
-from job.listing import list_images, read_listing
-from job.pipeline import materialise
-from job.session import start_session, warm_up
+from job.listing import list_images
+from job.rows import Rows
+from job.session import start_session
 from job.uris import from_text, is_s3, join
+
+FETCHED = pa.schema([("images", pa.int64()), ("bytes", pa.int64())])
 
 
 @dataclass(frozen=True)
@@ -36,16 +38,21 @@ class Reading:
     driver_mb: float  # how far the driver and its JVM grew while listing, RSS
 
 
-def fetch_all(keys: DataFrame, tasks: int) -> tuple[int, int]:
-    """Images and bytes that came."""
+def fetch_all(spark: SparkSession, keys: Rows, tasks: int) -> tuple[int, int]:
+    """Return how many images and how many bytes came."""
 
     def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         rows = (Key(**row) for batch in batches for row in batch.to_pylist())
         sizes = [len(content) for _, content in fetch(rows) if not isinstance(content, FetchError)]
-        yield pa.RecordBatch.from_pydict({"images": [len(sizes)], "bytes": [sum(sizes)]})
+        yield pa.RecordBatch.from_pydict({"images": [len(sizes)], "bytes": [sum(sizes)]}, FETCHED)
 
-    parts = keys.select(*Key._fields).repartition(tasks).mapInArrow(read, "images bigint, bytes bigint").collect()
-    return sum(part["images"] for part in parts), sum(part["bytes"] for part in parts)
+    parts = keys.select(*Key._fields).mapped(spark, tasks, read, FETCHED).arrow()
+    return sum(parts["images"].to_pylist()), sum(parts["bytes"].to_pylist())
+
+
+def warm_up(spark: SparkSession) -> None:
+    """Start a Python worker for each core, and Spark's way through Arrow."""
+    spark.range(spark.sparkContext.defaultParallelism).mapInArrow(lambda batches: batches, "id bigint").count()
 
 
 def run(spark: SparkSession, images_uri: str, work_uri: str, wants_bytes: bool) -> Reading:
@@ -53,18 +60,19 @@ def run(spark: SparkSession, images_uri: str, work_uri: str, wants_bytes: bool) 
     Raises:
         ValueError: not all that was listed could be fetched.
     """
-    warm_up(spark, join(work_uri, "warm-up")).join()
+    warm_up(spark)
     process = psutil.Process()
     before = sum(one.memory_info().rss for one in driver_processes(process))
     with Sampler(process.pid) as sampler:
         began = time.perf_counter()
-        listing = read_listing(materialise(list_images(spark, images_uri), join(work_uri, "listing")))
+        listing = list_images(spark, images_uri, join(work_uri, "listing"))
         listed = time.perf_counter()
     moments: dict[float, float] = {}
     for sample in sampler.samples:
         if sample.kind in ("driver", "jvm"):
             moments[sample.at] = moments.get(sample.at, 0.0) + sample.rss_mb
-    images, size = fetch_all(listing.images, tasks_for(listing.count, spark.sparkContext.defaultParallelism)) if wants_bytes else (0, 0)
+    tasks = tasks_for(listing.count, spark.sparkContext.defaultParallelism)
+    images, size = fetch_all(spark, listing.images, tasks) if wants_bytes else (0, 0)
     fetched = time.perf_counter()
     if wants_bytes and images != listing.count:
         raise ValueError(f"{listing.count} images were listed, {images} could be fetched")

@@ -1,9 +1,10 @@
 """
 `python -m benchmarks.steps`: where the difference between the bare loop and the embed stage goes, and what was tried against it.
 
-The same photos, one process per core, each step with one thing more than the one above it: bare loop; the job's own fetching and batches,
-without Spark; Spark with its result dropped; Parquet; Delta. Ways that are not the job's are in between. All of them in turn, repeat by
-repeat; a share is that of the bare loop of the same repeat. Starting processes, Spark and the network is counted nowhere.
+The same photos, one process per core, each step with one thing more than the one above it: bare loop (read, decode, network); the job's own
+fetching, decoding and record batches, without Spark; Parquet files of them, as a task writes them; Spark's tasks; the commit to Delta. Ways
+that are not the job's are in between. All of them in turn, repeat by repeat; a share is that of the bare loop of the same repeat. Starting
+processes, Spark and the network is counted nowhere.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from statistics import median
 from threading import Barrier
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+import pyarrow as pa
 
 from benchmarks import limit
 from benchmarks.datasets import copy_images
@@ -30,14 +31,22 @@ from benchmarks.machine import describe_machine
 from benchmarks.runs import Bench, BenchmarkError, prepare, say
 from benchmarks.targets import markdown
 from job.decode import decode_image
-from job.embed import collect_rejects, embed_images, embed_keys, tasks_for
+from job.embed import IMAGES_PER_TASK, embed_images, embed_keys, tasks_for
 from job.fetch import Key, stat_etag
+from job.lease import Lease
 from job.models import LiteRtNetwork, Model, litert_flatbuffer
-from job.session import start_session, warm_up
+from job.objects import Folder, open_folder
+from job.rows import ArrowRows
+from job.schema import FEATURES, LISTED
+from job.session import start_session
+from job.storage import data_files
+from job.storage.delta_log import DataFile
+from job.store import FeatureStore
 from job.tombstones import NOTHING_ERASED
 
 WARM_UP_IMAGES = 20
 DECODED_AHEAD = 8
+NAME = "steps"  # of the model and of the run, in the table
 
 Way = Callable[[Sequence[Key], LiteRtNetwork], None]
 
@@ -45,6 +54,15 @@ Way = Callable[[Sequence[Key], LiteRtNetwork], None]
 def batches_of_the_job(keys: Sequence[Key], network: LiteRtNetwork) -> None:
     for _ in embed_keys(iter(keys), network, refuse):
         pass
+
+
+def files_of_the_job(keys: Sequence[Key], network: LiteRtNetwork) -> None:
+    """One file for as many photos as a task of the job has."""
+    values = {"model": NAME, "run_id": NAME, "embedded_at": datetime.now(UTC)}
+    with tempfile.TemporaryDirectory() as folder:
+        for first in range(0, len(keys), IMAGES_PER_TASK):
+            batches = embed_keys(keys[first : first + IMAGES_PER_TASK], network, refuse)
+            data_files.write(f"file://{folder}", batches, FEATURES, **values)
 
 
 def read_without_threads(keys: Sequence[Key], network: LiteRtNetwork) -> None:
@@ -71,7 +89,8 @@ def decode_in_a_second_thread(keys: Sequence[Key], network: LiteRtNetwork) -> No
 WAYS: dict[str, Way] = {
     "bare loop": read_without_threads,
     "decoding in a second thread": decode_in_a_second_thread,
-    "fetching and record batches of the job": batches_of_the_job,
+    "fetching, decoding and record batches of the job": batches_of_the_job,
+    "Parquet files of the job": files_of_the_job,
 }
 
 
@@ -99,41 +118,55 @@ def without_spark(way: str, keys: Sequence[Key], flatbuffer: bytes, cores: int) 
 
 
 class InSpark:
-    """A session like the job's, its workers warm, and the photos' keys as its frame."""
+    """A session like the job's, its workers warm, the photos' keys on the driver, and the tables of an OUTPUT under `lease`."""
 
-    def __init__(self, keys: Sequence[Key], flatbuffer: bytes, folder: Path) -> None:
-        self._folder, self._images = folder, len(keys)
-        self._spark: SparkSession = start_session("steps", uses_s3=False)
-        warm_up(self._spark, f"file://{folder}/warm-up").join()
-        frame = self._spark.createDataFrame(list(keys), "uri string, etag string, size bigint, label string")
-        frame.write.parquet(f"file://{folder}/keys")
-        self._model = self._spark.sparkContext.broadcast(Model("mobilenet_v2", "litert", "steps", flatbuffer))
-        self._embedded(WARM_UP_IMAGES).write.format("noop").mode("overwrite").save()
+    def __init__(self, keys: Sequence[Key], flatbuffer: bytes, output: Folder, lease: Lease) -> None:
+        self._spark = start_session(NAME, uses_s3=False)
+        self._model = self._spark.sparkContext.broadcast(Model("mobilenet_v2", "litert", NAME, flatbuffer))
+        self._store = FeatureStore(self._spark, output, NAME, NAME, lease)
+        self._store.open()
+        self.embed(keys[:WARM_UP_IMAGES])
 
-    def _embedded(self, images: int, tasks: int | None = None) -> DataFrame:
-        keys = self._spark.read.parquet(f"file://{self._folder}/keys").limit(images)
-        rejects, cores = collect_rejects(self._spark.sparkContext), self._spark.sparkContext.defaultParallelism
-        return embed_images(keys, tasks or tasks_for(images, cores), self._model, rejects, NOTHING_ERASED)
+    def embed(self, keys: Sequence[Key], tasks: int | None = None) -> list[DataFile]:
+        """
+        Return the files that Spark's tasks write, uncommitted.
 
-    def seconds(self, kind: str, tasks: int | None = None) -> float:
-        began = time.perf_counter()
-        self._embedded(self._images, tasks).write.format(kind).mode("overwrite").save(f"file://{self._folder}/{kind}")
-        return time.perf_counter() - began
+        Raises:
+            BenchmarkError: a photo was rejected.
+        """
+        rows = ArrowRows(pa.Table.from_pylist([key._asdict() for key in keys], LISTED))
+        tasks = tasks or tasks_for(len(keys), self._spark.sparkContext.defaultParallelism)
+        files, rejects = embed_images(self._spark, rows, tasks, self._model, NOTHING_ERASED, self._store.target())
+        for reject in rejects:
+            refuse(reject)
+        return files
+
+    def embed_and_commit(self, keys: Sequence[Key]) -> None:
+        """Embed `keys` as one chunk of the job. Raises BenchmarkError if a photo was rejected."""
+        self._store.append(self.embed(keys))
 
     def stop(self) -> None:
         self._spark.stop()
+
+
+def timed(step: Callable[[], object]) -> float:
+    """Seconds."""
+    began = time.perf_counter()
+    step()
+    return time.perf_counter() - began
 
 
 def measure(bench: Bench, keys: Sequence[Key], flatbuffer: bytes) -> Iterator[tuple[str, float]]:
     """Each step with its seconds, once."""
     for way in WAYS:
         yield way, without_spark(way, keys, flatbuffer, bench.cores)
-    spark = InSpark(keys, flatbuffer, Path(tempfile.mkdtemp(dir=bench.work)))
-    yield "Spark, result dropped", spark.seconds("noop")
-    yield f"Spark, result dropped, one task per core ({bench.cores})", spark.seconds("noop", bench.cores)
-    yield "Spark, Parquet", spark.seconds("parquet")
-    yield "Spark, Delta: the embed stage", spark.seconds("delta")
-    spark.stop()
+    output = open_folder(f"file://{tempfile.mkdtemp(dir=bench.work)}")
+    with Lease.acquire(output, NAME) as lease:
+        spark = InSpark(keys, flatbuffer, output, lease)
+        yield "Spark's tasks", timed(lambda: spark.embed(keys))
+        yield f"Spark's tasks, one for each core ({bench.cores})", timed(lambda: spark.embed(keys, bench.cores))
+        yield "Spark's tasks and commit to Delta: the embed stage", timed(lambda: spark.embed_and_commit(keys))
+        spark.stop()
 
 
 def table(steps: dict[str, list[float]], images: int) -> str:

@@ -1,7 +1,8 @@
 """
 `python -m benchmarks.scale`: how the job grows. Tables on stdout, JSON in `--json`, with `--docs` the guide's page, progress on stderr.
 
-1. The real command on 4,000 to 64,000 real-sized photos. 2. The real pipeline on synthetic listings and features, to a million.
+1. The real command on 4,000 to 64,000 real-sized photos. 2. The real pipeline on synthetic listings and features, to a million: two sizes
+with the rows on the driver, two with the rows in Spark, whose lines lead to larger ones.
 3. Requests, counted at a real S3 server. 4. What follows for 10^4 to 10^7 photos and 4 to 256 vCPUs. 5. Executors of several sizes.
 Exits 1, and says which, if a claim does not hold: benchmarks/scale/claims.py.
 """
@@ -14,7 +15,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,11 +32,10 @@ from benchmarks.scale.workers import SIZES as EXECUTORS
 from benchmarks.scale.workers import Choice, Tried, choices, try_executors
 from benchmarks.targets import Measure, markdown, table
 from cli.prices import estimate
+from job.embed import IMAGES_PER_TASK
 
-SIZES, SIMULATED = (4_000, 16_000, 64_000), (10_000, 100_000, 1_000_000)
-QUICK_SIZES, QUICK_SIMULATED, QUICK_EXECUTORS = (200,), (2_000, 4_000), (2,)
-QUICK = "Quick: too few photos for figures; only the claims about files are checked.\n\n"
-CHUNK, QUICK_CHUNK = 10_000, 1_000  # of a simulated commit; two cores embed some 12,000 photos in SECONDS_PER_CHUNK
+QUICK_DRIVER_ROWS = 2_500  # so that the quick runs, too, have rows on the driver and in Spark
+QUICK_NOTE = "Quick: too few photos for figures; only the claims about files are checked.\n\n"
 REGION = "eu-west-3"
 PAGE, END = "explanation/growth.md", "<!-- end -->"
 PICTURES = {  # benchmarks/scale/plots.py, as the page sees them
@@ -43,6 +43,21 @@ PICTURES = {  # benchmarks/scale/plots.py, as the page sees them
     "runs": "![Hours and dollars of a run, computed](../assets/growth-model.svg)",
 }
 DEFAULT_VCPU = 12  # of the default fleet's executors
+
+
+@dataclass(frozen=True)
+class Scope:
+    """How much is measured, in photos."""
+
+    sizes: tuple[int, ...]  # real ones
+    simulated: tuple[int, ...]
+    chunk: int  # of a simulated commit; two cores embed some 12,000 in SECONDS_PER_CHUNK
+    per_file: int  # of features, while requests are counted
+    executors: tuple[int, ...]  # vCPUs of each
+
+
+FULL = Scope((4_000, 16_000, 64_000), (10_000, 100_000, 250_000, 1_000_000), 10_000, IMAGES_PER_TASK, EXECUTORS)
+QUICK = Scope((200,), (2_000, 4_000), 1_000, 50, (2,))
 
 
 @dataclass(frozen=True)
@@ -129,7 +144,7 @@ def simulated_from(told: dict[str, Any]) -> Simulated:
     return Simulated(**told | {"first": one(told["first"]), "again": one(told["again"])})
 
 
-def measure(bench: Bench, sizes: Sequence[int], simulated: Sequence[int], chunk: int, executors: Sequence[int], out: Path) -> Results:
+def measure(bench: Bench, scope: Scope, out: Path) -> Results:
     """
     Everything; what there is so far is in `out` after each part.
 
@@ -143,21 +158,21 @@ def measure(bench: Bench, sizes: Sequence[int], simulated: Sequence[int], chunk:
         return results
 
     results = keep(Results(describe_machine(), bench.cores))
-    say(f"real photos: {', '.join(f'{size:,}' for size in sizes)}; what each run says goes to {bench.log}")
+    say(f"real photos: {', '.join(f'{size:,}' for size in scope.sizes)}; what each run says goes to {bench.log}")
     say("| " + " | ".join(tables.GROWN) + " |")
-    for grown in grow(bench, sizes):
+    for grown in grow(bench, scope.sizes):
         results = keep(replace(results, grown=[*results.grown, grown]))
         say("| " + " | ".join(tables.grown_row(grown)) + " |")
-    say(f"synthetic photos: {', '.join(f'{size:,}' for size in simulated)}")
+    say(f"synthetic photos: {', '.join(f'{size:,}' for size in scope.simulated)}")
     say("| " + " | ".join(tables.SIMULATED) + " |")
-    for one in simulate(bench, simulated, chunk):
+    for one in simulate(bench, scope.simulated, scope.chunk):
         results = keep(replace(results, simulated=[*results.simulated, one]))
         for row in tables.simulated_rows(one):
             say("| " + " | ".join(row) + " |")
     say("requests to S3")
-    results = keep(replace(results, requests=measure_requests(bench)))
+    results = keep(replace(results, requests=measure_requests(bench, scope.per_file)))
     say("executors of several sizes")
-    for tried in try_executors(bench, min(sizes), executors):
+    for tried in try_executors(bench, min(scope.sizes), scope.executors):
         results = keep(replace(results, tried=[*results.tried, tried]))
     return results
 
@@ -168,20 +183,21 @@ def main() -> int:
     parser.add_argument("--work", type=Path, help="folder for a temporary one, 12 GB, removed at the end")
     parser.add_argument("--json", type=Path, help="figures, and beside them tables and log; default: benchmarks/results/DATE-scale.json")
     parser.add_argument("--docs", type=Path, help="folder of the guide whose page on growth gets these tables and pictures")
-    parser.add_argument("--sizes", type=numbers, help=f"of real photos; default: {SIZES}")
-    parser.add_argument("--simulated", type=numbers, help=f"of synthetic ones, 7 KB of disk each; default: {SIMULATED}")
+    parser.add_argument("--sizes", type=numbers, help=f"of real photos; default: {FULL.sizes}")
+    parser.add_argument("--simulated", type=numbers, help=f"of synthetic ones, 7 KB of disk each; default: {FULL.simulated}")
     parser.add_argument("--quick", action="store_true", help="few photos: shows that it runs, judges files alone")
     args = parser.parse_args()
     name = f"{datetime.now(UTC):%Y-%m-%d}-scale{'-quick' if args.quick else ''}.json"
     out = args.json or Path(__file__).parents[1] / "results" / name
-    sizes = args.sizes or (QUICK_SIZES if args.quick else SIZES)
-    simulated = args.simulated or (QUICK_SIMULATED if args.quick else SIMULATED)
+    scope = QUICK if args.quick else FULL
+    scope = replace(scope, sizes=args.sizes or scope.sizes, simulated=args.simulated or scope.simulated)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(dir=args.work, prefix="bench-") as work:
         try:
             bench = prepare(args.assets, work, None, out)
-            chunk, executors = (QUICK_CHUNK, QUICK_EXECUTORS) if args.quick else (CHUNK, EXECUTORS)
-            results = measure(bench, sizes, simulated, chunk, executors, out)
+            if args.quick:
+                bench = replace(bench, environment={"FRUITS_DRIVER_ROWS": str(QUICK_DRIVER_ROWS)})
+            results = measure(bench, scope, out)
         except BenchmarkError as error:
             say(f"error: {error}")
             return 1
@@ -190,7 +206,7 @@ def main() -> int:
         page: Path = args.docs / PAGE
         page.write_text(into_page(page.read_text(encoding="utf-8"), results), encoding="utf-8")
     say(f"done in {(time.monotonic() - began) / 60:.0f} minutes, figures in {out}, pictures in {', '.join(map(str, drawn))}")
-    print((QUICK if args.quick else "") + to_markdown(results))
+    print((QUICK_NOTE if args.quick else "") + to_markdown(results))
     judged = claims.of_files(results.simulated) if args.quick else results.claims()
     failed = [claim for claim in judged if not claim.met]
     for claim in failed:

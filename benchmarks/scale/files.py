@@ -28,7 +28,7 @@ def kind_of(path: str) -> str:
 
 
 def written(output: Path) -> dict[str, Written]:
-    """By kind. Hadoop's local checksums (`.name.crc`) are left out: S3 has none of them."""
+    """By kind. Hidden files, the guards of compare-and-swap on a disk, are left out: S3 has none of them."""
     found = dict.fromkeys(KINDS, Written())
     for path, size in _files(output):
         kind = kind_of(path)
@@ -40,6 +40,6 @@ def written(output: Path) -> dict[str, Written]:
 def _files(folder: Path) -> Iterator[tuple[str, int]]:
     for root, _, names in os.walk(folder):
         for name in names:
-            if not (name.startswith(".") and name.endswith(".crc")):
+            if not name.startswith("."):
                 path = Path(root, name)
                 yield path.relative_to(folder).as_posix(), path.stat().st_size

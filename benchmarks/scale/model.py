@@ -2,6 +2,7 @@
 What follows for 10^4 to 10^7 photos and 4 to 256 vCPUs from what was measured: parts in, one Cell per case out. Pure.
 
 Straight lines through the two largest simulated sizes: what Spark shares out is divided by the vCPUs, what the driver does alone is not.
+Both sizes are above the driver's limit of rows. Below it the job works on the driver, which is faster: figures there are upper bounds.
 A vCPU is taken for one core of the machine that measured; embedding and prices are those of cli/sizing.py and cli/prices.py.
 """
 

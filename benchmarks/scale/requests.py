@@ -1,4 +1,9 @@
-"""How many requests to S3 a run makes, and for what: three small runs against a real S3 server, counted by a proxy. Out: Requests."""
+"""
+How many requests to S3 a run makes, and for what: three small runs against a real S3 server, counted by a proxy. Out: Requests.
+
+The runs keep all rows in Spark, as the job does above 100,000 photos, and their files of features have as many photos as those of a large
+run: a file is read by ranges, so a larger one takes more requests.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +20,7 @@ from benchmarks.scale.grow import run_command, surroundings
 from tests.s3.proxy import Proxy
 from tests.s3.server import versitygw
 
-PHOTOS, CHUNKS = 200, 5
+CHUNKS, FILES_PER_CHUNK = 3, 2  # a file for each of the cores that the runs have
 
 
 @dataclass(frozen=True)
@@ -55,26 +60,28 @@ def tally(starts: Iterable[list[str]]) -> Counter[str]:
     return found
 
 
-def measure_requests(bench: Bench) -> Requests:
+def measure_requests(bench: Bench, images_per_file: int) -> Requests:
     """
-    PHOTOS photos as one chunk; the same as CHUNKS; that again, with nothing new.
+    Count the requests of a run that embeds all photos as one chunk, of one that embeds them as CHUNKS, and of a second one like that,
+    with nothing new.
 
     Raises:
         BenchmarkError: a run failed.
     """
+    per_chunk = FILES_PER_CHUNK * images_per_file
     with versitygw(_made(bench.work / "s3")) as server, Proxy(server.endpoint) as proxy:
-        copy_photos(bench.assets / "fruits-360-sample", bench.work / "few", server, PHOTOS)
-        bench = replace(bench, environment=server.environment() | {"AWS_ENDPOINT_URL_S3": proxy.url})
+        copy_photos(bench.assets / "fruits-360-sample", bench.work / "few", server, CHUNKS * per_chunk)
+        bench = replace(bench, environment=server.environment() | {"AWS_ENDPOINT_URL_S3": proxy.url, "FRUITS_DRIVER_ROWS": "0"})
 
         def counted(output: str, chunk_images: int) -> tuple[Counter[str], int]:
             before = len(proxy.heads)
             where = [f"s3://{BUCKET}/photos", f"s3://{BUCKET}/{output}", "--local", "--json", f"--chunk-images={chunk_images}"]
-            run_command(["-m", "cli", "run", *where], surroundings(bench, f"local[{bench.cores}]"), bench.log)
+            run_command(["-m", "cli", "run", *where], surroundings(bench, f"local[{FILES_PER_CHUNK}]"), bench.log)
             files = list((server.folder / BUCKET / output / "features").glob("part-*.parquet"))
             return tally(head.start for head in proxy.heads[before:]), len(files)
 
-        (one, _), (some, some_files) = counted("one", PHOTOS), counted("some", PHOTOS // CHUNKS)
-        again, _ = counted("some", PHOTOS // CHUNKS)
+        (one, _), (some, some_files) = counted("one", CHUNKS * per_chunk), counted("some", per_chunk)
+        again, _ = counted("some", per_chunk)
     shutil.rmtree(bench.work / "few")
     shutil.rmtree(bench.work / "s3")
     return Requests(

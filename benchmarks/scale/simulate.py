@@ -4,8 +4,9 @@ The real pipeline on photos that do not exist: a synthetic listing and synthetic
     python -m benchmarks.scale.simulate --images 100000 --work FOLDER --json
 
 Generated: the rows of the listing (addresses and etags of real length, 131 labels) and, in the place of fetch, decode and network, 1,280
-float32 per photo. Run for real, by `job.pipeline.run` itself: writing and counting the listing, the anti-join, the commits to Delta,
-moments, eigh, projection, Parquet and CSV, model, report, manifest. Then a second run that finds 1,000 more photos.
+float32 per photo. Run for real, by `job.pipeline.run` itself: keeping and counting the listing, the anti-join, the tasks that write files
+of features, the commits to Delta, moments, eigh, projection, Parquet and CSV, model, report, manifest. Then a second run that finds 1,000
+more photos. As in the job, rows are on the driver up to FRUITS_DRIVER_ROWS (default: 100,000), else in Spark.
 """
 
 from __future__ import annotations
@@ -19,34 +20,32 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 from unittest.mock import patch
 from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
-from pyspark.accumulators import Accumulator
-from pyspark.broadcast import Broadcast
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from benchmarks.memory import Sampler, peaks
 from benchmarks.pca import FEATURES, synthetic_rows
 from benchmarks.scale.files import Written, written
-from job import moments, pipeline
-from job.embed import Reject
+from job import embed, moments, pipeline
+from job.embed import ROWS_PER_BATCH
 from job.fetch import Key
 from job.lease import Lease
-from job.listing import FOUND, FOUND_ARROW
-from job.models import Model
+from job.listing import BATCH_ROWS, Listing, read_listing
 from job.objects import open_folder
 from job.params import Params
 from job.progress import Report, Running
-from job.schema import EMBEDDED
-from job.tombstones import Tombstones
+from job.rows import ArrowRows, SparkRows, driver_rows
+from job.schema import EMBEDDED, FOUND
 
 LABELS = 131
 ROWS_PER_LISTING_TASK = 250_000
-ROWS_PER_BATCH = 4096
 MORE = 1_000  # photos that the second run finds
 LOADS = 10  # kept moments that are read again for the seconds of one
 
@@ -95,7 +94,7 @@ class Watched(Report):
 
 
 def listing_rows(input_uri: str, numbers: Iterable[int]) -> pa.RecordBatch:
-    """FOUND_ARROW: photos by their number, with addresses as long as those of Fruits-360."""
+    """FOUND: photos by their number, with addresses as long as those of Fruits-360."""
     uris = [f"{input_uri}/Training/Fruit variety {number % LABELS:03}/r{number:08}_100.jpg" for number in numbers]
     rows = len(uris)
     columns = {
@@ -104,49 +103,46 @@ def listing_rows(input_uri: str, numbers: Iterable[int]) -> pa.RecordBatch:
         "size": [4_640] * rows,
         "label": [uri.rsplit("/", 2)[1] for uri in uris],
     }
-    return pa.RecordBatch.from_arrays(
-        [pa.array(columns.get(field.name, [None] * rows), field.type) for field in FOUND_ARROW], schema=FOUND_ARROW
-    )
+    return pa.RecordBatch.from_arrays([pa.array(columns.get(field.name, [None] * rows), field.type) for field in FOUND], schema=FOUND)
 
 
-def list_synthetic(spark: SparkSession, input_uri: str, images: int) -> DataFrame:
-    """In the place of `list_images`."""
+def list_synthetic(spark: SparkSession, input_uri: str, work: str, images: int) -> Listing:
+    """List `images` photos in the place of `list_images`: on the driver where they are few, else by Spark's tasks, kept below `work`."""
+    if images <= driver_rows():
+        return read_listing(ArrowRows(pa.Table.from_batches([listing_rows(input_uri, range(images))], FOUND)))
 
     def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             numbers = batch.column(0).to_pylist()
-            for first in range(0, len(numbers), ROWS_PER_BATCH):
-                yield listing_rows(input_uri, numbers[first : first + ROWS_PER_BATCH])
+            for first in range(0, len(numbers), BATCH_ROWS):
+                yield listing_rows(input_uri, numbers[first : first + BATCH_ROWS])
 
     tasks = max(spark.sparkContext.defaultParallelism, -(-images // ROWS_PER_LISTING_TASK))
-    return spark.range(0, images, 1, tasks).mapInArrow(rows, FOUND)
+    found = spark.range(0, images, 1, tasks).mapInArrow(rows, from_arrow_schema(FOUND))
+    return read_listing(SparkRows(found, FOUND).kept(work))
 
 
-def embed_synthetic(
-    keys: DataFrame, tasks: int, model: Broadcast[Model], rejects: Accumulator[set[Reject]], erased: Tombstones
-) -> DataFrame:
-    """In the place of `embed_images`, with the same shuffle before it."""
-
-    def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            count = batch.num_rows
-            values = synthetic_rows(count, crc32(batch.column("uri")[0].as_py().encode())).ravel()
-            embedding = pa.ListArray.from_arrays(np.arange(0, values.size + 1, FEATURES, dtype=np.int32), pa.array(values))
-            size = pa.array(np.full(count, 100, np.int32))
-            columns = [batch.column("uri"), batch.column("etag"), batch.column("label"), size, size, embedding]
-            yield pa.RecordBatch.from_arrays(columns, names=["uri", "etag", "label", "width", "height", "embedding"])
-
-    return keys.select(*Key._fields).repartition(tasks).mapInArrow(rows, schema=EMBEDDED)
+def embed_synthetic(keys: Iterable[Key], *_: object) -> Iterator[pa.RecordBatch]:
+    """Yield record batches of EMBEDDED in the place of `embed_keys`, of as many rows: 1,280 float32 each."""
+    keys = iter(keys)
+    while block := list(islice(keys, ROWS_PER_BATCH)):
+        rows = len(block)
+        values = synthetic_rows(rows, crc32(block[0].uri.encode())).ravel()
+        embedding = pa.ListArray.from_arrays(np.arange(0, values.size + 1, FEATURES, dtype=np.int32), pa.array(values))
+        uris, etags, _sizes, labels = zip(*block, strict=True)
+        columns = {"uri": uris, "etag": etags, "label": labels, "width": [100] * rows, "height": [100] * rows, "embedding": embedding}
+        yield pa.RecordBatch.from_pydict(columns, EMBEDDED)
 
 
 def run(params: Params, images: int) -> Pass:
     report, folder = Watched(), open_folder(params.output)
 
-    def listed(spark: SparkSession, input_uri: str, content_hash: bool) -> DataFrame:
-        return list_synthetic(spark, input_uri, images)
+    def listed(spark: SparkSession, input_uri: str, work: str, content_hash: bool) -> Listing:
+        return list_synthetic(spark, input_uri, work, images)
 
-    synthetic = patch.multiple(pipeline, list_images=listed, embed_images=embed_synthetic)
-    with synthetic, redirect_stdout(sys.stderr), Lease.acquire(folder, params.run_id) as lease:
+    # The tasks of `embed_images` take its module's `embed_keys` along, as it is when they are sent.
+    listing, features = patch.object(pipeline, "list_images", listed), patch.object(embed, "embed_keys", embed_synthetic)
+    with listing, features, redirect_stdout(sys.stderr), Lease.acquire(folder, params.run_id) as lease:
         manifest = pipeline.run(params, folder, lease, report)
     stages = {name: stage.seconds for name, stage in report.stages.items()}
     return Pass(stages, report.live_mb, manifest.counts, written(Path(params.output.removeprefix("file://"))))

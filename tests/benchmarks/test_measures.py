@@ -4,17 +4,21 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from benchmarks.datasets import copy_images
 from benchmarks.limit import share
 from benchmarks.machine import processor
 from benchmarks.memory import Peak, Sample, kind_of, peaks
 from benchmarks.notebook import shuffle_seconds
-from benchmarks.pca import synthetic_rows
+from benchmarks.pca import places, synthetic_rows, write_rows
 from benchmarks.report import Repeat, Results, judge
 from benchmarks.runs import BenchmarkError, Run, embed_window
+from benchmarks.steps import files_of_the_job, keys_of
 from benchmarks.targets import AT_LEAST, AT_MOST, Measure, ratios, table
+from job.models import MeanColour
 from job.records import Stage
+from job.schema import FEATURES
 
 
 def test_the_median_of_the_ratios_is_judged_and_the_range_is_shown():
@@ -148,6 +152,31 @@ def test_synthetic_rows_are_like_features():
     assert rows.min() == 0
     assert 0.65 < spectrum[:50].sum() / spectrum.sum() < 0.8  # the sample's own features: 0.733
     assert (synthetic_rows(5, seed=0) != synthetic_rows(5, seed=1)).any()
+
+
+def test_every_row_of_every_file_has_its_place(tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.pca.ROWS_PER_FILE", 3)
+    write_rows(tmp_path / "rows", 5)
+
+    assert places(tmp_path / "rows").to_pylist() == [
+        *({"file": "part-00000.parquet", "row": row} for row in range(3)),
+        *({"file": "part-00001.parquet", "row": row} for row in range(2)),
+    ]
+
+
+def test_the_files_of_the_job_are_measured_as_its_tasks_write_them(tmp_path, monkeypatch):
+    for number in range(5):
+        Image.new("RGB", (40, 30), (50 * number, 0, 0)).save(tmp_path / f"{number}.jpg")
+    written = []
+
+    def write(uri, batches, schema, **values):
+        written.append((sum(map(len, batches)), schema, sorted(values)))
+
+    monkeypatch.setattr("benchmarks.steps.IMAGES_PER_TASK", 2)
+    monkeypatch.setattr("benchmarks.steps.data_files.write", write)
+    files_of_the_job(keys_of(tmp_path), MeanColour())
+
+    assert written == [(rows, FEATURES, ["embedded_at", "model", "run_id"]) for rows in (2, 2, 1)]
 
 
 def test_the_processor_is_named_with_its_widest_vectors():

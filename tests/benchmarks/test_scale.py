@@ -15,10 +15,13 @@ from benchmarks.scale.grow import Grown
 from benchmarks.scale.model import Line, cell, chunks_of, features_files, matrix_parts, parts
 from benchmarks.scale.photos import encode_anew, make_photos
 from benchmarks.scale.requests import Requests, tally
-from benchmarks.scale.simulate import Pass, Simulated, listing_rows
+from benchmarks.scale.simulate import Pass, Simulated, embed_synthetic, list_synthetic, listing_rows
 from benchmarks.scale.workers import Tried, choice, choices
 from cli.prices import estimate
 from cli.sizing import Worker
+from job.fetch import Key
+from job.rows import ArrowRows
+from job.schema import EMBEDDED, LISTED
 
 ROOT = Path(__file__).parents[2]
 PARIS = estimate("eu-west-3", "x86_64")
@@ -104,10 +107,10 @@ def test_every_file_of_an_output_is_of_one_kind(path, kind):
     assert kind_of(path) == kind
 
 
-def test_files_are_counted_by_kind_without_what_hadoop_adds_on_a_disk(tmp_path):
+def test_files_are_counted_by_kind_without_hidden_ones(tmp_path):
     folder = tmp_path / "runs" / "1" / "csv"
     folder.mkdir(parents=True)
-    for name, size in (("a.csv", 10), ("b.csv", 30), (".a.csv.crc", 5)):
+    for name, size in (("a.csv", 10), ("b.csv", 30), (".guard", 5)):
         (folder / name).write_bytes(b"x" * size)
 
     assert written(tmp_path)["csv"] == Written(2, 40, 30)
@@ -123,6 +126,29 @@ def test_synthetic_addresses_are_as_long_as_real_ones_and_have_their_label():
     assert [row["label"] for row in rows] == ["Fruit variety 000", "Fruit variety 001"]
     assert [len(row["etag"]) for row in rows] == [32, 32]
     assert rows[0]["problem"] is None
+
+
+def test_a_synthetic_listing_is_on_the_driver_up_to_the_limit_of_the_job(monkeypatch):
+    monkeypatch.setenv("FRUITS_DRIVER_ROWS", "200")
+
+    listing = list_synthetic(None, "s3://amzn-s3-demo-bucket/photos", "unused", 200)
+
+    assert isinstance(listing.images, ArrowRows)
+    assert listing.images.schema == LISTED
+    assert (listing.count, listing.images.distinct("label"), listing.problems, listing.ignored) == (200, 131, [], {})
+
+
+def test_synthetic_features_are_record_batches_like_those_of_the_job():
+    keys = [Key(f"s3://b/{number}.jpg", f"{number}", 4_640, "Apple") for number in range(100)]
+
+    batches = list(embed_synthetic(keys, "network", print))
+
+    assert [batch.num_rows for batch in batches] == [64, 36]
+    assert {batch.schema for batch in batches} == {EMBEDDED}
+    rows = [row for batch in batches for row in batch.to_pylist()]
+    assert [(row["uri"], row["etag"], row["label"]) for row in rows] == [(key.uri, key.etag, "Apple") for key in keys]
+    assert {len(row["embedding"]) for row in rows} == {1280}
+    assert len({tuple(row["embedding"]) for row in rows}) == 100
 
 
 def test_requests_are_told_apart_by_what_they_are_for_and_what_they_cost():
