@@ -26,7 +26,8 @@ from pyspark.sql import DataFrame
 from job import moments
 from job.features import KEYS, Features
 from job.pca import fit
-from job.rows import ArrowRows, only
+from job.rows import ArrowRows
+from job.schema import only
 from job.session import start_session
 
 FEATURES = 1280

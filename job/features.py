@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from job.rows import ArrowRows, Rows, SparkRows, driver_rows, only
-from job.schema import FEATURES
+from job.rows import ArrowRows, Rows, SparkRows, driver_rows
+from job.schema import FEATURES, only
 from job.storage import data_files
 from job.storage.delta_log import DataFile, DeltaLog
 

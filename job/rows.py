@@ -18,6 +18,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
+from job.schema import only
+
 # Up to so many rows are worked on by the driver: 20 MB of addresses. FRUITS_DRIVER_ROWS sets another number; 0 leaves all to Spark.
 DRIVER_ROWS = 100_000
 
@@ -217,11 +219,6 @@ class _NumberedThere(Numbered):
 def frame_of(spark: SparkSession, table: pa.Table) -> DataFrame:
     """Return `table` as a frame. Through Arrow: rows of Python would start Python workers at each use."""
     return spark.createDataFrame(table.to_pandas(), from_arrow_schema(table.schema))
-
-
-def only(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
-    """Return `schema` with the columns `names`, in their order."""
-    return pa.schema([schema.field(name) for name in names])
 
 
 def joined(rows: pa.Table) -> pa.ChunkedArray:

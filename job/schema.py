@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 
 # a listed image
@@ -46,3 +48,8 @@ MOMENTS = pa.schema([("n", pa.int64()), ("sum", pa.binary()), ("gram", pa.binary
 
 # runs/<run_id>/pca/
 SCORES = pa.schema([("uri", pa.string()), ("label", pa.string()), ("pc", pa.list_(pa.field("element", pa.float32())))])
+
+
+def only(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
+    """Return `schema` with the columns `names`, in their order."""
+    return pa.schema([schema.field(name) for name in names])

@@ -27,8 +27,8 @@ from job.erasure.versions import content_of, versions_below, versions_of
 from job.errors import InputError
 from job.listing_rows import ignored_as
 from job.objects import Folder
-from job.rows import ArrowRows, only
-from job.schema import FEATURES, REJECTS
+from job.rows import ArrowRows
+from job.schema import FEATURES, REJECTS, only
 from job.storage.data_files import read as read_parquet
 from job.storage.data_files import rows_of
 from job.storage.delta_log import DeltaLog

@@ -21,8 +21,7 @@ from job.params import Params
 from job.progress import send
 from job.publish import complete_runs
 from job.records import Outcome, Preview
-from job.rows import only
-from job.schema import FEATURES, REJECTS
+from job.schema import FEATURES, REJECTS, only
 from job.storage.data_files import rows_of
 
 Photo = tuple[str | None, str | None]  # uri and etag

@@ -13,8 +13,7 @@ from job.guard import BREAKS, TOO_LONG, apart
 from job.objects import Folder
 from job.product.thumbnails import KeysOf, small_photo
 from job.records import Manifest
-from job.rows import only
-from job.schema import REJECTS
+from job.schema import REJECTS, only
 from job.storage.data_files import rows_of
 from job.uris import is_inside
 

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
-from job.rows import ArrowRows, joined, only
+from job.rows import ArrowRows, joined
+from job.schema import only
 from job.storage import data_files
 from job.storage.delta_log import DataFile
 
