@@ -13,8 +13,9 @@ import pytest
 
 from job import listing_rows
 from job.errors import InputError
-from job.listing import FOUND_ARROW, check_apart, check_input, list_folders, share_out, to_batches
+from job.listing import check_apart, check_input, list_folders, share_out, to_batches
 from job.listing_rows import Folder, Row, ignored_as, label_of
+from job.schema import FOUND
 from job.uris import from_text
 from tests.unit.job import hostile
 
@@ -293,7 +294,7 @@ def test_rows_become_arrow_batches_of_bounded_size():
     batches = list(to_batches(Row(f"file:///{n}.jpg", "e", n, None) for n in range(10_000)))
 
     assert [batch.num_rows for batch in batches] == [4096, 4096, 1808]
-    assert batches[0].schema == FOUND_ARROW
+    assert batches[0].schema == FOUND
 
 
 def test_output_inside_input_is_refused(tmp_path: Path):
