@@ -22,7 +22,7 @@ from job.embed import tasks_for
 from job.errors import FetchError
 from job.fetch import Key, fetch
 from job.listing import list_images
-from job.rows import Rows
+from job.rows import ArrowRows, Rows, SparkRows, frame_of
 from job.session import start_session
 from job.uris import from_text, is_s3, join
 
@@ -51,8 +51,12 @@ def fetch_all(spark: SparkSession, keys: Rows, tasks: int) -> tuple[int, int]:
 
 
 def warm_up(spark: SparkSession) -> None:
-    """Start a Python worker for each core, and Spark's way through Arrow."""
-    spark.range(spark.sparkContext.defaultParallelism).mapInArrow(lambda batches: batches, "id bigint").count()
+    """Start the Python workers of both kinds of Rows, which are other processes, and Spark's way through Arrow."""
+    cores = spark.sparkContext.defaultParallelism
+    table = pa.table({"number": range(cores)}, pa.schema([("number", pa.int64())]))
+    rows: tuple[Rows, ...] = ArrowRows(table), SparkRows(frame_of(spark, table), table.schema)
+    for kind in rows:
+        kind.mapped(spark, cores, lambda batches: iter(batches), table.schema).count()
 
 
 def run(spark: SparkSession, images_uri: str, work_uri: str, wants_bytes: bool) -> Reading:
