@@ -2,7 +2,7 @@
 The limit: read, decode and embed in a bare loop, one process per core, no Spark. In: a folder of JPEGs. Out: images/s on stdout.
 
 The same decoder, the same converted network and the same single thread per process as the job: what is left between the two is the cost of
-Spark, Arrow, Delta and fetching. Starting the processes and warming up are not counted.
+fetching, Arrow, Parquet, Spark and Delta. Starting the processes and warming up are not counted.
 """
 
 from __future__ import annotations

@@ -17,12 +17,12 @@ import psutil
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from benchmarks.memory import Sampler
+from benchmarks.memory import MB, Sampler
 from job.embed import tasks_for
 from job.errors import FetchError
 from job.fetch import Key, fetch
 from job.listing import list_images
-from job.rows import Rows
+from job.rows import ArrowRows, Rows, SparkRows, frame_of
 from job.session import start_session
 from job.uris import from_text, is_s3, join
 
@@ -51,8 +51,12 @@ def fetch_all(spark: SparkSession, keys: Rows, tasks: int) -> tuple[int, int]:
 
 
 def warm_up(spark: SparkSession) -> None:
-    """Start a Python worker for each core, and Spark's way through Arrow."""
-    spark.range(spark.sparkContext.defaultParallelism).mapInArrow(lambda batches: batches, "id bigint").count()
+    """Start the Python workers of both kinds of Rows, which are other processes, and Spark's way through Arrow."""
+    cores = spark.sparkContext.defaultParallelism
+    table = pa.table({"number": range(cores)}, pa.schema([("number", pa.int64())]))
+    rows: tuple[Rows, ...] = ArrowRows(table), SparkRows(frame_of(spark, table), table.schema)
+    for kind in rows:
+        kind.mapped(spark, cores, lambda batches: iter(batches), table.schema).count()
 
 
 def run(spark: SparkSession, images_uri: str, work_uri: str, wants_bytes: bool) -> Reading:
@@ -62,11 +66,12 @@ def run(spark: SparkSession, images_uri: str, work_uri: str, wants_bytes: bool) 
     """
     warm_up(spark)
     process = psutil.Process()
-    before = sum(one.memory_info().rss for one in driver_processes(process))
+    before = driver_mb(process)
     with Sampler(process.pid) as sampler:
         began = time.perf_counter()
         listing = list_images(spark, images_uri, join(work_uri, "listing"))
         listed = time.perf_counter()
+        after = driver_mb(process)  # on the driver a listing may be over before the first sample
     moments: dict[float, float] = {}
     for sample in sampler.samples:
         if sample.kind in ("driver", "jvm"):
@@ -76,12 +81,13 @@ def run(spark: SparkSession, images_uri: str, work_uri: str, wants_bytes: bool) 
     fetched = time.perf_counter()
     if wants_bytes and images != listing.count:
         raise ValueError(f"{listing.count} images were listed, {images} could be fetched")
-    return Reading(listing.count, listed - began, fetched - listed, size, max(moments.values(), default=0.0) - before / 1e6)
+    return Reading(listing.count, listed - began, fetched - listed, size, max([after, *moments.values()]) - before)
 
 
-def driver_processes(process: psutil.Process) -> list[psutil.Process]:
-    """This one and the JVM below it."""
-    return [process, *(child for child in process.children(recursive=True) if child.name() == "java")]
+def driver_mb(process: psutil.Process) -> float:
+    """RSS of this process and of the JVM below it, in MB."""
+    jvms = (child for child in process.children(recursive=True) if child.name() == "java")
+    return float(sum(one.memory_info().rss for one in (process, *jvms))) / MB
 
 
 def main() -> None:
