@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, count, islice, takewhile
 from types import ModuleType
 
 import pyarrow as pa
@@ -62,11 +62,14 @@ def _listed_here(input_uri: str, content_hash: bool, most: int) -> ArrowRows | N
     """FOUND below INPUT; None if those are more than `most` rows."""
     if not most:
         return None
-    folders = share_out(input_uri, LOOKS_IN_FLIGHT)
-    shares = [folders[share::LOOKS_IN_FLIGHT] for share in range(LOOKS_IN_FLIGHT)]
+    folders, found = share_out(input_uri, LOOKS_IN_FLIGHT), count()
+
+    def listed(share: int) -> list[Row]:
+        rows = list_folders(input_uri, folders[share::LOOKS_IN_FLIGHT], content_hash)
+        return list(takewhile(lambda _: next(found) <= most, rows))  # of all threads together
+
     with ThreadPoolExecutor(LOOKS_IN_FLIGHT) as pool:
-        listed = pool.map(lambda share: list(islice(list_folders(input_uri, share, content_hash), most + 1)), filter(None, shares))
-        rows = list(chain.from_iterable(listed))
+        rows = list(chain.from_iterable(pool.map(listed, range(min(len(folders), LOOKS_IN_FLIGHT)))))
     return ArrowRows(pa.Table.from_batches(to_batches(rows), FOUND)) if len(rows) <= most else None
 
 
