@@ -67,8 +67,8 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
         refuse_too_many(undecoded, count, params)
         refuse_too_many(unlisted, listing.count + len(listing.problems), params)
 
-    current = store.current(listing.images, params.input, join(work, "current"), taken if count < listing.count else None)
     with report.stage("fit") as stage:
+        current = store.current(listing.images, params.input, join(work, "current"), taken if count < listing.count else None)
         if params.pca:
             fitted = publish.read_fitted(folder, params.pca, model.fingerprint)
         else:

@@ -38,13 +38,13 @@ def write(uri: str, batches: Iterable[pa.RecordBatch], schema: pa.Schema, **valu
     with tempfile.NamedTemporaryFile(prefix="fruitsctl-", suffix=".parquet") as file:
         # No two floats of an embedding are alike: a dictionary of them costs time.
         with pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=_few_values(schema), write_statistics=False) as writer:
-            for batch in batches:
+            for group in _groups(batches):
                 columns = [
-                    pa.repeat(pa.scalar(values[field.name], field.type), len(batch)) if field.name in values else batch.column(field.name)
+                    pa.repeat(pa.scalar(values[field.name], field.type), len(group)) if field.name in values else group[field.name]
                     for field in schema
                 ]
-                writer.write_table(pa.Table.from_arrays(columns, schema=schema), row_group_size=ROWS_PER_GROUP)
-                rows += len(batch)
+                writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+                rows += len(group)
         if not rows:
             return None
         file.flush()
@@ -106,6 +106,18 @@ def _opened(uri: str, name: str) -> Iterator[pq.ParquetFile]:
 def _typed(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """Spark's time is INT96, and some writers' strings are views."""
     return table.select(schema.names).cast(schema)
+
+
+def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """`batches` as tables of ROWS_PER_GROUP rows, more or less: each becomes a row group, and a reader on S3 asks for each of its columns."""
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(map(len, waiting)) >= ROWS_PER_GROUP:
+            yield pa.Table.from_batches(waiting)
+            waiting = []
+    if waiting:
+        yield pa.Table.from_batches(waiting)
 
 
 def _few_values(schema: pa.Schema) -> list[str]:
