@@ -109,7 +109,7 @@ def _typed(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """`batches` as tables of ROWS_PER_GROUP rows, more or less: each becomes a row group, and a reader on S3 asks for each of its columns."""
+    """`batches` as tables of ROWS_PER_GROUP rows, more or less: each becomes a row group, which readers on S3 pay for."""
     waiting: list[pa.RecordBatch] = []
     for batch in batches:
         waiting.append(batch)

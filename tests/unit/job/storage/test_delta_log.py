@@ -243,7 +243,8 @@ def test_a_damaged_log_is_said(tmp_path: Path, damage: Any):
 def test_small_batches_become_one_row_group(tmp_path: Path):
     rows = [{"uri": f"{number}", "embedding": [1.0]} for number in range(500)]
     batches = [pa.RecordBatch.from_pylist(rows[first : first + 64], EMBEDDED) for first in range(0, 500, 64)]
-    file = data_files.write(f"file://{tmp_path}", batches, FEATURES, model="m")
+    values = {"model": "m", "run_id": "r", "embedded_at": datetime.now(UTC)}
+    file = data_files.write(f"file://{tmp_path}", batches, FEATURES, **values)
 
     assert file is not None
     assert (file.rows, pq.ParquetFile(tmp_path / file.name).num_row_groups) == (500, 1)
