@@ -8,24 +8,19 @@ Moments are mergeable, so those of unchanged rows are kept and never computed tw
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import reduce
-from operator import add
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pyspark.sql import DataFrame
-from pyspark.sql.pandas.types import from_arrow_schema
 
 from job.errors import VarianceError
 from job.features import Features
 from job.params import DEFAULT_COMPONENTS
 from job.rows import Rows
-from job.schema import MOMENTS, SCORES
+from job.schema import SCORES
 
 Array = npt.NDArray[np.float64]
 
@@ -111,35 +106,6 @@ def fit(moments: Moments, components: int | None = None, variance: float | None 
     chosen = vectors[:, :k]
     largest = chosen[np.abs(chosen).argmax(axis=0), np.arange(k)]
     return Fitted(mean, scale, chosen * np.where(largest < 0, -1.0, 1.0), eigenvalues, n)
-
-
-def fold_frame(frame: DataFrame, column: str = "embedding") -> Moments:
-    """
-    Moments of one array<float> column of `frame`, folded by Spark's tasks. Takes 13 MB of the driver's memory for each 16 tasks.
-
-    Raises:
-        VarianceError: there are no rows.
-    """
-
-    def fold_rows(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        yield from moments_rows(fold(matrix(batch.column(0))) for batch in batches if len(batch))
-
-    def merge(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        yield from moments_rows(moments_from(**row) for batch in batches for row in batch.to_pylist())
-
-    folded = frame.select(column).mapInArrow(fold_rows, schema=from_arrow_schema(MOMENTS))
-    parts = folded.rdd.getNumPartitions()
-    if parts > 16:  # a tree of two levels: no task and not the driver sees more than the root of the parts, 13 MB each
-        folded = folded.repartition(math.isqrt(parts)).mapInArrow(merge, schema=from_arrow_schema(MOMENTS))
-    rows = [moments_from(**row.asDict()) for row in folded.collect()]
-    if not rows:
-        raise VarianceError("a PCA needs at least two rows, there is `0`")
-    return reduce(add, rows)
-
-
-def fit_frame(frame: DataFrame, column: str = "embedding", components: int | None = None, standardize: bool = False) -> Fitted:
-    """PCA of one array<float> column of any frame."""
-    return fit(fold_frame(frame, column), components, standardize=standardize)
 
 
 def project(features: Features, fitted: Fitted) -> Rows:
