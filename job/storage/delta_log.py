@@ -234,11 +234,7 @@ class DeltaLog:
         if not there:
             return None
         log = self._copy / "_delta_log"
-        pointer = self._folder.read(f"{self._log}/_last_checkpoint") if "_last_checkpoint" in there else None
-        first = 0
-        if pointer is not None:
-            (log / "_last_checkpoint").write_bytes(pointer.content)
-            first = 0 if whole else int(json.loads(pointer.content)["version"])
+        first = 0 if whole else self._last_checkpoint(there)
         wanted = {name for name in there if name != "_last_checkpoint" and int(name[:20]) >= first}
         for path in log.iterdir():
             if path.name not in wanted and path.name != "_last_checkpoint":
@@ -251,7 +247,32 @@ class DeltaLog:
         try:
             return DeltaTable(str(self._copy))
         except DeltaError as error:
-            raise OutputError(f"the log of the Delta table `{self.uri}` is damaged: {error}", "restore its folder `_delta_log`") from error
+            name = _damaged(log)
+            message = f"`{name}` in the log of the Delta table `{self.uri}` is damaged: {str(error).splitlines()[0]}"
+            hint = f"restore `{name}`, or delete it and run the same command again: it embeds the photos of that commit again"
+            raise OutputError(message, hint) from error
+
+    def _last_checkpoint(self, there: Sequence[str]) -> int:
+        """Copy the pointer to the newest checkpoint, if that is there; its version, else 0."""
+        copied = self._copy / "_delta_log" / "_last_checkpoint"
+        copied.unlink(missing_ok=True)
+        pointer = self._folder.read(f"{self._log}/_last_checkpoint") if "_last_checkpoint" in there else None
+        version = int(json.loads(pointer.content)["version"]) if pointer else 0
+        if pointer is None or not any(name.startswith(f"{version:020}.checkpoint") for name in there):
+            return 0
+        copied.write_bytes(pointer.content)
+        return version
+
+
+def _damaged(log: Path) -> str:
+    """The first commit that is no JSON, else the newest checkpoint."""
+    for path in sorted(log.glob("*.json")):
+        try:
+            for line in path.read_bytes().splitlines():
+                json.loads(line)
+        except ValueError:
+            return path.name
+    return max((path.name for path in log.glob("*.checkpoint*")), default="_last_checkpoint")
 
 
 def _statistics(file: DataFile) -> str:

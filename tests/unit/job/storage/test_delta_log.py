@@ -236,8 +236,25 @@ def test_a_damaged_log_is_said(tmp_path: Path, damage: Any):
     last = max((tmp_path / "features" / "_delta_log").glob("*.json"))
     last.write_bytes(damage(last.read_bytes()))
 
-    with pytest.raises(OutputError, match="is damaged"):
+    with pytest.raises(OutputError, match=f"`{last.name}` in the log of the Delta table .* is damaged: [^\n]*$") as error:
         table(tmp_path).files()
+    assert "delete it and run the same command again" in error.value.hint
+    last.unlink()
+    assert table(tmp_path).files() == []
+
+
+def test_a_damaged_checkpoint_is_said_and_costs_nothing_once_it_is_gone(tmp_path: Path):
+    log = table(tmp_path)
+    for number in range(10):
+        log.commit([written(log, str(number))])
+    (checkpoint,) = (tmp_path / "features" / "_delta_log").glob("*.checkpoint.parquet")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
+
+    with pytest.raises(OutputError, match=f"`{checkpoint.name}` in the log"):
+        table(tmp_path).files()
+    checkpoint.unlink()
+
+    assert len(table(tmp_path).files()) == 10
 
 
 def test_small_batches_become_one_row_group(tmp_path: Path):
