@@ -1,5 +1,6 @@
 """Runs that go wrong: bad input, bad setup, a full disk. One clear error each; nothing lost, nothing half-visible."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,9 +25,11 @@ def test_an_input_that_does_not_exist(fruitsctl, tmp_path):
     refused(fruitsctl("run", tmp_path / "absent", tmp_path / "out", "--local", *FAST), 2, f"there is no folder `{tmp_path}/absent`")
 
 
-def test_an_output_inside_the_input(fruitsctl, photos):
-    refused(fruitsctl("run", photos, photos / "out", "--local", *FAST), 2, "is inside INPUT")
-    assert not (photos / "out" / "features").exists()
+def test_an_output_inside_the_input(fruitsctl, photos, tmp_path):
+    own = tmp_path / "photos"  # others use `photos` after this
+    shutil.copytree(photos, own)
+    refused(fruitsctl("run", own, own / "out", "--local", *FAST), 2, "is inside INPUT")
+    assert not (own / "out" / "features").exists()
 
 
 @pytest.mark.parametrize(
