@@ -285,6 +285,18 @@ def test_a_column_whose_strings_are_views_is_read_as_text(tmp_path: Path):
     assert data_files.read(f"file://{tmp_path}/features", "x.parquet", FEATURES).schema == FEATURES
 
 
+def test_a_file_that_spark_has_written_is_read(tmp_path: Path):
+    """Its times are INT96: https://github.com/apache/parquet-format/blob/master/LogicalTypes.md#timestamp"""
+    made = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
+    rows = pa.Table.from_pylist([{"uri": "a", "etag": "1", "model": "m", "embedding": [1.0], "embedded_at": made}], FEATURES)
+    log = table(tmp_path)
+    pq.write_table(rows, tmp_path / "features" / "part-00000-c000.zstd.parquet", use_deprecated_int96_timestamps=True)
+    log.commit([DataFile("part-00000-c000.zstd.parquet", 1, 1000)])
+
+    assert data_files.read(log.uri, log.files()[0].name, FEATURES).equals(rows)
+    assert log.files()[0].may_hold(model="anything")  # nothing is known of it
+
+
 def test_the_python_daemon_starts_no_threads_of_deltalake():
     """Workers are forked from it, and a fork does not take threads along."""
     code = "import sys, job.daemon; sys.exit('deltalake' in sys.modules)"
