@@ -67,7 +67,7 @@ def finished(params: Params, folder: Folder) -> Outcome | None:
     try:
         ended = Outcome(**json.loads(outcome.content))
         same = Manifest.from_json(manifest.content).params == asdict(params)
-    except (ValueError, TypeError, KeyError):  # of another version, or damaged: the run itself writes both anew
+    except (ValueError, TypeError, KeyError):  # of another version, or damaged: the run itself rewrites both
         return None
     return ended if ended.code == 0 and same else None
 

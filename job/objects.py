@@ -33,7 +33,7 @@ CONFLICTS = {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "4
 
 
 class Conflict(Exception):  # noqa: N818 - the word of HTTP and of the S3 documentation
-    """The present version is not the one that `swap` was told: read again and decide anew."""
+    """The present version is not the one that `swap` was told: read it again, then decide."""
 
 
 class Stored(NamedTuple):

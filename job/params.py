@@ -44,7 +44,7 @@ class Forget(Arguments):
     older_than: float | None = None  # seconds: also all that was taken in before that
     tombstone: bool = False  # refuse the same bytes if they come back
     copies: bool = False  # also the same picture under other addresses
-    refit: bool = False  # fit the PCA of published runs anew without the erased rows; else the run says that they were there
+    refit: bool = False  # fit the PCA of published runs again without the erased rows; else the run says that they were there
     dry_run: bool = False
     cache: str | None = None  # local folder with what the report needs
     logs: str | None = None  # URI of a folder with logs, to be searched too

@@ -1,5 +1,5 @@
 """
-AWS clients of one Region, made once, made anew after a login; and calls that outlast what passes by itself or by a login.
+AWS clients of one Region, made once, and again after a login; and calls that outlast what passes by itself or by a login.
 """
 
 from __future__ import annotations

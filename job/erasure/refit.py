@@ -1,4 +1,4 @@
-"""A published run in, the same run with its PCA fitted and its rows projected anew out, from features that are there."""
+"""A published run in, the same run with its PCA fitted and its rows projected again out, from features that are there."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from job.session import work_uri
 from job.storage.delta_log import DeltaLog
 from job.uris import join
 
-ASIDE = "manifest.refit"  # the manifest while its run is being written anew, and so does not exist for a reader
+ASIDE = "manifest.refit"  # the manifest while its run is being rewritten, and so does not exist for a reader
 
 
 def refit(spark: SparkSession, folder: Folder, run: str, lease: Lease) -> None:
     """
-    Fit `runs/<run>/` with its own parameters on its own images; one that used another run's PCA is projected on that anew.
+    Fit `runs/<run>/` with its own parameters on its own images; one that used another run's PCA is projected on that again.
 
     Interrupted, the run is invisible, and `interrupted` finds it again.
 

@@ -26,7 +26,7 @@ def clean(folder: Folder, run: str, targets: Targets, lease: Lease) -> int:
     """
     Take `targets` out of `runs/<run>/`; how many rows of its matrix that were. Doing it again changes nothing.
 
-    Its report goes: `settle` writes it anew.
+    Its report goes: `settle` writes it again.
 
     Raises:
         LeaseError: another run took over.

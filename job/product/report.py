@@ -52,7 +52,7 @@ def build(folder: Folder, manifest: Manifest, keys_of: KeysOf) -> tuple[str, dic
 
 def rebuild(output: str, run_id: str, cache: Path | None) -> None:
     """
-    Write the report of a complete run in `output` (URI) anew. A photo that has changed since shows no picture.
+    Write the report of a complete run in `output` (URI) again. A photo that has changed since shows no picture.
 
     Raises:
         SetupError: there is no such complete run.

@@ -1,5 +1,5 @@
 """
-Photos of INPUT in, small pictures for a page out: WebP, made anew, so that no metadata (place, camera) comes along.
+Photos of INPUT in, small pictures for a page out: WebP, encoded again, so that no metadata (place, camera) comes along.
 
 Reads as the job does, with many requests in flight. A photo that is gone, or not the listed one any more, gives no picture and no error.
 """

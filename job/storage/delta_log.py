@@ -198,7 +198,7 @@ class DeltaLog:
 
     def forget_history(self, hours: int = 0) -> None:
         """
-        Begin the log anew with a checkpoint of what the table is: commits before it that are older than `hours` are removed.
+        Write a checkpoint of the newest version, and delete commits before it that are older than `hours`.
 
         Time travel to before ends with it. https://github.com/delta-io/delta/blob/master/PROTOCOL.md#metadata-cleanup
         """

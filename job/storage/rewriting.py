@@ -28,7 +28,7 @@ class Replaced(NamedTuple):
 
 def drop_rows(spark: SparkSession, uri: str, files: Sequence[DataFile], schema: pa.Schema, gone: pa.Table) -> list[Replaced]:
     """
-    Write each file that has rows of `gone` anew without them; the others are not among the result.
+    Rewrite each file that has rows of `gone`, without them. Files without such rows are not in the result.
 
     `gone`: columns of `schema`, texts and times, which together name the rows.
     """

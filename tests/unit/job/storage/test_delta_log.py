@@ -167,7 +167,7 @@ def test_of_two_that_commit_at_once_under_one_number_only_one_does(tmp_path: Pat
     for thread in threads:
         thread.join()
 
-    # One transaction version twice: whoever finds it taken cannot tell it from its own, so both may say yes, but only one is in.
+    # Both use one transaction version: the loser takes the commit for its own. Both may report success; one is in the table.
     assert "committed" in ends
     assert len(uris(logs[0])) == 1
 
