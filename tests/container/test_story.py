@@ -38,7 +38,9 @@ def account(image, tmp_path, monkeypatch):
     secret = secrets.token_hex(16)
     with versitygw(tmp_path / "s3") as s3, Proxy(s3.endpoint) as proxy:
         s3.create_user(ACCOUNT, secret)  # versitygw takes a user's access key for the account that owns a bucket
-        with Standin(url, ImageRunner(image, proxy.url, ACCOUNT, secret), s3=s3.client(ACCOUNT, secret)) as standin:
+        # As a large INPUT runs: Spark shares and deletes files on S3 too, so the policy is tested with its requests.
+        runner = ImageRunner(image, proxy.url, ACCOUNT, secret, {"FRUITS_DRIVER_ROWS": "0"})
+        with Standin(url, runner, s3=s3.client(ACCOUNT, secret)) as standin:
             standin.emr.image_facts = standin.runner.facts
             settings = {"AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": secret, "AWS_REGION": REGION}
             settings |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true"}

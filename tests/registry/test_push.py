@@ -61,7 +61,7 @@ def test_a_second_push_of_the_same_image_sends_nothing_and_prints_the_same(push,
     assert sent == 4  # two layers, the configuration and the manifest
     assert registry.writes() == sent
     assert (second.returncode, second.stdout) == (0, first.stdout)
-    assert "is there already" in second.stderr
+    assert "already exists" in second.stderr
 
 
 def test_the_same_tag_for_another_image_gives_that_images_digest(push, registry, make_image):
