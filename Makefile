@@ -9,7 +9,7 @@ PIN = $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no
 # A file's tests share what is slow to make; each worker has its own JVM, so four are enough anywhere.
 SIDE_BY_SIDE = --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help install demo test image test-image test-browser docs slides check bench bench-identify bench-s3 bench-stack bench-quick bench-scale bench-scale-quick bench-peers soak soak-quick faults test-spark4 test-spark4-quick licences sbom audit reproducible s3-server lock clean
+.PHONY: help install demo test image test-image test-browser docs slides check bench bench-identify bench-s3 bench-stack bench-quick bench-scale bench-scale-quick bench-peers soak soak-quick faults test-large test-spark4 test-spark4-quick licences sbom audit reproducible s3-server lock clean
 
 help:  ## show this help
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -51,8 +51,8 @@ demo: .venv/runnable  ## install the runtime packages, then run the whole chain 
 test: install s3-server build/spark.jsa  ## run all tests that need no Docker
 	$(BIN)/pytest $(SIDE_BY_SIDE)
 
-build/spark.jsa: requirements/dev.txt tests/jvm_archive.py | install
-	@$(BIN)/python tests/jvm_archive.py $@
+build/spark.jsa: requirements/dev.txt cli/jvm_archive.py | install
+	@$(BIN)/python -m cli.jvm_archive $@
 
 image: install s3-server  ## build the image of the job on the simulated EMR base; needs Docker, or root to install it
 	eval "$$(docker/standin.sh)" && $(BIN)/fruitsctl image build
@@ -66,6 +66,9 @@ test-browser: install  ## test report, page and guide in Chromium, installed fro
 
 faults: install s3-server build/spark.jsa  ## run the fault tests and print a table; needs root for small disks
 	$(BIN)/pytest $(SIDE_BY_SIDE) --dist worksteal tests/faults
+
+test-large: install s3-server build/spark.jsa  ## run the tests of tables, runs, S3 and faults as for a large INPUT, with all rows in Spark
+	FRUITS_DRIVER_ROWS=0 $(BIN)/pytest $(SIDE_BY_SIDE) tests/spark tests/e2e/test_run.py tests/s3/test_run.py tests/s3/test_forget.py tests/faults
 
 .venv-%/installed: requirements/test.txt requirements/%.txt | $(filter .tools/%,$(UV)) install
 	@$(UV) venv --quiet --clear --python $(BIN)/python .venv-$*

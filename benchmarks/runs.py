@@ -17,6 +17,7 @@ from subprocess import PIPE
 from typing import Any
 
 from benchmarks.memory import Sampler, peaks
+from cli import jvm_archive
 from cli.java import find_java_home
 from job.records import STAGES, Stage
 
@@ -37,6 +38,7 @@ class Run:
     seconds: float
     counts: dict[str, int] = field(default_factory=dict)
     memory: dict[str, dict[str, float]] = field(default_factory=dict)
+    lines: list[tuple[float, str]] = field(default_factory=list)  # of progress, each with its seconds since the start
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ class Bench:
         """The real command. Memory is that of the embed stage."""
         began = time.monotonic()
         told, sampler, said = self._start(["cli", "run", str(images), str(output), "--local", "--json"], memory)
-        return Run(_stages(told["stages"]), time.monotonic() - began, told["counts"], _memory(sampler, *embed_window(said)))
+        seconds, lines = time.monotonic() - began, [(at - began, line) for at, line in said]
+        return Run(_stages(told["stages"]), seconds, told["counts"], _memory(sampler, *embed_window(said)), lines)
 
     def reading(self, images: Path | str, fetch: bool) -> dict[str, Any]:
         """Our listing, and with `fetch` our fetching of everything: benchmarks.reading.Reading."""
@@ -117,6 +120,8 @@ def prepare(assets: Path | None, work: str, cores: int | None, out: Path) -> Ben
     """
     What all runs have in common, from the command line's arguments; the log lies beside `out`.
 
+    Our command runs as it does from its second time on: the archive for its JVM is made here.
+
     Raises:
         BenchmarkError: there are no weights, or no Java.
     """
@@ -130,7 +135,10 @@ def prepare(assets: Path | None, work: str, cores: int | None, out: Path) -> Ben
         raise BenchmarkError("there is no Java 17 or 21; install the extra [job], which has one")
     out.parent.mkdir(parents=True, exist_ok=True)
     log = out.with_suffix(".log").resolve()
-    return Bench(assets.resolve(), weights.resolve(), Path(work).resolve(), java[0], cores or os.cpu_count() or 1, log)
+    bench = Bench(assets.resolve(), weights.resolve(), Path(work).resolve(), java[0], cores or os.cpu_count() or 1, log)
+    if jvm_archive.VARIABLE not in os.environ:
+        jvm_archive.make(jvm_archive.archive_of(bench.work / "cache", bench.java_home))
+    return bench
 
 
 def say(text: str) -> None:

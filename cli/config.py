@@ -75,6 +75,7 @@ class Settings:
     driver_memory: str
     java_home: str | None  # JAVA_HOME
     spark_home: str | None  # SPARK_HOME: whose spark-submit --submit uses
+    jvm_options: str | None  # SPARK_SUBMIT_OPTS, for the JVM of a local Spark
 
 
 def settings() -> Settings:
@@ -108,6 +109,7 @@ def settings() -> Settings:
         driver_memory=str(found["driver_memory"]),
         java_home=environ.get("JAVA_HOME"),
         spark_home=environ.get("SPARK_HOME"),
+        jvm_options=environ.get("SPARK_SUBMIT_OPTS"),
     )
 
 

@@ -53,13 +53,18 @@ def list_images(spark: SparkSession, input_uri: str, work: str, content_hash: bo
         InputError: INPUT does not exist, is a file, or may not be read.
         CredentialsError: S3 refuses.
     """
+    return read_listing(list_here(input_uri, content_hash) or list_by_tasks(spark, input_uri, work, content_hash))
+
+
+def list_here(input_uri: str, content_hash: bool = False) -> ArrowRows | None:
+    """
+    FOUND below INPUT, without Spark; None if those are too many for the driver.
+
+    Raises:
+        JobError: as `list_images`.
+    """
     check_input(input_uri)
-    found = _listed_here(input_uri, content_hash, driver_rows())
-    return read_listing(found if found is not None else _listed_by_tasks(spark, input_uri, content_hash).kept(work))
-
-
-def _listed_here(input_uri: str, content_hash: bool, most: int) -> ArrowRows | None:
-    """FOUND below INPUT; None if those are more than `most` rows."""
+    most = driver_rows()
     if not most:
         return None
     folders, found = share_out(input_uri, LOOKS_IN_FLIGHT), count()
@@ -73,8 +78,8 @@ def _listed_here(input_uri: str, content_hash: bool, most: int) -> ArrowRows | N
     return ArrowRows(pa.Table.from_batches(to_batches(rows), FOUND)) if len(rows) <= most else None
 
 
-def _listed_by_tasks(spark: SparkSession, input_uri: str, content_hash: bool) -> SparkRows:
-    """FOUND below INPUT. Lazy, and INPUT may change: every use lists again, so keep it and read that."""
+def list_by_tasks(spark: SparkSession, input_uri: str, work: str, content_hash: bool = False) -> SparkRows:
+    """FOUND below INPUT, kept below `work`: INPUT may change, and each use would list it again."""
     cores = spark.sparkContext.defaultParallelism
     folders = share_out(input_uri, FOLDERS_PER_CORE * cores)
     tasks = max(1, min(len(folders), FOLDERS_PER_CORE * cores))
@@ -85,7 +90,7 @@ def _listed_by_tasks(spark: SparkSession, input_uri: str, content_hash: bool) ->
                 # Every n-th folder: neighbours are often of like size.
                 yield from to_batches(list_folders(input_uri, folders[task::tasks], content_hash))
 
-    return SparkRows(spark.range(0, tasks, 1, tasks).mapInArrow(list_shares, from_arrow_schema(FOUND)), FOUND)
+    return SparkRows(spark.range(0, tasks, 1, tasks).mapInArrow(list_shares, from_arrow_schema(FOUND)), FOUND).kept(work)
 
 
 def read_listing(found: Rows) -> Listing:

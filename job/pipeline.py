@@ -11,13 +11,13 @@ from job.embed import Reject, embed_images, tasks_for
 from job.errors import RejectsError
 from job.inputs.first_photos import first_photos
 from job.lease import Lease
-from job.listing import list_images, refuse_empty
+from job.listing import list_by_tasks, list_here, read_listing, refuse_empty
 from job.models import load_model
 from job.objects import Folder
 from job.params import Params
 from job.progress import Report, counting_tasks
 from job.records import Manifest
-from job.session import start_session, work_uri
+from job.session import start_session, start_workers, work_uri
 from job.store import FeatureStore
 from job.tombstones import read_tombstones
 from job.uris import is_s3, join
@@ -30,16 +30,20 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
     Raises:
         JobError: as the tree in job/errors.py says; what was embedded before stays.
     """
+    beside = ThreadPoolExecutor()  # what waits for no other stage; its threads end with their work
+    listed = beside.submit(list_here, params.input, params.content_hash)
     with report.stage("start", unit="steps"):
         spark = start_session(f"fruitsctl {params.run_id}", is_s3(params.input) or is_s3(params.output))
         work = work_uri(spark, params.output, params.run_id)
+        beside.submit(start_workers, spark)
     with report.stage("model", unit="steps"):
         model = load_model(params)
         store = FeatureStore(spark, folder, model.fingerprint, params.run_id, lease)
         store.open()
 
     with report.stage("list") as stage:
-        listing = list_images(spark, params.input, join(work, "listing"), params.content_hash)
+        found = listed.result() or list_by_tasks(spark, params.input, join(work, "listing"), params.content_hash)
+        listing = read_listing(found)
         stage.update(listing.count)
         refuse_empty(listing.count + len(listing.problems), listing.ignored, params.input)
     with report.stage("new") as stage:
@@ -101,10 +105,11 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
         "labels": labels,
     }
     manifest = publish.describe(params, model.fingerprint, lease.generation, report.stages, counts, reasons, listing.ignored, fitted, cores)
-    with report.stage("report") as stage:
-        manifest = publish.add_report(folder, manifest, listing.images)
-        stage.update(rows)
     publish.publish(folder, manifest, lease)
+    with report.stage("report") as stage:
+        manifest = publish.add_report(spark, folder, manifest, listing.images)
+        stage.update(rows)
+    publish.complete(folder, manifest, lease)
     publish.prune_runs(folder, params.keep_runs, lease)
     store.tidy()
     if current.superseded_count:

@@ -23,6 +23,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyspark
+from PIL import Image
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped] # it has no stubs
 from pyarrow import csv
 from pyspark import TaskContext
 from pyspark.sql import SparkSession
@@ -37,7 +39,7 @@ from job.params import UNTRAINED, Params
 from job.pca import Fitted
 from job.records import Manifest, Stage
 from job.rows import ArrowRows, Rows, SparkRows
-from job.schema import SCORES
+from job.schema import LISTED, SCORES, only
 from job.spark_model import write_spark_model
 from job.uris import join
 
@@ -134,28 +136,45 @@ def prepare_report(params: Params) -> None:
         bundle(Path(params.cache) if params.cache else None)
 
 
-def add_report(folder: Folder, manifest: Manifest, images: Rows) -> Manifest:
+def add_report(spark: SparkSession, folder: Folder, manifest: Manifest, images: Rows) -> Manifest:
     """
-    Write `report.html` from the run's published scores and its listing `images` (LISTED); the manifest with what was found on the way.
+    Write `report.html` of a run that is published, from its scores and its listing `images` (LISTED); photos are made small by tasks.
 
-    Never fails a run whose results are good: without a report it has a note.
+    Return the manifest with what was found on the way, to be given to `complete`. Never fails a run whose results are good: without a
+    report it has a note.
     """
-    from job.product import report
+    from job.product import report, thumbnails
 
     def keys_of(uris: list[str]) -> list[Key]:
         wanted = ArrowRows(pa.table({"uri": pa.array(uris, pa.string())}))
         return [Key(**row) for row in images.semi(wanted, "uri").select(*Key._fields).arrow().to_pylist()] if uris else []
 
+    def pictures_of(keys: list[Key]) -> dict[str, Image.Image]:
+        rows = ArrowRows(pa.Table.from_pylist([key._asdict() for key in keys], only(LISTED, Key._fields)))
+        tasks = spark.sparkContext.defaultParallelism
+        return thumbnails.unpacked(rows.mapped(spark, tasks, thumbnails.shrink, thumbnails.PICTURES).arrow())
+
     try:
-        html, identify = report.build(folder, manifest, keys_of)
+        html, identify = report.build(folder, manifest, keys_of, pictures_of)
         folder.write(f"runs/{manifest.run_id}/report.html", html.encode())
-    except report.ERRORS as error:
+    except (*report.ERRORS, Py4JJavaError) as error:
         traceback.print_exception(error)  # on stderr: the run's log
-        reason = str(error) or type(error).__name__
+        reason = str(error).partition("\n")[0] or type(error).__name__
         return replace(
             manifest, notes=[*manifest.notes, f"the report could not be written: {reason}; retry with `fruitsctl report --rebuild`"]
         )
     return replace(manifest, identify=identify)
+
+
+def complete(folder: Folder, manifest: Manifest, lease: Lease) -> None:
+    """
+    Replace the manifest of a published run by one that tells about its report too.
+
+    Raises:
+        LeaseError: another run has taken over meanwhile.
+    """
+    lease.check()
+    folder.write(f"runs/{manifest.run_id}/manifest.json", manifest.to_json().encode())
 
 
 def publish(folder: Folder, manifest: Manifest, lease: Lease) -> None:

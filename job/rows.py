@@ -28,7 +28,7 @@ Batches = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 def driver_rows() -> int:
     """Return the most rows that the driver works on itself."""
-    return int(os.environ.get("FRUITS_DRIVER_ROWS", DRIVER_ROWS))
+    return int(os.environ.get("FRUITS_DRIVER_ROWS") or DRIVER_ROWS)
 
 
 class Rows(ABC):

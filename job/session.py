@@ -8,8 +8,12 @@ import shutil
 import signal
 import sys
 import tempfile
-from threading import current_thread, main_thread
+from concurrent.futures import Future
+from threading import Thread, current_thread, main_thread
+from typing import Any
 
+from pyspark import SparkConf, SparkContext
+from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
 from job.s3 import s3a_conf
@@ -43,6 +47,8 @@ LOCAL_SETTINGS = {
     "spark.executorEnv.OPENBLAS_NUM_THREADS": "1",
 }
 
+_jvm: list[Future[Any]] = []  # of this process, until its session takes it
+
 
 def work_uri(spark: SparkSession, output: str, run_id: str) -> str:
     """Where a run keeps what only it reads: below OUTPUT, or nearer, on this machine's disk, where Spark is on this machine alone."""
@@ -53,29 +59,63 @@ def work_uri(spark: SparkSession, output: str, run_id: str) -> str:
     return f"file://{folder}"
 
 
+def launch_jvm() -> None:
+    """
+    Start the JVM of the session in the background: a second in which this process can import what else it needs.
+
+    What fails here fails in `start_session`. A JVM that is never used ends with this process.
+    """
+    launched: Future[Any] = Future()
+
+    def launch() -> None:
+        try:
+            launched.set_result(launch_gateway(_launch_conf()))  # type: ignore[no-untyped-call] # it has no annotations
+        except Exception as error:  # noqa: BLE001 - carried to `start_session`
+            launched.set_exception(error)
+
+    _jvm.append(launched)
+    Thread(target=launch, name="jvm", daemon=True).start()
+
+
 def start_session(app_name: str, uses_s3: bool) -> SparkSession:
     """
-    The session of this process. Under spark-submit the master and the jars are given; without, it is FRUITS_MASTER, or `local[*,4]`
-    (a task has four attempts, as on a cluster). There Spark itself reads no S3, so it needs no S3A; a cluster brings its own.
+    The session of this process, in the JVM that `launch_jvm` started, if it did.
+
+    Under spark-submit the master and the jars are given; without, it is FRUITS_MASTER, or `local[*,4]` (a task has four attempts, as on a
+    cluster). There Spark itself reads no S3, so it needs no S3A; a cluster brings its own.
     """
-    builder = SparkSession.builder.appName(app_name)
+    conf = _launch_conf().setAppName(app_name)
     for name, value in {**SETTINGS, **s3a_conf(os.environ), **({"spark.executorEnv.FRUITS_S3": "1"} if uses_s3 else {})}.items():
-        builder = builder.config(name, value)
-    if "PYSPARK_GATEWAY_PORT" not in os.environ:  # set when spark-submit started this process
-        # Another Python than the driver's may lie first on PATH.
-        os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
-        master = os.environ.get("FRUITS_MASTER", "local[*,4]")
-        builder = builder.master(master)
-        builder = builder.config("spark.driver.memory", os.environ.get("FRUITS_DRIVER_MEMORY", "2g"))
-        # A cluster has its own settings and jars, in spark-defaults.conf.
-        for name, value in LOCAL_SETTINGS.items() if master.startswith("local") else ():
-            builder = builder.config(name, value)
+        conf.set(name, value)
     heeded = signal.getsignal(signal.SIGINT)
-    session = builder.getOrCreate()
+    if _jvm:
+        SparkContext(gateway=_jvm.pop().result(), conf=conf)
+    session = SparkSession.builder.config(conf=conf).getOrCreate()
     if heeded is not None and current_thread() is main_thread():
         # Spark's own cancels jobs over the connection that this thread waits on, and breaks it: no KeyboardInterrupt comes out.
         signal.signal(signal.SIGINT, heeded)
     return session
+
+
+def _launch_conf() -> SparkConf:
+    """Settings that a JVM has to be started with; none under spark-submit, which started it."""
+    conf = SparkConf()
+    if "PYSPARK_GATEWAY_PORT" in os.environ:
+        return conf
+    # Another Python than the driver's may lie first on PATH.
+    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    master = os.environ.get("FRUITS_MASTER", "local[*,4]")
+    conf.setMaster(master).set("spark.driver.memory", os.environ.get("FRUITS_DRIVER_MEMORY", "2g"))
+    # A cluster has its own settings and jars, in spark-defaults.conf.
+    for name, value in LOCAL_SETTINGS.items() if master.startswith("local") else ():
+        conf.set(name, value)
+    return conf
+
+
+def start_workers(spark: SparkSession) -> None:
+    """Start the Python daemon of each executor, whose imports take a second, before the first stage needs it."""
+    context = spark.sparkContext
+    context.parallelize(range(context.defaultParallelism), context.defaultParallelism).foreach(lambda _: None)
 
 
 def stop_session() -> None:

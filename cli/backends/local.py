@@ -41,11 +41,13 @@ class Plan:
         return " ".join(["mkdir -p", folder, "&&", *variables, shlex.join(self.command), "2>>", log])
 
 
-def plan(arguments: Arguments, java_home: Path, driver_memory: str, log: Path, module: str = "job") -> Plan:
+def plan(arguments: Arguments, java_home: Path, driver_memory: str, log: Path, jvm: Mapping[str, str], module: str = "job") -> Plan:
+    """`jvm`: further variables for the JVM of Spark."""
     command = [sys.executable, "-m", module, *arguments.to_argv()]
     environment = {
         "JAVA_HOME": str(java_home),
         "FRUITS_DRIVER_MEMORY": driver_memory,
+        **jvm,
         "PYTHONUNBUFFERED": "1",
         "PYTHONSAFEPATH": "1",  # a `job` in the working directory is not ours
         # The workers inherit it: Spark owns the parallelism, one BLAS or OpenMP thread per worker.

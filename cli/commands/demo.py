@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from cli import assets
-from cli.commands.run import execute, java_for_spark, plan, summary
+from cli.commands.run import execute, java_for_spark, make_archive, plan, summary
 from cli.config import Settings, settings
 from cli.output import emit, say
 from cli.photos.demo_data import CLASSES, IMAGES, DemoData, Origin, demo_data, fallback, plan_demo
@@ -57,6 +57,7 @@ def demo(
         "manifest": json.loads(manifest.to_json()),
     }
     emit(result, f"{summary(manifest, params, '--local')}\n\nOpen the report: {report}", as_json)
+    make_archive(config)
 
 
 def preview(data: DemoData, config: Settings, as_json: bool) -> None:

@@ -19,7 +19,7 @@ import typer
 
 from cli import results
 from cli.backends import local
-from cli.commands.run import credentials_for, java_for_spark, merged
+from cli.commands.run import credentials_for, merged, plan_local
 from cli.config import Settings, environment, settings
 from cli.errors import FruitsError, UsageError
 from cli.output import Stages, emit, say
@@ -106,7 +106,7 @@ def start(wanted: Forget, config: Settings, scratch: str) -> dict[str, Any]:
         FruitsError: it failed, or something is left. Its log stays.
     """
     log = Path(tempfile.gettempdir(), f"fruitsctl-{wanted.run_id}.log")
-    todo = local.plan(wanted, java_for_spark(config), config.driver_memory, log, "job.erasure")
+    todo = plan_local(wanted, config, log, "job.erasure")
     session = results.session() if is_s3(wanted.output) or wanted.log_group else None
     with credentials_for(session) as extra, Stages() as stages:
         outcome = local.start(

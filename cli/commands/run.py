@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import results
+from cli import jvm_archive, results
 from cli.backends import compose, local
 from cli.commands import run_eks, run_serverless
 from cli.commands.choices import Engine, Model
@@ -26,7 +26,7 @@ from cli.config import Settings, environment, settings
 from cli.errors import FruitsError, UsageError
 from cli.java import find_java_home
 from cli.output import Stages, emit, progress_bar
-from job.params import DEFAULT_COMPONENTS, Params
+from job.params import DEFAULT_COMPONENTS, Arguments, Params
 from job.records import STAGES, Manifest
 from job.uris import from_text, is_s3, join, local_path
 
@@ -183,6 +183,8 @@ def start(params: Params, config: Settings, compose_: bool, submit: bool, dry_ru
         return
     manifest = execute(todo, params, config)
     emit(json.loads(manifest.to_json()), summary(manifest, params, "--compose" if submit else "--local"), as_json)
+    if not submit:
+        make_archive(config)
 
 
 def show(todo: local.Plan, params: Params, as_json: bool) -> None:
@@ -230,7 +232,25 @@ def plan(params: Params, config: Settings, submit: bool) -> local.Plan:
         if config.spark_home is None:
             raise UsageError("SPARK_HOME is not set", "use --local or --compose: --submit works inside the image only")
         return local.plan_submit(params, config.spark_home, log)
-    return local.plan(params, java_for_spark(config), config.driver_memory, log)
+    return plan_local(params, config, log)
+
+
+def plan_local(arguments: Arguments, config: Settings, log: Path, module: str = "job") -> local.Plan:
+    """
+    Return the plan of a Python `module` on this machine's Spark, whose JVM starts from an archive where there is one.
+
+    Raises:
+        UsageError: this machine has no Spark, or no Java, for it.
+    """
+    java_home = java_for_spark(config)
+    jvm = {} if config.jvm_options else jvm_archive.options_for(jvm_archive.archive_of(config.cache, java_home))
+    return local.plan(arguments, java_home, config.driver_memory, log, jvm, module)
+
+
+def make_archive(config: Settings) -> None:
+    """Let the next run's JVM start from an archive, unless the user has options for it."""
+    if not config.jvm_options:
+        jvm_archive.make_in_background(jvm_archive.archive_of(config.cache, java_for_spark(config)))
 
 
 def java_for_spark(config: Settings) -> Path:

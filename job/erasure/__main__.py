@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from job.__main__ import failure, in_our_words
+from job.attempt import failure, in_our_words
 from job.erasure import erase, plan, runs
 from job.errors import JobError
 from job.lease import Lease

@@ -24,7 +24,17 @@ from job.objects import Folder, open_folder
 from job.params import Params
 from job.product import charts, review
 from job.product.rejected import Rejected, first_rejects
-from job.product.thumbnails import TILE_COLUMNS, TILE_PX, KeysOf, data_uri, keys_unchanged_since, small_photos, sprite
+from job.product.thumbnails import (
+    TILE_COLUMNS,
+    TILE_PX,
+    KeysOf,
+    PicturesOf,
+    data_uri,
+    keys_unchanged_since,
+    pictures_here,
+    small_photos,
+    sprite,
+)
 from job.product.vega import bundle
 from job.records import STAGES, Manifest
 from job.uris import is_s3, local_path
@@ -38,16 +48,17 @@ NOT_IN_COMMAND = ("input", "output", "run_id", "weights", "cache", "lease_second
 ERRORS = (JobError, OSError, ImportError, pa.ArrowException)
 
 
-def build(folder: Folder, manifest: Manifest, keys_of: KeysOf) -> tuple[str, dict[str, float]]:
+def build(folder: Folder, manifest: Manifest, keys_of: KeysOf, pictures_of: PicturesOf = pictures_here) -> tuple[str, dict[str, float]]:
     """
-    The page, and the manifest's field `identify`, of a run whose `pca/` and `pca.npz` are written. `keys_of` finds photos in INPUT.
+    The page, and the manifest's field `identify`, of a run whose `pca/` and `pca.npz` are written. `keys_of` finds photos in INPUT,
+    `pictures_of` makes them small.
 
     Raises:
         one of ERRORS.
     """
     sample = review.read_sample(folder, manifest.run_id, manifest.counts["rows"])
     found = review.neighbours(sample)
-    return page(folder, manifest, sample, found, keys_of), found.identify
+    return page(folder, manifest, sample, found, keys_of, pictures_of), found.identify
 
 
 def rebuild(output: str, run_id: str, cache: Path | None) -> None:
@@ -64,16 +75,19 @@ def rebuild(output: str, run_id: str, cache: Path | None) -> None:
         raise SetupError(f"there is no complete run `{run_id}` in `{folder.uri}`", "omit RUN_ID to use the newest run")
     manifest = Manifest.from_json(stored.content)
     manifest.params["cache"] = str(cache) if cache else None
-    html, _ = build(folder, manifest, keys_unchanged_since(datetime.fromisoformat(manifest.created_at).timestamp() + 1))
+    keys_of = keys_unchanged_since(datetime.fromisoformat(manifest.created_at).timestamp() + 1)
+    html, _ = build(folder, manifest, keys_of)
     folder.write(f"runs/{run_id}/report.html", html.encode())
 
 
-def page(folder: Folder, manifest: Manifest, sample: review.Sample, found: review.Neighbours, keys_of: KeysOf) -> str:
+def page(
+    folder: Folder, manifest: Manifest, sample: review.Sample, found: review.Neighbours, keys_of: KeysOf, pictures_of: PicturesOf
+) -> str:
     """The HTML. Raises one of ERRORS."""
     ends = review.ends(sample)
     points = list(range(min(len(sample.uris), review.POINTS)))
     named = [row for end in ends for row in (*end.low, *end.high)] + [row for c in found.confusions for row in (c.row, c.neighbour)]
-    pictures = small_photos((sample.uris[row] for row in [*named, *points]), keys_of)
+    pictures = small_photos((sample.uris[row] for row in [*named, *points]), keys_of, pictures_of)
     ratios = _ratios(folder, manifest.run_id)
     photo = {row: _photo(manifest, sample, row, pictures) for row in named}
     rejects = first_rejects(folder, manifest, keys_of)

@@ -1,7 +1,8 @@
 """
 Photos of INPUT in, small pictures for a page out: WebP, encoded again, so that no metadata (place, camera) comes along.
 
-Reads as the job does, with many requests in flight. A photo that is gone, or not the listed one any more, gives no picture and no error.
+Reads as the job does, with many requests in flight: in this process, or in tasks of Spark (`shrink`). A photo that is gone, or not the
+listed one any more, gives no picture and no error.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 
+import pyarrow as pa
 from PIL import Image, ImageFile, ImageOps
 
 from job.decode import open_image, orientation_of, upright_rgb8
@@ -24,6 +26,9 @@ from job.s3 import S3_ERRORS, client
 from job.uris import bucket_and_key, is_s3, local_path
 
 KeysOf = Callable[[list[str]], list[Key]]  # URIs to what is known of them; those that are gone are left out
+PicturesOf = Callable[[list[Key]], dict[str, Image.Image]]  # URI -> picture of those that can be read
+
+PICTURES = pa.schema([("uri", pa.string()), ("width", pa.int32()), ("height", pa.int32()), ("rgb", pa.binary())])
 
 TILE_PX, TILE_COLUMNS = 48, 50  # in the sprite
 PICTURE_PX = 96  # the longer side of one that stands alone
@@ -34,7 +39,12 @@ QUALITIES = (70, 45, 20)
 BROKEN = (OSError, ValueError, SyntaxError, TypeError, IndexError, EOFError, MemoryError, struct.error, zlib.error, DecodeError)
 
 
-def small_photos(uris: Iterable[str], keys_of: KeysOf) -> dict[str, Image.Image]:
+def pictures_here(keys: Iterable[Key]) -> dict[str, Image.Image]:
+    """URI -> picture of `keys`, made by this process."""
+    return dict(_pictures(keys))
+
+
+def small_photos(uris: Iterable[str], keys_of: KeysOf, pictures_of: PicturesOf = pictures_here) -> dict[str, Image.Image]:
     """
     URI -> RGB, upright, PICTURE_PX or less at its longer side.
 
@@ -43,18 +53,31 @@ def small_photos(uris: Iterable[str], keys_of: KeysOf) -> dict[str, Image.Image]
     wanted = list(dict.fromkeys(uris))
     known = {key.uri: key for key in keys_of(wanted)}
     keys = [known[uri] for uri in wanted if uri in known]
-    affordable = sum(total <= READ_BYTES for total in accumulate(key.size for key in keys))
-    pictures = {}
-    for key, content in fetch(keys[:affordable]):
+    return pictures_of(keys[: sum(total <= READ_BYTES for total in accumulate(key.size for key in keys))])
+
+
+def shrink(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Keys to PICTURES: the work of one task."""
+    keys = (Key(**row) for batch in batches for row in batch.to_pylist())
+    rows = [{"uri": uri, "width": made.width, "height": made.height, "rgb": made.tobytes()} for uri, made in _pictures(keys)]
+    yield pa.RecordBatch.from_pylist(rows, PICTURES)
+
+
+def unpacked(pictures: pa.Table) -> dict[str, Image.Image]:
+    """URI -> picture, of PICTURES."""
+    return {row["uri"]: Image.frombytes("RGB", (row["width"], row["height"]), row["rgb"]) for row in pictures.to_pylist()}
+
+
+def _pictures(keys: Iterable[Key]) -> Iterator[tuple[str, Image.Image]]:
+    for key, content in fetch(keys):
         picture = None if isinstance(content, FetchError) else small_photo(content)
         if picture is not None:
-            pictures[key.uri] = picture
-    return pictures
+            yield key.uri, picture
 
 
 def small_photo(content: bytes, even_if_cut: bool = False) -> Image.Image | None:
     """One photo, or None if it cannot be decoded; `even_if_cut`: the part of a truncated file that is there."""
-    # Pillow knows this as a global only. The driver decodes nothing else at this time; workers are other processes.
+    # Pillow knows this as a global only. Neither the driver nor a worker decodes anything else at this time.
     before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, even_if_cut
     try:
         image = open_image(content)

@@ -56,7 +56,7 @@ POINTS: dict[str, Callable[[Params], None]] = {
     "": lambda _: None,
     "start": on(pipeline, "start_session", after=True),
     "model": on(FeatureStore, "open"),
-    "list": on(pipeline, "list_images", after=True),
+    "list": on(pipeline, "read_listing", after=True),
     "new": on(FeatureStore, "missing_from", after=True),
     "embed": on(FeatureStore, "append", second),
     "between data files and commit": on(LocalFolder, "swap", of("00000000000000000002.json")),

@@ -53,11 +53,8 @@ def kill_one(running) -> bool:
 @pytest.mark.full
 def test_an_executor_that_is_killed_costs_its_tasks_and_nothing_else(faults, jobs, params, slow_photos, output, tmp_path):
     """`local-cluster`: executors are JVMs of their own, as on EMR. tests/container/test_compose.py does the same with containers."""
-    home = tmp_path / "spark"  # where its workers write
-    home.mkdir()
-    for entry in Path(pyspark.__file__).parent.iterdir():
-        (home / entry.name).symlink_to(entry)
-    running = jobs.start(params(slow_photos, "1", chunk_images=8), FRUITS_MASTER="local-cluster[2,1,1024]", SPARK_HOME=str(home))
+    cluster = two_executors(tmp_path)
+    running = jobs.start(params(slow_photos, "1", chunk_images=8), **cluster)
     running.wait_for(lambda: commits(output) >= 1)
     name = "org.apache.spark.executor.CoarseGrainedExecutorBackend"
     running.wait_for(lambda: any(True for _ in running.family(name)))
@@ -69,6 +66,47 @@ def test_an_executor_that_is_killed_costs_its_tasks_and_nothing_else(faults, job
     counts = manifest_of(output, "1").counts
     assert (counts["embedded"], counts["rejected"], counts["rows"]) == (24, 0, 24)
     faults("executor killed", 1, damage(output, "1", slow_photos), half_visible(output), 0)
+
+
+@pytest.mark.full
+def test_a_task_that_runs_twice_at_once_counts_once(faults, jobs, params, slow_photos, output, tmp_path):
+    """Spark starts a second attempt of a task that is slow: here of one whose worker is suspended, and writes on when the other is done."""
+    asked = {"speculation": "true", "speculation.interval": "100ms", "speculation.quantile": "0.5", "speculation.multiplier": "1.1"}
+    words = [word for name, value in asked.items() for word in ("--conf", f"spark.{name}={value}")]
+    # What Spark would kill is left alone: both attempts come to their end.
+    words += ["--conf", "spark.python.task.killTimeout=60s", "pyspark-shell"]
+    cluster = two_executors(tmp_path) | {"PYSPARK_SUBMIT_ARGS": " ".join(words)}
+    running = jobs.start(params(slow_photos, "1", chunk_images=24), **cluster)
+    running.wait_for(lambda: "Starting task 1.0 in stage 1.0" in running.log.read_text(errors="replace"))
+    running.wait_for(lambda: any(True for _ in workers_at_work(running)))
+    slow = next(workers_at_work(running))
+    slow.suspend()
+    running.wait_for(lambda: "speculatable" in running.log.read_text(errors="replace"))
+    running.wait_for(lambda: len(list((output / "features").glob("*.parquet"))) >= 2)
+    with suppress(psutil.NoSuchProcess):
+        slow.resume()
+    ended = running.end()
+
+    assert ended.code == 0, ended.log[-3000:]
+    counts = manifest_of(output, "1").counts
+    assert (counts["embedded"], counts["rejected"], counts["rows"]) == (24, 0, 24)
+    faults("task run twice at once", 1, damage(output, "1", slow_photos), half_visible(output), 0)
+
+
+def workers_at_work(running):
+    """Python workers that compute."""
+    for daemon in running.family("job.daemon"):
+        with suppress(psutil.NoSuchProcess):
+            yield from (worker for worker in daemon.children() if worker.cpu_percent(0.1) > 20)
+
+
+def two_executors(folder: Path) -> dict[str, str]:
+    """Environment of `local-cluster`: executors are JVMs of their own, as on EMR."""
+    home = folder / "spark"  # where its workers write
+    home.mkdir()
+    for entry in Path(pyspark.__file__).parent.iterdir():
+        (home / entry.name).symlink_to(entry)
+    return {"FRUITS_MASTER": "local-cluster[2,1,1024]", "SPARK_HOME": str(home)}
 
 
 @pytest.mark.full

@@ -17,9 +17,9 @@ PYTHONS = {release: sys.executable if release == DEFAULT else str(ROOT / f".venv
 
 @pytest.fixture
 def run(cache, short_jvm, tmp_path):
-    """A run by the Spark of `release` on tmp_path/photos; its manifest."""
+    """A run by the Spark of `release` on tmp_path/photos, with further options; its manifest."""
 
-    def start(release):
+    def start(release, *options):
         jvm = short_jvm if release == DEFAULT else {**short_jvm, "SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
         environment = {name: value for name, value in os.environ.items() if name != "SPARK_HOME"}
         environment |= {"FRUITS_CACHE": str(cache), "FRUITS_RELEASE": release, **jvm}
@@ -33,6 +33,7 @@ def run(cache, short_jvm, tmp_path):
             "5",
             "--model",
             "mobilenet_v2_untrained",
+            *options,
         ]
         command = [PYTHONS[release], "-m", "cli", *map(str, words)]
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

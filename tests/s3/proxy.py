@@ -26,12 +26,20 @@ SLOW_DOWN_XML = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n'
     b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message><RequestId>proxy</RequestId></Error>"
 )
+CONFLICT_XML = (
+    b'<?xml version="1.0" encoding="UTF-8"?>\n'
+    b"<Error><Code>ConditionalRequestConflict</Code><Message>A conflicting operation is in progress.</Message></Error>"
+)
+CONFLICT = b"HTTP/1.1 409 Conflict\r\nContent-Type: application/xml\r\nContent-Length: %d\r\n\r\n%s" % (len(CONFLICT_XML), CONFLICT_XML)
 SLOW_DOWN = b"HTTP/1.1 503 Slow Down\r\nContent-Type: application/xml\r\nContent-Length: %d\r\n\r\n%s" % (len(SLOW_DOWN_XML), SLOW_DOWN_XML)
 
 
 @dataclass(frozen=True)
 class Faults:
-    """What happens to GETs of objects whose key begins with `prefix`: the share of them, 0..1, that meets each kind of trouble."""
+    """
+    What happens to GETs of objects whose key begins with `prefix`: the share of them, 0..1, that meets each kind of trouble; and to the
+    first PUT of each object whose key ends with `put_suffix`.
+    """
 
     slow_down: float = 0.0  # 503 SlowDown instead of the answer
     reset: float = 0.0  # the connection is reset, there is no answer
@@ -40,6 +48,8 @@ class Faults:
     first: int | None = None  # only so many GETs of each key; None: all
     seed: int = 0
     delay_seconds: float = 0.0  # before every GET, of any object or listing
+    put: str | None = None  # lose_answer: the object is written and the connection reset; conflict: 409 instead of the request
+    put_suffix: str = ""
 
 
 class Head(NamedTuple):
@@ -52,8 +62,16 @@ class Head(NamedTuple):
     @property
     def key(self) -> str | None:
         """Of a GET of an object (`/bucket/key`), else None."""
+        return self._key_of("GET")
+
+    @property
+    def put_key(self) -> str | None:
+        """Of a PUT of an object, else None."""
+        return self._key_of("PUT")
+
+    def _key_of(self, wanted: str) -> str | None:
         method, target, _ = self.start
-        if method != "GET":
+        if method != wanted:
             return None
         path = target.partition("?")[0].removeprefix("/")
         return unquote(path.partition("/")[2]) or None
@@ -81,6 +99,7 @@ class Proxy:
         self.url = ""
         self._target = urlsplit(target)
         self._asked: Counter[str] = Counter()  # key -> GETs
+        self._put: set[str] = set()  # keys of PUTs that met trouble
         self._listening = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="proxy", daemon=True)
 
@@ -115,7 +134,7 @@ class Proxy:
         self.heads.append(request)
         if request.start[0] == "GET":
             await asyncio.sleep(self.faults.delay_seconds)
-        fault = self._draw(request.key)
+        fault = self._draw(request.key) or self._first_put(request.put_key)
         self.done[fault or "passed"] += 1
         if fault == "slow_down":
             await send(client, SLOW_DOWN)
@@ -123,7 +142,16 @@ class Proxy:
         if fault == "reset":
             reset(client)
             return False
-        return await self._exchange(request, client, fault == "truncate")
+        if fault == "conflict":
+            await send(client, CONFLICT)
+            return False
+        return await self._exchange(request, client, fault)
+
+    def _first_put(self, key: str | None) -> str | None:
+        if key is None or not self.faults.put or not key.endswith(self.faults.put_suffix) or key in self._put:
+            return None
+        self._put.add(key)
+        return self.faults.put
 
     def _draw(self, key: str | None) -> str | None:
         faults = self.faults
@@ -139,7 +167,7 @@ class Proxy:
                 return kind
         return None
 
-    async def _exchange(self, request: Head, client: Side, truncate: bool) -> bool:
+    async def _exchange(self, request: Head, client: Side, fault: str | None) -> bool:
         """One request to the server, its answer back; as `_answer`."""
         assert self._target.hostname
         async with closing(Side(*await asyncio.open_connection(self._target.hostname, self._target.port))) as server:
@@ -150,8 +178,11 @@ class Proxy:
                 while answer.start[1].startswith("1"):  # 100 Continue: the answer comes after the body
                     await send(client, answer.raw)
                     answer = await read_head(server)
+                if fault == "lose_answer":
+                    reset(client)
+                    return False
                 await send(client, answer.raw)
-                if truncate:
+                if fault == "truncate":
                     await copy(answer.length // 2, server, client)
                     return False
                 if request.start[0] != "HEAD" and answer.start[1] not in ("204", "304"):

@@ -3,8 +3,11 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from pyspark.ml import linalg
 from pyspark.ml.feature import PCA, PCAModel, StandardScaler
 from pyspark.ml.functions import array_to_vector, vector_to_array
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import StructField, StructType
 from sklearn.decomposition import PCA as SklearnPCA
 
 from benchmarks.pca import synthetic_rows
@@ -15,7 +18,7 @@ from job.objects import open_folder
 from job.pca import fit, project
 from job.rows import SparkRows, frame_of
 from job.schema import EMBEDDED, FEATURES
-from job.spark_model import write_spark_model
+from job.spark_model import MODEL, UDTS, row_metadata, write_spark_model
 from job.storage import data_files
 from job.store import FeatureStore
 
@@ -82,6 +85,13 @@ def test_components_and_ratios_are_those_of_scikit_learn(features, rows):
 
     same_up_to_sign(ours.components, reference.components_.T, 1e-6)
     np.testing.assert_allclose(ours.ratios[:K], reference.explained_variance_ratio_, atol=1e-9)
+
+
+def test_the_model_s_columns_are_those_of_this_spark():
+    fields = [StructField(name, getattr(linalg, udt)()) for name, udt in UDTS.items()]
+
+    assert row_metadata() == StructType(fields).jsonValue()
+    assert to_arrow_schema(StructType([StructField(field.name, field.dataType.sqlType()) for field in fields])).equals(MODEL)
 
 
 def test_the_saved_spark_model_gives_our_scores_plus_the_centring_offset(frame, features, tmp_path):

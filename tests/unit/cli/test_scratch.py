@@ -75,6 +75,6 @@ def test_on_macos_forked_workers_are_allowed_and_elsewhere_the_variable_is_not_s
     plans = {}
     for platform in ("linux", "darwin"):
         monkeypatch.setattr("sys.platform", platform)
-        plans[platform] = local.plan(arguments, Path("/java"), "2g", Path("/log")).environment
+        plans[platform] = local.plan(arguments, Path("/java"), "2g", Path("/log"), {}).environment
 
     assert plans["darwin"] == plans["linux"] | {"OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES"}

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from job.__main__ import attempt
+from job.attempt import attempt
 from job.params import Params
 from job.records import Manifest, Outcome
 

@@ -1,6 +1,6 @@
 """What Spark says, in words that its user can do something about."""
 
-from job.__main__ import in_our_words
+from job.attempt import in_our_words
 from job.errors import OutputError, SetupError
 
 

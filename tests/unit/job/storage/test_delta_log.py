@@ -216,6 +216,27 @@ def test_files_go_when_no_version_of_the_last_week_needs_them(tmp_path: Path):
     assert uris(log) == ["b"]
 
 
+def test_who_falls_asleep_while_deleting_deletes_nothing_that_others_wrote_meanwhile(tmp_path: Path):
+    class Sleepy(LocalFolder):
+        def delete(self, name: str) -> None:
+            if name.endswith(".parquet") and not ends:  # between its search and its first delete another run takes over
+                successor = table(tmp_path, generation=2)
+                ends.append(written(successor, "uncommitted"))
+                successor.commit([written(successor, "new")])
+            super().delete(name)
+
+    ends: list[DataFile] = []
+    sleeper = table(tmp_path, folder=Sleepy(f"file://{tmp_path}"))
+    sleeper.commit([written(sleeper, "old")])
+    sleeper.commit([written(sleeper, "kept")], sleeper.files())
+    sleeper.vacuum(hours=0)
+
+    successor = table(tmp_path, generation=2)
+    successor.commit([])
+    successor.commit(ends)
+    assert uris(successor) == ["kept", "new", "uncommitted"]
+
+
 def test_a_history_that_is_forgotten_leaves_the_table_and_its_transactions(tmp_path: Path):
     log = table(tmp_path, generation=3)
     for name in "abc":
@@ -300,6 +321,13 @@ def test_a_file_that_spark_has_written_is_read(tmp_path: Path):
 def test_the_python_daemon_starts_no_threads_of_deltalake():
     """Workers are forked from it, and a fork does not take threads along."""
     code = "import sys, job.daemon; sys.exit('deltalake' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_neither_the_daemon_nor_the_driver_imports_sparks_machine_learning():
+    """Most of a second of each run."""
+    code = "import sys, job.daemon, job.pipeline; sys.exit('pyspark.ml' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -1,0 +1,85 @@
+"""
+Class-data-sharing archive for the JVM of a local Spark: classes that are loaded from it need no parsing, which saves 2 s per run.
+
+Made once per Java and Spark, after a run, by a process of low priority. A JVM that cannot use an archive starts without it.
+https://docs.oracle.com/en/java/javase/17/docs/specs/man/java.html#application-class-data-sharing
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+
+from cli.java import find_java_home
+
+VARIABLE = "SPARK_SUBMIT_OPTS"  # what spark-class passes to the JVM
+QUIET = "-Xlog:cds=off -Xlog:cds+dynamic=off"  # an archive that does not fit is no message on stdout
+PICTURES = 10
+
+
+def archive_of(cache: Path, java_home: Path) -> Path:
+    """Return where the archive for this Java and this Spark is, or will be."""
+    spec = find_spec("pyspark")
+    spark = Path(spec.origin).parent if spec and spec.origin else Path()
+    made_for = [(path, path.stat().st_mtime_ns) for path in (java_home / "release", spark / "jars") if path.exists()]
+    return cache / "jvm" / f"{hashlib.sha256(repr(made_for).encode()).hexdigest()[:16]}.jsa"
+
+
+def options_for(archive: Path) -> dict[str, str]:
+    """Return the environment variable that starts a JVM from `archive`, or nothing where it is missing."""
+    return {VARIABLE: f"-XX:SharedArchiveFile={archive} {QUIET}"} if archive.is_file() else {}
+
+
+def make_in_background(archive: Path) -> None:
+    """Start a process that makes `archive`, unless one did or does, also without success. Its log is beside the archive."""
+    if archive.is_file():
+        return
+    with suppress(OSError):  # the log is there already, or the cache is read-only
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        with open(archive.with_suffix(".log"), "x") as log:
+            command = [sys.executable, "-m", "cli.jvm_archive", str(archive)]
+            # In a session of its own a Ctrl-C or a closed terminal does not reach it.
+            subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+
+
+def make(archive: Path) -> None:
+    """
+    Make `archive` from a run on a few drawn pictures, and delete those of other versions.
+
+    Raises:
+        SystemExit: there is no Java, the run failed, or its JVM wrote no archive.
+    """
+    from PIL import Image
+
+    java = find_java_home(os.environ.get("JAVA_HOME"))
+    if java is None:
+        sys.exit("there is no Java 17 or 21 on this machine")
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="fruitsctl-") as folder:
+        photos = Path(folder, "photos", "Apple")
+        photos.mkdir(parents=True)
+        for shade in range(0, 250, 250 // PICTURES):
+            Image.new("RGB", (100, 100), (shade, 250 - shade, 90)).save(photos / f"{shade}.jpg")
+        partial = archive.with_suffix(".part")
+        command = [sys.executable, "-m", "job", f"--input={photos.parent}", f"--output={folder}/out", "--run-id=1", "--model=mean_colour"]
+        options = f"-XX:ArchiveClassesAtExit={partial} {QUIET}"
+        environment = {**os.environ, "JAVA_HOME": str(java[0]), VARIABLE: options}
+        # Its pipes are the JVM's too, which writes the archive when it ends: this waits for both.
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode or not partial.is_file():
+            partial.unlink(missing_ok=True)
+            sys.exit(f"no archive was written, exit code {done.returncode}:\n{done.stderr[-3000:]}")
+    for old in archive.parent.glob("*.jsa"):
+        old.unlink()
+    partial.replace(archive)
+
+
+if __name__ == "__main__":
+    os.nice(19)
+    make(Path(sys.argv[1]).resolve())
