@@ -81,8 +81,10 @@ def executed(params: Params, folder: Folder) -> Outcome:
 
 
 def under_lease(params: Params, folder: Folder, lease: Lease) -> Outcome:
+    idle = False
     try:
         manifest = run(params, folder, lease, Report())
+        idle = True
         return Outcome(params.run_id, 0, "done", f"{manifest.counts['rows']} rows, k = {manifest.k}")
     except JobError as error:
         return failure(params.run_id, error)
@@ -91,7 +93,7 @@ def under_lease(params: Params, folder: Folder, lease: Lease) -> Outcome:
     except (KeyboardInterrupt, BrokenPipeError):
         return Outcome(params.run_id, 130, "Interrupted", "interrupted", "run the same command again: it resumes from the last commit")
     finally:
-        stop_session()
+        stop_session(idle)
 
 
 def in_our_words(error: Exception, output: str, places: str) -> JobError:

@@ -1,14 +1,14 @@
 """
 Spark's Python daemon with the stages' imports made before it forks: workers start with them, and share their memory.
 
-Named by `spark.python.daemon.module`. Nothing that starts threads may be imported here: a fork does not take them along.
+Named by `spark.python.daemon.module`. Nothing that starts threads may be imported here: a fork does not take them along. Nor is pandas:
+pyspark imports it in each worker for `mapInArrow`, in half a second, but a small run has no such stage and would wait for it.
 """
 
 from __future__ import annotations
 
 import os
 
-import pandas as pd  # noqa: F401 - pyspark's own Arrow worker imports it, a second in each process
 import pyarrow as pa  # noqa: F401
 from ai_edge_litert import interpreter  # noqa: F401
 from PIL import Image

@@ -149,13 +149,13 @@ def add_report(spark: SparkSession, folder: Folder, manifest: Manifest, images: 
         wanted = ArrowRows(pa.table({"uri": pa.array(uris, pa.string())}))
         return [Key(**row) for row in images.semi(wanted, "uri").select(*Key._fields).arrow().to_pylist()] if uris else []
 
-    def pictures_of(keys: list[Key]) -> dict[str, Image.Image]:
+    def tiles_of(keys: list[Key]) -> dict[str, Image.Image]:
         rows = ArrowRows(pa.Table.from_pylist([key._asdict() for key in keys], only(LISTED, Key._fields)))
         tasks = spark.sparkContext.defaultParallelism
-        return thumbnails.unpacked(rows.mapped(spark, tasks, thumbnails.shrink, thumbnails.PICTURES).arrow())
+        return thumbnails.unpacked(rows.mapped(spark, tasks, thumbnails.shrink, thumbnails.TILES).arrow())
 
     try:
-        html, identify = report.build(folder, manifest, keys_of, pictures_of)
+        html, identify = report.build(folder, manifest, keys_of, tiles_of)
         folder.write(f"runs/{manifest.run_id}/report.html", html.encode())
     except (*report.ERRORS, Py4JJavaError) as error:
         traceback.print_exception(error)  # on stderr: the run's log

@@ -31,7 +31,7 @@ def tidy(spark: SparkSession, log: DeltaLog, schema: pa.Schema, written: bool, l
         LeaseError: another run has taken over meanwhile.
         OutputError, CredentialsError: OUTPUT cannot be read or written.
     """
-    most = int(spark.conf.get("spark.fruits.filesToMerge", None) or FILES_TO_MERGE)
+    most = int(spark.sparkContext.getConf().get("spark.fruits.filesToMerge") or FILES_TO_MERGE)  # `spark.conf` starts Spark SQL
     files = log.files() if written else []
     small = has_small_files(files, most)
     if small:

@@ -28,12 +28,13 @@ from job.product.thumbnails import (
     TILE_COLUMNS,
     TILE_PX,
     KeysOf,
-    PicturesOf,
+    TilesOf,
     data_uri,
     keys_unchanged_since,
-    pictures_here,
     small_photos,
     sprite,
+    tiles,
+    tiles_here,
 )
 from job.product.vega import bundle
 from job.records import STAGES, Manifest
@@ -48,17 +49,17 @@ NOT_IN_COMMAND = ("input", "output", "run_id", "weights", "cache", "lease_second
 ERRORS = (JobError, OSError, ImportError, pa.ArrowException)
 
 
-def build(folder: Folder, manifest: Manifest, keys_of: KeysOf, pictures_of: PicturesOf = pictures_here) -> tuple[str, dict[str, float]]:
+def build(folder: Folder, manifest: Manifest, keys_of: KeysOf, tiles_of: TilesOf = tiles_here) -> tuple[str, dict[str, float]]:
     """
     The page, and the manifest's field `identify`, of a run whose `pca/` and `pca.npz` are written. `keys_of` finds photos in INPUT,
-    `pictures_of` makes them small.
+    `tiles_of` makes the map's pictures of them.
 
     Raises:
         one of ERRORS.
     """
     sample = review.read_sample(folder, manifest.run_id, manifest.counts["rows"])
     found = review.neighbours(sample)
-    return page(folder, manifest, sample, found, keys_of, pictures_of), found.identify
+    return page(folder, manifest, sample, found, keys_of, tiles_of), found.identify
 
 
 def rebuild(output: str, run_id: str, cache: Path | None) -> None:
@@ -80,14 +81,13 @@ def rebuild(output: str, run_id: str, cache: Path | None) -> None:
     folder.write(f"runs/{run_id}/report.html", html.encode())
 
 
-def page(
-    folder: Folder, manifest: Manifest, sample: review.Sample, found: review.Neighbours, keys_of: KeysOf, pictures_of: PicturesOf
-) -> str:
+def page(folder: Folder, manifest: Manifest, sample: review.Sample, found: review.Neighbours, keys_of: KeysOf, tiles_of: TilesOf) -> str:
     """The HTML. Raises one of ERRORS."""
     ends = review.ends(sample)
     points = list(range(min(len(sample.uris), review.POINTS)))
     named = [row for end in ends for row in (*end.low, *end.high)] + [row for c in found.confusions for row in (c.row, c.neighbour)]
-    pictures = small_photos((sample.uris[row] for row in [*named, *points]), keys_of, pictures_of)
+    pictures = small_photos((sample.uris[row] for row in named), keys_of)
+    squares = tiles((sample.uris[row] for row in points), keys_of, tiles_of)
     ratios = _ratios(folder, manifest.run_id)
     photo = {row: _photo(manifest, sample, row, pictures) for row in named}
     rejects = first_rejects(folder, manifest, keys_of)
@@ -115,8 +115,8 @@ def page(
         "vega": bundle(Path(manifest.params["cache"]) if manifest.params.get("cache") else None),
         "tile_px": TILE_PX,
     }
-    in_sprite = [sample.uris[row] for row in points if sample.uris[row] in pictures]
-    sheet = sprite([pictures[uri] for uri in in_sprite])
+    in_sprite = [sample.uris[row] for row in points if sample.uris[row] in squares]
+    sheet = sprite([squares[uri] for uri in in_sprite])
     made = _render(context | {"sheet": sheet, "map": _map(manifest, sample, points, in_sprite if sheet else [])})
     if len(made.encode()) >= MAX_BYTES:
         made = _render(context | {"sheet": "", "map": _map(manifest, sample, points, [])})

@@ -26,46 +26,57 @@ from job.s3 import S3_ERRORS, client
 from job.uris import bucket_and_key, is_s3, local_path
 
 KeysOf = Callable[[list[str]], list[Key]]  # URIs to what is known of them; those that are gone are left out
-PicturesOf = Callable[[list[Key]], dict[str, Image.Image]]  # URI -> picture of those that can be read
+TilesOf = Callable[[list[Key]], dict[str, Image.Image]]  # URI -> tile of those that can be read
 
-PICTURES = pa.schema([("uri", pa.string()), ("width", pa.int32()), ("height", pa.int32()), ("rgb", pa.binary())])
+TILES = pa.schema([("uri", pa.string()), ("rgb", pa.binary())])  # rgb: TILE_PX x TILE_PX x 3 bytes
 
 TILE_PX, TILE_COLUMNS = 48, 50  # in the sprite
 PICTURE_PX = 96  # the longer side of one that stands alone
 READ_BYTES = 512 << 20  # of photos at most: seconds on a good line, whether they come from a phone or from Fruits-360
 SPRITE_BYTES = 2 << 20
+SPRITE_EFFORT = 2  # of WebP: less than half the time of its default of 4, 3 % more bytes
 QUALITIES = (70, 45, 20)
 # What Pillow's parsers raise; `decode_image` met everything else before this photo got its features.
 BROKEN = (OSError, ValueError, SyntaxError, TypeError, IndexError, EOFError, MemoryError, struct.error, zlib.error, DecodeError)
 
 
-def pictures_here(keys: Iterable[Key]) -> dict[str, Image.Image]:
-    """URI -> picture of `keys`, made by this process."""
-    return dict(_pictures(keys))
+def small_photos(uris: Iterable[str], keys_of: KeysOf) -> dict[str, Image.Image]:
+    """URI -> RGB, upright, PICTURE_PX or less at its longer side. The first URIs come first where not all fit into READ_BYTES."""
+    return dict(_pictures(_affordable(uris, keys_of)))
 
 
-def small_photos(uris: Iterable[str], keys_of: KeysOf, pictures_of: PicturesOf = pictures_here) -> dict[str, Image.Image]:
-    """
-    URI -> RGB, upright, PICTURE_PX or less at its longer side.
+def tiles_here(keys: Iterable[Key]) -> dict[str, Image.Image]:
+    """URI -> tile of `keys`, made by this process."""
+    return {uri: tile(picture) for uri, picture in _pictures(keys)}
 
-    The first URIs come first where not all fit into READ_BYTES.
-    """
-    wanted = list(dict.fromkeys(uris))
-    known = {key.uri: key for key in keys_of(wanted)}
-    keys = [known[uri] for uri in wanted if uri in known]
-    return pictures_of(keys[: sum(total <= READ_BYTES for total in accumulate(key.size for key in keys))])
+
+def tiles(uris: Iterable[str], keys_of: KeysOf, tiles_of: TilesOf = tiles_here) -> dict[str, Image.Image]:
+    """URI -> RGB, a square of TILE_PX. The first URIs come first where not all fit into READ_BYTES."""
+    return tiles_of(_affordable(uris, keys_of))
 
 
 def shrink(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Keys to PICTURES: the work of one task."""
+    """Keys to TILES: the work of one task."""
     keys = (Key(**row) for batch in batches for row in batch.to_pylist())
-    rows = [{"uri": uri, "width": made.width, "height": made.height, "rgb": made.tobytes()} for uri, made in _pictures(keys)]
-    yield pa.RecordBatch.from_pylist(rows, PICTURES)
+    yield pa.RecordBatch.from_pylist([{"uri": uri, "rgb": made.tobytes()} for uri, made in tiles_here(keys).items()], TILES)
 
 
-def unpacked(pictures: pa.Table) -> dict[str, Image.Image]:
-    """URI -> picture, of PICTURES."""
-    return {row["uri"]: Image.frombytes("RGB", (row["width"], row["height"]), row["rgb"]) for row in pictures.to_pylist()}
+def unpacked(rows: pa.Table) -> dict[str, Image.Image]:
+    """URI -> tile, of TILES."""
+    return {row["uri"]: Image.frombytes("RGB", (TILE_PX, TILE_PX), row["rgb"]) for row in rows.to_pylist()}
+
+
+def tile(picture: Image.Image) -> Image.Image:
+    """The middle of `picture`, in a square of TILE_PX."""
+    return ImageOps.fit(picture, (TILE_PX, TILE_PX))
+
+
+def _affordable(uris: Iterable[str], keys_of: KeysOf) -> list[Key]:
+    """The first of them whose files together are no larger than READ_BYTES."""
+    wanted = list(dict.fromkeys(uris))
+    known = {key.uri: key for key in keys_of(wanted)}
+    keys = [known[uri] for uri in wanted if uri in known]
+    return keys[: sum(total <= READ_BYTES for total in accumulate(key.size for key in keys))]
 
 
 def _pictures(keys: Iterable[Key]) -> Iterator[tuple[str, Image.Image]]:
@@ -95,29 +106,29 @@ def small_photo(content: bytes, even_if_cut: bool = False) -> Image.Image | None
     return picture
 
 
-def data_uri(picture: Image.Image, quality: int = 75) -> str:
-    """`picture` as WebP inside a URI."""
+def data_uri(picture: Image.Image, quality: int = 75, effort: int = 4) -> str:
+    """`picture` as WebP inside a URI; `effort`: 0 to 6, for smaller ones."""
     content = io.BytesIO()
-    picture.save(content, "WEBP", quality=quality, method=4)
+    picture.save(content, "WEBP", quality=quality, method=effort)
     return "data:image/webp;base64," + base64.b64encode(content.getvalue()).decode()
 
 
-def sprite(pictures: list[Image.Image]) -> str:
+def sprite(squares: list[Image.Image]) -> str:
     """
-    All `pictures` in one, row by row in squares of TILE_PX, TILE_COLUMNS in a row: one bound for all of them.
+    All `squares` (tiles) in one picture, TILE_COLUMNS in a row: one bound for all of them.
 
     Returns:
         A data URI of at most SPRITE_BYTES before base64, "" if that cannot be reached.
     """
-    if not pictures:
+    if not squares:
         return ""
-    rows = -(-len(pictures) // TILE_COLUMNS)
-    sheet = Image.new("RGB", (min(len(pictures), TILE_COLUMNS) * TILE_PX, rows * TILE_PX), "white")
-    for number, picture in enumerate(pictures):
+    rows = -(-len(squares) // TILE_COLUMNS)
+    sheet = Image.new("RGB", (min(len(squares), TILE_COLUMNS) * TILE_PX, rows * TILE_PX), "white")
+    for number, square in enumerate(squares):
         row, column = divmod(number, TILE_COLUMNS)
-        sheet.paste(ImageOps.fit(picture, (TILE_PX, TILE_PX)), (column * TILE_PX, row * TILE_PX))
+        sheet.paste(square, (column * TILE_PX, row * TILE_PX))
     for quality in QUALITIES:
-        uri = data_uri(sheet, quality)
+        uri = data_uri(sheet, quality, SPRITE_EFFORT)
         if len(uri) * 3 // 4 <= SPRITE_BYTES:
             return uri
     return ""

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
+from job import tidy
 from job.embed import Reject
 from job.errors import LeaseError
 from job.lease import Lease
@@ -148,30 +149,24 @@ def file_counts(output, name="features"):
     return len(DeltaTable(str(folder)).file_uris()), len(list(folder.glob("*.parquet")))
 
 
-def test_many_small_files_become_one_and_every_row_stays(spark, store, output):
+def test_many_small_files_become_one_and_every_row_stays(store, output, monkeypatch):
     for name in "abc":
         append(store, (name, "1"))
-    spark.conf.set("spark.fruits.filesToMerge", "3")
-    try:
-        store.tidy()
-        assert file_counts(output) == (3, 3)  # as many as are allowed
-        append(store, ("d", "1"), ("e", "1"))
-        store.tidy()
-    finally:
-        spark.conf.unset("spark.fruits.filesToMerge")
+    monkeypatch.setattr(tidy, "FILES_TO_MERGE", 3)
+    store.tidy()
+    assert file_counts(output) == (3, 3)  # as many as are allowed
+    append(store, ("d", "1"), ("e", "1"))
+    store.tidy()
 
     assert file_counts(output) == (1, 5)  # the merged ones stay for a week: somebody may be reading them
     assert names(store.features().keys) == ["a", "b", "c", "d", "e"]
 
 
-def test_a_merged_table_takes_the_next_chunk_and_knows_what_it_has(spark, store, tmp_path):
-    spark.conf.set("spark.fruits.filesToMerge", "1")
-    try:
-        for name in ("a", "b"):
-            append(store, (name, "1"))
-            store.tidy()
-    finally:
-        spark.conf.unset("spark.fruits.filesToMerge")
+def test_a_merged_table_takes_the_next_chunk_and_knows_what_it_has(spark, store, tmp_path, monkeypatch):
+    monkeypatch.setattr(tidy, "FILES_TO_MERGE", 1)
+    for name in ("a", "b"):
+        append(store, (name, "1"))
+        store.tidy()
 
     missing = store.missing_from(listing(spark, ("a", "1"), ("b", "1"), ("c", "1")), f"file://{tmp_path}/m", False)
 
@@ -194,17 +189,14 @@ def test_files_that_no_snapshot_of_the_last_week_needs_go_every_fifty_runs(spark
     assert names(store.features().keys) == ["a"]
 
 
-def test_nothing_is_tidied_without_the_lease(spark, store, output, lease):
+def test_nothing_is_tidied_without_the_lease(store, output, lease, monkeypatch):
     for name in "ab":
         append(store, (name, "1"))
     lease.release()
     Lease.acquire(open_folder(output), "r2", 60.0)
-    spark.conf.set("spark.fruits.filesToMerge", "1")
-    try:
-        with pytest.raises(LeaseError):
-            store.tidy()
-    finally:
-        spark.conf.unset("spark.fruits.filesToMerge")
+    monkeypatch.setattr(tidy, "FILES_TO_MERGE", 1)
+    with pytest.raises(LeaseError):
+        store.tidy()
     assert file_counts(output)[0] == 2
 
 

@@ -5,12 +5,13 @@ import io
 import os
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image, ImageOps
 
 from job.fetch import Key, stat_etag
 from job.product import thumbnails
-from job.product.thumbnails import data_uri, keys_unchanged_since, small_photo, small_photos, sprite
+from job.product.thumbnails import TILE_PX, data_uri, keys_unchanged_since, shrink, small_photo, small_photos, sprite, tile, tiles, unpacked
 
 
 def listed(path):
@@ -122,10 +123,26 @@ def test_without_a_listing_a_photo_counts_if_it_is_there_and_older_than_the_run(
     assert keys == [listed(old)]
 
 
+def test_tiles_made_by_a_task_are_those_made_here(tmp_path):
+    keys = []
+    for number, colour in enumerate(("red", "green", "blue")):
+        Image.new("RGB", (300, 200), colour).save(tmp_path / f"{number}.png")
+        keys.append(listed(tmp_path / f"{number}.png"))
+    keys.append(Key(f"file://{tmp_path}/absent.png", "1-1", 1, None))
+    rows = pa.RecordBatch.from_pylist([key._asdict() for key in keys])
+
+    here = tiles([key.uri for key in keys], lambda _: keys)
+    by_task = unpacked(pa.Table.from_batches(shrink([rows])))
+
+    assert here.keys() == by_task.keys() == {key.uri for key in keys[:3]}
+    assert all(np.array_equal(here[uri], by_task[uri]) for uri in here)
+    assert here[keys[1].uri].getpixel((0, 0)) == (0, 128, 0)
+
+
 def test_the_sprite_holds_the_pictures_row_by_row():
     colours = [(5 * i, 0, 255 - 5 * i) for i in range(51)]  # one more than a row
 
-    sheet = opened(sprite([Image.new("RGB", (96, 60), colour) for colour in colours])).convert("RGB")
+    sheet = opened(sprite([tile(Image.new("RGB", (96, 60), colour)) for colour in colours])).convert("RGB")
 
     assert sheet.size == (50 * 48, 2 * 48)
     for number in (0, 1, 49, 50):
@@ -135,7 +152,7 @@ def test_the_sprite_holds_the_pictures_row_by_row():
 
 def test_the_sprite_never_outgrows_its_bound(monkeypatch):
     rng = np.random.default_rng(0)
-    noise = [Image.fromarray(rng.integers(0, 255, (96, 96, 3), np.uint8)) for _ in range(100)]
+    noise = [Image.fromarray(rng.integers(0, 255, (TILE_PX, TILE_PX, 3), np.uint8)) for _ in range(100)]
     best = len(sprite(noise))
     monkeypatch.setattr(thumbnails, "SPRITE_BYTES", best // 2)
 

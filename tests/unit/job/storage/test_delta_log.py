@@ -231,7 +231,7 @@ def test_who_falls_asleep_while_deleting_deletes_nothing_that_others_wrote_meanw
     sleeper.commit([written(sleeper, "kept")], sleeper.files())
     sleeper.vacuum(hours=0)
 
-    successor = table(tmp_path, generation=2)
+    successor = table(tmp_path, generation=3)
     successor.commit([])
     successor.commit(ends)
     assert uris(successor) == ["kept", "new", "uncommitted"]
