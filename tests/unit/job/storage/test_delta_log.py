@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -316,20 +314,6 @@ def test_a_file_that_spark_has_written_is_read(tmp_path: Path):
 
     assert data_files.read(log.uri, log.files()[0].name, FEATURES).equals(rows)
     assert log.files()[0].may_hold(model="anything")  # nothing is known of it
-
-
-def test_the_python_daemon_starts_no_threads_of_deltalake():
-    """Workers are forked from it, and a fork does not take threads along."""
-    code = "import sys, job.daemon; sys.exit('deltalake' in sys.modules)"
-
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_neither_the_daemon_nor_the_driver_imports_sparks_machine_learning():
-    """Most of a second of each run."""
-    code = "import sys, job.daemon, job.pipeline; sys.exit('pyspark.ml' in sys.modules)"
-
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_the_transaction_s_number_grows_with_commits_and_generations(tmp_path: Path):
