@@ -45,7 +45,8 @@ def test_zip_files_stay_where_there_is_no_folder(tmp_path: Path):
     for name in ("pyspark.zip", "py4j-src.zip"):
         with zipfile.ZipFile(tmp_path / name, "w") as archive:
             archive.writestr(f"{name[: 4 if name.startswith('py4j') else 7]}/__init__.py", "zipped = True")
-    alone = f"sys.path[:] = [{str(tmp_path)!r} + '/pyspark.zip', {str(tmp_path)!r} + '/py4j-src.zip', *(p for p in sys.path if 'site-packages' not in p)]; "
+    zips = f"[{str(tmp_path)!r} + '/pyspark.zip', {str(tmp_path)!r} + '/py4j-src.zip']"
+    alone = f"sys.path[:] = {zips} + [path for path in sys.path if 'site-packages' not in path]; "
 
     run(
         f"import sys; from job import daemon; {alone} daemon.prefer_folders(); import pyspark, py4j; "
