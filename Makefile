@@ -52,7 +52,7 @@ test: install s3-server build/spark.jsa  ## run all tests that need no Docker
 	$(BIN)/pytest $(SIDE_BY_SIDE)
 
 build/spark.jsa: requirements/dev.txt cli/jvm_archive.py | install
-	@$(BIN)/python -m cli.jvm_archive $@
+	@mkdir -p build && ln -sf "$$($(BIN)/python -m cli.jvm_archive)" $@
 
 image: install s3-server  ## build the image of the job on the simulated EMR base; needs Docker, or root to install it
 	eval "$$(docker/standin.sh)" && $(BIN)/fruitsctl image build

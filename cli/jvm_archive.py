@@ -7,6 +7,7 @@ https://docs.oracle.com/en/java/javase/17/docs/specs/man/java.html#application-c
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import subprocess
@@ -16,6 +17,7 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
+from cli.config import settings
 from cli.java import find_java_home
 
 VARIABLE = "SPARK_SUBMIT_OPTS"  # what spark-class passes to the JVM
@@ -45,41 +47,53 @@ def make_in_background(archive: Path) -> None:
         with open(archive.with_suffix(".log"), "x") as log:
             command = [sys.executable, "-m", "cli.jvm_archive", str(archive)]
             # In a session of its own a Ctrl-C or a closed terminal does not reach it.
-            subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, preexec_fn=_low_priority)
 
 
 def make(archive: Path) -> None:
     """
-    Make `archive` from a run on a few drawn pictures, and delete those of other versions.
+    Make `archive`, if it is missing, from a run on a few drawn pictures, and delete those of other versions. Half a minute of one core.
 
     Raises:
         SystemExit: there is no Java, the run failed, or its JVM wrote no archive.
     """
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with open(archive.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not archive.is_file():
+            _make(archive, archive.with_suffix(".part"))
+
+
+def _make(archive: Path, partial: Path) -> None:
     from PIL import Image
 
-    java = find_java_home(os.environ.get("JAVA_HOME"))
-    if java is None:
-        sys.exit("there is no Java 17 or 21 on this machine")
-    archive.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="fruitsctl-") as folder:
         photos = Path(folder, "photos", "Apple")
         photos.mkdir(parents=True)
         for shade in range(0, 250, 250 // PICTURES):
             Image.new("RGB", (100, 100), (shade, 250 - shade, 90)).save(photos / f"{shade}.jpg")
-        partial = archive.with_suffix(".part")
         command = [sys.executable, "-m", "job", f"--input={photos.parent}", f"--output={folder}/out", "--run-id=1", "--model=mean_colour"]
-        options = f"-XX:ArchiveClassesAtExit={partial} {QUIET}"
-        environment = {**os.environ, "JAVA_HOME": str(java[0]), VARIABLE: options}
+        environment = {**os.environ, "JAVA_HOME": str(_java_home()), VARIABLE: f"-XX:ArchiveClassesAtExit={partial} {QUIET}"}
         # Its pipes are the JVM's too, which writes the archive when it ends: this waits for both.
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode or not partial.is_file():
-            partial.unlink(missing_ok=True)
-            sys.exit(f"no archive was written, exit code {done.returncode}:\n{done.stderr[-3000:]}")
+    if done.returncode or not partial.is_file():
+        partial.unlink(missing_ok=True)
+        sys.exit(f"no archive was written, exit code {done.returncode}:\n{done.stderr[-3000:]}")
     for old in archive.parent.glob("*.jsa"):
         old.unlink()
     partial.replace(archive)
 
 
-if __name__ == "__main__":
+def _java_home() -> Path:
+    java = find_java_home(os.environ.get("JAVA_HOME"))
+    return java[0] if java else sys.exit("there is no Java 17 or 21 on this machine")
+
+
+def _low_priority() -> None:
     os.nice(19)
-    make(Path(sys.argv[1]).resolve())
+
+
+if __name__ == "__main__":
+    wanted = Path(sys.argv[1]) if sys.argv[1:] else archive_of(settings().cache, _java_home())
+    make(wanted)
+    print(wanted)  # noqa: T201 - for the Makefile

@@ -1,5 +1,6 @@
 """Runs that go wrong: bad input, bad setup, a full disk. One clear error each; nothing lost, nothing half-visible."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -7,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import UNTRAINED
+from cli.jvm_archive import archive_of
+from tests.e2e.conftest import UNTRAINED, Command
 
 FAST = ("--model", "mean_colour", "--components", "2")
 
@@ -58,6 +60,22 @@ def test_a_package_of_the_jobs_name_in_the_working_directory_is_not_taken_for_it
     done = subprocess.run(command, cwd=tmp_path, env=fruitsctl.env, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_a_damaged_archive_of_jvm_classes_is_ignored(photos, tmp_path):
+    """As one of another Java: the JVM starts without it, and does not complain into our output."""
+    command = Command(tmp_path / "own", {})
+    command.env.pop("SPARK_SUBMIT_OPTS", None)
+    planned = json.loads(command("run", photos, tmp_path / "out", "--local", "--dry-run", "--json", *FAST).stdout)
+    archive = archive_of(tmp_path / "own", Path(planned["environment"]["JAVA_HOME"]))
+    archive.parent.mkdir(parents=True)
+    archive.write_bytes(b"no archive")
+
+    done = command("run", photos, tmp_path / "out", "--local", "--json", *FAST)
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads(done.stdout)["counts"]["rows"] == 60
+    assert "rchive" not in done.stderr
 
 
 def test_random_weights_stop_the_run_before_the_first_image(fruitsctl, photos, tmp_path):

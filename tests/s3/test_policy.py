@@ -1,0 +1,59 @@
+"""All that a run does to OUTPUT on S3 besides reading and writing, against the policy that the CLI sends with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cli.serverless.policy import session_policy
+from job import publish, s3
+from job.lease import Lease
+from job.objects import open_folder
+from job.records import Manifest
+from job.schema import FEATURES
+from job.storage.delta_log import DeltaLog
+from tests.aws import session
+from tests.s3.proxy import Proxy
+from tests.s3.test_commits import written
+from tests.unit.cli.test_serverless_plan import DEPLOYED
+
+
+@pytest.fixture
+def proxy(bucket: str, s3_server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    with Proxy(s3_server.endpoint) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
+        s3.client.cache_clear()
+        yield proxy
+
+
+def manifest_of(run: str) -> bytes:
+    return Manifest(run, "2026-01-01T00:00:00+00:00", 1, {}, "m", {}, {}, {}, {}, {}, 1, 1.0, run).to_json().encode()
+
+
+def test_pruning_merging_and_deleting_old_files_is_allowed(bucket: str, proxy: Proxy, tmp_path: Path):
+    folder = open_folder(f"s3://{bucket}/out")
+    (tmp_path / "part").write_bytes(b"x")
+    with Lease.acquire(folder, "3") as lease:
+        log = DeltaLog(folder, "features", lease)
+        log.create(FEATURES)
+        for number in range(10):  # the tenth writes a checkpoint
+            log.commit([written(log, str(number))], log.files())
+        log.vacuum(hours=0)
+        log.forget_history()
+        for run in ("1", "2"):
+            folder.upload(f"runs/{run}/pca/part", str(tmp_path / "part"))
+            folder.write(f"runs/{run}/manifest.json", manifest_of(run))
+        publish.prune_runs(folder, 1, lease)
+        folder.write("work/3/listing/part", b"x")
+        folder.delete_tree("work")
+
+    policy = session_policy(f"s3://{bucket}/photos", folder.uri, replace(DEPLOYED, bucket=bucket))
+    asked = {need for head in proxy.heads for need in session.needs(head)}
+    assert folder.names("runs") == ["2"]
+    assert {"s3:GetObject", "s3:PutObject", "s3:ListBucket", "s3:DeleteObject"} <= {action for action, _, _ in asked}
+    assert sorted(need for need in asked if not session.allows(policy, *need)) == []
+    elsewhere = session_policy(f"s3://{bucket}/photos", f"s3://{bucket}/other", replace(DEPLOYED, bucket=bucket))
+    assert [need for need in asked if not session.allows(elsewhere, *need)] != []
