@@ -12,6 +12,7 @@ from cli.commands import cost, data, demo, doctor, eks, forget, identify, image,
 from cli.errors import FruitsError
 from cli.examples import examples
 from cli.output import say_error
+from job.records import RecordError
 
 app = typer.Typer(
     name="fruitsctl",
@@ -63,5 +64,8 @@ def main() -> None:
     except FruitsError as error:
         say_error(str(error), error.hint)
         sys.exit(error.exit_code)
+    except RecordError as error:
+        say_error(f"a file of the run cannot be read: {error}", "use the version of fruitsctl that made it, or run the same command again")
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from job.records import Progress, stage_title
+
 RED, CYAN = "1;31", "1;36"  # bold, by number: https://en.wikipedia.org/wiki/ANSI_escape_code#SGR
 PLAIN_EVERY_SECONDS = 5.0  # without a terminal: a line that often, not a bar
 
@@ -50,6 +52,10 @@ class Stages:
     def __exit__(self, *error: object) -> None:
         if self._bars:
             self._bars.stop()
+
+    def show(self, progress: Progress) -> None:
+        """How far a stage of the job is."""
+        self.update(stage_title(progress.stage), progress.unit, progress.done, progress.total, progress.finished)
 
     def update(self, title: str, unit: str, done: int, total: int | None, finished: bool = False) -> None:
         if self._bars:

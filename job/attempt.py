@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import shutil
@@ -18,7 +17,7 @@ from job.objects import Conflict, Folder, open_folder
 from job.params import Params
 from job.pipeline import run
 from job.progress import Report
-from job.records import Manifest, Outcome
+from job.records import Manifest, Outcome, RecordError
 from job.session import stop_session
 from job.uris import is_s3, local_path
 
@@ -35,7 +34,7 @@ def attempt(params: Params) -> Outcome:
         with Lease.acquire(folder, params.run_id, params.lease_seconds) as lease:
             outcome = by_notebook or under_lease(params, folder, lease)
             lease.check()  # a later attempt of this run may have its own outcome there
-            folder.write(outcome_of(params.run_id), to_json(outcome))
+            folder.write(outcome_of(params.run_id), outcome.to_json().encode())
             return outcome
     except JobError as error:
         return failure(params.run_id, error)
@@ -53,9 +52,9 @@ def finished(params: Params, folder: Folder) -> Outcome | None:
     if outcome is None or manifest is None:
         return None
     try:
-        ended = Outcome(**json.loads(outcome.content))
+        ended = Outcome.from_json(outcome.content)
         same = Manifest.from_json(manifest.content).params == asdict(params)
-    except (ValueError, TypeError, KeyError):  # of another version, or damaged: the run itself rewrites both
+    except RecordError:  # of another version, or damaged: the run itself rewrites both
         return None
     return ended if ended.code == 0 and same else None
 
@@ -66,7 +65,7 @@ def check_readable(params: Params, folder: Folder) -> None:
         check_input(params.input)
     except JobError as error:
         with suppress(JobError, Conflict):  # of OUTPUT: one error at a time
-            folder.swap(outcome_of(params.run_id), to_json(as_outcome(params.run_id, error)), None)
+            folder.swap(outcome_of(params.run_id), as_outcome(params.run_id, error).to_json().encode(), None)
         raise
 
 
@@ -134,10 +133,6 @@ def failure(run_id: str, error: JobError) -> Outcome:
 
 def as_outcome(run_id: str, error: JobError) -> Outcome:
     return Outcome(run_id, error.code, type(error).__name__, str(error), error.hint)
-
-
-def to_json(outcome: Outcome) -> bytes:
-    return (json.dumps(asdict(outcome), ensure_ascii=False) + "\n").encode()
 
 
 def outcome_of(run_id: str) -> str:

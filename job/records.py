@@ -1,16 +1,25 @@
 """
 What the job tells whoever started it: progress lines, the outcome, the manifest. Standard library only.
 
-Every line that the job prints on stdout is `MARK` and one JSON object; anything else is somebody else's noise.
+Every line that the job prints on stdout is `MARK` and one JSON object; anything else is somebody else's noise. The two sides may be of
+different versions: a reader ignores fields and records that it does not know, and fills in defaults for those that are not there.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, TypeVar
 
 MARK = "@fruits "
+SCHEMA_VERSION = 1  # of all records; the next one is for a change that a reader of this one would misunderstand
+
+T = TypeVar("T")
+
+
+class RecordError(ValueError):
+    """A file that should hold a record and does not, or one of a version that this one cannot read."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,17 @@ class Outcome:
     message: str = ""
     hint: str = ""
 
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Outcome:
+        """
+        Raises:
+            RecordError: `text` is not an outcome.
+        """
+        return _read(cls, _object(text))
+
+    def to_json(self) -> str:
+        return json.dumps({"schema_version": SCHEMA_VERSION, **asdict(self)}, ensure_ascii=False) + "\n"
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -94,12 +114,18 @@ class Manifest:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Manifest:
-        values = json.loads(text)
-        values["stages"] = {name: Stage(s["seconds"], s["images"]) for name, s in values["stages"].items()}
-        return cls(**values)
+        """
+        Raises:
+            RecordError: `text` is not a manifest.
+        """
+        values = _object(text)
+        stages = values.get("stages")
+        if not isinstance(stages, dict):
+            raise RecordError("a manifest without `stages`")
+        return _read(cls, {**values, "stages": {name: _read(Stage, stage) for name, stage in stages.items()}})
 
     def to_json(self) -> str:
-        values = asdict(self)
+        values = {"schema_version": SCHEMA_VERSION, **asdict(self)}
         for name, stage in self.stages.items():
             values["stages"][name]["images_per_second"] = round(stage.images_per_second, 1)
         return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
@@ -120,16 +146,45 @@ class Preview:
     runs: int  # finished runs in OUTPUT
 
 
+def stage_title(stage: str) -> str:
+    """What people read; a stage of a newer version has its own name."""
+    return STAGES.get(stage, stage)
+
+
 def to_line(record: Progress | Outcome | Preview) -> str:
     """The line that carries `record`; `from_line` reads it back."""
-    return MARK + json.dumps({"record": type(record).__name__, **asdict(record)}, ensure_ascii=False)
+    return MARK + json.dumps({"record": type(record).__name__, "schema_version": SCHEMA_VERSION, **asdict(record)}, ensure_ascii=False)
 
 
 def from_line(line: str) -> Progress | Outcome | Preview | None:
-    """The record in `line`, or None for any other text."""
+    """The record in `line`; None for any other text, a line that is cut, and a record that this version does not know."""
     if not line.startswith(MARK):
         return None
-    values = json.loads(line.removeprefix(MARK))
-    kind = {"Progress": Progress, "Outcome": Outcome, "Preview": Preview}[values.pop("record")]
-    record: Progress | Outcome | Preview = kind(**values)
-    return record
+    try:
+        values = _object(line.removeprefix(MARK))
+        kind = RECORDS[str(values.get("record"))]
+        return _read(kind, values)
+    except (RecordError, KeyError):
+        return None
+
+
+RECORDS: dict[str, type[Progress | Outcome | Preview]] = {"Progress": Progress, "Outcome": Outcome, "Preview": Preview}
+
+
+def _object(text: str | bytes) -> dict[str, Any]:
+    try:
+        values = json.loads(text)
+    except ValueError as error:  # not JSON, or not UTF-8
+        raise RecordError(f"not a record: {error}") from error
+    if not isinstance(values, dict):
+        raise RecordError("not a record: no JSON object")
+    return values
+
+
+def _read(kind: type[T], values: Mapping[str, Any]) -> T:
+    """A `kind` of those `values` that it has fields for."""
+    names = {field.name for field in fields(kind)}  # type: ignore[arg-type] # a dataclass
+    try:
+        return kind(**{name: value for name, value in values.items() if name in names})
+    except (TypeError, AttributeError) as error:
+        raise RecordError(f"not a {kind.__name__.lower()}: {error}") from error

@@ -24,7 +24,6 @@ from cli.config import Settings, environment, settings
 from cli.errors import FruitsError, UsageError
 from cli.output import Stages, emit, say
 from job.params import Forget
-from job.records import STAGES
 from job.uris import bucket_and_key, from_text, is_s3, join, local_path
 
 UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
@@ -110,7 +109,10 @@ def start(wanted: Forget, config: Settings, scratch: str) -> dict[str, Any]:
     session = results.session() if is_s3(wanted.output) or wanted.log_group else None
     with credentials_for(session) as extra, Stages() as stages:
         outcome = local.start(
-            todo, wanted.run_id, merged(environment(), extra), lambda p: stages.update(STAGES[p.stage], p.unit, p.done, p.total, p.finished)
+            todo,
+            wanted.run_id,
+            merged(environment(), extra),
+            stages.show,
         )
     if outcome.code:
         raise FruitsError(outcome.message, outcome.hint or f"see the log {log}", outcome.code)

@@ -27,7 +27,7 @@ from cli.errors import FruitsError, UsageError
 from cli.java import find_java_home
 from cli.output import Stages, emit, progress_bar
 from job.params import DEFAULT_COMPONENTS, Arguments, Params
-from job.records import STAGES, Manifest
+from job.records import Manifest, stage_title
 from job.uris import from_text, is_s3, join, local_path
 
 if TYPE_CHECKING:
@@ -213,7 +213,10 @@ def execute(todo: local.Plan, params: Params, config: Settings) -> Manifest:
     session = results.session() if is_s3(params.input) or is_s3(params.output) else None
     with credentials_for(session) as extra, Stages() as stages:
         outcome = local.start(
-            todo, params.run_id, merged(environment(), extra), lambda p: stages.update(STAGES[p.stage], p.unit, p.done, p.total, p.finished)
+            todo,
+            params.run_id,
+            merged(environment(), extra),
+            stages.show,
         )
     log = results.keep_log(todo.log, params.output, params.run_id, session)
     if outcome.code:
@@ -316,7 +319,7 @@ def summary(manifest: Manifest, params: Params, where: str) -> str:
     lines += ["", "  stage            seconds   images/s"]
     for name, stage in stages.items():
         rate = f"{stage.images_per_second:>10,.0f}" if stage.images else ""
-        lines.append(f"  {STAGES[name]:<17}{stage.seconds:>7.1f} {rate}".rstrip())
+        lines.append(f"  {stage_title(name):<17}{stage.seconds:>7.1f} {rate}".rstrip())
     here = shown(params.output)
     lines.append("")
     if manifest.identify is not None:  # known by the report; why there is none is a note

@@ -9,7 +9,7 @@ from cli.config import Settings
 from cli.errors import FruitsError
 from cli.output import Stages, emit, say
 from job.params import Params
-from job.records import STAGES, Manifest, Outcome
+from job.records import Manifest, Outcome
 from job.uris import join
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def watch(clients: Clients, sent: Sent, config: Settings, as_json: bool) -> None
     try:
         with Stages() as stages:
             say(f"Spark UI: fruitsctl ui {sent.run_id}")
-            ending = follow.follow(clients, sent, say, lambda p: stages.update(STAGES[p.stage], p.unit, p.done, p.total, p.finished))
+            ending = follow.follow(clients, sent, say, stages.show)
         conclude(clients, sent, ending.job_run, ending.outcome, config, as_json)
     except KeyboardInterrupt:
         detached(sent, as_json)

@@ -12,7 +12,7 @@ from cli.commands.run_watch import detached, keep_cost
 from cli.config import Settings, settings
 from cli.errors import FruitsError, UsageError
 from cli.output import emit, say
-from job.records import STAGES, Manifest, Outcome, Progress, from_line
+from job.records import Manifest, Outcome, Progress, from_line, stage_title
 from job.uris import join
 
 if TYPE_CHECKING:
@@ -202,4 +202,4 @@ def _readable(text: str) -> str:
 
 def _words(progress: Progress) -> str:
     counted = f"{progress.done:,}" if progress.total is None else f"{progress.done:,} of {progress.total:,}"
-    return f"{STAGES[progress.stage]}: {counted} {progress.unit}, {progress.seconds:.0f} s{', done' if progress.finished else ''}"
+    return f"{stage_title(progress.stage)}: {counted} {progress.unit}, {progress.seconds:.0f} s{', done' if progress.finished else ''}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +13,7 @@ from cli.errors import FruitsError
 from cli.serverless.clients import Clients, jittered, patiently
 from cli.serverless.follow import read
 from cli.serverless.redact import redact
-from job.records import Outcome
+from job.records import Outcome, RecordError
 from job.uris import join
 
 POLL_SECONDS = 10.0
@@ -103,4 +102,7 @@ def raise_unless_done(clients: Clients, job_run: dict[str, Any], output: str, ru
 def read_outcome(clients: Clients, output: str, run_id: str) -> Outcome | None:
     """None: the job did not live long enough to write one."""
     content = read(clients, join(output, "runs", run_id, "outcome.json"))
-    return Outcome(**json.loads(content)) if content else None
+    try:
+        return Outcome.from_json(content) if content else None
+    except RecordError:
+        return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from cli.serverless.clients import Clients, jittered, patiently
 from cli.serverless.ending import verdict
 from cli.serverless.logs import DriverLog, Place, archived
 from cli.serverless.runs import Sent, get_job_run
-from job.records import Outcome, Progress, from_line
+from job.records import Outcome, Progress, RecordError, from_line
 from job.uris import bucket_and_key, join
 
 POLL_SECONDS = 5.0  # GetJobRun takes 10 requests a second, of everybody in the account: docs of the service's quotas
@@ -74,7 +73,10 @@ def wait_until_over(clients: Clients, sent: Sent, tell: Callable[[str], None]) -
 
 def read_outcome(clients: Clients, sent: Sent) -> Outcome | None:
     content = read(clients, join(sent.output, "runs", sent.run_id, "outcome.json"))
-    return Outcome(**json.loads(content)) if content else None
+    try:
+        return Outcome.from_json(content) if content else None
+    except RecordError:
+        return None
 
 
 def read(clients: Clients, uri: str) -> bytes | None:

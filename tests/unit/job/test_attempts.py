@@ -85,7 +85,7 @@ def test_an_input_that_is_not_there_is_the_outcome_of_the_run(params, tmp_path):
     ended = attempt(params)
 
     assert_tried_again(ended)
-    assert json.loads((tmp_path / "out" / "runs" / "r1" / "outcome.json").read_text()) == vars(ended)
+    assert Outcome.from_json((tmp_path / "out" / "runs" / "r1" / "outcome.json").read_text()) == ended
     assert not (tmp_path / "out" / "lease.json").exists()
 
 
