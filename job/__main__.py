@@ -7,20 +7,23 @@ import sys
 from contextlib import suppress
 
 from job.params import Params
+from job.records import Outcome, to_line
 from job.session import launch_jvm
 
 
 def main(argv: list[str]) -> int:
-    params = Params.from_argv(argv)
     # A plain SIGTERM, as schedulers send it, ends the run as Ctrl-C does: lease released, outcome written.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    launch_jvm()
-    from job.attempt import attempt  # a second of imports, while the JVM starts
-    from job.progress import send
+    params = Params.from_argv(argv)
+    try:
+        launch_jvm()
+        from job.attempt import attempt  # most of a second of imports, while the JVM starts
 
-    outcome = attempt(params)
+        outcome = attempt(params)
+    except KeyboardInterrupt:
+        outcome = Outcome(params.run_id, 130, "Interrupted", "interrupted", "run the same command again")
     with suppress(BrokenPipeError):  # whoever started the job is gone; the outcome is in OUTPUT
-        send(outcome)
+        print(to_line(outcome), flush=True)  # noqa: T201 - as job.progress, which has imports of its own
     return outcome.code
 
 

@@ -24,6 +24,7 @@ from job.records import Outcome, Progress, from_line
 
 ENTRY_POINT = "/opt/fruits/run_job.py"  # in the image
 SCRATCH = "fruitsctl-job"  # begins the names of folders of temporary files
+INTERRUPTED = 130  # the job's own exit code after SIGINT and SIGTERM
 GRACE_SECONDS = 30  # for a job that was interrupted to end its Spark session
 
 
@@ -65,7 +66,8 @@ def plan_submit(params: Params, spark_home: str, log: Path) -> Plan:
 
 def start(todo: Plan, run_id: str, environment: Mapping[str, str], on_progress: Callable[[Progress], None]) -> Outcome:
     """
-    Run to the end. Ctrl-C reaches the job too, which ends in good order; a second one kills it.
+    Run to the end. SIGINT and SIGTERM reach the job too, which ends in good order; a second one kills it. The outcome's code is then 130
+    or 143, whatever became of the job.
 
     What the job says that is no progress, and all that Spark says, goes to the log.
     """
@@ -79,23 +81,27 @@ def start(todo: Plan, run_id: str, environment: Mapping[str, str], on_progress: 
             stderr=log,
             text=True,
             encoding="utf-8",
+            errors="replace",
             start_new_session=True,  # a terminal's Ctrl-C comes to us alone; we pass it on once
         )
         outcomes: list[Outcome] = []
 
         def listen() -> None:
+            """To the end, whatever a line holds: the job waits where nobody reads what it says."""
             assert job.stdout is not None
             for line in job.stdout:
                 record = from_line(line)
-                if isinstance(record, Progress):
-                    on_progress(record)
-                elif isinstance(record, Outcome):
+                if isinstance(record, Outcome):
                     outcomes.append(record)
-                else:
-                    log.write(line)
+                    continue
+                with suppress(OSError, ValueError):  # the terminal is gone or cannot show it, the disk of the log is full
+                    if isinstance(record, Progress):
+                        on_progress(record)
+                    else:
+                        log.write(line)
 
         listener = threading.Thread(target=listen, name="listener", daemon=True)
-        with _interruptible(job):
+        with _interruptible(job) as signals:
             listener.start()
             code = job.wait()
         # A JVM that was just starting when its Python ended stays behind, with our pipe open.
@@ -103,6 +109,9 @@ def start(todo: Plan, run_id: str, environment: Mapping[str, str], on_progress: 
             os.killpg(job.pid, signal.SIGKILL)
         listener.join()
     outcome = outcomes[-1] if outcomes else None
+    if signals and (outcome is None or outcome.code == INTERRUPTED):
+        hint = outcome.hint if outcome else "run the same command again: it resumes from the last commit"
+        return Outcome(run_id, 128 + signals[0], "Interrupted", "interrupted", hint)
     if outcome is None:
         message = f"the job ended without an outcome, exit code `{code}`"
         return Outcome(run_id, 1, "Died", message, f"see the log {todo.log}")
@@ -140,17 +149,22 @@ def _end_processes_on(folder: Path) -> None:
 
 
 @contextmanager
-def _interruptible(job: subprocess.Popen[str]) -> Iterator[None]:
-    """While inside, SIGINT and SIGTERM go to the job; if we leave by an error, the job does not stay behind."""
+def _interruptible(job: subprocess.Popen[str]) -> Iterator[list[int]]:
+    """
+    While inside, SIGINT and SIGTERM go to the job, and their numbers into the list; if we leave by an error, the job does not stay behind.
+
+    A signal that whoever started us has set to be ignored stays ignored: https://www.gnu.org/software/bash/manual/html_node/Signals.html
+    """
 
     def pass_on(number: int, frame: object) -> None:
-        job.send_signal(signal.SIGKILL if interrupted else signal.SIGINT)
+        job.send_signal(signal.SIGKILL if interrupted else number)
         interrupted.append(number)
 
     interrupted: list[int] = []
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    heeded = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, pass_on) for number in heeded}
     try:
-        yield
+        yield interrupted
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -78,3 +78,25 @@ def test_on_macos_forked_workers_are_allowed_and_elsewhere_the_variable_is_not_s
         plans[platform] = local.plan(arguments, Path("/java"), "2g", Path("/log"), {}).environment
 
     assert plans["darwin"] == plans["linux"] | {"OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES"}
+
+
+SAYS = """
+import sys
+from job.records import Outcome, Progress, to_line
+sys.stdout.buffer.write(b"\\xff\\xfe from a library\\n@fruits \\xff\\n@fruits {\\n@fruits [1]\\n")
+sys.stdout.buffer.flush()
+for number in range(5000):  # more than a pipe holds
+    print(to_line(Progress("embed", number, 5000)), flush=True)
+print(to_line(Outcome("run", 0, "done")))
+"""
+
+
+def test_the_outcome_is_heard_whatever_else_the_job_says_and_whoever_watches(scratch, tmp_path):
+    def terminal_that_is_gone(_):
+        raise OSError("input/output error")
+
+    for watch in (lambda _: None, terminal_that_is_gone):
+        todo = local.Plan([sys.executable, "-c", SAYS], {}, tmp_path / "log")
+
+        assert local.start(todo, "run", dict(os.environ), watch).kind == "done"
+    assert "from a library" in (tmp_path / "log").read_text()
