@@ -14,7 +14,12 @@ from job.session import launch_jvm
 def main(argv: list[str]) -> int:
     # A plain SIGTERM, as schedulers send it, ends the run as Ctrl-C does: lease released, outcome written.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    params = Params.from_argv(argv)
+    try:
+        params = Params.from_argv(argv)
+    except ValueError as error:
+        from job.attempt import refuse
+
+        return told(refuse(argv, error))
     try:
         launch_jvm()
         from job.attempt import attempt  # most of a second of imports, while the JVM starts
@@ -22,6 +27,11 @@ def main(argv: list[str]) -> int:
         outcome = attempt(params)
     except KeyboardInterrupt:
         outcome = Outcome(params.run_id, 130, "Interrupted", "interrupted", "run the same command again")
+    return told(outcome)
+
+
+def told(outcome: Outcome) -> int:
+    """The exit code, once whoever started the job has heard the outcome."""
     with suppress(BrokenPipeError):  # whoever started the job is gone; the outcome is in OUTPUT
         print(to_line(outcome), flush=True)  # noqa: T201 - as job.progress, which has imports of its own
     return outcome.code

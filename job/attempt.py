@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 
@@ -38,6 +39,21 @@ def attempt(params: Params) -> Outcome:
             return outcome
     except JobError as error:
         return failure(params.run_id, error)
+
+
+def refuse(argv: Sequence[str], error: ValueError) -> Outcome:
+    """
+    The outcome of a job whose arguments are wrong, such as those of a newer CLI at an older image. It is in OUTPUT too, if the arguments
+    tell where that is and an earlier attempt left none.
+    """
+    values = dict(word.removeprefix("--").split("=", 1) for word in argv if word.startswith("--") and "=" in word)
+    run_id, output = values.get("run-id", ""), values.get("output", "")
+    hint = "use a job and a fruitsctl of the same version: build and push the image again"
+    outcome = Outcome(run_id, SetupError.code, "ArgumentsError", f"the job does not take its arguments: {error}", hint)
+    if run_id and output:
+        with suppress(JobError, Conflict):
+            open_folder(output).swap(outcome_of(run_id), outcome.to_json().encode(), None)
+    return outcome
 
 
 def finished(params: Params, folder: Folder) -> Outcome | None:

@@ -5,12 +5,21 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import MISSING, Field, dataclass, fields
-from typing import Any, Self, get_type_hints
+from typing import Any, NoReturn, Self, get_type_hints
 
 MODELS = ("mobilenet_v2", "mobilenet_v2_untrained", "mean_colour")
 UNTRAINED = "mobilenet_v2_untrained"
 ENGINES = ("litert", "tensorflow")
 DEFAULT_COMPONENTS = 50  # if neither components nor variance is given
+
+
+class ArgumentsError(ValueError):
+    """Arguments that this version of the job does not take."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ArgumentsError(message)
 
 
 class Arguments:
@@ -23,8 +32,8 @@ class Arguments:
 
     @classmethod
     def from_argv(cls, argv: Sequence[str]) -> Self:
-        """Raises SystemExit(2) with a usage line for unknown or missing arguments, ValueError for values out of range."""
-        parser = argparse.ArgumentParser("job", allow_abbrev=False)
+        """Raises ArgumentsError for unknown or missing arguments, ValueError for values out of range."""
+        parser = _Parser("job", allow_abbrev=False)
         types = get_type_hints(cls)
         for field in fields(cls):  # type: ignore[arg-type]
             required = field.default is MISSING
@@ -113,9 +122,15 @@ def _default(field: Field[Any]) -> Any:
     return None if field.default is MISSING else field.default
 
 
+def _boolean(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"true or false, not `{text}`")
+    return text.lower() == "true"
+
+
 def _parser(kind: Any) -> Any:
     if kind is bool:
-        return lambda text: {"True": True, "False": False}[text]
+        return _boolean
     for plain in (int, float):
         if kind in (plain, plain | None):
             return plain

@@ -35,6 +35,12 @@ STATES = {  # https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/jo
     "CANCELLED": RunState.CANCELLED,
 }
 
+
+def state_of(job_run: Mapping[str, Any]) -> RunState:
+    """A state that is new to this version is not over: the user sees its name, and we wait."""
+    return STATES.get(job_run["state"], RunState.RUNNING)
+
+
 # Of the image, see Dockerfile: the service starts spark-submit itself, so the image's own variables may not reach the job.
 PYTHON = "/opt/fruits/venv/bin/python"
 CACHE = "/opt/fruits/cache"

@@ -65,7 +65,7 @@ def cost(
 
 def _fill_in(session: Session, where: str, known: set[str], run_id: str | None) -> bool:
     """Store the cost of runs whose hours AWS had not reported before. Return whether there is a new one."""
-    from cli.backends.serverless import STATES
+    from cli.backends.serverless import state_of
     from cli.commands.runs import cost_of
     from cli.serverless.clients import Clients
     from cli.serverless.runs import get_job_run, remembered
@@ -77,7 +77,7 @@ def _fill_in(session: Session, where: str, known: set[str], run_id: str | None) 
         clients = Clients(session, sent.region)
         try:
             job_run = get_job_run(clients, sent.application_id, sent.job_run_id)
-            if STATES[job_run["state"]].ended:
+            if state_of(job_run).ended:
                 filled |= cost_of(clients, sent, job_run) is not None
         except FruitsError as error:
             say(f"note: the cost of `{sent.run_id}` is not available: {error}")

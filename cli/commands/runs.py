@@ -26,7 +26,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on stdo
 
 def status(run_id: RunId = None, as_json: AsJson = False) -> None:
     """Say how far a run on EMR Serverless is, or how it ended."""
-    from cli.backends.serverless import STATES
+    from cli.backends.serverless import state_of
     from cli.serverless import follow
     from cli.serverless.redact import redact
 
@@ -35,7 +35,7 @@ def status(run_id: RunId = None, as_json: AsJson = False) -> None:
     data: dict[str, Any] = names | {"output": sent.output, "state": job_run["state"], "details": redact(job_run.get("stateDetails", ""))}
     data["attempt"] = job_run.get("attempt", 1)
     lines = [f"Run {sent.run_id}: {job_run['state'].lower()}", f"  service   {sent.application_id} {sent.job_run_id} in {sent.region}"]
-    if not STATES[job_run["state"]].ended:
+    if not state_of(job_run).ended:
         progress = _latest(clients, job_run)
         data["progress"] = vars(progress) if progress else None
         lines += [f"  stage     {_words(progress)}"] if progress else []
@@ -56,7 +56,7 @@ def logs(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
     """Print the driver's log of a run on EMR Serverless."""
-    from cli.backends.serverless import STATES
+    from cli.backends.serverless import state_of
     from cli.serverless import logs as driver
     from cli.serverless.clients import jittered, patiently
     from cli.serverless.follow import LATE_SECONDS, POLL_SECONDS
@@ -76,7 +76,7 @@ def logs(
                 break
             time.sleep(jittered(POLL_SECONDS))
             job_run = patiently(clients, lambda: get_job_run(clients, sent.application_id, str(sent.job_run_id)), say, POLL_SECONDS)
-            over_at = over_at or (time.monotonic() if STATES[job_run["state"]].ended else 0.0)
+            over_at = over_at or (time.monotonic() if state_of(job_run).ended else 0.0)
     except KeyboardInterrupt:
         say(f"Detached, the run continues. Follow it with fruitsctl logs -f {sent.run_id}; cancel it with fruitsctl cancel {sent.run_id}")
         return
@@ -85,18 +85,18 @@ def logs(
         for line in archive:
             _print(line, stream, as_json)
         if not archive:
-            say("There is no log yet." if not STATES[job_run["state"]].ended else "There is no log yet, or it was deleted.")
+            say("There is no log yet." if not state_of(job_run).ended else "There is no log yet, or it was deleted.")
 
 
 def cancel(run_id: RunId = None, as_json: AsJson = False) -> None:
     """End a run on EMR Serverless; waits until its workers are gone."""
-    from cli.backends.serverless import STATES
+    from cli.backends.serverless import state_of
     from cli.serverless import submit
     from cli.serverless.clients import at_first
     from cli.serverless.follow import wait_until_over
 
     clients, sent, job_run = find(run_id)
-    if not STATES[job_run["state"]].ended:
+    if not state_of(job_run).ended:
         if job_run["state"] != "CANCELLING":
             at_first(clients, lambda: submit.cancel(clients, sent), say)
         say(f"Run {sent.run_id}: waiting until its workers have stopped")

@@ -77,10 +77,8 @@ def cancel(clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: Cal
 
 
 def state(job_run: dict[str, Any]) -> RunState:
-    try:
-        return STATES[job_run["state"]]
-    except KeyError as error:
-        raise FruitsError(f"unknown run state `{job_run['state']}`", "update fruitsctl; the run continues") from error
+    """A state that is new to this version is not over: the user sees its name, and we wait."""
+    return STATES.get(job_run["state"], RunState.RUNNING)
 
 
 def raise_unless_done(clients: Clients, job_run: dict[str, Any], output: str, run_id: str, logs: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cli.aws import asking
-from cli.backends.serverless import STATES
+from cli.backends.serverless import state_of
 from cli.errors import FruitsError
 from cli.serverless.clients import Clients, jittered, patiently
 from cli.serverless.ending import verdict
@@ -48,7 +48,7 @@ def follow(clients: Clients, sent: Sent, tell: Callable[[str], None], on_progres
         stdout = stdout or DriverLog(Place.of(job_run), "stdout")
         if readable:
             readable = _pass_on(clients, stdout, tell, on_progress)
-        if STATES[state].ended:
+        if state_of(job_run).ended:
             return Ending(job_run, conclude(clients, sent, job_run, tell))
         time.sleep(jittered(POLL_SECONDS))
 
@@ -66,7 +66,7 @@ def wait_until_over(clients: Clients, sent: Sent, tell: Callable[[str], None]) -
     """GetJobRun's answer once the run is over; CANCELLING is not."""
     while True:
         job_run = patiently(clients, lambda: _get(clients, sent), tell, POLL_SECONDS)
-        if STATES[job_run["state"]].ended:
+        if state_of(job_run).ended:
             return job_run
         time.sleep(jittered(POLL_SECONDS))
 

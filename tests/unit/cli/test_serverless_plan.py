@@ -8,7 +8,7 @@ import pytest
 from botocore.validate import ParamValidator
 
 from cli.backends.base import RunState
-from cli.backends.serverless import STATES, Options, plan
+from cli.backends.serverless import STATES, Options, plan, state_of
 from cli.errors import UsageError
 from cli.infra import Deployed
 from cli.serverless.policy import session_policy
@@ -185,3 +185,9 @@ def test_a_policy_that_aws_would_refuse_for_its_length_is_refused_here():
     assert len(session_policy(f"s3://{BUCKET}/photos", f"s3://{BUCKET}/out", DEPLOYED)) == 1021
     with pytest.raises(UsageError, match=r"has `\d{4}` characters, the limit is 2048"):
         session_policy(f"s3://{BUCKET}/{'p' * 300}", f"s3://{BUCKET}/{'o' * 300}", DEPLOYED)
+
+
+def test_a_state_that_is_new_to_this_version_is_waited_for():
+    assert state_of({"state": "PAUSED"}) is RunState.RUNNING
+    assert not state_of({"state": "PAUSED"}).ended
+    assert state_of({"state": "SUCCESS"}).ended

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from job.__main__ import main
 from job.attempt import attempt
 from job.params import Params
-from job.records import Manifest, Outcome
+from job.records import Manifest, Outcome, from_line
 
 DONE = Outcome("r1", 0, "done", "10 rows, k = 2")
 FAILED = Outcome("r1", 1, "RejectsError", "`5` of 60 images were rejected", "see rejects")
@@ -94,3 +95,21 @@ def test_it_does_not_replace_the_outcome_of_a_run_that_was_done(params, leave, t
 
     assert_tried_again(attempt(params))
     assert json.loads((tmp_path / "out" / "runs" / "r1" / "outcome.json").read_text()) == vars(DONE)
+
+
+def test_arguments_of_another_version_leave_an_outcome_in_output(tmp_path, capsys):
+    argv = [f"--input=file://{tmp_path}/in", f"--output=file://{tmp_path}/out", "--run-id=r1", "--colour=red"]
+
+    assert main(argv) == 2
+
+    outcome = Outcome.from_json((tmp_path / "out" / "runs" / "r1" / "outcome.json").read_text())
+    assert (outcome.code, outcome.kind) == (2, "ArgumentsError")
+    assert "unrecognized arguments: --colour=red" in outcome.message
+    assert "same version" in outcome.hint
+    assert from_line(capsys.readouterr().out.strip()) == outcome
+
+
+@pytest.mark.parametrize("argv", [[], ["--output"], ["--run-id=r1"], ["--output=file:///proc/none", "--run-id=r1"]])
+def test_arguments_that_tell_no_place_for_an_outcome_end_with_a_word(argv, capsys):
+    assert main(argv) == 2
+    assert from_line(capsys.readouterr().out.strip()).kind == "ArgumentsError"

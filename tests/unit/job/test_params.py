@@ -1,8 +1,10 @@
 """The seam: what the CLI sends is what the job reads."""
 
+import re
+
 import pytest
 
-from job.params import Params
+from job.params import ArgumentsError, Params
 
 REQUIRED = {"input": "file:///in put", "output": "s3://bucket/out", "run_id": "r1"}
 
@@ -49,7 +51,24 @@ def test_a_value_out_of_range_is_named(wrong, message):
         Params(**REQUIRED, **wrong)
 
 
-def test_an_unknown_argument_ends_with_code_2():
-    with pytest.raises(SystemExit) as ended:
-        Params.from_argv(["--input=a", "--output=b", "--run-id=c", "--colour=red"])
-    assert ended.value.code == 2
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--colour=red", "unrecognized arguments: --colour=red"),
+        ("--standardize=yes", "argument --standardize: true or false, not `yes`"),
+        ("--components=many", "argument --components: invalid int value: 'many'"),
+    ],
+)
+def test_an_argument_that_the_job_does_not_take_is_named(argument, message):
+    with pytest.raises(ArgumentsError, match=re.escape(message)):
+        Params.from_argv(["--input=a", "--output=b", "--run-id=c", argument])
+
+
+@pytest.mark.parametrize("text", ["True", "true", "TRUE"])
+def test_true_is_true_however_it_is_written(text):
+    assert Params.from_argv(["--input=a", "--output=b", "--run-id=c", f"--standardize={text}"]).standardize is True
+
+
+def test_a_missing_argument_is_named():
+    with pytest.raises(ArgumentsError, match="--output, --run-id"):
+        Params.from_argv(["--input=a"])
