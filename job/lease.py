@@ -16,9 +16,10 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from types import TracebackType
+from typing import Any
 
 from job.errors import LeaseError, OutputError, SetupError
 from job.objects import Conflict, Folder, Stored
@@ -70,8 +71,9 @@ class Record:
 
     @classmethod
     def from_json(cls, content: bytes) -> Record:
+        """Fields of a newer version are left out. Raises ValueError, TypeError or KeyError if it is not a lease."""
         values = json.loads(content)
-        return cls(**{**values, "owner": Owner(**values["owner"])})
+        return cls(**_known(cls, {**values, "owner": Owner(**_known(Owner, values["owner"]))}))
 
     def to_json(self) -> bytes:
         return (json.dumps(asdict(self), indent=2) + "\n").encode()
@@ -196,12 +198,17 @@ class Lease:
                 return
 
 
+def _known(kind: type[Record] | type[Owner], values: dict[str, Any]) -> dict[str, Any]:
+    return {field.name: values[field.name] for field in fields(kind) if field.name in values}
+
+
 def _record(stored: Stored | None, folder: Folder) -> Record | None:
     try:
         return Record.from_json(stored.content) if stored else None
     except (ValueError, TypeError, KeyError) as error:
         raise OutputError(
-            f"`{join(folder.uri, NAME)}` is not a lease of fruitsctl", "choose another OUTPUT, or delete that file"
+            f"`{join(folder.uri, NAME)}` is not a lease that this version of fruitsctl can read",
+            "update fruitsctl, whose newer version may be writing to this OUTPUT, or choose another OUTPUT",
         ) from error
 
 

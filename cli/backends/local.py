@@ -72,7 +72,7 @@ def start(todo: Plan, run_id: str, environment: Mapping[str, str], on_progress: 
     What the job says that is no progress, and all that Spark says, goes to the log.
     """
     todo.log.parent.mkdir(parents=True, exist_ok=True)
-    with open(todo.log, "a", encoding="utf-8", errors="replace") as log, _scratch() as scratch:
+    with open(todo.log, "a", encoding="utf-8", errors="replace", opener=_for_its_owner) as log, _scratch() as scratch:
         job = subprocess.Popen(
             todo.command,
             env={**environment, **todo.environment, "TMPDIR": scratch, "SPARK_LOCAL_DIRS": scratch},
@@ -116,6 +116,11 @@ def start(todo: Plan, run_id: str, environment: Mapping[str, str], on_progress: 
         message = f"the job ended without an outcome, exit code `{code}`"
         return Outcome(run_id, 1, "Died", message, f"see the log {todo.log}")
     return outcome
+
+
+def _for_its_owner(path: str, flags: int) -> int:
+    """A log names photos, and may be in a folder that all users of the machine can read."""
+    return os.open(path, flags, 0o600)
 
 
 @contextmanager

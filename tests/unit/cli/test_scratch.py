@@ -100,3 +100,13 @@ def test_the_outcome_is_heard_whatever_else_the_job_says_and_whoever_watches(scr
 
         assert local.start(todo, "run", dict(os.environ), watch).kind == "done"
     assert "from a library" in (tmp_path / "log").read_text()
+
+
+def test_only_its_owner_can_read_a_log(scratch, tmp_path):
+    before = os.umask(0)
+    try:
+        start(tmp_path, "import os; os.environ['TOLD']; import sys; sys.stderr.write('a photo')")
+    finally:
+        os.umask(before)
+
+    assert (tmp_path / "log").stat().st_mode & 0o777 == 0o600

@@ -288,6 +288,18 @@ def test_nobody_may_commit_under_a_released_lease(tmp_path: Path):
 def test_a_file_that_is_no_lease_is_not_replaced(tmp_path: Path):
     (tmp_path / "lease.json").write_text("rent: 900")
 
-    with pytest.raises(OutputError, match=r"lease\.json` is not a lease of fruitsctl"):
+    with pytest.raises(OutputError, match=r"lease\.json` is not a lease that this version of fruitsctl can read"):
         Lease.acquire(open_folder(f"file://{tmp_path}"), "run-a")
     assert (tmp_path / "lease.json").read_text() == "rent: 900"
+
+
+def test_a_lease_of_a_newer_version_is_kept_to(tmp_path: Path):
+    """It has fields that this version does not know."""
+    folder = open_folder(f"file://{tmp_path}")
+    Lease.acquire(folder, "newer")
+    content = json.loads((tmp_path / "lease.json").read_text())
+    content["owner"]["container"] = "abc"
+    (tmp_path / "lease.json").write_text(json.dumps(content | {"schema_version": 2}))
+
+    with pytest.raises(LeaseError, match="run `newer`"):
+        Lease.acquire(folder, "older")
