@@ -13,6 +13,7 @@ from cli.errors import FruitsError
 from cli.examples import examples
 from cli.output import say_error
 from job.records import RecordError
+from job.uris import AddressError
 
 app = typer.Typer(
     name="fruitsctl",
@@ -64,6 +65,9 @@ def main() -> None:
     except FruitsError as error:
         say_error(str(error), error.hint)
         sys.exit(error.exit_code)
+    except AddressError as error:
+        say_error(str(error), error.hint)
+        sys.exit(2)
     except RecordError as error:
         say_error(f"a file of the run cannot be read: {error}", "use the version of fruitsctl that made it, or run the same command again")
         sys.exit(1)

@@ -19,7 +19,7 @@ from typing import Any
 from cli.aws import asking
 from cli.errors import UsageError
 from cli.metadata import UnknownFormat, strip
-from job.listing_rows import ignored_as
+from job.listing_rows import ignored_as, skipped_folder
 from job.uris import bucket_and_key
 
 CONNECTIONS = 16
@@ -57,7 +57,7 @@ def find(folder: Path, uri: str) -> tuple[list[Photo], Pushed]:
     photos, result = [], Pushed()
     for path in _files(folder):
         name = path.relative_to(folder).as_posix()
-        if ignored_as(path.name) is not None:
+        if skipped_folder(str(path.parent), str(folder)) or ignored_as(path.name) is not None:
             result.ignored += 1
             continue
         key = f"{prefix}/{name}" if prefix else name

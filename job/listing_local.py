@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from job import uris
 from job.errors import InputError
 from job.fetch import stat_etag
-from job.listing_rows import MAX_LOOSE, Folder, Row, ignored_as, label_of
+from job.listing_rows import MAX_LOOSE, Folder, Row, ignored_as, is_pattern, label_of, skipped_folder
 
 ERRORS = (OSError,)  # of one folder
 
@@ -21,7 +21,9 @@ def check(input_uri: str) -> None:
     try:
         os.scandir(path).close()
     except FileNotFoundError as error:
-        raise InputError(f"there is no folder `{path}`", "check the path, or get sample photos with `fruitsctl sample`") from error
+        sample = "check the path, or get sample photos with `fruitsctl sample`"
+        hint = "give the folder with the photos, not a pattern" if is_pattern(path) else sample
+        raise InputError(f"there is no folder `{path}`", hint) from error
     except NotADirectoryError as error:
         raise InputError(f"`{path}` is a file", "give the folder that holds one sub-folder per label") from error
     except OSError as error:
@@ -51,6 +53,7 @@ def _walk(input_uri: str, path: str, deep: bool, above: frozenset[tuple[int, int
             here = _identity(path)
             if here in above:
                 continue
+            skipped = skipped_folder("file://" + path, input_uri)
             with os.scandir(path) as entries:
                 for entry in entries:
                     try:
@@ -59,7 +62,7 @@ def _walk(input_uri: str, path: str, deep: bool, above: frozenset[tuple[int, int
                         yield Row(_printable("file://" + entry.path), problem=_why(error))
                         continue
                     if not is_folder:
-                        yield _row(entry, input_uri, content_hash)
+                        yield Row(None, suffix=skipped, files=1) if skipped else _row(entry, input_uri, content_hash)
                     elif deep:
                         stack.append((entry.path + "/", above | {here}))
         except OSError as error:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
+from functools import lru_cache
 from typing import NamedTuple
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff"})
+# Trash and thumbnails of Synology, QNAP, Windows and macOS; those of Linux begin with a dot.
+SYSTEM_FOLDERS = frozenset({"@eadir", "@recycle", "#recycle", "$recycle.bin", "system volume information", "__macosx", "lost+found"})
 MAX_LOOSE = 10_000  # files beside its sub-folders from which on the driver leaves a folder to one task
 
 
@@ -33,13 +37,32 @@ def ignored_as(name: str) -> str | None:
         return "._*"  # AppleDouble: what macOS adds beside each file on foreign disks, https://www.rfc-editor.org/rfc/rfc1740
     suffix = os.path.splitext(name)[1].lower()
     if suffix in IMAGE_SUFFIXES:
-        return None
+        # Hidden, or in the trash of a phone: https://developer.android.com/training/data-storage/shared/media#trash-file
+        return ".*" if name.startswith(".") else None
     if not suffix:
         return "(none)"
     return suffix if re.fullmatch(r"\.(?=\d*[a-z])[a-z0-9]{1,8}", suffix) else "(other)"
 
 
+def is_pattern(address: str) -> bool:
+    """Whether it looks as if files were meant to be matched by it."""
+    return any(sign in address for sign in "*?[")
+
+
+@lru_cache(maxsize=4096)
+def skipped_folder(folder_uri: str, input_uri: str) -> str | None:
+    """The hidden or system folder below INPUT that `folder_uri` is or lies in, as it is counted; None for any other folder."""
+    for name in folder_uri.removeprefix(input_uri.rstrip("/")).strip("/").split("/"):
+        if name.startswith(".") or name.lower() in SYSTEM_FOLDERS:
+            return name + "/"
+    return None
+
+
 def label_of(uri: str, input_uri: str) -> str | None:
-    """The name of the folder an image lies in; None straight in INPUT."""
+    """
+    The name of the folder an image lies in; None straight in INPUT.
+
+    Names that print alike are one label: Unicode's composed form (NFC), without blanks around it. The path stays as it is.
+    """
     below = uri.removeprefix(input_uri.rstrip("/") + "/")
-    return below.rpartition("/")[0].rpartition("/")[2] or None
+    return unicodedata.normalize("NFC", below.rpartition("/")[0].rpartition("/")[2]).strip() or None

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from job import s3, uris
 from job.errors import InputError
-from job.listing_rows import MAX_LOOSE, Folder, Row, ignored_as, label_of
+from job.listing_rows import MAX_LOOSE, Folder, Row, ignored_as, is_pattern, label_of, skipped_folder
 
 IN_FLIGHT = 16  # list requests per task; one answers with 1,000 keys in about 0.1 s
 
@@ -31,7 +31,8 @@ def check(input_uri: str) -> None:
             raise InputError(f"`{input_uri}` is a file", "give the folder that holds one sub-folder per label")
     except s3.S3_ERRORS as error:
         raise s3.explain(error, input_uri, InputError) from error
-    raise InputError(f"there are no objects below `{input_uri}`", "check the bucket and the prefix")
+    hint = "give the prefix that all photos share, not a pattern" if is_pattern(key) else "check the bucket and the prefix"
+    raise InputError(f"there are no objects below `{input_uri}`", hint)
 
 
 def _first_key(bucket: str, prefix: str) -> str | None:
@@ -70,7 +71,7 @@ def _page(input_uri: str, folder: Folder, token: str | None) -> Page:
         uri, name = f"s3://{bucket}/{found['Key']}", found["Key"].rpartition("/")[2]
         if not name:
             continue  # a key that ends in a slash marks a folder
-        if suffix := ignored_as(name):
+        if suffix := skipped_folder(uri.rpartition("/")[0], input_uri) or ignored_as(name):
             rows.append(Row(None, suffix=suffix, files=1))
         else:
             rows.append(Row(uri, found["ETag"].strip('"'), found["Size"], label_of(uri, input_uri)))

@@ -7,13 +7,52 @@ Pure: no I/O. Plain paths become `file://` URIs at the edge (`from_text`).
 from __future__ import annotations
 
 import os
+import re
+
+# What names a place that is not on this machine: a scheme of two letters or more, a colon, a slash; or an ARN.
+FOREIGN = re.compile(r"\s*(?:([A-Za-z][A-Za-z0-9+.-]+):/|arn:)")
+VIRTUAL_HOST = re.compile(r"https?://([^/]+)\.s3[.-][a-z0-9.-]*amazonaws\.com(?:\.cn)?(/.*)?", re.I)
+PATH_STYLE = re.compile(r"https?://s3[.-][a-z0-9.-]*amazonaws\.com(?:\.cn)?/(.+)", re.I)
+BUCKET_ARN = re.compile(r"arn:[a-z-]+:s3:::(.+)")
+
+
+class AddressError(ValueError):
+    """A place that cannot be read or written. `hint`: what to write instead."""
+
+    def __init__(self, text: str, hint: str) -> None:
+        super().__init__(f"`{text}` is not a folder and not an address such as s3://bucket/prefix")
+        self.hint = hint
 
 
 def from_text(text: str) -> str:
-    """What a user types to a URI: `./photos` to `file:///…/photos`, `s3a://` to `s3://`, no slash at the end."""
+    """
+    What a user types to a URI: `./photos` to `file:///…/photos`, `s3a://` to `s3://`, no slash at the end.
+
+    Raises:
+        AddressError: it names a place of another kind, such as `gs://`, or is a misspelt one, such as `s3:/`.
+    """
+    if text.startswith(("s3://", "s3a://")) and not bucket_and_key("s3://" + text.split("://", 1)[1])[0]:
+        raise AddressError(text, "add the name of the bucket: s3://bucket/prefix")
+    if not text.startswith(("s3://", "s3a://", "file://")) and FOREIGN.match(text):
+        raise AddressError(text, _meant(text.strip()))
     if text.startswith(("s3://", "s3a://")):
         return "s3://" + text.split("://", 1)[1].rstrip("/")
     return "file://" + os.path.abspath(os.path.expanduser(text.removeprefix("file://")))
+
+
+def _meant(text: str) -> str:
+    """What to write instead of an address that is not one of ours."""
+    for pattern in (VIRTUAL_HOST, PATH_STYLE, BUCKET_ARN):
+        if found := pattern.fullmatch(text):
+            return f"write s3://{''.join(part or '' for part in found.groups())}"
+    if text.lower().startswith("arn:"):
+        return "access points are not supported: write s3://bucket/prefix"
+    scheme, _, rest = text.partition(":")
+    if scheme.lower() in ("s3", "s3a", "s3n"):
+        return f"write s3://{rest.lstrip('/')}"
+    if scheme.lower() == "file":
+        return f"write file:///{rest.lstrip('/')}"
+    return "give a local folder, or s3://bucket/prefix; a folder of that name is ./" + text
 
 
 def is_s3(uri: str) -> bool:

@@ -15,6 +15,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from cli.photo_push import find
 from tests.unit.cli.test_metadata import SECRET, photo
 from tests.waiting import wait_until
 
@@ -182,3 +183,14 @@ def test_missing_permission_is_named(bucket: str, s3_server, photos: Path):
     assert done.returncode == 1
     assert "access denied for `s3:PutObject`" in done.stderr
     assert "pushers-secret" not in done.stderr
+
+
+def test_photos_in_trash_and_thumbnail_folders_are_not_sent(tmp_path: Path):
+    for name in ("Apple/a.jpg", "@eaDir/a.jpg", "Apple/.thumbnails/a.jpg", ".Trash-1000/files/b.jpg", "Apple/.trashed-1-c.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"photo")
+
+    photos, result = find(tmp_path, "s3://bucket/photos")
+
+    assert [photo.key for photo in photos] == ["photos/Apple/a.jpg"]
+    assert result.ignored == 4

@@ -237,7 +237,7 @@ FOLDER: dict[str, tuple[Callable[[], bytes], str]] = {  # relative name -> its b
     "comma, semicolon;/a,b;c.jpg": (jpeg, "ok"),
     "newline/two\nlines.jpg": (jpeg, "ok"),
     "back\\slash/[a-z]{1,2}*.jpg": (jpeg, "ok"),
-    "_under/.hidden.jpg": (jpeg, "ok"),
+    "_under/_hidden.jpg": (jpeg, "ok"),
     "deep/1/2/3/4/5/nested.jpg": (jpeg, "ok"),
     "modes/transparent.png": (half_transparent_png, "ok"),
     "modes/grey and alpha.png": (grey_alpha_png, "ok"),

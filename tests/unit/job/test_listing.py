@@ -116,7 +116,7 @@ def test_size_and_time_tell_a_changed_file(tmp_path: Path):
     assert listed(tmp_path) != before
 
 
-@pytest.mark.parametrize("name", ["a.jpg", "a.JPG", "a.jpeg", "a.jfif", "a.png", "a.gif", "a.webp", "a.bmp", "a.tif", "a.TIFF", ".a.jpg"])
+@pytest.mark.parametrize("name", ["a.jpg", "a.JPG", "a.jpeg", "a.jfif", "a.png", "a.gif", "a.webp", "a.bmp", "a.tif", "a.TIFF", "a.jpe"])
 def test_images_are_known_by_their_suffix(name: str):
     assert ignored_as(name) is None
 
@@ -136,6 +136,8 @@ def test_images_are_known_by_their_suffix(name: str):
         ("a.averylongsuffix", "(other)"),
         ("a.é", "(other)"),
         ("._IMG_1.jpg", "._*"),
+        (".a.jpg", ".*"),
+        (".trashed-1790000000-a.jpg", ".*"),
     ],
 )
 def test_other_files_are_counted_under_few_names(name: str, counted_as: str):
@@ -151,6 +153,37 @@ def test_ignored_files_are_counted_by_suffix(tmp_path: Path):
     counts = sorted((row.suffix, row.files) for row in rows if row.suffix)
     assert counts == [(".heic", 1), (".txt", 3)]
     assert names(rows, tmp_path) == ["Apple/e.jpg"]
+
+
+@pytest.mark.parametrize(
+    "folder", [".ipynb_checkpoints", "@eaDir", "#recycle", "$RECYCLE.BIN", ".Trash-1000", ".thumbnails", "@Recycle", "__MACOSX"]
+)
+def test_photos_in_hidden_and_system_folders_are_skipped_and_counted(tmp_path: Path, folder: str):
+    for name in (f"{folder}/a.jpg", f"{folder}/Apple/b.jpg", f"Apple/{folder}/c.jpg", "Apple/d.jpg"):
+        write(tmp_path / name)
+
+    rows = list(list_folders(from_text(str(tmp_path)), [Folder(f"file://{tmp_path}/", deep=True)]))
+
+    assert names(rows, tmp_path) == ["Apple/d.jpg"]
+    assert [(row.suffix, row.files) for row in rows if row.suffix] == [(f"{folder}/", 3)]
+
+
+def test_an_input_that_is_itself_below_a_hidden_folder_is_listed(tmp_path: Path):
+    write(tmp_path / ".cache" / "photos" / "Apple" / "a.jpg")
+
+    assert names(listed(tmp_path / ".cache" / "photos"), tmp_path / ".cache" / "photos") == ["Apple/a.jpg"]
+
+
+@pytest.mark.parametrize("name", ["P\u00eache", "Pe\u0302che", " P\u00eache", "Pe\u0302che  "])
+def test_names_that_print_alike_are_one_label(name: str):
+    assert label_of(f"s3://bucket/{name}/1.jpg", "s3://bucket") == "P\u00eache"
+
+
+def test_a_pattern_as_input_is_told_from_a_wrong_path(tmp_path: Path):
+    with pytest.raises(InputError) as error:
+        check_input(f"file://{tmp_path}/*/*.jpg")
+
+    assert error.value.hint == "give the folder with the photos, not a pattern"
 
 
 def test_symbolic_links_are_followed_and_loops_end(tmp_path: Path):
