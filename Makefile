@@ -9,6 +9,10 @@ PIN = $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no
 # A file's tests share what is slow to make; each worker has its own JVM, so four are enough anywhere.
 SIDE_BY_SIDE = --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
+STANDIN_SCRIPT = docker/standin.sh
+# In two steps: `eval "$(false)"` succeeds.
+STANDIN = standin="$$($(STANDIN_SCRIPT))" && eval "$$standin"
+
 .PHONY: help install demo test image test-image test-browser docs slides check bench bench-identify bench-s3 bench-stack bench-quick bench-scale bench-scale-quick bench-peers soak soak-quick faults test-large test-spark4 test-spark4-quick licences sbom audit reproducible s3-server lock clean
 
 help:  ## show this help
@@ -55,10 +59,10 @@ build/spark.jsa: requirements/dev.txt cli/jvm_archive.py | install
 	@mkdir -p build && ln -sf "$$($(BIN)/python -m cli.jvm_archive)" $@
 
 image: install s3-server  ## build the image of the job on the simulated EMR base; needs Docker, or root to install it
-	eval "$$(docker/standin.sh)" && $(BIN)/fruitsctl image build
+	$(STANDIN) && $(BIN)/fruitsctl image build
 
 test-image: image  ## test the image, the push and the compose stack
-	eval "$$(docker/standin.sh)" && $(BIN)/pytest $(SIDE_BY_SIDE) tests/container tests/registry
+	$(STANDIN) && $(BIN)/pytest $(SIDE_BY_SIDE) tests/container tests/registry
 
 test-browser: install  ## test report, page and guide in Chromium, installed from Debian if missing
 	tests/browser/chromium.sh
@@ -116,7 +120,7 @@ bench-s3: install s3-server  ## compare with the notebook on a slow and a large 
 	$(BIN)/python -m benchmarks.s3
 
 bench-stack: image  ## measure the local stack and the image; needs Docker
-	eval "$$(docker/standin.sh)" && $(BIN)/python -m benchmarks.stack
+	$(STANDIN) && $(BIN)/python -m benchmarks.stack
 
 bench-scale: install s3-server  ## measure up to 64,000 photos, simulate 1 million, compute 10 million; over an hour
 	$(BIN)/python -m benchmarks.scale --docs docs
@@ -131,7 +135,7 @@ bench-peers: install s3-server  ## compare with alternatives, each in its own en
 	$(BIN)/python -m benchmarks.peers --page docs/reference/benchmarks.md
 
 soak: image  ## add new photos to the local stack for half an hour
-	eval "$$(docker/standin.sh)" && $(BIN)/python -m benchmarks.soak --page docs/explanation/soak.md
+	$(STANDIN) && $(BIN)/python -m benchmarks.soak --page docs/explanation/soak.md
 
 soak-quick: install  ## three small runs without Docker, as a smoke test
 	$(BIN)/python -m benchmarks.soak --local --runs 3 --merge 2 --model mean_colour --every 2 --batch 4

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 WHOLE = ("tests/spark", "tests/e2e/test_run.py")
 QUICK = ("tests/spark/test_packages.py", "tests/spark/test_store.py")
 STACK = ("tests/container/test_compose.py",)
-STANDIN = 'eval "$(docker/standin.sh)" && exec "$@"'
+STANDIN = 'standin="$(docker/standin.sh)" && eval "$standin" && exec "$@"'
 
 
 def job(release, tests):
