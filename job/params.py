@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any, NoReturn, Self, get_type_hints
 
 MODELS = ("mobilenet_v2", "mobilenet_v2_untrained", "mean_colour")
 UNTRAINED = "mobilenet_v2_untrained"
 ENGINES = ("litert", "tensorflow")
+OF_ONE_RUN = ("input", "output", "run_id", "weights", "cache", "lease_seconds")  # not what is asked for, but where and by whom
 DEFAULT_COMPONENTS = 50  # if neither components nor variance is given
 
 
@@ -85,6 +86,20 @@ class Params(Arguments):
     keep_runs: int = 5
     notebook: str | None = None  # local path of a notebook whose cells take the pipeline's place
     lease_seconds: float = 60.0  # without a renewal for so long, a run may be taken over
+
+    @classmethod
+    def of_manifest(cls, values: Mapping[str, Any]) -> Self:
+        """`Manifest.params`, also of a version with other fields."""
+        return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})
+
+    def options(self) -> list[str]:
+        """The words of `fruitsctl run` besides INPUT, OUTPUT and the target that ask for the same run again."""
+        words = []
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name not in OF_ONE_RUN and value not in (None, False, field.default):
+                words += [_flag(field.name)] if value is True else [_flag(field.name), str(value)]
+        return words
 
     def __post_init__(self) -> None:
         self._check_network()

@@ -37,7 +37,7 @@ from job import embed, moments, pipeline
 from job.embed import ROWS_PER_BATCH
 from job.fetch import Key
 from job.lease import Lease
-from job.listing import BATCH_ROWS, Listing, read_listing
+from job.listing import BATCH_ROWS
 from job.objects import open_folder
 from job.params import Params
 from job.progress import Report, Running
@@ -106,10 +106,13 @@ def listing_rows(input_uri: str, numbers: Iterable[int]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([pa.array(columns.get(field.name, [None] * rows), field.type) for field in FOUND], schema=FOUND)
 
 
-def list_synthetic(spark: SparkSession, input_uri: str, work: str, images: int) -> Listing:
-    """List `images` photos in the place of `list_images`: on the driver where they are few, else by Spark's tasks, kept below `work`."""
-    if images <= driver_rows():
-        return read_listing(ArrowRows(pa.Table.from_batches([listing_rows(input_uri, range(images))], FOUND)))
+def list_here(input_uri: str, images: int) -> ArrowRows | None:
+    """`images` photos in the place of `job.listing.list_here`."""
+    return ArrowRows(pa.Table.from_batches([listing_rows(input_uri, range(images))], FOUND)) if images <= driver_rows() else None
+
+
+def list_by_tasks(spark: SparkSession, input_uri: str, work: str, images: int) -> SparkRows:
+    """`images` photos in the place of `job.listing.list_by_tasks`."""
 
     def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -118,8 +121,7 @@ def list_synthetic(spark: SparkSession, input_uri: str, work: str, images: int) 
                 yield listing_rows(input_uri, numbers[first : first + BATCH_ROWS])
 
     tasks = max(spark.sparkContext.defaultParallelism, -(-images // ROWS_PER_LISTING_TASK))
-    found = spark.range(0, images, 1, tasks).mapInArrow(rows, from_arrow_schema(FOUND))
-    return read_listing(SparkRows(found, FOUND).kept(work))
+    return SparkRows(spark.range(0, images, 1, tasks).mapInArrow(rows, from_arrow_schema(FOUND)), FOUND).kept(work)
 
 
 def embed_synthetic(keys: Iterable[Key], *_: object) -> Iterator[pa.RecordBatch]:
@@ -137,12 +139,11 @@ def embed_synthetic(keys: Iterable[Key], *_: object) -> Iterator[pa.RecordBatch]
 def run(params: Params, images: int) -> Pass:
     report, folder = Watched(), open_folder(params.output)
 
-    def listed(spark: SparkSession, input_uri: str, work: str, content_hash: bool) -> Listing:
-        return list_synthetic(spark, input_uri, work, images)
-
+    here = patch.object(pipeline, "list_here", lambda input_uri, _: list_here(input_uri, images))
+    by_tasks = patch.object(pipeline, "list_by_tasks", lambda spark, input_uri, work, _: list_by_tasks(spark, input_uri, work, images))
     # The tasks of `embed_images` take its module's `embed_keys` along, as it is when they are sent.
-    listing, features = patch.object(pipeline, "list_images", listed), patch.object(embed, "embed_keys", embed_synthetic)
-    with listing, features, redirect_stdout(sys.stderr), Lease.acquire(folder, params.run_id) as lease:
+    features = patch.object(embed, "embed_keys", embed_synthetic)
+    with here, by_tasks, features, redirect_stdout(sys.stderr), Lease.acquire(folder, params.run_id) as lease:
         manifest = pipeline.run(params, folder, lease, report)
     stages = {name: stage.seconds for name, stage in report.stages.items()}
     return Pass(stages, report.live_mb, manifest.counts, written(Path(params.output.removeprefix("file://"))))

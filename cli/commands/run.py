@@ -295,7 +295,7 @@ def merged(base: dict[str, str], extra: Mapping[str, str | None]) -> dict[str, s
 
 
 def summary(manifest: Manifest, params: Params, where: str) -> str:
-    """What a person wants to know after a run, in a dozen lines; `where` is the option that runs it again."""
+    """What a person wants to know after a run, in a dozen lines; `where` are the options of the target that run it again."""
     counts, stages = manifest.counts, manifest.stages
     seconds = sum(stage.seconds for stage in stages.values())
     embedded = f"{counts['embedded']:,} embedded now" if counts["new"] else "nothing new, nothing embedded"
@@ -323,14 +323,16 @@ def summary(manifest: Manifest, params: Params, where: str) -> str:
     here = shown(params.output)
     lines.append("")
     if manifest.identify is not None:  # known by the report; why there is none is a note
-        lines.append(f"  report      {here}/runs/{manifest.run_id}/report.html   (fruitsctl report opens it)")
+        # Of the other targets OUTPUT is not remembered, and that of the local stack is not reached from outside.
+        opens = {"--local": "   (fruitsctl report opens it)", "--compose": ""}.get(where, f"   (fruitsctl report --output {here} opens it)")
+        lines.append(f"  report      {here}/runs/{manifest.run_id}/report.html{opens}")
     lines += [
         f"  matrix      {here}/runs/{manifest.run_id}/csv/   (uri, label, pc1 … pc{manifest.k}; the same as Parquet in pca/)",
         f"  variance    {here}/runs/{manifest.run_id}/variance.csv",
         f"  features    {here}/features/   (Delta table, one row per image)",
         "",
         "Next: add photos and run again; only new photos are embedded:",
-        f"  fruitsctl run {shlex.quote(shown(params.input))} {shlex.quote(here)} {where}",
+        " ".join([f"  fruitsctl run {shlex.quote(shown(params.input))} {shlex.quote(here)} {where}", *map(shlex.quote, params.options())]),
     ]
     return "\n".join(lines)
 

@@ -97,6 +97,20 @@ class Wishes:
     dry_run: bool = False
     as_json: bool = False
 
+    @property
+    def again(self) -> str:
+        """The target's options, for the same command again."""
+        values = {
+            "--max-cost": self.max_cost,
+            "--executors": self.executors,
+            "--executor-memory": self.executor_memory_gb,
+            "--images": self.images,
+            "--deadline": self.deadline_minutes,
+            "--timeout": self.timeout_minutes,
+            "--attempts": self.attempts if self.attempts > 1 else None,
+        }
+        return " ".join(["--serverless", *(f"{name} {value:g}" for name, value in values.items() if value is not None)])
+
 
 def connect(config: Settings) -> Clients:
     """Clients of the Region that everything is in. Raises RefusedError if that is outside the European Union."""
@@ -139,7 +153,8 @@ def run(make_params: Callable[[str, str], Params], source: str | None, target: s
         return
     digest = at_first(clients, lambda: prepare_image(clients, deployed, application, params.run_id, config), say)
     now = datetime.now(UTC).isoformat()
-    sent = submit.send(clients, config.state, Sent(params.run_id, identifier, clients.region, params.output, todo.request, now), say)
+    sent = Sent(params.run_id, identifier, clients.region, params.output, todo.request, now, again=wishes.again)
+    sent = submit.send(clients, config.state, sent, say)
     try:
         if digest:
             submit.verify_image(clients, sent, digest, say)

@@ -32,9 +32,10 @@ def watch(clients: Clients, sent: Sent, config: Settings, as_json: bool) -> None
         with Stages() as stages:
             say(f"Spark UI: fruitsctl ui {sent.run_id}")
             ending = follow.follow(clients, sent, say, stages.show)
-        conclude(clients, sent, ending.job_run, ending.outcome, config, as_json)
     except KeyboardInterrupt:
         detached(sent, as_json)
+        return
+    conclude(clients, sent, ending.job_run, ending.outcome, config, as_json)
 
 
 def detached(sent: Sent, as_json: bool) -> None:
@@ -57,9 +58,9 @@ def conclude(clients: Clients, sent: Sent, job_run: dict[str, Any], outcome: Out
             say(f"It cost ${cost.usd:.4f}")
         raise FruitsError(outcome.message or "the run wrote no manifest", outcome.hint, outcome.code or 1)
     data = json.loads(manifest.to_json()) | {"cost": json.loads(cost.to_json()) if cost else None}
-    params = Params(manifest.params["input"], sent.output, sent.run_id)
+    params = Params.of_manifest({"output": sent.output, "run_id": sent.run_id, **manifest.params})
     usd = f"${cost.usd:.4f}" if cost and cost.usd is not None else f"not available yet, see fruitsctl status {sent.run_id}"
-    emit(data, f"{summary(manifest, params, '--serverless')}\n\nCost of the workers: {usd}", as_json)
+    emit(data, f"{summary(manifest, params, sent.again)}\n\nCost of the workers: {usd}", as_json)
 
 
 def keep_cost(clients: Clients, sent: Sent, job_run: dict[str, Any], manifest: Manifest | None, config: Settings) -> Cost | None:
@@ -75,6 +76,9 @@ def keep_cost(clients: Clients, sent: Sent, job_run: dict[str, Any], manifest: M
         costs.keep_cost(clients.session, sent.output, cost)
     except FruitsError as error:
         say(f"note: cannot store the cost: {error}")
+        return None
+    except KeyboardInterrupt:  # the run is over, and how it ended is what the user is told
+        say(f"note: the cost was not waited for: fruitsctl status {sent.run_id}")
         return None
     return cost
 

@@ -25,6 +25,7 @@ class Sent:
     request: dict[str, Any]  # StartJobRun's; sent again as it is, it is the same run
     sent_at: str  # ISO 8601, UTC
     job_run_id: str | None = None  # the service's own; None: it has not answered yet
+    again: str = "--serverless"  # the target's options, for the same command again
 
 
 def remember(state: Path, sent: Sent) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import json
 import shlex
-from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -44,7 +43,6 @@ MAX_BYTES = 5_000_000
 TABLE_ROWS = 300  # of a table in the page; the CSV has all
 NAME_LENGTH = 100
 CHOSEN = 8  # labels in colour at first
-NOT_IN_COMMAND = ("input", "output", "run_id", "weights", "cache", "lease_seconds")
 # What may go wrong with a report while the results are good. Anything else is a mistake of ours and has to be seen.
 ERRORS = (JobError, OSError, ImportError, pa.ArrowException)
 
@@ -125,15 +123,8 @@ def page(folder: Folder, manifest: Manifest, sample: review.Sample, found: revie
 
 def command(params: dict[str, Any]) -> str:
     """The `fruitsctl run` that does the same again, ready for a shell; where it runs changes nothing about the result."""
-    words = ["fruitsctl", "run", _shown(params["input"]), _shown(params["output"])]
-    words.append("--serverless" if is_s3(params["output"]) else "--local")
-    for field in fields(Params):
-        value = params.get(field.name)
-        if field.name in NOT_IN_COMMAND or value is None or value == field.default or value is False:
-            continue
-        flag = "--" + field.name.replace("_", "-")
-        words += [flag] if value is True else [flag, f"{value}"]
-    return shlex.join(words)
+    where = "--serverless" if is_s3(params["output"]) else "--local"
+    return shlex.join(["fruitsctl", "run", _shown(params["input"]), _shown(params["output"]), where, *Params.of_manifest(params).options()])
 
 
 def _charts(manifest: Manifest, sample: review.Sample, found: review.Neighbours, ratios: npt.NDArray[np.float64]) -> dict[str, Any]:

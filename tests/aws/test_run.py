@@ -217,6 +217,22 @@ def test_ctrl_c_looks_away_and_the_run_goes_on(account, monkeypatch):
     assert done("status", "r1")["state"] in ("SUBMITTED", "PENDING", "SCHEDULED", "RUNNING", "SUCCESS")
 
 
+def test_ctrl_c_while_the_cost_is_waited_for_leaves_the_exit_code_of_the_run(aws, account, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(follow, "settled", interrupt)
+    account.runner = ScriptedRunner(code=2, meanwhile=leave(aws, Outcome("r1", 2, "InputError", "there is no photo", "check INPUT")))
+
+    ended(RUN, 2, "there is no photo", "the cost was not waited for: fruitsctl status r1")
+
+
+def test_the_command_for_the_next_run_keeps_what_was_asked_for(account):
+    found = ended((*RUN, "--max-cost", "2", "--executors", "3"), 0, "10 listed")
+
+    assert "--serverless --max-cost 2 --executors 3" in found.stdout
+
+
 def test_cancel_waits_until_the_workers_are_gone(account):
     account.runner = ScriptedRunner(seconds=30)
     done(*RUN, "--detach")

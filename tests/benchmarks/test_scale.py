@@ -15,11 +15,12 @@ from benchmarks.scale.grow import Grown
 from benchmarks.scale.model import Line, cell, chunks_of, features_files, matrix_parts, parts
 from benchmarks.scale.photos import encode_anew, make_photos
 from benchmarks.scale.requests import Requests, tally
-from benchmarks.scale.simulate import Pass, Simulated, embed_synthetic, list_synthetic, listing_rows
+from benchmarks.scale.simulate import Pass, Simulated, embed_synthetic, list_here, listing_rows
 from benchmarks.scale.workers import Tried, choice, choices
 from cli.prices import estimate
 from cli.sizing import Worker
 from job.fetch import Key
+from job.listing import read_listing
 from job.rows import ArrowRows
 from job.schema import EMBEDDED, LISTED
 
@@ -131,7 +132,8 @@ def test_synthetic_addresses_are_as_long_as_real_ones_and_have_their_label():
 def test_a_synthetic_listing_is_on_the_driver_up_to_the_limit_of_the_job(monkeypatch):
     monkeypatch.setenv("FRUITS_DRIVER_ROWS", "200")
 
-    listing = list_synthetic(None, "s3://amzn-s3-demo-bucket/photos", "unused", 200)
+    assert list_here("s3://amzn-s3-demo-bucket/photos", 201) is None
+    listing = read_listing(list_here("s3://amzn-s3-demo-bucket/photos", 200))
 
     assert isinstance(listing.images, ArrowRows)
     assert listing.images.schema == LISTED

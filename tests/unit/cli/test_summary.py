@@ -32,3 +32,15 @@ def test_the_report_is_named_where_there_is_one():
     assert "  report      /out/runs/r1/report.html" in summary(manifest(), params(), "--local")
     assert "report.html" not in summary(without, params(), "--local")
     assert "  note        the report could not be written: …" in summary(without, params(), "--local")
+
+
+def test_the_next_command_asks_for_the_same_run():
+    said = summary(manifest(), params(variance=0.9, fit_on="Apple *"), "--local")
+
+    assert said.splitlines()[-1].endswith("--local --variance 0.9 --fit-on 'Apple *'")
+
+
+def test_report_is_named_as_it_can_be_called():
+    assert "(fruitsctl report opens it)" in summary(manifest(), params(), "--local")
+    assert "(fruitsctl report --output /out opens it)" in summary(manifest(), params(), "--serverless --max-cost 2")
+    assert "opens it" not in summary(manifest(), params(), "--compose")

@@ -72,3 +72,16 @@ def test_true_is_true_however_it_is_written(text):
 def test_a_missing_argument_is_named():
     with pytest.raises(ArgumentsError, match="--output, --run-id"):
         Params.from_argv(["--input=a"])
+
+
+def test_the_options_of_a_run_are_what_differs_from_the_defaults():
+    params = Params(**REQUIRED, variance=0.9, standardize=True, fit_on="Apple *", cache="/cache")
+
+    assert params.options() == ["--variance", "0.9", "--standardize", "--fit-on", "Apple *"]
+    assert Params(**REQUIRED).options() == []
+
+
+def test_a_manifest_of_a_version_with_other_arguments_is_read():
+    params = Params(**REQUIRED, variance=0.9)
+
+    assert Params.of_manifest(vars(params) | {"colour_profile": "sRGB"}) == params
