@@ -34,7 +34,7 @@ from benchmarks.targets import Measure, markdown, table
 from cli.prices import estimate
 from job.embed import IMAGES_PER_TASK
 
-QUICK_DRIVER_ROWS = 1_000  # so that the quick runs, too, have rows on the driver and in Spark
+QUICK_DRIVER_ROWS = 2_500  # so that the quick runs, too, have rows on the driver and in Spark
 QUICK_NOTE = "Quick: too few photos for figures; only the claims about files are checked.\n\n"
 REGION = "eu-west-3"
 PAGE, END = "explanation/growth.md", "<!-- end -->"
@@ -57,7 +57,7 @@ class Scope:
 
 
 FULL = Scope((4_000, 16_000, 64_000), (10_000, 100_000, 250_000, 1_000_000), 10_000, IMAGES_PER_TASK, EXECUTORS)
-QUICK = Scope((100,), (800, 1_600), 400, 25, (2,))
+QUICK = Scope((200,), (2_000, 4_000), 1_000, 50, (2,))
 
 
 @dataclass(frozen=True)
