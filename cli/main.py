@@ -59,7 +59,7 @@ def options(
 
 
 def main() -> None:
-    """Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 refused by a guard, 130 interrupted."""
+    """Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 refused by a guard, 130 interrupted, 143 by SIGTERM."""
     try:
         app()
     except FruitsError as error:
