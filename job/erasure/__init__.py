@@ -94,7 +94,7 @@ def erase(wanted: Forget, folder: Folder, lease: Lease, report: Report) -> Recei
         stage.update(removed["versions"])
 
     ours = {join(folder.uri, name) for name in [*pending, f"{FOLDER}/{wanted.run_id}.pending"]}
-    needles = proof.Needles(targets)
+    needles = proof.Needles(targets, lambda uri: tables.longer(folder, uri))
     left = _prove(spark, wanted, folder, lease, needles, ours, report)
     done = _receipt(wanted, folder, targets, removed, fitted if wanted.refit else [], [] if wanted.refit else fitted, left)
     if left.found:

@@ -53,17 +53,26 @@ def without(folder: Folder, name: str, uris: pa.Array) -> int:
 
 
 def text_of(array: pa.Array | pa.ChunkedArray) -> Iterator[bytes]:
-    """The bytes of every string and binary value in `array`, however deep, end to end; for a search."""
+    """
+    The bytes of every string and binary value in `array`, however deep, a line each; for a search.
+
+    Raises:
+        OutputError: a type that may hold text and that this function does not know: then nothing is proven.
+    """
     for chunk in array.chunks if isinstance(array, pa.ChunkedArray) else [array]:
         kind = chunk.type
         if pa.types.is_dictionary(kind):
             yield from text_of(chunk.dictionary)
-        elif pa.types.is_string(kind) or pa.types.is_binary(kind) or pa.types.is_large_string(kind) or pa.types.is_large_binary(kind):
-            data = chunk.buffers()[2]
-            yield data.to_pybytes() if data is not None else b""
-        elif pa.types.is_struct(kind) or pa.types.is_map(kind) or pa.types.is_list(kind):
+        elif isinstance(kind, pa.BaseExtensionType):
+            yield from text_of(chunk.storage)
+        elif any(is_text(kind) for is_text in TEXT):
+            for first in range(0, len(chunk), VALUES_AT_ONCE):
+                yield b"\n".join(value or b"" for value in chunk.slice(first, VALUES_AT_ONCE).cast(pa.large_binary()).to_pylist())
+        elif pa.types.is_struct(kind) or pa.types.is_map(kind) or any(is_list(kind) for is_list in LISTS):
             for child in _children(chunk):
                 yield from text_of(child)
+        elif not any(is_plain(kind) for is_plain in PLAIN):
+            raise OutputError(f"a column of type `{kind}` cannot be searched", "remove the file, or write the column as text")
 
 
 def heads_of(lists: pa.Array, longest: int) -> Iterator[tuple[np.typing.NDArray[np.intp], np.typing.NDArray[np.void]]]:
@@ -74,6 +83,20 @@ def heads_of(lists: pa.Array, longest: int) -> Iterator[tuple[np.typing.NDArray[
         numbers = np.asarray(lists.take(pa.array(rows)).flatten(), np.float32).reshape(len(rows), int(length))
         heads = np.ascontiguousarray(numbers[:, :longest])
         yield rows, heads.view(f"V{heads.shape[1] * heads.itemsize}").ravel()
+
+
+TEXT = (
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_string_view,
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+    pa.types.is_binary_view,
+    pa.types.is_fixed_size_binary,
+)
+LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+PLAIN = (pa.types.is_primitive, pa.types.is_decimal, pa.types.is_null)  # numbers, times and truth values
+VALUES_AT_ONCE = 100_000
 
 
 def _children(chunk: pa.Array) -> list[pa.Array]:

@@ -10,8 +10,10 @@ import gzip
 import html
 import json
 import re
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import islice
 from urllib.parse import quote
 
@@ -25,7 +27,7 @@ from job.erasure.targets import HEAD, Targets
 from job.erasure.versions import Version, content_of, versions_below
 
 IN_FLIGHT = 8  # files, each in memory
-GOES_ON = re.compile(rb"[\w.%-]")  # an address that goes on is another one: `a.jpg` in `a.jpg.png`
+GOES_ON = re.compile(rb"[\w.%-]")  # behind an address: it may be the beginning of a longer one, as `a.jpg` is of `a.jpg.png`
 TELLING_BYTES = 64  # fewer bytes may be anywhere by chance
 ZSTD = b"\x28\xb5\x2f\xfd"
 
@@ -41,10 +43,17 @@ class Proof:
     found: list[str] = field(default_factory=list)
 
 
-class Needles:
-    """What to look for."""
+def no_others(uri: str) -> list[str]:
+    return []
 
-    def __init__(self, targets: Targets) -> None:
+
+class Needles:
+    """
+    What to look for. An address that goes on where it is found is another photo's only if `longer` names that photo, which stays:
+    given an address, the known ones that begin with it. Everything else counts as found.
+    """
+
+    def __init__(self, targets: Targets, longer: Callable[[str], Iterable[str]] = no_others) -> None:
         self.uris = pa.array(sorted(targets.uris), pa.string())
         # A picture that stays under another address has the same content: only its address tells them apart.
         contents = set() if targets.copies else targets.etags | targets.contents
@@ -54,11 +63,22 @@ class Needles:
         telling = [head for head in self.heads if len(head) >= TELLING_BYTES and any(head)]
         wide = [np.frombuffer(head, np.float32).astype(np.float64).tobytes() for head in telling]  # as sums of one image have it
         self.raw = [] if targets.copies else telling + wide
-        self.text = sorted({spelling for uri in targets.uris for spelling in spellings(uri)} | {hashed.encode() for hashed in contents})
+        self._addresses = sorted((spelling, uri) for uri in targets.uris for spelling in spellings(uri))
+        self._hashes = sorted(hashed.encode() for hashed in contents)
+        self._longer = cache(lambda uri: [spelling for other in longer(uri) if other != uri for spelling in spellings(other)])
 
     def in_text(self, text: bytes) -> bool:
         """Whether an address or a content hash is in it."""
-        return any(_holds(text, needle) for needle in self.text)
+        return any(self._holds(text, *address) for address in self._addresses) or any(hashed in text for hashed in self._hashes)
+
+    def _holds(self, text: bytes, spelling: bytes, uri: str) -> bool:
+        at = text.find(spelling)
+        while at >= 0:
+            goes_on = GOES_ON.match(text, at + len(spelling))
+            if not (goes_on and any(text.startswith(other, at) for other in self._longer(uri))):
+                return True
+            at = text.find(spelling, at + 1)
+        return False
 
 
 def spellings(uri: str) -> set[bytes]:
@@ -106,10 +126,10 @@ def _in_parquet(content: bytes, needles: Needles) -> str:
     others = pc.invert(pc.is_in(table["uri"], value_set=needles.copies)) if "uri" in table.column_names else None
     for name, column in zip(table.column_names, table.columns, strict=True):
         if name == "uri":
-            if pc.any(pc.is_in(column, value_set=needles.uris)).as_py():
+            if pc.any(pc.is_in(column.cast(pa.string()), value_set=needles.uris)).as_py():
                 return "address"
         elif name == "etag":
-            if pc.any(pc.is_in(column, value_set=needles.contents)).as_py():
+            if pc.any(pc.is_in(column.cast(pa.string()), value_set=needles.contents)).as_py():
                 return "content hash"
         elif pa.types.is_list(column.type) and pa.types.is_floating(column.type.value_type):
             for rows, heads in heads_of(column.combine_chunks(), HEAD):
@@ -121,15 +141,6 @@ def _in_parquet(content: bytes, needles: Needles) -> str:
         elif any(map(needles.in_text, text_of(column))):
             return "address or content hash"
     return ""
-
-
-def _holds(text: bytes, needle: bytes) -> bool:
-    at = text.find(needle)
-    while at >= 0:
-        if not GOES_ON.match(text, at + len(needle)):
-            return True
-        at = text.find(needle, at + 1)
-    return False
 
 
 def _unpacked(content: bytes) -> bytes:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
 from job.lease import Lease
 from job.objects import Folder
-from job.schema import FEATURES, REJECTS
+from job.schema import FEATURES, REJECTS, only
 from job.storage import rewriting
+from job.storage.data_files import rows_of
 from job.storage.delta_log import DeltaLog
 
 TABLES = {"features": FEATURES, "rejects": REJECTS}
@@ -35,6 +37,20 @@ def erase(spark: SparkSession, folder: Folder, uris: set[str], lease: Lease) -> 
             log.commit([one.new for one in replaced if one.new], [one.old for one in replaced])
         log.vacuum(hours=0)
     return rows
+
+
+def longer(folder: Folder, uri: str) -> list[str]:
+    """
+    The addresses in the tables that begin with `uri`.
+
+    Raises:
+        OutputError, CredentialsError: OUTPUT cannot be read.
+    """
+    found: set[str] = set()
+    for name, schema in TABLES.items():
+        for rows in rows_of(folder, name, only(schema, ["uri"])):
+            found.update(rows["uri"].filter(pc.starts_with(rows["uri"], uri)).to_pylist())
+    return sorted(found)
 
 
 def forget_history(folder: Folder, name: str, lease: Lease) -> None:

@@ -15,7 +15,7 @@ import pytest
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 
 from job import erasure
-from job.erasure import LeftOverError, erase, plan, proof, runs, tables
+from job.erasure import LeftOverError, erase, plan, runs, tables
 from job.errors import InputError, LeaseError, SetupError
 from job.lease import Lease
 from job.objects import open_folder
@@ -280,20 +280,6 @@ def test_a_running_job_is_not_disturbed(forget, after_a_run):
 def test_a_part_of_output_is_no_photo(forget, after_a_run):
     with pytest.raises(InputError, match="is part of OUTPUT"):
         forget(after_a_run[0], prefixes=[f"file://{after_a_run[0]}/features/"])
-
-
-def test_a_longer_address_is_another_one():
-    found = proof.Needles(erasure.Targets(uris={"file:///p/a.jpg"}))
-
-    assert proof.traces("x.json", b'{"uri": "file:///p/a.jpg"}', found) == "address or content hash"
-    assert proof.traces("x.json", b'{"uri": "file:///p/a.jpg.png"}', found) == ""
-
-
-@pytest.mark.parametrize("written", ["file:///p/a%20%26b.jpg", "file:///p/a &amp;b.jpg", "file:///p/a &b.jpg"])
-def test_an_address_is_found_however_it_is_written(written):
-    found = proof.Needles(erasure.Targets(uris={"file:///p/a &b.jpg"}))
-
-    assert proof.traces("x.html", written.encode(), found) == "address or content hash"
 
 
 def test_tables_that_are_not_there_are_no_trouble(spark, tmp_path):

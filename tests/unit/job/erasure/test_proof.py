@@ -1,0 +1,112 @@
+"""The search after an erasure errs on the side of finding: planted addresses in every container, spelling and neighbourhood."""
+
+from __future__ import annotations
+
+import gzip
+import html
+import io
+import json
+from urllib.parse import quote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from job.erasure.parquet import text_of
+from job.erasure.proof import Needles, traces
+from job.erasure.targets import Targets
+from job.errors import OutputError
+
+URI = "s3://bucket/photos/é & co/a.jpg"
+FOUND = "address or content hash"
+NEIGHBOURS = st.text(st.sampled_from(". %-_aZ09é\"'<>,;)]}/\n\0"), max_size=4)
+
+
+def parquet(column: pa.Array) -> bytes:
+    file = io.BytesIO()
+    pq.write_table(pa.table({"said": column}), file)
+    return file.getvalue()
+
+
+def as_lists(texts: list[str]) -> pa.Array:
+    return pa.array([texts, None, []], pa.list_(pa.string()))
+
+
+CONTAINERS = {
+    "text": lambda text: text.encode(),
+    "json": lambda text: json.dumps({"error": text}).encode(),
+    "json, not ascii": lambda text: json.dumps({"error": text}, ensure_ascii=False).encode(),
+    "html": lambda text: html.escape(text).encode(),
+    "gzip": lambda text: gzip.compress(text.encode()),
+    "zstd": lambda text: bytes(pa.compress(text.encode(), codec="zstd", asbytes=True)),
+    "strings": lambda text: parquet(pa.array(["x", text, None, "s3://bucket/other.jpg"])),
+    "large strings": lambda text: parquet(pa.array([text], pa.large_string())),
+    "bytes": lambda text: parquet(pa.array([text.encode()], pa.binary())),
+    "dictionary": lambda text: parquet(pa.array(["x", text]).dictionary_encode()),
+    "lists": lambda text: parquet(as_lists(["x", text])),
+    "structs": lambda text: parquet(pa.array([{"a": 1, "b": {"c": [text]}}])),
+    "maps": lambda text: parquet(pa.array([[("key", text)]], pa.map_(pa.string(), pa.string()))),
+}
+
+
+def seen(content: bytes, needles: Needles) -> str:
+    return traces("x.parquet" if content.startswith(b"PAR1") else "x.log", content, needles)
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+@settings(deadline=None)  # the first one loads Arrow's readers
+@given(before=NEIGHBOURS, after=NEIGHBOURS, quoted=st.booleans())
+def test_an_address_is_found_whatever_stands_before_and_behind_it(container: str, before: str, after: str, quoted: bool):
+    uri = quote(URI, safe="/:") if quoted else URI
+    content = CONTAINERS[container](f"{before}{uri}{after}")
+
+    assert seen(content, Needles(Targets(uris={URI}))) == FOUND
+
+
+@pytest.mark.parametrize("text", [f"{URI}. Skipped", f"{quote(URI, safe='/:')}%22", f"{URI}s3://bucket/b.jpg", f"{URI}-1", f"{URI}.png"])
+def test_what_is_no_other_known_photo_counts_as_found(text: str):
+    assert seen(text.encode(), Needles(Targets(uris={URI}))) == FOUND
+
+
+def test_a_longer_address_is_another_photo_if_it_is_known():
+    known = [URI, f"{URI}.png", "s3://bucket/b.jpg"]
+    needles = Needles(Targets(uris={URI}), lambda uri: [other for other in known if other.startswith(uri)])
+
+    for written in (f"{URI}.png", html.escape(f"{URI}.png"), quote(f"{URI}.png", safe="/:"), json.dumps({"uri": f"{URI}.png"})):
+        assert seen(written.encode(), needles) == ""
+    assert seen(f"{URI}.png {URI}".encode(), needles) == FOUND
+    assert seen(f"{URI}.gif".encode(), needles) == FOUND
+
+
+def test_two_values_of_a_column_are_not_read_as_one():
+    assert b"a.jpgs3://" not in b"".join(text_of(pa.array(["s3://b/a.jpg", "s3://b/c.jpg"])))
+    assert seen(parquet(pa.array([URI, "s3://b/c.jpg"])), Needles(Targets(uris={URI}))) == FOUND
+
+
+@pytest.mark.parametrize("kind", [pa.string_view(), pa.binary_view(), pa.large_binary()])
+def test_text_is_read_however_arrow_stores_it(kind: pa.DataType):
+    assert b"".join(text_of(pa.array([URI.encode()], pa.binary()).cast(pa.large_binary()).cast(kind))) == URI.encode()
+
+
+def test_a_slice_shows_its_own_values_alone():
+    assert b"".join(text_of(pa.array(["a", "b", "c"]).slice(1, 1))) == b"b"
+
+
+def test_a_type_that_may_hold_text_and_is_not_known_ends_the_search():
+    union = pa.UnionArray.from_sparse(pa.array([0], pa.int8()), [pa.array([URI])])
+
+    with pytest.raises(OutputError, match="cannot be searched"):
+        list(text_of(union))
+
+
+def test_numbers_and_times_hold_no_text():
+    for kind in (pa.int8(), pa.float64(), pa.bool_(), pa.timestamp("us"), pa.date32(), pa.decimal128(5, 2), pa.null()):
+        assert list(text_of(pa.array([None], kind))) == []
+
+
+def test_a_content_hash_is_found_whatever_follows():
+    digest = "0" * 63 + "1"
+
+    assert seen(f"sha256:{digest}ab".encode(), Needles(Targets(contents={digest}))) == FOUND
