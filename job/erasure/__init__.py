@@ -61,27 +61,32 @@ def erase(wanted: Forget, folder: Folder, lease: Lease, report: Report) -> Recei
     targets = plan(wanted, folder, report)
     spark = SparkSession.active()
     if not targets.uris:
-        return _receipt(wanted, folder, targets, {}, [], [], proof.Proof())
-    pending = [name for name, _ in kept(folder)]
+        return _receipt(wanted, folder, targets, [], [], proof.Proof())
+    begun = [join(folder.uri, name) for name, _ in kept(folder)]
+    targets.runs |= {run for run in folder.names("runs") if runs.rows_of(folder, run, targets)}
     keep(folder, wanted.run_id, targets)
+    _remove_files(begun)  # what they held is in the new one
     if wanted.tombstone:
         bury(folder, targets.contents)
 
-    removed = {}
+    def done(**removed: int) -> None:
+        targets.removed.update(removed)
+        keep(folder, wanted.run_id, targets)
+
     with report.stage("photos", total=len(targets.uris)) as stage:
-        removed["photos"] = remove(version for uri in sorted(targets.uris) for version in versions_of(uri))
+        done(photos=remove(version for uri in sorted(targets.uris) for version in versions_of(uri)))
         stage.update(len(targets.uris))
     with report.stage("tables") as stage:
-        removed |= tables.erase(spark, folder, targets.uris, lease)
+        rows = tables.erase(spark, folder, targets.uris, lease)
+        done(**rows)
         _remove_moments(folder, targets)
         folder.delete_tree("work")
-        stage.update(removed.get("features", 0))
+        stage.update(rows.get("features", 0))
     with report.stage("runs", unit="runs") as stage:
-        cleaned = {run: runs.clean(folder, run, targets, lease) for run in folder.names("runs")}
-        removed["rows"] = sum(cleaned.values())
-        stage.update(len(cleaned))
-    touched = {run for run, rows in cleaned.items() if rows} | set(refit.interrupted(folder))
-    fitted = [run for run in folder.names("runs") if _fitted_with(folder, run, touched)]
+        for number, run in enumerate(folder.names("runs"), start=1):
+            done(rows=runs.clean(folder, run, targets, lease))
+            stage.update(number)
+    fitted = [run for run in folder.names("runs") if _fitted_with(folder, run, targets.runs | set(refit.interrupted(folder)))]
     if wanted.refit and fitted:
         with report.stage("refit", total=len(fitted), unit="runs") as stage:
             for number, run in enumerate(_own_first(folder, fitted), start=1):
@@ -90,17 +95,23 @@ def erase(wanted: Forget, folder: Folder, lease: Lease, report: Report) -> Recei
     for run in folder.names("runs"):
         runs.settle(folder, run, wanted.cache, (runs.REFITTED if wanted.refit else runs.FITTED) if run in fitted else "")
     with report.stage("purge", unit="versions") as stage:
-        removed["versions"] = _purge(folder)
-        stage.update(removed["versions"])
+        purged = _purge(folder)
+        done(versions=purged)
+        stage.update(purged)
 
-    ours = {join(folder.uri, name) for name in [*pending, f"{FOLDER}/{wanted.run_id}.pending"]}
+    pending = join(folder.uri, FOLDER, f"{wanted.run_id}.pending")
     needles = proof.Needles(targets, lambda uri: tables.longer(folder, uri))
-    left = _prove(spark, wanted, folder, lease, needles, ours, report)
-    done = _receipt(wanted, folder, targets, removed, fitted if wanted.refit else [], [] if wanted.refit else fitted, left)
+    left = _prove(spark, wanted, folder, lease, needles, {pending}, report)
+    made = _receipt(wanted, folder, targets, fitted if wanted.refit else [], [] if wanted.refit else fitted, left)
     if left.found:
         raise LeftOverError(f"erased photos still found in `{left.found[0]}`", "delete the files that the receipt lists by hand")
-    remove(version for name in ours for version in versions_of(name))
-    return done
+    _remove_files([pending])
+    return made
+
+
+def _remove_files(uris: Iterable[str]) -> None:
+    """In all their versions."""
+    remove(version for uri in uris for version in versions_of(uri))
 
 
 def _meant(spark: SparkSession, wanted: Forget, folder: Folder) -> Targets:
@@ -158,9 +169,7 @@ def _prove(
     return left
 
 
-def _receipt(
-    wanted: Forget, folder: Folder, targets: Targets, removed: dict[str, int], refitted: list[str], marked: list[str], left: proof.Proof
-) -> Receipt:
+def _receipt(wanted: Forget, folder: Folder, targets: Targets, refitted: list[str], marked: list[str], left: proof.Proof) -> Receipt:
     key = key_of(folder)
     asked = {name: value for name, value in asdict(wanted).items() if name in ("older_than", "tombstone", "copies", "refit")}
     made = Receipt(
@@ -169,7 +178,7 @@ def _receipt(
         by=wanted.by,
         asked=asked,
         images=sorted(keyed(key, value) for value in targets.uris | targets.contents),
-        removed=removed,
+        removed=dict(targets.removed),
         refitted=refitted,
         marked=marked,
         copies_left=len(targets.copies),

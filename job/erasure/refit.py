@@ -39,7 +39,7 @@ def refit(spark: SparkSession, folder: Folder, run: str, lease: Lease) -> None:
     if stored is None:
         raise SetupError(f"there is no complete run `{run}` in `{folder.uri}`")
     manifest = Manifest.from_json(stored.content)
-    params = Params(**manifest.params)
+    params = Params.of_manifest(manifest.params)
     features = _features(spark, folder, manifest)
     if manifest.fitted_by == run:
         total = moments.moments_of(features, params.input, params.fit_on, folder)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -44,7 +45,7 @@ HEAD = 64  # numbers of an embedding that tell it from all others
 
 @dataclass
 class Targets:
-    """Images to erase. Only sets: what an interrupted erasure knew is added."""
+    """Images to erase, and how far that is: what an interrupted erasure knew and did is added."""
 
     uris: set[str] = field(default_factory=set)
     etags: set[str] = field(default_factory=set)
@@ -53,18 +54,23 @@ class Targets:
     numbers: set[str] = field(default_factory=set)  # base64 of float32: the first HEAD numbers of each embedding
     chunks: set[str] = field(default_factory=set)  # run_id-microseconds: whose moments hold them
     copies: set[str] = field(default_factory=set)  # other URIs of the very same picture, which stay
+    runs: set[str] = field(default_factory=set)  # whose matrix had rows of them
+    removed: Counter[str] = field(default_factory=Counter)  # so far; see Receipt.removed
 
     def add(self, other: Targets) -> None:
         for name, values in vars(other).items():
-            getattr(self, name).update(values)
+            getattr(self, name).update(values)  # counts add up
         self.copies -= self.uris
 
     @classmethod
     def from_json(cls, text: bytes) -> Targets:
-        return cls(**{name: set(values) for name, values in json.loads(text).items()})
+        values = json.loads(text)
+        removed = Counter(values.pop("removed", {}))
+        return cls(**{name: set(found) for name, found in values.items()}, removed=removed)
 
     def to_json(self) -> bytes:
-        return json.dumps({name: sorted(values) for name, values in vars(self).items()}).encode()
+        sets = {name: sorted(values) for name, values in vars(self).items() if name != "removed"}
+        return json.dumps({**sets, "removed": self.removed}).encode()
 
     def heads(self) -> set[bytes]:
         return {base64.b64decode(numbers) for numbers in self.numbers}

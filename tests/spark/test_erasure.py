@@ -24,6 +24,7 @@ from job.progress import Report
 from job.schema import FEATURES
 from job.uris import from_text
 from tests.aws.conftest import REGION, aws, moto  # noqa: F401 - fixtures
+from tests.conftest import SHORT
 
 STEPS = ["remove", "tables.erase", "runs.clean", "runs.settle", "proof.search"]
 
@@ -187,7 +188,7 @@ def test_erasures_that_stop_before_any_step_are_brought_to_their_end_by_the_next
             patch.setattr(getattr(erasure, place) if place else erasure, name, stop)
             with pytest.raises(KeyboardInterrupt):
                 forget(output, [file])
-    assert len(list((output / "erasures").glob("*.pending"))) == len(STEPS)
+    assert len(list((output / "erasures").glob("*.pending"))) == 1  # each takes over what the one before had begun
     done = forget(output, [files[30]])  # somebody else's: what was begun is not left behind
 
     gone = [*files[: len(STEPS)], files[30]]
@@ -196,6 +197,52 @@ def test_erasures_that_stop_before_any_step_are_brought_to_their_end_by_the_next
     assert [file for file in gone if file.exists()] == []
     assert files_that_hold(output, *(str(file).encode() for file in gone)) == []
     assert not list((output / "erasures").glob("*.pending"))
+
+
+STAGES = ["tables.erase", "runs.clean", "_fitted_with", "refit.refit", "runs.settle", "_purge", "proof.search"]
+
+
+@pytest.mark.parametrize("refits", [False, True], ids=["mark", "refit"])
+@pytest.mark.parametrize("step", STAGES[2:3] if SHORT else STAGES)
+def test_an_erasure_that_stops_between_two_stages_ends_as_one_that_did_not(forget, after_a_run, monkeypatch, tmp_path, step, refits):
+    """The same state of OUTPUT and the same receipt, once the same command was repeated."""
+    output, photos = after_a_run
+    files = sorted(photos.glob("*/*.jpg"))[:2]
+    calm_photos, calm = tmp_path / "calm photos", tmp_path / "calm"
+    shutil.copytree(output, calm)
+    shutil.copytree(photos, calm_photos)
+    expected = forget(calm, files, refit=refits)
+    for file in files:  # the calm erasure took the photos, too
+        shutil.copy2(calm_photos / file.relative_to(photos), file)
+
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    place, _, name = step.rpartition(".")
+    with monkeypatch.context() as patch:
+        patch.setattr(getattr(erasure, place) if place else erasure, name, stop)
+        if step == "refit.refit" and not refits:
+            forget(output, files, refit=refits)  # has no such stage
+            return
+        with pytest.raises(KeyboardInterrupt):
+            forget(output, files, refit=refits)
+    done = forget(output, files, refit=refits)
+
+    assert (done.images != [], len(done.images)) == (True, len(expected.images))
+    assert (done.removed, done.refitted, done.marked) == (expected.removed, expected.refitted, expected.marked)
+    assert (done.refitted if refits else done.marked) != []
+    assert end_state(output) == end_state(calm)
+
+
+def end_state(output):
+    """Matrix and manifest of each run, and what the tables hold, but for times and names of files."""
+    runs = {}
+    for manifest in sorted(output.glob("runs/*/manifest.json")):
+        said = json.loads(manifest.read_text())
+        rows = ds.dataset(manifest.parent / "pca").to_table().sort_by("uri").to_pylist()
+        numbers = [round(abs(float(number)), 4) for row in rows for number in row["pc"]]
+        runs[manifest.parent.name] = (said["counts"], said["k"], said["notes"], [row["uri"] for row in rows], numbers)
+    return runs, sorted(stored(output)["uri"]), (output / "latest.json").read_text()
 
 
 def test_the_same_picture_under_another_address_is_named_and_goes_only_if_asked(run_job, forget, photos, tmp_path):
