@@ -53,7 +53,7 @@ def is_pattern(address: str) -> bool:
 def skipped_folder(folder_uri: str, input_uri: str) -> str | None:
     """The hidden or system folder below INPUT that `folder_uri` is or lies in, as it is counted; None for any other folder."""
     for name in folder_uri.removeprefix(input_uri.rstrip("/")).strip("/").split("/"):
-        if name.startswith(".") or name.lower() in SYSTEM_FOLDERS:
+        if (name.startswith(".") and name not in (".", "..")) or name.lower() in SYSTEM_FOLDERS:
             return name + "/"
     return None
 

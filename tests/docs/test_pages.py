@@ -83,7 +83,7 @@ def test_a_link_that_leaves_the_docs_becomes_its_words(site):
         ("files", "image_digest str | None None"),
         ("files", "generation int of the lease it was written under; a later owner's is higher"),
         ("errors", "LeaseError 3 another run holds OUTPUT, or took it over"),
-        ("errors", "Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 refused by a guard, 130 interrupted."),
+        ("errors", "Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 refused by a guard, 130 interrupted, 143 by SIGTERM."),
     ],
 )
 def test_the_reference_says_what_the_code_says(site, page, words):

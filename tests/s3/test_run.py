@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import PIPE, CompletedProcess
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 
@@ -132,7 +133,7 @@ def put_photos(client: Any, bucket: str, sample: Path) -> Iterator[tuple[str, st
     keys |= {f"photos/{odd}": path for odd, path in zip(ODD_KEYS, keys.values(), strict=False)}
     for key, path in keys.items():
         client.upload_file(str(path), bucket, key)
-        yield f"s3://{bucket}/{key}", key.split("/")[-2] if key.count("/") > 1 else ""
+        yield f"s3://{bucket}/{key}", normalize("NFC", key.split("/")[-2]) if key.count("/") > 1 else ""
 
 
 def test_a_dead_owner_on_another_machine_keeps_the_lease_until_it_expires(story: Story):
