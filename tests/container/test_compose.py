@@ -101,7 +101,7 @@ def test_a_killed_worker_costs_nothing_but_time(compose):
     output, _ = process.communicate()
 
     assert process.returncode == 0, output[-5000:]
-    manifest = json.loads(output[output.index("{\n") if "{\n" in output else output.rindex('{"run_id"') :])
+    manifest = json.loads(output[output.index("{\n") if "{\n" in output else output.rindex('{"schema_version"') :])
     assert (manifest["counts"]["embedded"], manifest["counts"]["rows"], manifest["counts"]["rejected"]) == (240, 240, 0)
 
 
@@ -116,7 +116,7 @@ def test_a_killed_driver_goes_on_from_the_last_chunk(compose):
     done = compose("run", "--rm", "-T", "job", *words)
 
     assert done.returncode == 0, said(done)[-5000:]
-    manifest = json.loads(done.stdout[done.stdout.rindex('{"run_id"') :])
+    manifest = json.loads(done.stdout[done.stdout.rindex('{"schema_version"') :])
     assert manifest["counts"]["rows"] == 240
     assert manifest["counts"]["new"] <= 180
 

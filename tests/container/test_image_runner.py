@@ -11,6 +11,7 @@ import pytest
 import requests
 from moto.server import ThreadedMotoServer
 
+from job.records import Outcome, from_line
 from tests.aws.standin.image_runner import ImageRunner
 from tests.aws.standin.server import Standin
 from tests.s3.server import REGION, versitygw
@@ -94,7 +95,8 @@ def test_the_run_embeds_the_photos_and_its_logs_are_where_the_service_puts_them(
     assert ended["state"] == "SUCCESS", said["stderr"][-3000:]
     manifest = json.loads(s3.client().get_object(Bucket=bucket, Key="out/runs/first/manifest.json")["Body"].read())
     assert (manifest["counts"]["embedded"], manifest["counts"]["rejected"], manifest["k"]) == (12, 0, 2)
-    assert '@fruits {"record": "Outcome", "run_id": "first", "code": 0' in said["stdout"]
+    outcomes = [record for line in said["stdout"].splitlines() if isinstance(record := from_line(line), Outcome)]
+    assert [(outcome.run_id, outcome.code) for outcome in outcomes] == [("first", 0)]
     assert s3.secret_key not in said["stdout"] + said["stderr"]
 
 

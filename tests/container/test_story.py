@@ -124,7 +124,7 @@ def test_from_an_empty_account_to_a_result_and_back_to_nothing(account, image, r
     fruitsctl("cancel", going["run_id"])
     assert json.loads(fruitsctl("status", going["run_id"], "--json")[0])["state"] == "CANCELLED"
 
-    assert "nothing is left" in fruitsctl("infra", "down", "--yes")[0]
+    assert "all resources are removed" in fruitsctl("infra", "down", "--yes")[0]
     assert s3.list_buckets()["Buckets"] == []
     assert boto3.client("ecr", region_name=REGION).describe_repositories()["repositories"] == []
     states = {found["state"] for found in boto3.client("emr-serverless", region_name=REGION).list_applications()["applications"]}
