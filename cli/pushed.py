@@ -38,6 +38,6 @@ def last_pushed(state: Path, repository: str) -> Pushed | None:
 def _read(state: Path) -> dict[str, Any]:
     try:
         known = json.loads((state / "pushed.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):  # a damaged file is worth no more than none: the next push rewrites it
+    except (FileNotFoundError, ValueError):  # a damaged file counts as missing: the next push rewrites it
         return {}
     return known if isinstance(known, dict) else {}

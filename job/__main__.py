@@ -31,8 +31,8 @@ def main(argv: list[str]) -> int:
 
 
 def told(outcome: Outcome) -> int:
-    """The exit code, once whoever started the job has heard the outcome."""
-    with suppress(BrokenPipeError):  # whoever started the job is gone; the outcome is in OUTPUT
+    """Print the outcome and return its exit code."""
+    with suppress(BrokenPipeError):  # the parent process is gone; the outcome is in OUTPUT
         print(to_line(outcome), flush=True)  # noqa: T201 - as job.progress, which has imports of its own
     return outcome.code
 

@@ -63,7 +63,7 @@ def finished(params: Params, folder: Folder) -> Outcome | None:
     """
     try:
         outcome, manifest = (folder.read(f"runs/{params.run_id}/{name}.json") for name in ("outcome", "manifest"))
-    except SetupError:  # what is wrong with OUTPUT says whoever needs it next
+    except SetupError:  # the next access to OUTPUT reports what is wrong with it
         return None
     if outcome is None or manifest is None:
         return None
@@ -126,7 +126,7 @@ def in_our_words(error: Exception, output: str, places: str) -> JobError:
 
 
 def no_space(output: str) -> JobError:
-    """Nobody says which disk is full: OUTPUT's, or the one where Spark keeps what does not fit into memory. The fuller one is."""
+    """Name the disk that is full: of OUTPUT's and Spark's scratch disk the one with less free space, as the error does not tell."""
     scratch = os.environ.get("SPARK_LOCAL_DIRS", tempfile.gettempdir()).split(",")[0]
     if is_s3(output) or _free(scratch) < _free(local_path(output)):
         hint = "free space, or set SPARK_LOCAL_DIRS to a folder on another disk, then run the same command again"

@@ -158,7 +158,7 @@ def _interruptible(job: subprocess.Popen[str]) -> Iterator[list[int]]:
     """
     While inside, SIGINT and SIGTERM go to the job, and their numbers into the list; if we leave by an error, the job does not stay behind.
 
-    A signal that whoever started us has set to be ignored stays ignored: https://www.gnu.org/software/bash/manual/html_node/Signals.html
+    A signal that the parent process set to be ignored stays ignored: https://www.gnu.org/software/bash/manual/html_node/Signals.html
     """
 
     def pass_on(number: int, frame: object) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from job import s3
+from tests.s3.proxy import Proxy
 from tests.s3.server import REGION, Server, versitygw
 
 
@@ -31,3 +32,12 @@ def bucket(s3_server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     s3.client.cache_clear()
     yield name
     s3.client.cache_clear()
+
+
+@pytest.fixture
+def proxy(bucket: str, s3_server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """Between S3 and everything that the environment leads there."""
+    with Proxy(s3_server.endpoint) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
+        s3.client.cache_clear()
+        yield proxy

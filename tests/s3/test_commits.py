@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
 
-from job import s3
 from job.errors import LeaseError
 from job.lease import Lease
 from job.objects import open_folder
@@ -16,14 +14,6 @@ from job.schema import EMBEDDED, FEATURES
 from job.storage import data_files
 from job.storage.delta_log import DataFile, DeltaLog
 from tests.s3.proxy import Faults, Proxy
-
-
-@pytest.fixture
-def proxy(bucket: str, s3_server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    with Proxy(s3_server.endpoint) as proxy:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
-        s3.client.cache_clear()
-        yield proxy
 
 
 def written(log: DeltaLog, name: str) -> DataFile:

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,7 +16,6 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from job import s3
 from job.decode import decode_image
 from job.errors import FetchError
 from job.fetch import Key, fetch
@@ -27,15 +25,6 @@ from job.uris import bucket_and_key
 from tests.s3.proxy import Faults, Proxy
 
 NO_BREAK_SPACE = "photos/a\u00a0b.jpg"  # a key that obstore cannot name: it is read with boto3
-
-
-@pytest.fixture
-def proxy(bucket: str, s3_server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    """Between S3 and everything that the environment leads there."""
-    with Proxy(s3_server.endpoint) as proxy:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
-        s3.client.cache_clear()
-        yield proxy
 
 
 def put(client, bucket: str, contents: dict[str, bytes]) -> list[Key]:

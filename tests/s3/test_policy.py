@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from cli.serverless.policy import session_policy
-from job import publish, s3
+from job import publish
 from job.lease import Lease
 from job.objects import open_folder
 from job.records import Manifest
@@ -19,14 +16,6 @@ from tests.aws import session
 from tests.s3.proxy import Proxy
 from tests.s3.test_commits import written
 from tests.unit.cli.test_serverless_plan import DEPLOYED
-
-
-@pytest.fixture
-def proxy(bucket: str, s3_server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    with Proxy(s3_server.endpoint) as proxy:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
-        s3.client.cache_clear()
-        yield proxy
 
 
 def manifest_of(run: str) -> bytes:
