@@ -43,7 +43,7 @@ FROM python AS job
 COPY --from=slim /opt/fruits/venv /opt/fruits/venv
 COPY --from=model /opt/fruits/cache /opt/fruits/cache
 # Volumes of the local stack get these owners, so that no process there runs as root.
-RUN install -d -o hadoop -g hadoop /opt/fruits/stack/keys /opt/fruits/stack/notebooks \
+RUN install -d -o hadoop -g hadoop /opt/fruits/stack/events /opt/fruits/stack/keys /opt/fruits/stack/notebooks \
     && install -d -o 1000 -g 1000 /opt/fruits/stack/s3
 ENV PYSPARK_PYTHON=/opt/fruits/venv/bin/python \
     PYSPARK_DRIVER_PYTHON=/opt/fruits/venv/bin/python \

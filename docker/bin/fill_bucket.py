@@ -24,7 +24,6 @@ def fill(bucket: str, folder: Path) -> None:
     s3 = client()
     if bucket not in {found["Name"] for found in s3.list_buckets()["Buckets"]}:
         s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": s3.meta.region_name})
-    s3.put_object(Bucket=bucket, Key="events/")  # Spark wants the folder of its event logs to be there
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=PREFIX)
     there = {item["Key"]: item["Size"] for page in pages for item in page.get("Contents", [])}
 
