@@ -6,9 +6,9 @@ import signal
 import sys
 from contextlib import suppress
 
+from job.outcomes import failure, interrupted, leave, refuse, unexpected
 from job.params import Params
 from job.records import Outcome, to_line
-from job.session import launch_jvm
 
 
 def main(argv: list[str]) -> int:
@@ -17,17 +17,22 @@ def main(argv: list[str]) -> int:
     try:
         params = Params.from_argv(argv)
     except ValueError as error:
-        from job.attempt import refuse
-
         return told(refuse(argv, error))
     try:
-        launch_jvm()
-        from job.attempt import attempt  # most of a second of imports, while the JVM starts
-
-        outcome = attempt(params)
+        return told(attempted(params))
     except KeyboardInterrupt:
-        outcome = Outcome(params.run_id, 130, "Interrupted", "interrupted", "run the same command again")
-    return told(outcome)
+        return told(leave(params.output, interrupted(params.run_id)))
+    except Exception as error:  # noqa: BLE001 - an import that fails: the run owes its outcome all the same
+        return told(leave(params.output, failure(params.run_id, unexpected(error))))
+
+
+def attempted(params: Params) -> Outcome:
+    from job.session import launch_jvm
+
+    launch_jvm()
+    from job.attempt import attempt  # most of a second of imports, while the JVM starts
+
+    return attempt(params)
 
 
 def told(outcome: Outcome) -> int:

@@ -73,7 +73,11 @@ class Record:
     def from_json(cls, content: bytes) -> Record:
         """Fields of a newer version are left out. Raises ValueError, TypeError or KeyError if it is not a lease."""
         values = json.loads(content)
-        return cls(**_known(cls, {**values, "owner": Owner(**_known(Owner, values["owner"]))}))
+        record = cls(**_known(cls, {**values, "owner": Owner(**_known(Owner, values["owner"]))}))
+        numbers = (record.generation, record.owner.pid, record.acquired_at, record.renewed_at, record.seconds)
+        if not all(isinstance(number, int | float) for number in numbers):
+            raise TypeError("a number is missing")
+        return record
 
     def to_json(self) -> bytes:
         return (json.dumps(asdict(self), indent=2) + "\n").encode()

@@ -9,11 +9,12 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from job.attempt import failure, in_our_words
+from job.attempt import in_our_words
 from job.erasure import erase, plan, runs
 from job.errors import JobError
 from job.lease import Lease
 from job.objects import Folder, open_folder
+from job.outcomes import failure, interrupted
 from job.params import Forget
 from job.progress import Report, send
 from job.records import Outcome
@@ -41,7 +42,7 @@ def attempt(wanted: Forget) -> Outcome:
     except Exception as error:  # noqa: BLE001 - the edge: Spark, Py4J and Arrow raise anything, and who called is owed an outcome
         return failure(wanted.run_id, in_our_words(error, wanted.output, f"`{wanted.output}`"))
     except (KeyboardInterrupt, BrokenPipeError):
-        return Outcome(wanted.run_id, 130, "Interrupted", "interrupted", "run the same command again to resume the erasure")
+        return interrupted(wanted.run_id, "run the same command again to resume the erasure")
 
 
 def planned(wanted: Forget, folder: Folder) -> dict[str, object]:

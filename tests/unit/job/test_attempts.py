@@ -1,7 +1,14 @@
 """A run that is tried again: one that had ended well ends at once, any other goes on. INPUT is gone, so going on is seen by its error."""
 
+import fcntl
 import json
+import os
+import signal
+import subprocess
+import sys
+import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +16,9 @@ from job.__main__ import main
 from job.attempt import attempt
 from job.params import Params
 from job.records import Manifest, Outcome, from_line
+from tests.waiting import wait_until
+
+ROOT = Path(__file__).parents[3]
 
 DONE = Outcome("r1", 0, "done", "10 rows, k = 2")
 FAILED = Outcome("r1", 1, "RejectsError", "`5` of 60 images were rejected", "see rejects")
@@ -113,3 +123,81 @@ def test_arguments_of_another_version_leave_an_outcome_in_output(tmp_path, capsy
 def test_arguments_that_tell_no_place_for_an_outcome_end_with_a_word(argv, capsys):
     assert main(argv) == 2
     assert from_line(capsys.readouterr().out.strip()).kind == "ArgumentsError"
+
+
+def left(tmp_path):
+    """The outcome in OUTPUT."""
+    return Outcome.from_json((tmp_path / "out" / "runs" / "r1" / "outcome.json").read_text())
+
+
+@pytest.mark.parametrize("name", ["nul\0", "x" * 300, "fifo", "photos/label/file.jpg"])
+def test_whatever_is_wrong_with_input_is_left_as_the_outcome(params, tmp_path, name):
+    (tmp_path / "photos" / "label").mkdir(parents=True)
+    (tmp_path / "photos" / "label" / "file.jpg").write_bytes(b"")
+    os.mkfifo(tmp_path / "fifo")
+
+    ended = attempt(replace(params, input=f"file://{tmp_path}/{name}"))
+
+    assert ended.code in (1, 2)
+    assert left(tmp_path) == ended
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"[]", b"{}", '{"seconds": "long"}', '{"generation": null}', '{"owner": {"pid": "one"}}'])
+def test_a_lease_that_is_not_one_is_left_as_the_outcome(params, tmp_path, content):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "out").mkdir()
+    if isinstance(content, str):
+        owner = {"host": "h", "machine": "m", "pid": 1, "started": "s"}
+        whole = {"run_id": "r0", "generation": 1, "owner": owner, "acquired_at": 1.0, "renewed_at": 1.0, "seconds": 60.0}
+        changed = json.loads(content)
+        content = json.dumps(whole | changed | {"owner": owner | changed.get("owner", {})}).encode()
+    (tmp_path / "out" / "lease.json").write_bytes(content)
+
+    ended = attempt(replace(params, input=f"file://{tmp_path}/photos"))
+
+    assert (ended.code, ended.kind) == (2, "OutputError")
+    assert left(tmp_path) == ended
+
+
+def test_an_interruption_before_the_lease_is_the_outcome(params, tmp_path):
+    """The job waits for the guard of the lease, which another process holds."""
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "out").mkdir()
+    guard = tmp_path / "out" / ".guard"
+
+    def waiting():
+        return sum(os.path.realpath(f"/proc/self/fd/{number}") == str(guard) for number in os.listdir("/proc/self/fd")) == 2
+
+    def interrupt():
+        wait_until(waiting)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with open(guard, "wb") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            threading.Thread(target=interrupt).start()
+            ended = attempt(replace(params, input=f"file://{tmp_path}/photos"))
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    assert (ended.code, ended.kind) == (130, "Interrupted")
+    assert left(tmp_path) == ended
+
+
+@pytest.mark.parametrize(
+    ("pyspark", "code", "kind"),
+    [
+        ("raise ImportError('no such library')", 1, "JobError"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", 130, "Interrupted"),
+    ],
+)
+def test_a_job_that_does_not_get_through_its_imports_leaves_an_outcome(params, tmp_path, pyspark, code, kind):
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "pyspark.py").write_text(pyspark)
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}/broken:{ROOT}"}
+
+    done = subprocess.run([sys.executable, "-m", "job", *params.to_argv()], env=environment, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, left(tmp_path).kind) == (code, kind)
+    assert from_line(done.stdout.strip()) == left(tmp_path)
