@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from cli.private import write_private
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,8 @@ def remember(state: Path, pushed: Pushed) -> None:
     Raises:
         OSError: the folder cannot be written.
     """
-    state.mkdir(parents=True, exist_ok=True)
     all_of_them = _read(state) | {pushed.repository: asdict(pushed)}
-    part = state / f"pushed.json.{os.getpid()}"
-    part.write_text(json.dumps(all_of_them, indent=2) + "\n", encoding="utf-8")
-    part.replace(state / "pushed.json")  # a reader sees the old file or the new one
+    write_private(state / "pushed.json", json.dumps(all_of_them, indent=2) + "\n")
 
 
 def last_pushed(state: Path, repository: str) -> Pushed | None:

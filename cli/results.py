@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.config import Settings
 from cli.errors import FruitsError, UsageError
+from cli.private import write_private
 from job.uris import bucket_and_key, from_text, is_s3, join, local_path
 
 if TYPE_CHECKING:
@@ -45,8 +46,7 @@ def output_of(given: str | None, config: Settings) -> str:
 def remember(output: str, config: Settings) -> None:
     """For `output_of`. Without a place to keep it nothing is lost but this comfort."""
     with suppress(OSError):
-        config.state.mkdir(parents=True, exist_ok=True)
-        (config.state / LAST).write_text(output, encoding="utf-8")
+        write_private(config.state / LAST, output)
 
 
 def lend(config: Settings) -> None:

@@ -5,7 +5,6 @@ What was sent: runs/<run_id>.json in the state folder, written before the reques
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from cli.aws import asking
 from cli.errors import UsageError
+from cli.private import write_private
 from cli.serverless.clients import Clients
 
 
@@ -34,14 +34,8 @@ def remember(state: Path, sent: Sent) -> None:
         UsageError: the folder cannot be written.
     """
     folder = state / "runs"
-    part = folder / f".{sent.run_id}.{os.getpid()}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(sent), indent=2) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(folder / f"{sent.run_id}.json")  # a reader sees the old file or the new one
+        write_private(folder / f"{sent.run_id}.json", json.dumps(asdict(sent), indent=2) + "\n")
     except OSError as error:
         raise UsageError(f"cannot write `{folder}`: {error.strerror}", "set FRUITS_STATE to a writable folder") from error
 
