@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from cli.errors import UsageError
+from cli.user import expanded
 
 FILE = "fruits.toml"
 KEYS_OF_THE_ENVIRONMENT = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID")  # a profile of the file must not come before them
@@ -138,9 +139,7 @@ def read(file: Path) -> dict[str, str | None]:
                 f"value of `{name}` in `{file}` is not a string: `{value}`", f'write it as a string: {name} = "{names[name].example}"'
             )
     folder = file.resolve().parent
-    return {
-        name: str(folder / Path(value).expanduser()) if names[name].path and "://" not in value else value for name, value in table.items()
-    }
+    return {name: str(folder / expanded(value)) if names[name].path and "://" not in value else value for name, value in table.items()}
 
 
 def example(given: Mapping[str, str | None]) -> str:
@@ -159,4 +158,4 @@ def environment() -> dict[str, str]:
 
 
 def _path(text: str) -> Path:
-    return Path(text).expanduser().resolve()
+    return Path(os.path.realpath(expanded(text)))

@@ -14,6 +14,7 @@ from typing import Any
 
 from cli.config import environment
 from cli.docker import docker
+from cli.user import expanded
 
 DOCKER_HUB = "https://index.docker.io/v1/"  # what docker calls docker.io in its own files
 
@@ -50,7 +51,7 @@ def stored_login(registry: str, folder: Path | None = None) -> Login | None:
 
     https://docs.docker.com/reference/cli/docker/login/#credential-stores
     """
-    folder = folder or Path(environment().get("DOCKER_CONFIG") or "~/.docker").expanduser()
+    folder = folder or expanded(environment().get("DOCKER_CONFIG") or "~/.docker")
     name = DOCKER_HUB if registry == "docker.io" else registry
     try:
         config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))

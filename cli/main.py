@@ -1,4 +1,4 @@
-"""The Typer app and the error boundary: the one place that turns an error into words and an exit code."""
+"""The Typer app; the one place that turns an error into words on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from typing import Annotated
 import typer
 
 from cli import __version__
+from cli.boundary import explain
 from cli.commands import cost, data, demo, doctor, eks, forget, identify, image, infra, init, notebook, report, run, runs, sample, serve
-from cli.errors import FruitsError
 from cli.examples import examples
 from cli.output import say_error
-from job.records import RecordError
-from job.uris import AddressError
 
 app = typer.Typer(
     name="fruitsctl",
@@ -62,14 +60,9 @@ def main() -> None:
     """Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 refused by a guard, 130 interrupted, 143 by SIGTERM."""
     try:
         app()
-    except FruitsError as error:
-        say_error(str(error), error.hint)
-        sys.exit(error.exit_code)
-    except AddressError as error:
-        say_error(str(error), error.hint)
-        sys.exit(2)
-    except RecordError as error:
-        say_error(f"a file of the run cannot be read: {error}", "use the version of fruitsctl that made it, or run the same command again")
-        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - the edge of the command: its user is owed one line, not a traceback
+        ended = explain(error)
+        say_error(str(ended), ended.hint)
+        sys.exit(ended.exit_code)

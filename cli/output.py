@@ -17,8 +17,8 @@ PLAIN_EVERY_SECONDS = 5.0  # without a terminal: a line that often, not a bar
 
 
 def emit(data: Mapping[str, Any], text: str, as_json: bool) -> None:
-    """A command's result, on stdout."""
-    print(json.dumps(data, ensure_ascii=False) if as_json else text)
+    """A command's result, on stdout; at once: a pipe may be waiting for it, and a full disk is an error of the command."""
+    print(json.dumps(data, ensure_ascii=False) if as_json else text, flush=True)
 
 
 def say(text: str) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 
 from job.imaging.untrained import untrained_weights
 
+UNWRITABLE = 73  # the exit code where OUT cannot be written; EX_CANTCREAT of sysexits.h
+
 
 def keras_mobilenet_v2(weights: str | None) -> Any:
     """MobileNetV2 without its top, average-pooled: (N, 224, 224, 3) float32 in -1..1 to (N, 1280) float32."""
@@ -38,8 +40,20 @@ def convert(weights: str | None) -> bytes:
     return flatbuffer
 
 
-if __name__ == "__main__":
-    target, source = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None
+def write(target: Path, content: bytes) -> None:
+    """Whole or not at all. Raises OSError."""
     partial = Path(f"{target}.{os.getpid()}.part")
-    partial.write_bytes(convert(source))
-    partial.replace(target)
+    try:
+        partial.write_bytes(content)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    flatbuffer = convert(sys.argv[2] if len(sys.argv) > 2 else None)
+    try:
+        write(Path(sys.argv[1]), flatbuffer)
+    except OSError as error:
+        sys.stderr.write(f"{error.strerror}\n")
+        sys.exit(UNWRITABLE)

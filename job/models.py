@@ -16,12 +16,14 @@ from functools import cache
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from job.errors import ModelError
+from job.convert import UNWRITABLE
+from job.errors import ModelError, SetupError
 from job.params import UNTRAINED, Params
 
 Pixels = npt.NDArray[np.uint8]
@@ -182,7 +184,12 @@ def litert_flatbuffer(weights: Path, cache: Path) -> bytes:
     Raises:
         ModelError: Keras cannot load `weights` into MobileNetV2.
     """
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
+    try:
+        digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise ModelError(
+            f"cannot read `{weights}`: {error.strerror}", "give another file with --weights, or run `fruitsctl doctor`"
+        ) from error
     cached = cache / "models" / f"mobilenet_v2-{digest}.float32.tflite"
     return converted(cached, weights)
 
@@ -193,17 +200,29 @@ def converted(cached: Path, weights: Path | None) -> bytes:
 
     Raises:
         ModelError: as `litert_flatbuffer` and `untrained_flatbuffer`.
+        SetupError: the cache folder cannot be written.
     """
     if not cached.is_file():
-        cached.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            cached.parent.mkdir(parents=True, exist_ok=True)
+            TemporaryFile(dir=cached.parent).close()  # what cannot be written is known before seconds of work
+        except OSError as error:
+            raise unwritable(cached, error.strerror) from error
         command = [sys.executable, "-m", "job.convert", str(cached), *([str(weights)] if weights else [])]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit {done.returncode}"
+            if done.returncode == UNWRITABLE:
+                raise unwritable(cached, reason)
             if weights is None:
                 raise ModelError(f"TensorFlow cannot convert `{UNTRAINED}`: {reason}", "run `fruitsctl doctor`")
             raise ModelError(f"Keras cannot load `{weights}`: {reason}", "delete the file and run `fruitsctl doctor`")
     return cached.read_bytes()
+
+
+def unwritable(cached: Path, reason: str | None) -> SetupError:
+    """`cached` is a file of the cache folder."""
+    return SetupError(f"cannot write `{cached}`: {reason}", "set FRUITS_CACHE to a writable folder with free space")
 
 
 def keras_weights(weights: Path) -> list[npt.NDArray[np.float32]]:

@@ -11,6 +11,7 @@ import subprocess
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from cli.docker import docker
 from cli.errors import UsageError
 from job.params import Params
 from job.uris import is_s3
@@ -49,15 +50,27 @@ def plan(params: Params, compose: list[str], as_json: bool, terminal: bool) -> P
     return Plan([*compose, "run", "--rm", *([] if terminal else ["-T"]), "job", *inside])
 
 
+def require_stack() -> None:
+    """
+    Compose itself ends in a hundred lines where the engine does not answer or its user may not ask it.
+
+    Raises:
+        UsageError: there is no docker-compose.yml here, or the Docker engine does not answer.
+    """
+    if not any(Path(name).is_file() for name in ("docker-compose.yml", "compose.yaml")):
+        raise UsageError(f"there is no docker-compose.yml in `{Path.cwd()}`", "run the command in the checkout")
+    if shutil.which("docker"):  # docker-compose works without it
+        docker("version")
+
+
 def start(todo: Plan) -> int:
     """
     The exit code. Ctrl-C reaches docker by the terminal, and by docker the job; here it is only waited for.
 
     Raises:
-        UsageError: there is no docker-compose.yml here, or no docker.
+        UsageError: there is no docker-compose.yml here, no docker, or its engine does not answer.
     """
-    if not any(Path(name).is_file() for name in ("docker-compose.yml", "compose.yaml")):
-        raise UsageError(f"there is no docker-compose.yml in `{Path.cwd()}`", "run the command in the checkout")
+    require_stack()
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         process = subprocess.Popen(todo.command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))

@@ -18,7 +18,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
+from cli.errors import UsageError
+from cli.private import for_its_owner
 from job.params import Arguments, Params
 from job.records import Outcome, Progress, from_line
 
@@ -70,9 +73,11 @@ def start(todo: Plan, run_id: str, environment: Mapping[str, str], on_progress: 
     or 143, whatever became of the job.
 
     What the job says that is no progress, and all that Spark says, goes to the log.
+
+    Raises:
+        UsageError: the log cannot be written.
     """
-    todo.log.parent.mkdir(parents=True, exist_ok=True)
-    with open(todo.log, "a", encoding="utf-8", errors="replace", opener=_for_its_owner) as log, _scratch() as scratch:
+    with _opened(todo.log) as log, _scratch() as scratch:
         job = subprocess.Popen(
             todo.command,
             env={**environment, **todo.environment, "TMPDIR": scratch, "SPARK_LOCAL_DIRS": scratch},
@@ -118,9 +123,20 @@ def start(todo: Plan, run_id: str, environment: Mapping[str, str], on_progress: 
     return outcome
 
 
-def _for_its_owner(path: str, flags: int) -> int:
-    """A log names photos, and may be in a folder that all users of the machine can read."""
-    return os.open(path, flags, 0o600)
+@contextmanager
+def _opened(log: Path) -> Iterator[TextIO]:
+    """`log`, to append to. It names photos, and may be in a folder that all users of the machine can read: only its owner can."""
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        file = open(log, "a", encoding="utf-8", errors="replace", opener=for_its_owner)  # noqa: SIM115 - closed below
+    except OSError as error:
+        hint = "make it writable, or choose another OUTPUT"
+        raise UsageError(f"cannot write `{error.filename or log}`: {error.strerror}", hint) from error
+    try:
+        yield file
+    finally:
+        with suppress(OSError):  # the disk is full: how the job ended matters more than the last lines of its log
+            file.close()
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from cli import user
 from cli.checks import Check, report
 from cli.commands.target_options import given
 from cli.config import Settings, settings
@@ -44,6 +45,7 @@ def doctor(
         python(),
         packages(),
         java(config),
+        user_name(),
         memory(),
         disk(output),
         weights(config),
@@ -81,6 +83,11 @@ def java(config: Settings) -> Check:
     return Check("java", True, f"{version} from {source} ({home})")
 
 
+def user_name() -> Check:
+    name = user.name()
+    return Check("user", name is not None, name or f"user id {os.getuid()} has no name, and Spark needs one", user.NAMED)
+
+
 def memory() -> Check:
     gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return Check(
@@ -89,7 +96,7 @@ def memory() -> Check:
 
 
 def disk(output: Path) -> Check:
-    there = next(folder for folder in (output.absolute(), *output.absolute().parents) if folder.exists())
+    there = existing(output)
     gib = shutil.disk_usage(there).free / 2**30
     return Check(
         "disk",
@@ -109,7 +116,12 @@ def weights(config: Settings) -> Check:
     return Check("weights", True, "not downloaded yet: the first run downloads 9 MB")
 
 
+def existing(folder: Path) -> Path:
+    """The part of `folder` that is there, as far as this user may know."""
+    return next(part for part in (folder.absolute(), *folder.absolute().parents) if os.path.exists(part))
+
+
 def writable(name: str, folder: Path, mend: str) -> Check:
-    there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    there = existing(folder)
     ok = there.is_dir() and os.access(there, os.W_OK | os.X_OK)
     return Check(name, ok, f"{folder.absolute()}" if ok else f"cannot write to {there}", mend)

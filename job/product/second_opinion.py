@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from job.convert import write
 from job.errors import ModelError
-from job.models import known_answer
+from job.models import known_answer, unwritable
 
 CLASSES = {  # number in ILSVRC 2012 to our group; https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json
     938: "Cauliflower",
@@ -67,6 +67,7 @@ def load_head(weights: Path, cache: Path) -> Head:
 
     Raises:
         ModelError: `weights` is no such file, or holds another classifier.
+        SetupError: the cache folder cannot be written.
     """
     try:
         digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
@@ -77,10 +78,11 @@ def load_head(weights: Path, cache: Path) -> Head:
         kernel, bias = read_keras(weights)
         content = io.BytesIO()
         np.savez(content, kernel=kernel.astype(np.float16), bias=bias)
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        partial = cached.with_suffix(f".{os.getpid()}.part")
-        partial.write_bytes(content.getvalue())
-        partial.replace(cached)
+        try:
+            cached.parent.mkdir(parents=True, exist_ok=True)
+            write(cached, content.getvalue())
+        except OSError as error:
+            raise unwritable(cached, error.strerror) from error
     with np.load(cached) as arrays:
         head = Head(arrays["kernel"], arrays["bias"])
     answer = head.probabilities(known_answer("mobilenet_v2")[np.newaxis])[0]

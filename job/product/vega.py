@@ -24,7 +24,7 @@ def bundle(cache: Path | None) -> str:
     """
     kept = cache / f"vega-{VERSION}.js" if cache else None
     if kept is not None:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # not there yet, or not for this user
             return kept.read_text(encoding="utf-8")
     try:
         from vl_convert import javascript_bundle
@@ -32,7 +32,7 @@ def bundle(cache: Path | None) -> str:
         raise SetupError(f"`{kept or 'vega.js'}` is missing and vl_convert is not installed", "pip install vl-convert-python") from error
     text: str = javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VERSION.rpartition(".")[0])
     if kept is not None:
-        with suppress(PermissionError):  # the image's own cache is read-only
+        with suppress(OSError):  # the image's own cache is read-only, a disk may be full
             keep(kept, text)
     return text
 

@@ -91,24 +91,22 @@ def test_random_weights_stop_the_run_before_the_first_image(fruitsctl, photos, t
 def test_a_full_disk_is_one_error_and_earlier_results_stay(fruitsctl, photos, tmp_path):
     """OUTPUT on a file system of 3 MB, in a mount namespace of its own."""
     output = tmp_path / "small"
-    output.mkdir()
-    script = f'mount -t tmpfs -o size=3m tmpfs "{output}" && exec "$@"'
-    command = [
-        "unshare",
-        "-m",
-        "sh",
-        "-c",
-        script,
-        "sh",
-        sys.executable,
-        "-m",
-        "cli",
-        "run",
-        str(photos),
-        str(output),
-        "--local",
-        *UNTRAINED,
-    ]
-    done = subprocess.run(command, env=fruitsctl.env, capture_output=True, text=True, check=False)
+
+    done = run_beside_a_small_disk(output, photos, output, fruitsctl.env)
 
     refused(done, 2, "no space left", str(output))
+
+
+def test_a_full_disk_of_the_cache_is_one_error_with_the_variable_that_moves_it(fruitsctl, photos, tmp_path):
+    cache = tmp_path / "small"
+
+    done = run_beside_a_small_disk(cache, photos, tmp_path / "out", {**fruitsctl.env, "FRUITS_CACHE": str(cache)})
+
+    refused(done, 2, f"error: cannot write `{cache}/models/", "No space left on device", "hint: set FRUITS_CACHE to a writable folder")
+
+
+def run_beside_a_small_disk(disk, photos, output, environment):
+    disk.mkdir()
+    script = f'mount -t tmpfs -o size=3m tmpfs "{disk}" && exec "$@"'
+    run = [sys.executable, "-m", "cli", "run", str(photos), str(output), "--local", *UNTRAINED]
+    return subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", *run], env=environment, capture_output=True, text=True, check=False)

@@ -51,6 +51,7 @@ def test_doctor_lists_what_it_found_as_json(tmp_path):
         "python",
         "packages",
         "java",
+        "user",
         "memory",
         "disk",
         "weights",

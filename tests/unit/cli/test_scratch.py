@@ -110,3 +110,9 @@ def test_only_its_owner_can_read_a_log(scratch, tmp_path):
         os.umask(before)
 
     assert (tmp_path / "log").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_full_disk_of_the_log_does_not_cost_the_outcome(scratch, tmp_path):
+    todo = local.Plan([sys.executable, "-c", SAYS], {}, Path("/dev/full"))
+
+    assert local.start(todo, "run", dict(os.environ), lambda _: None).kind == "done"

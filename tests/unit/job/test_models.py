@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
-from job.errors import ModelError
+from job.errors import ModelError, SetupError
 from job.models import (
     MeanColour,
     fingerprint,
     known_image,
+    litert_flatbuffer,
     load_model,
+    untrained_flatbuffer,
 )
 from job.params import UNTRAINED, Params
 
@@ -50,3 +52,20 @@ def test_the_untrained_network_has_its_own_fingerprint():
 def test_the_untrained_network_takes_no_weights():
     with pytest.raises(ValueError, match="`mobilenet_v2_untrained` takes no weights"):
         params(model=UNTRAINED, weights="w.h5")
+
+
+@pytest.mark.parametrize("name", ["file/cache", "cache"])
+def test_a_cache_that_cannot_be_written_is_named_with_the_variable_that_moves_it(name, tmp_path):
+    """A file is in the place of its folder; or its folder takes no files."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "models").symlink_to("/proc/self")
+
+    with pytest.raises(SetupError, match=r"cannot write `.*\.tflite`: N") as refused:
+        untrained_flatbuffer(tmp_path / name)
+    assert refused.value.hint == "set FRUITS_CACHE to a writable folder with free space"
+
+
+def test_weights_that_cannot_be_read_are_named(tmp_path):
+    with pytest.raises(ModelError, match=f"cannot read `{tmp_path}/absent.h5`: No such file or directory"):
+        litert_flatbuffer(tmp_path / "absent.h5", tmp_path)

@@ -64,6 +64,12 @@ def test_the_javascript_is_made_once_then_the_file_is_enough(cache, monkeypatch)
     assert len(text) < 1_000_000
 
 
+def test_a_cache_that_cannot_be_read_or_written_is_done_without(tmp_path):
+    (tmp_path / "file").write_text("")
+
+    assert "vegaEmbed" in vega.bundle(tmp_path / "file" / "cache")
+
+
 def test_the_map_shows_what_lies_between_its_corners():
     place = charts.scatter()["layer"][0]["encoding"]
     scales = [place[side]["scale"] for side in "xy"]

@@ -1,0 +1,214 @@
+"""Every command ends with one error and one hint, whatever the machine refuses it; as other users by setpriv, so these need root."""
+
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.boundary import explain
+from cli.errors import UsageError
+
+ROOT = Path(__file__).parents[3]
+NAMELESS, NOBODY = "12345", "nobody"
+FOLDERS = ("HOME", "FRUITS_CACHE", "FRUITS_STATE", "XDG_CACHE_HOME", "XDG_STATE_HOME")
+as_another_user = pytest.mark.skipif(os.getuid() != 0 or not shutil.which("setpriv"), reason="needs root, to become another user")
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A folder that every user can write."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    folder.chmod(0o777)
+    return folder
+
+
+def command(folder, user=None, **variables):
+    """
+    Starts `fruitsctl` in `folder`, as `user`, without any folder of the tests' own user. A user may read all that root may, such as root's
+    own Python, and write nothing of it.
+    """
+    kept = {name: value for name, value in os.environ.items() if name not in FOLDERS}
+    environment = {**kept, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **variables}
+    reads = [f"--{kind}-caps=+dac_read_search" for kind in ("inh", "ambient")]
+    becoming = ["setpriv", f"--reuid={user}", "--regid=65534", "--clear-groups", *reads] if user else []
+
+    def run(*words, before=(), **options):
+        line = [*before, *becoming, sys.executable, "-m", "cli", *map(str, words)]
+        return subprocess.run(line, cwd=folder, env=environment, text=True, check=False, **{"capture_output": True, **options})
+
+    return run
+
+
+def refused(done, message, hint, code=2):
+    assert (done.returncode, done.stderr) == (code, f"error: {message}\n\nhint: {hint}\n"), done.stderr[-2000:]
+
+
+@as_another_user
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("doctor",),
+        ("run", "a", "b", "--local"),
+        ("run", "a", "b", "--local", "--dry-run"),
+        ("report",),
+        ("forget", "a.jpg", "--yes"),
+        ("status",),
+        ("infra", "plan"),
+        ("demo", "--dry-run"),
+        ("serve",),
+    ],
+)
+def test_a_user_id_without_a_home_directory_is_told_to_set_one(own, words):
+    refused(
+        command(own, NAMELESS)(*words),
+        "`~/.cache/fruitsctl` cannot be found: user id `12345` has no home directory",
+        "set HOME to a writable folder",
+    )
+
+
+@as_another_user
+def test_a_user_id_without_a_name_is_refused_before_spark_starts_and_doctor_says_it(own):
+    fruitsctl = command(own, NAMELESS, HOME=str(own))
+    hint = "run as a user who is listed in /etc/passwd, or add a line for this user id there"
+
+    for words in (("run", "a", "b", "--local", "--model", "mean_colour"), ("forget", "a.jpg", "--yes", "--output", "b"), ("demo",)):
+        refused(fruitsctl(*words), "user id `12345` has no name on this machine, and Spark needs one", hint)
+    checked = fruitsctl("doctor")
+    assert checked.returncode == 1
+    assert f"FAILED   user      user id 12345 has no name, and Spark needs one\n         fix: {hint}\n" in checked.stdout
+    assert checked.stderr.startswith("error: missing: user")
+
+
+@as_another_user
+def test_doctor_looks_as_far_as_its_user_may(own):
+    """Of another user's process the root folder cannot be entered, whoever may read it."""
+    checked = command(own, NOBODY, HOME=str(own))("doctor", "/proc/1/root/out")
+
+    assert checked.returncode == 1
+    assert "FAILED   output    cannot write to /proc/1" in checked.stdout
+
+
+def runs(own, **variables):
+    """Run of the smallest model, from one photo."""
+    (own / "photos" / "Apple").mkdir(parents=True)
+    shutil.copy(ROOT / "docs" / "assets" / "logo.svg", own / "photos" / "Apple" / "1.jpg")
+    fruitsctl = command(own, NOBODY if os.getuid() == 0 else None, HOME=str(own), **variables)
+    return lambda output: fruitsctl("run", "photos", output, "--local", "--model", "mean_colour")
+
+
+def test_a_file_in_the_place_of_output_is_one_error(own):
+    run = runs(own)
+    (own / "file").write_text("")
+
+    for output in ("file", "file/out"):
+        done = run(output)
+        assert done.returncode == 2
+        assert f"error: cannot write `{own}/{output}/runs" in done.stderr
+        assert done.stderr.endswith("Not a directory\n\nhint: make it writable, or choose another OUTPUT\n")
+
+
+@as_another_user
+def test_a_folder_of_root_as_output_is_one_error(own, tmp_path):
+    closed = tmp_path / "closed"
+    closed.mkdir()
+
+    refused(runs(own)(closed / "out"), f"cannot write `{closed}/out`: Permission denied", "make it writable, or choose another OUTPUT")
+
+
+@as_another_user
+def test_a_read_only_disk_as_output_is_one_error(own):
+    run = command(own, HOME=str(own))
+    (own / "photos" / "Apple").mkdir(parents=True)
+    (own / "disk").mkdir()
+    disk = ["unshare", "-m", "sh", "-c", f'mount -t tmpfs -o ro tmpfs "{own}/disk" && exec "$@"', "sh"]
+
+    done = run("run", "photos", "disk/out", "--local", "--model", "mean_colour", before=disk)
+
+    refused(done, f"cannot write `{own}/disk/out`: Read-only file system", "make it writable, or choose another OUTPUT")
+
+
+def test_a_full_disk_behind_stdout_is_one_error(own):
+    with open("/dev/full", "w") as full:
+        done = command(own, HOME=str(own))("doctor", "--json", capture_output=False, stdout=full, stderr=subprocess.PIPE)
+
+    refused(done, "no space left on the disk", "free space on its disk")
+
+
+@as_another_user
+@pytest.mark.parametrize("command_line", ["run s3://fruits/photos s3://fruits/out --compose", "notebook --compose"])
+@pytest.mark.skipif(not shutil.which("docker"), reason="needs the docker program")
+def test_a_user_without_rights_to_docker_is_told_so_before_compose_starts(own, tmp_path, command_line):
+    with socket.socket(socket.AF_UNIX) as engine:
+        engine.bind(str(tmp_path / "docker.sock"))
+        (tmp_path / "docker.sock").chmod(0o600)
+        engine.listen()
+        (own / "docker-compose.yml").write_text("services: {}\n")
+
+        done = command(own, NOBODY, HOME=str(own), DOCKER_HOST=f"unix://{tmp_path}/docker.sock")(*command_line.split())
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: no permission to use the Docker engine: permission denied")
+    assert done.stderr.endswith("\n\nhint: run `sudo usermod -aG docker $USER`, then log in again\n")
+    assert len(done.stderr.splitlines()) == 3
+
+
+def test_a_working_directory_that_was_deleted_is_one_error(own):
+    (own / "gone").mkdir()
+    gone = ["sh", "-c", f'cd "{own}/gone" && rmdir "{own}/gone" && exec "$@"', "sh"]
+
+    done = command(own, HOME=str(own))("run", "a", "b", "--local", before=gone)
+
+    refused(done, "the working directory no longer exists", "change to another folder")
+
+
+def test_an_unexpected_error_is_one_line_and_a_traceback_for_its_user_alone(own):
+    script = "import os; os.umask(0); from cli import main; main.app = lambda: {}['photo']; main.main()"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(own)}
+
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+
+    (log,) = own.glob("fruitsctl-error-*.log")
+    refused(done, "unexpected KeyError: 'photo'", f"report it with the traceback in {log}", code=1)
+    assert "Traceback" in log.read_text()
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("variable", "error", "message", "hint"),
+    [
+        ("FRUITS_CACHE", PermissionError(13, "Permission denied"), "no permission for `{}`: Permission denied", "set FRUITS_CACHE to"),
+        ("FRUITS_STATE", OSError(28, "No space left on device"), "no space left for `{}`", "set FRUITS_STATE to"),
+        ("FRUITS_STATE", NotADirectoryError(20, "Not a directory"), "cannot use `{}`: Not a directory", "set FRUITS_STATE to"),
+        ("NONE", OSError(30, "Read-only file system"), "no permission for `{}`: Read-only file system", "make it writable, or choose"),
+        ("NONE", IsADirectoryError(21, "Is a directory"), "cannot use `{}`: Is a directory", "choose another place"),
+    ],
+)
+def test_an_error_of_the_system_names_the_path_and_the_variable_that_moves_it(own, monkeypatch, variable, error, message, hint):
+    monkeypatch.setenv(variable, str(own))
+    monkeypatch.setenv("TMPDIR", "/dev/shm")
+    monkeypatch.setattr("tempfile.tempdir", None)
+    error.filename = str(own / "file")
+
+    ended = explain(error)
+
+    assert isinstance(ended, UsageError)
+    assert str(ended) == message.format(own / "file")
+    assert ended.hint.startswith(hint)
+
+
+def test_a_machine_without_a_folder_for_temporary_files_is_told_how_to_get_one():
+    ended = explain(FileNotFoundError(2, "No usable temporary directory found in ['/tmp']"))
+
+    assert (str(ended), ended.hint) == ("no folder for temporary files is writable", "set TMPDIR to a writable folder with free space")
+
+
+def test_a_connection_that_fails_is_no_error_of_a_file(own, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(own))
+
+    assert str(explain(ConnectionResetError(104, "Connection reset by peer"))).startswith("unexpected ConnectionResetError")
