@@ -145,7 +145,7 @@ class StackPlace(Place):
         super().__init__(model, log)
         self._folder = Path(tempfile.mkdtemp(prefix="soak-photos-"))
         self._folder.chmod(0o755)  # the containers' user is another one
-        (self._folder / "README.txt").write_text("Photos come later.\n")  # an empty folder would be filled with the published sample
+        (self._folder / "README.txt").write_text("Photos come later.\n")  # an empty folder is an error
         self._environment = {**os.environ, "COMPOSE_PROJECT_NAME": PROJECT, "PHOTOS": str(self._folder)}
         self._compose = program()
 

@@ -3,7 +3,8 @@ What can end a run, as one tree. Bad data never comes here: it costs a row in `r
 
     JobError                    code 1: the run failed
     ├── SetupError              code 2: usage or configuration
-    │   ├── InputError          INPUT is missing, empty, unreadable, or holds OUTPUT
+    │   ├── InputError          INPUT is missing, unreadable, or holds OUTPUT
+    │   │   └── NoPhotosError   INPUT has no photos
     │   ├── OutputError         OUTPUT cannot be written
     │   ├── ModelError          weights are missing or do not compute what they should
     │   └── CredentialsError    S3 refuses the credentials, or has none
@@ -33,6 +34,10 @@ class SetupError(JobError):
 
 
 class InputError(SetupError):
+    pass
+
+
+class NoPhotosError(InputError):
     pass
 
 

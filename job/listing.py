@@ -23,7 +23,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from job import listing_local, uris
-from job.errors import InputError
+from job.errors import InputError, NoPhotosError
 from job.listing_rows import MAX_LOOSE, Folder, Row
 from job.rows import ArrowRows, Rows, SparkRows, driver_rows
 from job.schema import FOUND, LISTED
@@ -120,11 +120,11 @@ def check_input(input_uri: str) -> None:
 
 
 def refuse_empty(found: int, ignored: Mapping[str, int], input_uri: str) -> None:
-    """Raises InputError if `found`, the number of images and problems below INPUT, is 0."""
+    """Raises NoPhotosError if `found`, the number of images and problems below INPUT, is 0."""
     if not found:
         others = ", ".join(f"{count} {suffix}" for suffix, count in ignored.items())
         only = f", only {others}" if others else ""
-        raise InputError(f"there are no images below `{input_uri}`{only}", "use files ending in .jpg .png .gif .webp .bmp .tif")
+        raise NoPhotosError(f"there are no images below `{input_uri}`{only}", "use files ending in .jpg .png .gif .webp .bmp .tif")
 
 
 def check_apart(input_uri: str, output_uri: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from job import s3, uris
-from job.errors import InputError
+from job.errors import InputError, NoPhotosError
 from job.listing_rows import MAX_LOOSE, Folder, Row, ignored_as, is_pattern, label_of, skipped_folder
 
 IN_FLIGHT = 16  # list requests per task; one answers with 1,000 keys in about 0.1 s
@@ -32,7 +32,7 @@ def check(input_uri: str) -> None:
     except s3.S3_ERRORS as error:
         raise s3.explain(error, input_uri, InputError) from error
     hint = "give the prefix that all photos share, not a pattern" if is_pattern(key) else "check the bucket and the prefix"
-    raise InputError(f"there are no objects below `{input_uri}`", hint)
+    raise NoPhotosError(f"there are no objects below `{input_uri}`", hint)
 
 
 def _first_key(bucket: str, prefix: str) -> str | None:

@@ -1,8 +1,10 @@
 """
-For the local stack: BUCKET, made if it is not there, and below its `photos/` the photos of FOLDER; the published sample if there are none.
+For the local stack: BUCKET, made if it is not there, and below its `photos/` the photos of FOLDER; the published sample if FOLDER is
+docker/sample.
 
 Usage: fill_bucket.py BUCKET FOLDER MARK. What is there with the same size is not sent again, so a second start embeds nothing. MARK is a
-file made when all is there; then it idles, because `up --exit-code-from job` ends when any container ends.
+file made when all is there, or when there are no photos to get: then the job says so. After that it idles, because
+`up --exit-code-from job` ends when any container ends.
 """
 
 from __future__ import annotations
@@ -14,9 +16,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cli.assets import SAMPLE_CLASSES, SAMPLE_IMAGES, sample
+from cli.boundary import explain
+from cli.errors import AssetError
+from cli.output import say_error
 from job.s3 import client
 
 PREFIX = "photos/"
+SAMPLE = ".sample"  # a file of docker/sample
+HINT = "start the stack with a folder that has one sub-folder per label: PHOTOS=./photos docker compose up"
 CONNECTIONS = 16
 
 
@@ -28,9 +35,12 @@ def fill(bucket: str, folder: Path) -> None:
     there = {item["Key"]: item["Size"] for page in pages for item in page.get("Contents", [])}
 
     with tempfile.TemporaryDirectory() as downloads:
-        if not any(path.is_file() for path in folder.rglob("*")) and not there:
+        if (folder / SAMPLE).is_file():
             folder = Path(downloads)
-            sample(folder, SAMPLE_IMAGES, SAMPLE_CLASSES, None, lambda *_: None)
+            if not there:
+                sample(folder, SAMPLE_IMAGES, SAMPLE_CLASSES, None, lambda *_: None)
+        elif not any(path.is_file() for path in folder.rglob("*")):
+            raise AssetError("there are no photos in the folder that PHOTOS names", HINT)
         files = {PREFIX + path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
         new = [key for key, path in files.items() if there.get(key) != path.stat().st_size]
         with ThreadPoolExecutor(CONNECTIONS) as threads:
@@ -38,7 +48,18 @@ def fill(bucket: str, folder: Path) -> None:
     print(f"s3://{bucket}/{PREFIX}: {len(there.keys() | files.keys()):,} photos, {len(new):,} of them new", flush=True)
 
 
-if __name__ == "__main__":
-    fill(sys.argv[1], Path(sys.argv[2]))
-    Path(sys.argv[3]).touch()
+def main(bucket: str, folder: Path, mark: Path) -> None:
+    try:
+        fill(bucket, folder)
+    except AssetError as error:
+        say_error(str(error), HINT)
+    except Exception as error:  # noqa: BLE001 - the edge of the program: one line, not a traceback
+        ended = explain(error)
+        say_error(str(ended), ended.hint)
+        sys.exit(ended.exit_code)
+    mark.touch()
     signal.pause()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
