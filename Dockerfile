@@ -17,7 +17,7 @@ RUN --mount=type=cache,target=/root/.cache \
     python3.11 -m pip install --quiet --disable-pip-version-check --require-hashes --target /build/uv -r /build/uv.txt \
     && python3.11 -m venv --without-pip /opt/fruits/venv \
     && PYTHONHASHSEED=0 PYC_INVALIDATION_MODE=UNCHECKED_HASH \
-       /build/uv/bin/uv pip install --quiet --python /opt/fruits/venv/bin/python --require-hashes --no-deps --link-mode copy \
+       UV_SYSTEM_CERTS=true /build/uv/bin/uv pip install --quiet --python /opt/fruits/venv/bin/python --require-hashes --no-deps --link-mode copy \
        --compile-bytecode -r /build/image.txt \
     && printf '%s\n' "$SPARK_HOME/python" "$SPARK_HOME"/python/lib/py4j-*-src.zip /opt/fruits/app \
        > /opt/fruits/venv/lib/python3.11/site-packages/fruits.pth
@@ -81,7 +81,7 @@ USER root
 COPY requirements/test.txt /build/
 RUN --mount=type=cache,target=/root/.cache --mount=type=bind,from=packages,source=/build/uv,target=/build/uv \
     --mount=type=bind,source=docker/byte_code.py,target=/build/byte_code.py \
-    /build/uv/bin/uv pip install --quiet --python /opt/fruits/venv/bin/python --require-hashes --no-deps --link-mode copy -r /build/test.txt \
+    UV_SYSTEM_CERTS=true /build/uv/bin/uv pip install --quiet --python /opt/fruits/venv/bin/python --require-hashes --no-deps --link-mode copy -r /build/test.txt \
     && PYTHONHASHSEED=0 /opt/fruits/venv/bin/python /build/byte_code.py /opt/fruits/venv
 COPY tests /opt/fruits/app/tests
 COPY pyproject.toml /opt/fruits/app/pyproject.toml
@@ -94,7 +94,7 @@ USER root
 COPY requirements/notebook.txt /build/
 RUN --mount=type=cache,target=/root/.cache --mount=type=bind,from=packages,source=/build/uv,target=/build/uv \
     --mount=type=bind,source=docker/byte_code.py,target=/build/byte_code.py \
-    /build/uv/bin/uv pip install --quiet --python /opt/fruits/venv/bin/python --require-hashes --no-deps --link-mode copy -r /build/notebook.txt \
+    UV_SYSTEM_CERTS=true /build/uv/bin/uv pip install --quiet --python /opt/fruits/venv/bin/python --require-hashes --no-deps --link-mode copy -r /build/notebook.txt \
     && PYTHONHASHSEED=0 /opt/fruits/venv/bin/python /build/byte_code.py /opt/fruits/venv
 USER hadoop:hadoop
 

@@ -1,5 +1,7 @@
 # The only task names: CI calls these and nothing else.
 PYTHONS := '>=3.11,<3.14'
+# As pip does: behind a proxy that inspects TLS only the certificates of the system know its issuer. uv reads it.
+export UV_SYSTEM_CERTS ?= true
 # Set in containers and in CI: every process would compile all its imports again.
 unexport PYTHONDONTWRITEBYTECODE
 UV := $(shell command -v uv 2>/dev/null || echo .tools/uv/bin/uv)

