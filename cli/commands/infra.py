@@ -156,7 +156,7 @@ def down(
     project: Project = None,
     region: Region = None,
     keep_data: Annotated[bool, typer.Option("--keep-data", help="Keep the bucket with photos and results, and its key.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; required without a terminal.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, remove nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -164,7 +164,7 @@ def down(
     name, where = _scope(project, region)
     from cli import infra
     from cli.credentials import aws_session
-    from cli.infra import stacks, teardown
+    from cli.infra import application, stacks, teardown
 
     session = aws_session()
     client = infra.client(session, where)
@@ -179,8 +179,8 @@ def down(
         emit({"remove": going}, "\n".join(lines) or "nothing to remove", as_json)
         return
     bucket = going.get(f"{name}-data", {}).get("Bucket")
-    if bucket and not yes:
-        _confirm(bucket)
+    if not yes and (bucket or any(going.values()) or application.find(application.client(session, where), name)):
+        _confirm(name, bucket)
     teardown.down(session, where, name, keep_data, say)
     if keep_data:
         emit({"removed": going, "kept": kept}, "the data stack is kept", as_json)
@@ -231,9 +231,12 @@ def _scope(project: str | None, region: str | None) -> tuple[str, str]:
     return project or config.project, where
 
 
-def _confirm(bucket: str) -> None:
-    """Raises UsageError if nobody can be asked, or the answer is not the bucket's name."""
+def _confirm(project: str, bucket: str | None) -> None:
+    """Raises UsageError if there is no terminal to ask on, or the answer is not the name of what goes."""
+    what = f"bucket `{bucket}` with all photos and results" if bucket else f"the application, images and logs of project `{project}`"
     if not sys.stdin.isatty():
-        raise UsageError(f"this deletes bucket `{bucket}` with all photos and results", "add --yes to confirm, or --keep-data to keep it")
-    if typer.prompt(f"This deletes bucket {bucket} with all photos and results. Type its name to continue", err=True) != bucket:
-        raise UsageError("the name does not match, nothing was removed", "add --keep-data to keep the bucket")
+        raise UsageError(f"this deletes {what}", f"add --yes to confirm{', or --keep-data to keep it' if bucket else ''}")
+    question = f"This deletes {what.replace('`', '')}. Type its name to continue"
+    if typer.prompt(question, err=True) != (bucket or project):
+        keep = "add --keep-data to keep the bucket" if bucket else "run the command again and type the name of the project"
+        raise UsageError("the name does not match, nothing was removed", keep)

@@ -2,10 +2,10 @@
 What moto 5.2 leaves out of CloudFormation, and our stacks need: imported before its server starts, nothing else to do.
 
 A change set of moto's makes resources, but the stack then has neither outputs nor the new parameters, and it does not see a resource
-that changes by a parameter alone. Of deletion policies moto knows only `Retain`, and what is gone already it cannot delete. There is no
-AWS::S3::BucketPolicy, and a statement of one counts without its condition, so that ours, for TLS, would refuse everything. A bucket gets
-neither versions nor its public access blocked, a key's policy and tags are misread, a repository gets no policy, and AWS::NoValue stays
-in a role's list of policies.
+that changes by a parameter alone, and lists what a condition leaves out. Of deletion policies moto knows only `Retain`, and what is gone
+already it cannot delete. There is no AWS::S3::BucketPolicy, and a statement of one counts without its condition, so that ours, for TLS,
+would refuse everything. A bucket gets neither versions nor its public access blocked, a key's policy and tags are misread, a repository
+gets no policy, and AWS::NoValue stays in a role's list of policies.
 """
 
 import json
@@ -16,6 +16,10 @@ from moto.ecr.models import Repository, ecr_backends
 from moto.iam.models import Role
 from moto.kms.models import Key
 from moto.s3.models import FakeBucket, s3_backends
+
+from tests.aws.standin.template import Template
+
+PUSHED = {}  # by repository, the digest of an image that is in it as soon as it is made: for who has no registry to push to
 
 
 class BucketPolicy(CloudFormationModel):
@@ -61,9 +65,14 @@ def apply(change_set):
 
 
 def diff(change_set):
-    resources = change_set.stack.resource_map
+    stack, resources = change_set.stack, change_set.stack.resource_map
     by_action = resources.build_resource_diff(change_set.template_dict, change_set.parameters)
     before, after = resources._resource_json_map, change_set.template_dict["Resources"]
+    there = Template(stack.template, stack.parameters, {}).wanted() if before else []
+    wanted = Template(change_set.template, change_set.parameters, {}).wanted()
+    by_action["Add"] = [name for name in wanted if name not in there]
+    by_action["Modify"] = [name for name in by_action["Modify"] if name in there and name in wanted]
+    by_action["Remove"] = [name for name in there if name not in wanted]
     return [
         models.Change(action=action, logical_resource_id=name, resource_type=(after.get(name) or before[name])["Type"])
         for action, names in by_action.items()
@@ -122,7 +131,11 @@ def create_repository(cls, resource_name, cloudformation_json, account_id, regio
         properties[name] = {key[0].lower() + key[1:]: value for key, value in properties[name].items()}
     repository = ORIGINAL_REPOSITORY(cls, resource_name, cloudformation_json, account_id, region_name, **kwargs)
     policy = json.dumps(properties["RepositoryPolicyText"])
-    ecr_backends[account_id][region_name].set_repository_policy(account_id, repository.name, policy)
+    backend = ecr_backends[account_id][region_name]
+    backend.set_repository_policy(account_id, repository.name, policy)
+    if repository.name in PUSHED:
+        manifest = {"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json", "layers": []}
+        backend.put_image(repository.name, json.dumps(manifest), "rehearsal", digest=PUSHED[repository.name])
     return repository
 
 

@@ -7,6 +7,7 @@ import boto3
 import pytest
 
 from cli.pushed import Pushed, remember
+from tests.aws import moto_repairs
 from tests.aws.account import BUCKET, REPOSITORY, an_account, nobody_waits, only_application, pushed  # noqa: F401
 from tests.aws.fruitsctl import done, fruitsctl
 
@@ -229,3 +230,16 @@ def test_without_the_price_list_prices_are_an_estimate_and_that_is_a_note(standi
     standin.prices(None)
 
     assert noted("prices") == "estimate of 2026-04: $0.06318 per vCPU-hour, $0.00689 per GB-hour"
+
+
+def test_an_image_that_is_in_the_repository_without_a_push_is_found(aws, tmp_path, monkeypatch):
+    """As in a rehearsal, which has no registry."""
+    digest = f"sha256:{'1' * 64}"
+    monkeypatch.setitem(moto_repairs.PUSHED, "fruitsctl", digest)
+    push(tmp_path, digest)
+    for _ in range(2):  # also in an account that was emptied
+        done("infra", "up")
+
+        assert noted("image") == f"fruitsctl@{digest}"
+        assert only_image(aws) == digest
+        assert fruitsctl("infra", "down", "--yes").returncode == 0

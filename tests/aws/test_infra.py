@@ -118,6 +118,34 @@ def test_down_asks_before_photos_go_and_a_dry_run_removes_nothing(aws):
     }
 
 
+def test_down_asks_also_where_the_data_stay_or_are_gone(aws):
+    done("infra", "up")
+    gone = "this deletes the application, images and logs of project `fruitsctl`"
+
+    refused = fruitsctl("infra", "down", "--keep-data")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert f"{gone}\nhint: add --yes to confirm\n" in refused.stderr
+    wrong = on_a_terminal("infra", "down", "--keep-data", typed=f"{BUCKET}\n")
+    assert wrong.returncode == 2
+    assert done("infra", "status")["stacks"]["fruitsctl-base"] == "CREATE_COMPLETE"
+
+    assert on_a_terminal("infra", "down", "--keep-data", typed="fruitsctl\n").stdout.strip() == "the data stack is kept"
+    assert fruitsctl("infra", "down", "--keep-data").returncode == 0  # nothing is there
+
+
+def test_a_plan_lists_what_is_asked_for_and_no_more(aws):
+    def paid(*words):
+        changes = [change for stack in done("infra", "plan", *words)["stacks"].values() for change in stack]
+        return sorted({change["kind"].split("::")[1] for change in changes} & {"EC2", "KMS"})
+
+    assert paid() == []
+    assert paid("--vpc") == ["EC2"]
+    assert paid("--own-key") == ["KMS"]
+    done("infra", "up")
+    assert paid() == []
+    assert paid("--vpc") == ["EC2"]
+
+
 def test_on_a_terminal_down_goes_ahead_only_with_the_name_of_the_bucket(aws):
     done("infra", "up")
 
@@ -136,7 +164,7 @@ def test_data_that_was_kept_is_taken_up_again(aws):
     s3, bucket = aws("s3"), BUCKET
     s3.put_object(Bucket=bucket, Key="photos/a.jpg", Body=b"fruit")
 
-    kept = fruitsctl("infra", "down", "--keep-data")
+    kept = fruitsctl("infra", "down", "--keep-data", "--yes")
 
     assert (kept.returncode, kept.stdout) == (0, "the data stack is kept\n")
     assert aws("iam").list_roles()["Roles"] == []

@@ -195,7 +195,7 @@ def test_what_was_deleted_by_hand_is_found_by_up_and_mended_by_down_and_up(aws):
     assert "AWS::ECR::Repository `fruitsctl` was deleted by hand" in refused.stderr
     assert "hint: run `fruitsctl infra down --keep-data`, then `fruitsctl infra up`" in refused.stderr
 
-    assert fruitsctl("infra", "down", "--keep-data").returncode == 0
+    assert fruitsctl("infra", "down", "--keep-data", "--yes").returncode == 0
     done("infra", "up")
     assert len(aws("ecr").describe_repositories()["repositories"]) == 1
 

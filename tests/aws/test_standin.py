@@ -1,7 +1,9 @@
 """The stand-in of EMR Serverless, asked by boto3: requests, applications, images and bad days behave as the service is known to."""
 
 import json
+import subprocess
 import time
+from pathlib import Path
 
 import boto3
 import pytest
@@ -274,3 +276,11 @@ def test_the_quota_and_the_prices_are_asked_as_of_the_real_ones(aws, standin):
     standin.prices(None)
     with pytest.raises(ClientError, match="is not authorized to perform: pricing:GetProducts"):
         pricing.get_products(ServiceCode="ElasticMapReduce", Filters=filters)
+
+
+def test_the_keys_of_a_rehearsal_get_into_no_commit():
+    """`rehearsal.env`, as docs/how-to/rehearsal.md names it."""
+    root = Path(__file__).parents[2]
+
+    assert "> rehearsal.env" in (root / "docs" / "how-to" / "rehearsal.md").read_text()
+    assert subprocess.run(["git", "check-ignore", "--quiet", "rehearsal.env"], cwd=root, check=False).returncode == 0

@@ -1,6 +1,7 @@
 """The stand-in of EMR Serverless, asked by boto3: job runs behave as the service is known to."""
 
 import gzip
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -243,3 +244,20 @@ def test_tags_of_applications_are_found_by_the_tagging_api(aws, emr):
     assert emr.list_tags_for_resource(resourceArn=arn)["tags"] == {"colour": "red"}
     assert [item["ResourceARN"] for item in tagging.get_resources(TagFilters=[{"Key": "colour"}])["ResourceTagMappingList"]] == [arn]
     assert tagging.get_resources(TagFilters=[{"Key": "fruitsctl"}])["ResourceTagMappingList"] == []
+
+
+def test_a_run_that_is_cancelled_while_another_has_the_machine_ends_at_once_and_is_not_billed(emr, standin):
+    standin.runner = ScriptedRunner()
+    standin.runner.turns = threading.Lock()
+    identifier = application(emr)
+    with standin.runner.turns:
+        job_run_id = submit(emr, identifier)
+        wait_until(lambda: emr.get_job_run(applicationId=identifier, jobRunId=job_run_id)["jobRun"]["state"] == "SCHEDULED")
+
+        emr.cancel_job_run(applicationId=identifier, jobRunId=job_run_id)
+        ends = ended(emr, identifier, job_run_id)
+
+    assert ends["state"] == "CANCELLED"
+    assert "billedResourceUtilization" not in ends
+    assert standin.runner.requests == []
+    assert ended(emr, identifier, submit(emr, identifier))["state"] == "SUCCESS"

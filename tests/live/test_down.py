@@ -30,7 +30,7 @@ def test_data_that_was_kept_is_taken_up_again(project, fruitsctl, clients):
     bucket = infra.deployed(clients.session, clients.region, project).bucket
     clients("s3").put_object(Bucket=bucket, Key="photos/a.jpg", Body=b"fruit")
 
-    fruitsctl("infra", "down", "--keep-data")
+    fruitsctl("infra", "down", "--keep-data", "--yes")
     fruitsctl("infra", "up")
 
     assert clients("s3").get_object(Bucket=bucket, Key="photos/a.jpg")["Body"].read() == b"fruit"

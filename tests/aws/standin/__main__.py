@@ -18,9 +18,9 @@ from pathlib import Path
 
 from moto.server import ThreadedMotoServer
 
-import tests.aws.moto_repairs  # noqa: F401 - changes moto
 from cli.docker import inspect_image
 from cli.pushed import Pushed, remember
+from tests.aws import moto_repairs
 from tests.aws.standin.image_runner import ImageRunner
 from tests.aws.standin.knobs import Durations
 from tests.aws.standin.server import ACCOUNT, REGION, Standin
@@ -49,8 +49,7 @@ def main(arguments: list[str]) -> None:
         with Standin(url, runner, s3=s3.client(ACCOUNT, secret), durations=SEEN) as standin:
             standin.emr.image_facts = runner.facts
             # Nothing can be pushed to a registry that is not there: the local image's own id stands for its digest.
-            digest = inspect_image(wanted.image)["Id"]
-            standin.emr.digests = lambda repository, reference: digest
+            digest = moto_repairs.PUSHED["fruitsctl"] = inspect_image(wanted.image)["Id"]
             uri = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/fruitsctl"
             remember(Path(folder) / "state", Pushed(f"{uri}@{digest}", digest, "rehearsal", uri))
             exports = {"AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": secret, "AWS_REGION": REGION}

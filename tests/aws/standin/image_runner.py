@@ -12,6 +12,7 @@ import shlex
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import IO, Any
 
@@ -36,11 +37,12 @@ HERE = (
 )
 SPARK_SUBMIT = "/usr/lib/spark/bin/spark-submit"  # SPARK_HOME of all EMR images
 SHORT_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # for JVMs that live for seconds
-ONE_AT_A_TIME = threading.Lock()  # a container takes the machine
 
 
 class ImageRunner:
     """`image` is a name of the local engine, whatever the application's is. Keys come by the environment, as a role's would."""
+
+    turns = threading.Lock()  # a container takes the machine
 
     def __init__(self, image: str, s3_endpoint: str, access_key: str, secret_key: str, extra: Mapping[str, str] | None = None) -> None:
         """`extra`: further environment of the job."""
@@ -71,8 +73,7 @@ class ImageRunner:
         submit = ["/opt/fruits/bin/local-spark", SPARK_SUBMIT, *words, *HERE, path(driver["entryPoint"])]
         options = ["--rm", "--name", name, "--network", "host", "--hostname", "localhost", *passed, "--entrypoint", submit[0]]
         command = ["docker", "run", *options, self.image, *submit[1:], *driver.get("entryPointArguments", [])]
-        with ONE_AT_A_TIME:
-            return Ended(run(command, variables, name, context))
+        return Ended(run(command, variables, name, context))
 
 
 def run(command: Sequence[str], variables: Mapping[str, str], name: str, context: Context) -> int:
@@ -92,7 +93,8 @@ def run(command: Sequence[str], variables: Mapping[str, str], name: str, context
             if context.stopping.wait(0.1):
                 stop = ["docker", "stop", "--time", str(int(context.grace_seconds)), name]
                 subprocess.run(stop, capture_output=True, check=False)
-                job.wait()
+                with suppress(subprocess.TimeoutExpired):  # a container that was still being made could not be stopped
+                    job.wait(1)
         for reader in readers:
             reader.join()
         return job.returncode

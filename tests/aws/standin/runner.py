@@ -30,6 +30,7 @@ class Context:
     grace_seconds: float = 0.0  # of the cancel
 
 
+# One that carries out one run at a time has an attribute `turns`, a lock; until it is a run's turn, the run waits for resources.
 Runner = Callable[[dict[str, Any], Context], Ended]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -124,7 +125,8 @@ class JobRuns:
         self._pause(run, self.durations.pending)
         self._to(run, "SCHEDULED")
         self._pause(run, self.durations.scheduled)
-        ended = self._carry_out(run)
+        with self._turn(run):
+            ended = self._carry_out(run)
         if run.stopping.is_set():
             raise InterruptedRunError
         if ended.code == 0:
@@ -169,6 +171,17 @@ class JobRuns:
             )
         except ImageRefusedError as error:
             raise RefusedError(str(error)[:256]) from error
+
+    @contextmanager
+    def _turn(self, run: JobRun) -> Iterator[None]:
+        """A run that is cancelled while it waits was never started, and is not billed."""
+        turns = getattr(self.runner, "turns", None) or threading.Lock()
+        while not turns.acquire(timeout=0.02):
+            self._raise_if_stopping(run)
+        try:
+            yield
+        finally:
+            turns.release()
 
     def _carry_out(self, run: JobRun) -> Ended:
         place = f"applications/{run.application.id}/jobs/{run.id}"

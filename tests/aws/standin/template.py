@@ -66,6 +66,10 @@ class Template:
             if self._holds(resource.get("Condition"))
         }
 
+    def wanted(self) -> list[str]:
+        """Logical ids of the resources whose condition holds."""
+        return [name for name, resource in self._parsed["Resources"].items() if self._holds(resource.get("Condition"))]
+
     def outputs(self, made: dict[str, dict[str, str]]) -> dict[str, str]:
         """`made`: logical id to attributes, with "Ref" among them."""
         return {
