@@ -18,6 +18,7 @@ STALE = {
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
+SKEWED = re.compile(r"Signature (expired|not yet current)|RequestTimeTooSkewed")  # STS and others say it with a code of STALE
 
 # One call may need more than its own action: StartJobRun also iam:PassRole. AWS's words name the one that is missing.
 MISSING = re.compile(r"not authorized to perform: ([a-zA-Z0-9-]+:[A-Za-z]+)")
@@ -40,6 +41,10 @@ def asking(action: str) -> Iterator[None]:
         raise UsageError(f"cannot get AWS credentials: {redact(' '.join(str(error).split()))}", again) from error
     except aws.ClientError as error:
         code, said = error.response["Error"].get("Code", ""), redact(error.response["Error"].get("Message", ""))
+        if SKEWED.search(f"{code} {said}"):
+            raise UsageError(
+                f"the clock of this machine is wrong: AWS rejected `{action}`: {code}", "set the clock, for example by NTP"
+            ) from error
         if code in STALE:
             raise UsageError(f"AWS rejected the credentials for `{action}`: {code}", again) from error
         if code in REFUSED:

@@ -92,7 +92,7 @@ def settings() -> Settings:
             found[name] = f"{folder}/fruitsctl"
     if "FRUITS_CONFIG" in environ or file.is_file():
         found |= read(file)
-    if any(name in environ for name in KEYS_OF_THE_ENVIRONMENT):
+    if any(environ.get(name) for name in KEYS_OF_THE_ENVIRONMENT):
         found["profile"] = None
     found |= {
         setting.name: environ[setting.variable] for setting in SETTINGS if environ.get(setting.variable) and setting.name != "profile"

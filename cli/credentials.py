@@ -22,7 +22,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from cli.config import settings
-from cli.errors import UsageError
+from cli.errors import RefusedError, UsageError
+from job.aws_session import Errors, certificates_of, make_session
 
 # boto3 and the AWS SDKs ask again 15 minutes before the end: every 5 minutes.
 LIFETIME = timedelta(minutes=20)
@@ -45,6 +46,7 @@ UNSET = (
     "AWS_SESSION_TOKEN",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
 )
+ERRORS = Errors(UsageError, RefusedError)
 FILES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "BOTO_CONFIG")
 
 
@@ -52,17 +54,25 @@ def aws_session() -> Any:
     """
     The user's own `boto3.session.Session`: profile, SSO, assumed role, environment, as boto3 finds them, and what fruits.toml says.
 
-    Raises:
-        UsageError: no such profile.
-    """
-    import boto3
-    from botocore.exceptions import ProfileNotFound
+    It has a Region, and no client of S3 that it makes reaches a bucket outside the European Union.
 
-    try:
-        # Unlike all other SDKs boto3 does not know AWS_REGION: https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
-        return boto3.session.Session(region_name=settings().region, profile_name=settings().profile)
-    except ProfileNotFound as error:
-        raise UsageError(f"no AWS profile named `{error.kwargs['profile']}`", "set AWS_PROFILE to an existing profile") from error
+    Raises:
+        UsageError: no such profile, a damaged configuration file, or an endpoint that is not a URL.
+        RefusedError: an endpoint of AWS outside the European Union.
+    """
+    chosen = settings()
+    # Unlike all other SDKs boto3 does not know AWS_REGION: https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
+    return make_session(ERRORS, chosen.region, chosen.profile)
+
+
+def region() -> str:
+    """
+    The Region of every command: that of AWS_REGION, fruits.toml, AWS_DEFAULT_REGION or the profile, else Paris.
+
+    Raises:
+        UsageError, RefusedError: as `aws_session`.
+    """
+    return settings().region or str(aws_session().region_name)
 
 
 @contextmanager
@@ -71,7 +81,7 @@ def job_environment(session: Any) -> Iterator[dict[str, str | None]]:
     Variables to set (None: to unset) in the job's process, valid inside the `with`. `session` is that of `aws_session`.
 
     Raises:
-        UsageError: no credentials, credentials that cannot be had, or no Region.
+        UsageError: no credentials, or credentials that cannot be had.
     """
     settings = _settings(session)
     token = secrets.token_urlsafe(32)
@@ -102,10 +112,8 @@ def _settings(session: Any) -> dict[str, str | None]:
         why = " ".join(str(error).split())  # a credential_process may have said more than a line
         raise UsageError(f"cannot get AWS credentials: {why}", "log in again, for example by `aws sso login`") from error
     custom = endpoint if endpoint != aws else None
-    region = session.region_name or ("us-east-1" if custom else None)  # a server of one's own rarely cares
-    if region is None:
-        raise UsageError("no AWS Region is set", "set AWS_REGION to the Region of the bucket")
-    certificates = session._session.get_config_variable("ca_bundle")  # boto3 has no public way
+    region = session.region_name
+    certificates = certificates_of(session)
     return {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, "AWS_ENDPOINT_URL_S3": custom, "AWS_CA_BUNDLE": certificates}
 
 

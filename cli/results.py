@@ -52,8 +52,8 @@ def remember(output: str, config: Settings) -> None:
 def lend(config: Settings) -> None:
     """What fruits.toml says goes where the job's S3 client, here in our own process, looks for it: into the environment."""
     for variable, value in (("AWS_PROFILE", config.profile), ("AWS_REGION", config.region)):
-        if value:
-            os.environ.setdefault(variable, value)
+        if value and not os.environ.get(variable):
+            os.environ[variable] = value
 
 
 def log_path(output: str, run_id: str) -> Path:
@@ -73,7 +73,7 @@ def keep_log(log: Path, output: str, run_id: str, session: boto3.session.Session
     bucket, key = bucket_and_key(uri)
     try:
         _client(session).put_object(Bucket=bucket, Key=key, Body=log.read_bytes())
-    except (BotoCoreError, ClientError):
+    except (BotoCoreError, ClientError, FruitsError):
         return str(log)  # the run has failed for the same reason, and says so
     log.unlink()
     return uri
@@ -95,7 +95,8 @@ def read(uri: str, session: boto3.session.Session | None) -> bytes:
     try:
         content: bytes = _client(session).get_object(Bucket=bucket, Key=key)["Body"].read()
     except (BotoCoreError, ClientError) as error:
-        raise FruitsError(f"cannot read `{uri}`: {error}") from error
+        hint = f"check the network, and that `{session.region_name}` is the Region of the bucket"
+        raise FruitsError(f"cannot read `{uri}`: {error}", hint) from error
     return content
 
 

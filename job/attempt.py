@@ -17,6 +17,7 @@ from job.params import Params
 from job.pipeline import run
 from job.progress import Report
 from job.records import Manifest, Outcome, RecordError
+from job.s3 import region
 from job.session import stop_session
 from job.uris import is_s3, local_path
 
@@ -103,6 +104,9 @@ def in_our_words(error: Exception, output: str, places: str) -> JobError:
         wanted: JobError = no_space(output)
     elif any(word in text for word in ("ExpiredToken", "InvalidAccessKeyId", "AccessDenied", "Status Code: 403")):
         wanted = CredentialsError(f"S3 denied access during the run to {places}", "renew the login, then run the same command again")
+    elif any(word in text for word in ("AuthorizationHeaderMalformed", "PermanentRedirect", "Status Code: 301", "Status Code: 400")):
+        message = f"S3 refused a request of Spark for Region `{region()}` about {places}"
+        wanted = SetupError(message, "set AWS_REGION to the Region of the bucket")
     else:
         return unexpected(error)
     wanted.__cause__ = error

@@ -9,6 +9,7 @@ What can end a run, as one tree. Bad data never comes here: it costs a row in `r
     │   ├── ModelError          weights are missing or do not compute what they should
     │   └── CredentialsError    S3 refuses the credentials, or has none
     ├── LeaseError              code 3: another run holds OUTPUT, or took it over
+    ├── RegionError             code 3: a bucket or an endpoint is outside the European Union, or its Region is unknown
     ├── NotebookError           a cell of the run's notebook raised, or its kernel died
     ├── RejectsError            more images were rejected than `--max-reject-ratio` allows
     └── VarianceError           there is nothing to decompose: one image, or all alike
@@ -54,6 +55,10 @@ class CredentialsError(SetupError):
 
 
 class LeaseError(JobError):
+    code = 3
+
+
+class RegionError(JobError):
     code = 3
 
 

@@ -13,10 +13,13 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from job.aws_session import allowed_region, certificates_of
 from job.decode import MAX_PIXELS
 from job.errors import FetchError
+from job.regions import is_aws
 from job.uris import bucket_and_key, is_s3, local_path
 
 IN_FLIGHT = 32  # at 60 ms a GET that is 530 images/s per task: well over what a core infers
@@ -24,13 +27,15 @@ IN_FLIGHT_BYTES = 32 << 20  # of a task, read ahead or waiting; one larger image
 # The most pixels that are decoded, as 24-bit bytes that nothing compresses: 256 MiB, and room for headers. What is larger is not read.
 MAX_BYTES = 3 * MAX_PIXELS + (1 << 20)
 
+ARCHIVED = "archived, restore it first"  # in S3 Glacier
+
 
 class Key(NamedTuple):
     """One listed image."""
 
     uri: str
     etag: str
-    size: int  # bytes
+    size: int | None  # bytes; None: they are archived, and no GET gives them
     label: str | None
 
 
@@ -40,18 +45,21 @@ def fetch(keys: Iterable[Key]) -> Iterator[tuple[Key, bytes | FetchError]]:
     waiting_bytes = 0
     with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="fetch") as pool:
         for key in keys:
-            while waiting and (len(waiting) >= IN_FLIGHT or waiting_bytes + key.size > IN_FLIGHT_BYTES):
+            size = key.size or 0
+            while waiting and (len(waiting) >= IN_FLIGHT or waiting_bytes + size > IN_FLIGHT_BYTES):
                 first, content = waiting.popleft()
                 yield first, content.result()
-                waiting_bytes -= first.size
+                waiting_bytes -= first.size or 0
             waiting.append((key, pool.submit(_read, key)))
-            waiting_bytes += key.size
+            waiting_bytes += size
         while waiting:
             first, content = waiting.popleft()
             yield first, content.result()
 
 
 def _read(key: Key) -> bytes | FetchError:
+    if key.size is None:
+        return FetchError(ARCHIVED)
     if key.size > MAX_BYTES:
         return FetchError(f"too large: {key.size} bytes")
     try:
@@ -68,7 +76,7 @@ def read_local(key: Key) -> bytes:
     try:
         with open(local_path(key.uri), "rb") as file:
             status = os.fstat(file.fileno())
-            content = file.read(key.size + 1)  # it may have grown without end meanwhile
+            content = file.read((key.size or 0) + 1)  # it may have grown without end meanwhile
     except OSError as error:
         raise FetchError((error.strerror or type(error).__name__).lower()) from error
     if key.etag not in (stat_etag(status), content_etag(content) if len(key.etag) == 64 else None):
@@ -97,6 +105,8 @@ def read_s3(key: Key) -> bytes:
     import obstore  # here and below: workers that read local files start without it and without boto3
     from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError, PreconditionError
 
+    from job.s3 import S3_ERRORS
+
     try:
         result = obstore.get(bucket_store(bucket), name, options={"if_match": f'"{key.etag}"'})
         return bytes(result.bytes())
@@ -105,8 +115,8 @@ def read_s3(key: Key) -> bytes:
     except (NotFoundError, FileNotFoundError) as error:
         raise FetchError("no such file or directory") from error
     except (PermissionDeniedError, PermissionError) as error:
-        raise FetchError("permission denied") from error
-    except BaseError as error:
+        raise FetchError(ARCHIVED if "InvalidObjectState" in str(error) else "permission denied") from error
+    except (BaseError, *S3_ERRORS) as error:
         raise FetchError("no response from S3") from error
 
 
@@ -125,27 +135,38 @@ def _read_boto3(bucket: str, name: str, etag: str) -> bytes:
             "PreconditionFailed": "changed since it was listed",
             "NoSuchKey": "no such file or directory",
             "AccessDenied": "permission denied",
+            "InvalidObjectState": ARCHIVED,
         }
         raise FetchError(reasons.get(code_of(error), "no response from S3")) from error
 
 
 @cache
 def bucket_store(bucket: str) -> Any:
-    """obstore moves bytes outside the interpreter lock: a GET costs a quarter of boto3's CPU time."""
-    import boto3
+    """
+    obstore moves bytes outside the interpreter lock: a GET costs a quarter of boto3's CPU time.
+
+    Raises:
+        RegionError: the bucket is outside the European Union, or its Region is unknown.
+        BotoCoreError, ClientError: S3 does not answer.
+    """
     from obstore.auth.boto3 import Boto3CredentialProvider
     from obstore.store import S3Store
 
-    from job.s3 import client
+    from job.s3 import ERRORS, client, session
 
-    meta = client().meta
-    custom = not meta.endpoint_url.endswith(("amazonaws.com", "amazonaws.eu"))
+    own = session()
+    endpoint = client().meta.endpoint_url
+    custom, certificates = not is_aws(endpoint), certificates_of(own)
+    options: Any = {"timeout": timedelta(seconds=30), "connect_timeout": timedelta(seconds=5), "allow_http": custom}
+    if certificates:
+        options["root_certificate"] = Path(certificates).read_bytes()
     return S3Store(
         bucket,
-        region=meta.region_name or "us-east-1",
-        credential_provider=Boto3CredentialProvider(boto3.session.Session()),
-        virtual_hosted_style_request=not custom,
-        client_options={"timeout": timedelta(seconds=30), "connect_timeout": timedelta(seconds=5), "allow_http": custom},
+        region=allowed_region(client(), bucket, ERRORS),
+        credential_provider=Boto3CredentialProvider(own),
+        # The certificate of `*.s3.REGION.amazonaws.com` does not hold for a name with dots: boto3 too has it in the path then.
+        virtual_hosted_style_request=not custom and "." not in bucket,
+        client_options=options,
         retry_config={"max_retries": 8, "retry_timeout": timedelta(minutes=3)},
-        **({"endpoint": meta.endpoint_url} if custom else {}),
+        **({"endpoint": endpoint} if custom else {}),
     )

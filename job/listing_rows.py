@@ -19,7 +19,7 @@ class Row(NamedTuple):
 
     uri: str | None
     etag: str | None = None
-    size: int | None = None  # bytes
+    size: int | None = None  # bytes; of an image None: they are archived
     label: str | None = None
     problem: str | None = None
     suffix: str | None = None

@@ -14,6 +14,7 @@ from job.errors import InputError, NoPhotosError
 from job.listing_rows import MAX_LOOSE, Folder, Row, ignored_as, is_pattern, label_of, skipped_folder
 
 IN_FLIGHT = 16  # list requests per task; one answers with 1,000 keys in about 0.1 s
+ARCHIVES = {"GLACIER", "DEEP_ARCHIVE"}  # storage classes
 
 Page = tuple[Folder, list[Row], str | None]  # one answer of ListObjectsV2, and the token of the next
 
@@ -74,8 +75,14 @@ def _page(input_uri: str, folder: Folder, token: str | None) -> Page:
         if suffix := skipped_folder(uri.rpartition("/")[0], input_uri) or ignored_as(name):
             rows.append(Row(None, suffix=suffix, files=1))
         else:
-            rows.append(Row(uri, found["ETag"].strip('"'), found["Size"], label_of(uri, input_uri)))
+            rows.append(Row(uri, found["ETag"].strip('"'), None if _archived(found) else found["Size"], label_of(uri, input_uri)))
     return folder, rows, answer.get("NextContinuationToken")
+
+
+def _archived(found: dict[str, Any]) -> bool:
+    """Whether a GET is refused until the object is restored: https://docs.aws.amazon.com/AmazonS3/latest/userguide/archived-objects.html"""
+    restored = found.get("RestoreStatus", {})
+    return found.get("StorageClass") in ARCHIVES and not ("RestoreExpiryDate" in restored and not restored.get("IsRestoreInProgress"))
 
 
 def subfolders(uri: str) -> tuple[list[str], int]:
@@ -94,7 +101,7 @@ def subfolders(uri: str) -> tuple[list[str], int]:
 
 def _list_objects(uri: str, deep: bool, token: str | None) -> dict[str, Any]:
     bucket, prefix = uris.bucket_and_key(uri)
-    request = {"Bucket": bucket, "Prefix": prefix}
+    request: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix, "OptionalObjectAttributes": ["RestoreStatus"]}
     if not deep:
         request["Delimiter"] = "/"
     if token:

@@ -1,4 +1,4 @@
-"""S3 as the job sees it: boto3 clients, S3A's settings, errors in our words. Region and endpoint come from the environment."""
+"""S3 as the job sees it: boto3 clients, S3A's settings, errors in our words. Region and endpoint as in `job/aws_session.py`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,31 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, NoCredentialsError, PartialCredentialsError
 
-from job.errors import CredentialsError, JobError, SetupError
+from job.aws_session import Errors, make_session
+from job.errors import CredentialsError, JobError, RegionError, SetupError
+from job.regions import PARIS
 
+ERRORS = Errors(SetupError, RegionError)
 REFUSED = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "ExpiredTokenException"}
 S3_ERRORS = (BotoCoreError, ClientError)
+OF_ANOTHER_REGION = {"301", "400", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"}
 BODY_ATTEMPTS = 5
+
+
+def session() -> Any:
+    """
+    The boto3 session of the environment.
+
+    Raises:
+        SetupError, RegionError: as `make_session`.
+    """
+    # Unlike all other SDKs boto3 does not know AWS_REGION: https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
+    return make_session(ERRORS, os.environ.get("AWS_REGION"))
 
 
 @cache
 def client(attempts: int = 8) -> Any:
     """One per process. boto3's own chain finds the credentials, and `AWS_ENDPOINT_URL_S3`."""
-    import boto3  # half a second, for which who works with local files does not wait
     from botocore.config import Config
 
     config = Config(
@@ -31,8 +45,7 @@ def client(attempts: int = 8) -> Any:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    # Unlike all other SDKs boto3 does not know AWS_REGION: https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
-    return boto3.session.Session(region_name=os.environ.get("AWS_REGION")).client("s3", config=config)
+    return session().client("s3", config=config)
 
 
 def code_of(error: Exception) -> str:
@@ -66,13 +79,22 @@ def explain(error: Exception, uri: str, kind: type[JobError] = SetupError) -> Jo
         return CredentialsError(f"cannot renew the AWS credentials for `{uri}`", "log in again, for example by `aws sso login`")
     if isinstance(error, ClientError):
         code = code_of(error)
+        if code == "RequestTimeTooSkewed":
+            return kind(f"the clock of this machine is wrong: S3 denied access to `{uri}`: {code}", "set the clock, for example by NTP")
         if code in REFUSED:
             return CredentialsError(f"S3 denied access to `{uri}`: {code}", "check the credentials and their IAM policy")
-        if code in ("AuthorizationHeaderMalformed", "PermanentRedirect"):
-            return kind(f"the bucket of `{uri}` is in another Region: {error}", "set AWS_REGION to the Region of the bucket")
+        if code in OF_ANOTHER_REGION:
+            return kind(
+                f"S3 refused a request for Region `{region()}` about `{uri}`: {error}", "set AWS_REGION to the Region of the bucket"
+            )
         if code in ("NoSuchBucket", "404"):
             return kind(f"there is no bucket for `{uri}`", "create the bucket, or check its name")
-    return kind(f"no response from S3 for `{uri}`: {error}", "check AWS_ENDPOINT_URL_S3, the Region and the network")
+    return kind(f"no response from S3 for `{uri}`: {error} (Region `{region()}`)", "check AWS_ENDPOINT_URL_S3, the Region and the network")
+
+
+def region() -> str:
+    """The Region that requests are made for."""
+    return str(client().meta.region_name)
 
 
 def s3a_conf(environ: Mapping[str, str]) -> dict[str, str]:
@@ -89,11 +111,12 @@ def s3a_conf(environ: Mapping[str, str]) -> dict[str, str]:
         "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",
     }
     endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
+    # Without a Region S3A takes us-east-1.
+    conf["spark.hadoop.fs.s3a.endpoint.region"] = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or PARIS
     if not endpoint:
         return conf
     s3a = {
         "endpoint": endpoint,
-        "endpoint.region": environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1",
         "path.style.access": "true",  # bucket names as host names need a DNS of their own
         "connection.ssl.enabled": str(endpoint.startswith("https://")).lower(),
         # Servers on a file system take a deleted marker for a deleted folder, and writes stall.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-# a listed image
+# a listed image; without a size it is archived
 LISTED = pa.schema([("uri", pa.string()), ("etag", pa.string()), ("size", pa.int64()), ("label", pa.string())])
 
 # a listing: images, what could not be listed (`problem`), and how many `files` with a `suffix` are no images

@@ -16,7 +16,7 @@ from pyspark import SparkConf, SparkContext
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
-from job.s3 import s3a_conf
+from job.s3 import region, s3a_conf
 from job.uris import is_s3, join
 
 SETTINGS = {
@@ -85,7 +85,8 @@ def start_session(app_name: str, uses_s3: bool) -> SparkSession:
     cluster). There Spark itself reads no S3, so it needs no S3A; a cluster brings its own.
     """
     conf = _launch_conf().setAppName(app_name)
-    for name, value in {**SETTINGS, **s3a_conf(os.environ), **({"spark.executorEnv.FRUITS_S3": "1"} if uses_s3 else {})}.items():
+    s3a = s3a_conf({**os.environ, "AWS_REGION": region()} if uses_s3 else os.environ)
+    for name, value in {**SETTINGS, **s3a, **({"spark.executorEnv.FRUITS_S3": "1"} if uses_s3 else {})}.items():
         conf.set(name, value)
     heeded = signal.getsignal(signal.SIGINT)
     if _jvm:

@@ -31,6 +31,8 @@ def from_text(text: str) -> str:
     Raises:
         AddressError: it names a place of another kind, such as `gs://`, or is a misspelt one, such as `s3:/`.
     """
+    if text.startswith(("s3://arn:", "s3a://arn:")):
+        raise AddressError(text, _meant(text.split("://", 1)[1]))
     if text.startswith(("s3://", "s3a://")) and not bucket_and_key("s3://" + text.split("://", 1)[1])[0]:
         raise AddressError(text, "add the name of the bucket: s3://bucket/prefix")
     if not text.startswith(("s3://", "s3a://", "file://")) and FOREIGN.match(text):

@@ -11,7 +11,7 @@ import typer
 from cli.config import settings
 from cli.errors import FruitsError, UsageError
 from cli.output import emit, say
-from cli.regions import PARIS, refuse_outside_eu
+from cli.regions import refuse_outside_eu
 from job.uris import from_text
 
 if TYPE_CHECKING:
@@ -87,9 +87,8 @@ def _fill_in(session: Session, where: str, known: set[str], run_id: str | None) 
 def _stack_output(session: Session) -> str:
     from cli import infra
 
-    region = settings().region or PARIS
-    refuse_outside_eu(region)
-    return f"s3://{infra.deployed(session, region, settings().project).bucket}/out"
+    refuse_outside_eu(session.region_name)
+    return f"s3://{infra.deployed(session, session.region_name, settings().project).bucket}/out"
 
 
 def _one(run: Cost) -> str:

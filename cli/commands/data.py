@@ -49,6 +49,7 @@ def push(
     photos, result = photo_push.find(source, uri)
     where = "--serverless" if bucket.startswith(f"{settings().project}-") else "--local"  # the stack's own bucket
     following = f"fruitsctl run {shlex.quote(uri)} {shlex.quote(join('s3://' + bucket, 'out'))} {where}"
+    client = buckets.client_for(aws_session(), bucket)
     if dry_run:
         size = sum(photo.path.stat().st_size for photo in photos)
         emit(
@@ -57,7 +58,6 @@ def push(
             as_json,
         )
         return
-    client = buckets.client_for(aws_session(), bucket)
     with progress_bar("Upload photos", "photos") as progress:
         result = photo_push.push(client, uri, photos, result, strip_metadata, progress)
     before = f", {result.already:,} already there" if result.already else ""

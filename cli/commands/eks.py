@@ -7,10 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.config import settings
 from cli.examples import examples
 from cli.output import emit, say
-from cli.regions import PARIS
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Runs on an EMR on EKS virtual cluster: role, state, cancel.")
 
@@ -28,7 +26,8 @@ def trust(
     from cli.credentials import aws_session
     from cli.eks.trust import trust_of
 
-    policy = trust_of(aws_session(), settings().region or PARIS, virtual_cluster, role)
+    session = aws_session()
+    policy = trust_of(session, session.region_name, virtual_cluster, role)
     emit(policy, json.dumps(policy, indent=2), as_json=False)
 
 
@@ -52,7 +51,8 @@ def _clients() -> Any:
     from cli.credentials import aws_session
     from cli.serverless.clients import Clients
 
-    return Clients(aws_session(), settings().region or PARIS)
+    session = aws_session()
+    return Clients(session, session.region_name)
 
 
 def _show(job_run: dict[str, Any], as_json: bool) -> None:

@@ -27,7 +27,9 @@ def push(
         ),
     ] = None,
     image: Annotated[str, typer.Option(metavar="NAME", help="The image's name on this machine.")] = "fruitsctl:serverless",
-    region: Annotated[str | None, typer.Option(help=f"Of ECR, in the European Union. [default: AWS_REGION, fruits.toml, {PARIS}]")] = None,
+    region: Annotated[
+        str | None, typer.Option(help=f"Of ECR, in the European Union. [default: AWS_REGION, fruits.toml, the profile, {PARIS}]")
+    ] = None,
     repository: Annotated[str | None, typer.Option(help="Its name in the registry. [default: the project's]")] = None,
     tag: Annotated[str | None, typer.Option(help="[default: the image's own short id]")] = None,
     create_repository: Annotated[bool, typer.Option("--create-repository", help="Make the ECR repository if there is none.")] = False,
@@ -39,11 +41,12 @@ def push(
     from cli import ecr
     from cli import registry as registries
     from cli.credentials import aws_session
+    from cli.credentials import region as region_of_settings
     from cli.docker import inspect_image
     from cli.pushed import Pushed, remember
 
     host, path = registries.split(registry) if registry else (None, "")
-    own_region = region or settings().region or PARIS
+    own_region = region or region_of_settings()
     aws_region = ecr.region_of(host) if host else own_region
     if aws_region is not None:
         refuse_outside_eu(aws_region)

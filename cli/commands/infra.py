@@ -30,7 +30,7 @@ class Architecture(StrEnum):
 
 
 Project = Annotated[str | None, typer.Option(metavar="NAME", help="Begins every name, and is the tag. [default: fruits.toml, fruitsctl]")]
-Region = Annotated[str | None, typer.Option(help=f"In the European Union. [default: AWS_REGION, fruits.toml, {PARIS}]")]
+Region = Annotated[str | None, typer.Option(help=f"In the European Union. [default: AWS_REGION, fruits.toml, the profile, {PARIS}]")]
 OwnKey = Annotated[bool, typer.Option("--own-key", help="Encrypt with a KMS key of the account ($1 a month); stays so.")]
 LogDays = Annotated[int | None, typer.Option(help="Days that logs are kept, one of CloudWatch's numbers. [default: as it is, at first 30]")]
 Vpc = Annotated[
@@ -225,10 +225,11 @@ def _account(region: str) -> str:
 
 def _scope(project: str | None, region: str | None) -> tuple[str, str]:
     """Name and Region, which the guard has seen before any client is made."""
-    config = settings()
-    where = region or config.region or PARIS
+    from cli.credentials import region as region_of_settings
+
+    where = region or region_of_settings()
     refuse_outside_eu(where)
-    return project or config.project, where
+    return project or settings().project, where
 
 
 def _confirm(project: str, bucket: str | None) -> None:

@@ -11,7 +11,7 @@ import typer
 from cli.config import Settings
 from cli.errors import FruitsError, UsageError
 from cli.output import emit, say
-from cli.regions import PARIS, refuse_outside_eu
+from cli.regions import refuse_outside_eu
 from job.params import Params
 from job.records import Manifest
 from job.uris import bucket_and_key, join
@@ -56,7 +56,8 @@ def run_eks(params: Params, config: Settings, wanted: Wanted, dry_run: bool, det
     from cli.serverless.clients import Clients
     from cli.sizing import DEFAULT_EXECUTORS, Fleet, Worker
 
-    region = config.region or PARIS
+    session = aws_session()
+    region = session.region_name
     refuse_outside_eu(region)
     if region == SOVEREIGN:
         raise UsageError(f"there is no EMR on EKS in `{region}`", "use --serverless in this Region")
@@ -64,7 +65,6 @@ def run_eks(params: Params, config: Settings, wanted: Wanted, dry_run: bool, det
         needed = {"--virtual-cluster": wanted.virtual_cluster, "--execution-role": wanted.execution_role}
         missing = [option for option, value in needed.items() if not value]
         raise UsageError(f"`--eks` needs {' and '.join(f'`{option}`' for option in missing)}", "`fruitsctl run --help` describes them")
-    session = aws_session()
     image = wanted.image or _pushed_last(session, region, config)
     options = eks.Options(region, wanted.virtual_cluster, wanted.execution_role, image, config.project, wanted.log_group, wanted.attempts)
     todo = eks.plan(params, options, Fleet(Worker(*POD), Worker(*POD), wanted.executors or DEFAULT_EXECUTORS))

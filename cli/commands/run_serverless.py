@@ -16,7 +16,6 @@ from cli.commands.run_watch import detached, prices_of, watch
 from cli.config import Settings
 from cli.errors import UsageError
 from cli.output import emit, say
-from cli.regions import PARIS
 from cli.release import RELEASE
 from cli.sizing import DEFAULT_EXECUTORS, WORKER
 from job.params import Params
@@ -118,7 +117,7 @@ def connect(config: Settings) -> Clients:
     from cli.serverless.clients import Clients
 
     session = aws_session()
-    return Clients(session, config.region or session.region_name or PARIS)
+    return Clients(session, session.region_name)
 
 
 def run(make_params: Callable[[str, str], Params], source: str | None, target: str | None, config: Settings, wishes: Wishes) -> None:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from cli.aws import asking
 from cli.buckets import region_of
 from cli.errors import FruitsError, RefusedError, UsageError
-from cli.regions import refuse_outside_eu
 from cli.serverless.clients import EXPIRED, SILENT, Clients, at_first, jittered, passing, patiently
 from cli.serverless.runs import Sent, get_job_run, remember
 from cli.sizing import QUOTA_VCPU
@@ -38,7 +37,6 @@ def check_places(clients: Clients, *uris: str) -> None:
     """
     for bucket in dict.fromkeys(bucket_and_key(uri)[0] for uri in uris):
         real = region_of(clients("s3"), bucket)
-        refuse_outside_eu(real)
         if real != clients.region:
             raise RefusedError(
                 f"bucket `{bucket}` is in {real}, the application in {clients.region}",

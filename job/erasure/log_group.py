@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
-from job.errors import SetupError
-from job.s3 import S3_ERRORS, code_of
+from job.errors import RegionError, SetupError
+from job.regions import outside_eu
+from job.s3 import S3_ERRORS, code_of, session
 
 if TYPE_CHECKING:
     from job.erasure.proof import Needles, Proof
@@ -16,6 +16,7 @@ class LogGroup:
     """
     Raises:
         SetupError: from both methods: there is no such group, it cannot be read, or CloudWatch does not answer.
+        RegionError: from both methods: the Region is outside the European Union.
     """
 
     def __init__(self, name: str) -> None:
@@ -40,12 +41,14 @@ class LogGroup:
             raise self._explained(error) from error
 
     def _client(self) -> Any:
-        import boto3
         from botocore.config import Config
 
         # FilterLogEvents: five requests a second, https://repost.aws/knowledge-center/cloudwatch-logs-throttling
         config = Config(retries={"mode": "adaptive", "max_attempts": 8})
-        return boto3.session.Session(region_name=os.environ.get("AWS_REGION")).client("logs", config=config)
+        own = session()
+        if problem := outside_eu(own.region_name):
+            raise RegionError(*problem)
+        return own.client("logs", config=config)
 
     def _explained(self, error: Exception) -> SetupError:
         code = code_of(error)

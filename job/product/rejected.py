@@ -48,7 +48,7 @@ def first_rejects(folder: Folder, manifest: Manifest, keys_of: KeysOf) -> dict[s
     wanted = [uri for found in by_reason.values() for uri, stage in found if stage == "decode"]
     dangerous = {uri for reason in (TOO_LONG, BREAKS) for uri, _ in by_reason.get(reason, [])}
     keys = {key.uri: key for key in keys_of(wanted)}
-    affordable = [key for key in keys.values() if key.size <= SHOWN_BYTES and key.uri not in dangerous]
+    affordable = [key for key in keys.values() if key.size is not None and key.size <= SHOWN_BYTES and key.uri not in dangerous]
     pictures = {key.uri: _picture(content) for key, content in fetch(affordable) if not isinstance(content, FetchError)}
     return {
         reason: [Rejected(uri, stage, pictures.get(uri)) for uri, stage in found if stage != "decode" or uri in keys][:FIRST]

@@ -20,7 +20,7 @@ import pyarrow as pa
 from PIL import Image, ImageFile, ImageOps
 
 from job.decode import open_image, orientation_of, upright_rgb8
-from job.errors import DecodeError, FetchError
+from job.errors import DecodeError, FetchError, RegionError
 from job.fetch import IN_FLIGHT, Key, fetch, stat_etag
 from job.s3 import S3_ERRORS, client
 from job.uris import bucket_and_key, is_s3, local_path
@@ -76,7 +76,7 @@ def _affordable(uris: Iterable[str], keys_of: KeysOf) -> list[Key]:
     wanted = list(dict.fromkeys(uris))
     known = {key.uri: key for key in keys_of(wanted)}
     keys = [known[uri] for uri in wanted if uri in known]
-    return keys[: sum(total <= READ_BYTES for total in accumulate(key.size for key in keys))]
+    return keys[: sum(total <= READ_BYTES for total in accumulate(key.size or 0 for key in keys))]
 
 
 def _pictures(keys: Iterable[Key]) -> Iterator[tuple[str, Image.Image]]:
@@ -158,7 +158,7 @@ def _key(uri: str, changed_before: float) -> Key | None:
     bucket, name = bucket_and_key(uri)
     try:
         head = client().head_object(Bucket=bucket, Key=name)
-    except S3_ERRORS:
+    except (*S3_ERRORS, RegionError):
         return None
     unchanged = head["LastModified"].timestamp() <= changed_before
     return Key(uri, head["ETag"].strip('"'), head["ContentLength"], None) if unchanged else None

@@ -129,11 +129,16 @@ class S3File(io.RawIOBase):
 
     def __init__(self, uri: str) -> None:
         import obstore
+        from obstore.exceptions import GenericError
 
         from job.fetch import bucket_store
+        from job.s3 import S3_ERRORS, explain
 
         bucket, key = bucket_and_key(uri)
-        self._file = obstore.open_reader(bucket_store(bucket), key)
+        try:
+            self._file = obstore.open_reader(bucket_store(bucket), key)
+        except (GenericError, *S3_ERRORS) as error:
+            raise explain(error, uri, OutputError) from error
 
     def readable(self) -> bool:
         return True

@@ -77,7 +77,8 @@ def test_commas_spaces_and_stars_of_an_argument_arrive_as_they_were_typed(accoun
     assert "--input=s3://fruitsctl-123456789012-eu-west-3/photos" in given
 
 
-def test_keys_on_s3_have_slashes_whatever_the_system_thinks_of_paths(tmp_path):
+def test_keys_on_s3_have_slashes_whatever_the_system_thinks_of_paths(aws, tmp_path):
+    aws("s3").create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-3"})
     photo = tmp_path / "photos" / "Apple Red" / "a.jpg"
     photo.parent.mkdir(parents=True)
     photo.write_bytes(b"fruit")

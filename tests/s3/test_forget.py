@@ -24,9 +24,9 @@ def server(tmp_path_factory):
 def fruitsctl(server, cache, short_jvm):
     environment = {**os.environ, **server.environment(), **short_jvm, "FRUITS_CACHE": str(cache)}
 
-    def call(*words, code=0):
+    def call(*words, code=0, **more):
         done = subprocess.run(
-            [sys.executable, "-m", "cli", *words], env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
+            [sys.executable, "-m", "cli", *words], env=environment | more, capture_output=True, text=True, stdin=subprocess.DEVNULL
         )
         assert done.returncode == code, done.stderr[-3000:]
         return done
@@ -91,3 +91,14 @@ def test_no_version_of_anything_keeps_a_forgotten_photo(client, fruitsctl, tmp_p
     manifest = json.loads(client.get_object(Bucket=BUCKET, Key=f"out/runs/{run}/manifest.json")["Body"].read())
     assert (manifest["counts"]["rows"], manifest["counts"]["erased"]) == (18, 2)
     assert "Mangostan" not in done.stderr
+
+
+def test_keys_and_an_endpoint_are_enough_for_the_stacks_own_server(client, fruitsctl):
+    """As docs/how-to/docker.md has it: no Region is set anywhere."""
+    nowhere, out = {"AWS_REGION": ""}, f"s3://{BUCKET}/host"
+    (key, *_) = sorted(found["Key"] for found in client.list_objects_v2(Bucket=BUCKET, Prefix="photos/")["Contents"])
+    fruitsctl("run", f"s3://{BUCKET}/photos", out, "--local", "--model", "mean_colour", "--components", "2", **nowhere)
+
+    planned = fruitsctl("forget", f"s3://{BUCKET}/{key}", "--output", out, "--dry-run", "--json", **nowhere)
+
+    assert json.loads(planned.stdout)["images"] == [f"s3://{BUCKET}/{key}"]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from botocore import auth
 
 from job import s3
 from job.errors import CredentialsError, OutputError
+from job.fetch import Key, bucket_store, read_s3
 from job.objects import Conflict, open_folder
 
 MD5_OF_A = '"0cc175b9c0f1b6a831c399e269772661"'  # S3's ETag of a plain put, in its quotes
@@ -133,3 +136,26 @@ def test_an_endpoint_where_nobody_answers_is_an_output_error(bucket: str, monkey
             open_folder(f"s3://{bucket}/out").read("a.txt")
 
     assert raised.value.hint == "check AWS_ENDPOINT_URL_S3, the Region and the network"
+
+
+@pytest.mark.parametrize("minutes", [-20, 20])
+def test_a_clock_that_is_wrong_is_named(bucket: str, monkeypatch: pytest.MonkeyPatch, minutes: int):
+    now = auth.get_current_datetime
+    monkeypatch.setattr(auth, "get_current_datetime", lambda: now() + timedelta(minutes=minutes))
+    s3.client.cache_clear()
+
+    with pytest.raises(OutputError, match=r"^the clock of this machine is wrong: ") as raised:
+        open_folder(f"s3://{bucket}/out").write("a.txt", b"")
+    assert raised.value.hint == "set the clock, for example by NTP"
+
+
+def test_a_server_of_another_region_than_that_of_the_settings_is_read_all_the_same(bucket: str, s3_server, monkeypatch: pytest.MonkeyPatch):
+    """The server says where the bucket is; boto3 signs again, and obstore from the start."""
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    s3.client.cache_clear()
+    bucket_store.cache_clear()
+    etag = s3_server.client().put_object(Bucket=bucket, Key="a.txt", Body=b"a")["ETag"]
+
+    stored = open_folder(f"s3://{bucket}").read("a.txt")
+    assert stored is not None
+    assert stored.content == read_s3(Key(f"s3://{bucket}/a.txt", etag.strip('"'), 1, None)) == b"a"

@@ -15,9 +15,13 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from cli.credentials import aws_session, job_environment
-from cli.errors import UsageError
+from cli.commands import infra
+from cli.credentials import aws_session, job_environment, region
+from cli.errors import RefusedError, UsageError
+from job.aws_session import certificates_of
+from job.errors import RegionError, SetupError
 from job.s3 import s3a_conf
+from job.s3 import session as job_session
 
 CHILD = """
 import boto3, json, os
@@ -90,7 +94,7 @@ def test_an_endpoint_for_all_services_becomes_the_one_of_s3(home: Path, monkeypa
     with job_environment(aws_session()) as extra:
         assert extra["AWS_ENDPOINT_URL_S3"] == "http://127.0.0.1:7070"
         assert extra["AWS_ENDPOINT_URL"] is None
-        assert extra["AWS_REGION"] == "us-east-1"
+        assert extra["AWS_REGION"] == "eu-west-3"
 
 
 def test_the_endpoint_answers_nobody_without_its_token_and_nobody_afterwards(home: Path, monkeypatch: pytest.MonkeyPatch):
@@ -199,12 +203,107 @@ def test_half_a_pair_of_keys_is_an_error(home: Path, monkeypatch: pytest.MonkeyP
         pass
 
 
-def test_aws_without_a_region_is_an_error(home: Path, monkeypatch: pytest.MonkeyPatch):
+def test_without_a_region_everything_is_in_paris(home: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "FRUITSKEY")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very secret")
 
-    with pytest.raises(UsageError, match=r"^no AWS Region is set$"), job_environment(aws_session()):
-        pass
+    with job_environment(aws_session()) as extra:
+        conf = s3a_conf({name: value for name, value in extra.items() if value is not None})
+        assert (extra["AWS_REGION"], seen_by_a_child(extra)[-1]) == ("eu-west-3", "https://s3.eu-west-3.amazonaws.com")
+    assert conf["spark.hadoop.fs.s3a.endpoint.region"] == s3a_conf({})["spark.hadoop.fs.s3a.endpoint.region"] == "eu-west-3"
+    assert (job_session().region_name, region()) == ("eu-west-3", "eu-west-3")
+
+
+@pytest.mark.parametrize(
+    ("variables", "file", "profile", "wanted"),
+    [
+        ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-south-2"}, "eu-south-1", "eu-north-1", "eu-west-1"),
+        ({"AWS_DEFAULT_REGION": "eu-south-2"}, "eu-south-1", "eu-north-1", "eu-south-1"),
+        ({"AWS_DEFAULT_REGION": "eu-south-2"}, "", "eu-north-1", "eu-south-2"),
+        ({"AWS_REGION": "", "AWS_DEFAULT_REGION": ""}, "", "eu-north-1", "eu-north-1"),
+    ],
+)
+def test_one_order_decides_the_region_of_every_command(
+    home: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], file: str, profile: str, wanted: str
+):
+    (home / ".aws/config").write_text(f"[default]\nregion = {profile}\n")
+    (home / "fruits.toml").write_text(f'region = "{file}"\n' if file else "")
+    monkeypatch.chdir(home)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    assert (aws_session().region_name, region()) == (wanted, wanted)
+    assert infra._scope(None, None)[1] == wanted
+    if not file:  # which the job gets by AWS_REGION
+        assert job_session().region_name == wanted
+
+
+def test_an_empty_variable_counts_as_unset(home: Path, monkeypatch: pytest.MonkeyPatch):
+    (home / ".aws/config").write_text("[profile fruits]\nregion = eu-south-1\n")
+    (home / "fruits.toml").write_text('profile = "fruits"\n')
+    monkeypatch.chdir(home)
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE"):
+        monkeypatch.setenv(name, "")
+
+    assert aws_session().region_name == "eu-south-1"
+    assert certificates_of(aws_session()) is None
+    monkeypatch.setenv("AWS_PROFILE", "")
+    assert job_session().profile_name == "default"
+
+
+@pytest.mark.parametrize("name", ["config", "credentials"])
+def test_a_damaged_configuration_file_of_aws_is_named(home: Path, name: str):
+    (home / ".aws" / name).write_text("[default\nregion eu-west-3\n")
+
+    with pytest.raises(UsageError, match=rf"^`{home}/.aws/{name}` is not a valid configuration file of AWS$") as raised:
+        aws_session().get_credentials()
+    assert raised.value.hint == "fix it, or run `aws configure`"
+
+
+@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_EMR_SERVERLESS"])
+def test_an_endpoint_without_a_scheme_is_told_what_to_write(home: Path, monkeypatch: pytest.MonkeyPatch, variable: str):
+    monkeypatch.setenv(variable, "localhost:7070")
+
+    for make in (aws_session, job_session):
+        with pytest.raises((UsageError, SetupError), match=rf"^{variable} is not a URL: `localhost:7070`$") as raised:
+            make()
+        assert raised.value.hint == f"write {variable}=http://localhost:7070, or https://"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("url", ["http://", "http://:7070", "ftp://a", "http://a:b", "http://[::1", "//a", "http:/a:7070"])
+def test_an_endpoint_of_the_profile_that_no_client_can_use_is_an_error(home: Path, url: str):
+    (home / ".aws/config").write_text(f"[default]\nservices = own\n[services own]\ns3 =\n  endpoint_url = {url}\n")
+
+    with pytest.raises(UsageError, match=r"^endpoint_url is not a URL: "):
+        aws_session()
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("https://s3.us-east-1.amazonaws.com", "Region `us-east-1` is not on the list"),
+        ("https://S3-US-WEST-2.AMAZONAWS.COM.:443", "Region `us-west-2` is not on the list"),
+        ("https://bucket.vpce-0a1b.s3.eu-west-2.vpce.amazonaws.com", r"Region `eu-west-2` \(London\) is not on the list"),
+        ("https://s3.amazonaws.com", "serves all Regions"),
+        ("https://s3-accelerate.amazonaws.com", "serves all Regions"),
+        ("https://eu-west-3.s3.amazonaws.com", "serves all Regions"),  # a bucket of that name
+    ],
+)
+def test_an_endpoint_of_aws_outside_the_union_is_no_way_round(home: Path, monkeypatch: pytest.MonkeyPatch, url: str, reason: str):
+    (home / ".aws/config").write_text(f"[profile there]\nendpoint_url = {url}\n")
+
+    for name, value in (("AWS_ENDPOINT_URL", url), ("AWS_ENDPOINT_URL_S3", url), ("AWS_PROFILE", "there")):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            for make in (aws_session, job_session):
+                with pytest.raises((RefusedError, RegionError), match=reason):
+                    make()
+
+
+def test_an_endpoint_of_aws_inside_the_union_is_used(home: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://vpce-0a1b.s3.eu-west-3.vpce.amazonaws.com")
+
+    assert aws_session().client("s3").meta.endpoint_url == "https://vpce-0a1b.s3.eu-west-3.vpce.amazonaws.com"
 
 
 def test_the_jobs_environment_leads_s3a_to_the_same_server_without_a_secret(home: Path, monkeypatch: pytest.MonkeyPatch):

@@ -99,3 +99,12 @@ def test_of_a_file_that_grew_since_it_was_listed_no_more_is_read_than_was_listed
 
     assert str(content) == "changed since it was listed"
     assert peak < 1_000_000
+
+
+def test_an_archived_photo_is_not_requested():
+    archived = Key("s3://no-such-bucket/a.jpg", "etag", None, None)
+
+    ((found, content),) = fetch([archived])
+
+    assert found == archived
+    assert str(content) == "archived, restore it first"

@@ -42,6 +42,7 @@ def test_a_sibling_with_the_same_beginning_is_not_inside():
         ("https://s3.eu-west-3.amazonaws.com/b/out", "write s3://b/out"),
         ("arn:aws:s3:::b/out", "write s3://b/out"),
         ("arn:aws:s3:eu-west-3:111122223333:accesspoint/a", "access points are not supported: write s3://bucket/prefix"),
+        ("s3://arn:aws:s3:us-east-1:111122223333:accesspoint/a/b", "access points are not supported: write s3://bucket/prefix"),
         ("s3://", "add the name of the bucket: s3://bucket/prefix"),
         ("s3:///out", "add the name of the bucket: s3://bucket/prefix"),
         ("FILE:///out", "write file:///out"),

@@ -1,0 +1,239 @@
+"""
+No photo leaves the European Union: every command that reads or writes S3, against buckets of several Regions. The server is moto, once
+under AWS's own names, once as a custom endpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from job import s3
+from job.errors import CredentialsError, RegionError
+from job.fetch import Key, bucket_store, read_s3
+from job.listing_rows import Folder
+from job.listing_s3 import _archived, list_folders
+from job.objects import open_folder
+from tests.s3.amazon import Amazon, amazon
+from tests.unit.job.product.galleries import picture
+
+BUCKETS = {"fruits-paris": "eu-west-3", "fruits.with.dots": "eu-west-3", "fruits-frankfurt": "eu-central-1", "fruits-virginia": "us-east-1"}
+PHOTOS, OUT, ELSEWHERE = "s3://fruits-paris/photos", "s3://fruits-paris/out", "s3://fruits-virginia"
+COMMANDS = (
+    ("run", f"{ELSEWHERE}/photos", OUT, "--local", "--model", "mean_colour"),
+    ("run", PHOTOS, f"{ELSEWHERE}/out", "--local", "--model", "mean_colour"),
+    ("run", f"{ELSEWHERE}/photos", OUT, "--local", "--model", "mean_colour", "--dry-run"),
+    ("run", PHOTOS, f"{ELSEWHERE}/out", "--local", "--model", "mean_colour", "--dry-run"),
+    ("report", "--output", f"{ELSEWHERE}/out", "--no-open"),
+    ("report", "r1", "--output", f"{ELSEWHERE}/out", "--rebuild", "--no-open"),
+    ("identify", "PHOTO", "--output", f"{ELSEWHERE}/out"),
+    ("serve", "--output", f"{ELSEWHERE}/out", "--port", "0"),
+    ("forget", f"{ELSEWHERE}/photos/L/a.jpg", "--output", f"{ELSEWHERE}/out", "--dry-run"),
+    ("forget", f"{ELSEWHERE}/photos/L/a.jpg", "--output", f"{ELSEWHERE}/out", "--yes"),
+    ("data", "push", "FOLDER", f"{ELSEWHERE}/photos"),
+    ("data", "push", "FOLDER", f"{ELSEWHERE}/photos", "--dry-run"),
+    ("cost", "--output", f"{ELSEWHERE}/out"),
+)
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[str]:
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def buckets(moto: str) -> Any:
+    """A client of moto, and in each bucket two photos of two labels."""
+    client = boto3.client("s3", endpoint_url=moto, region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
+    for name, region in BUCKETS.items():
+        place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        client.create_bucket(Bucket=name, **place)
+        for key, colour in (("Lime/a.png", (50, 160, 40)), ("Plum/b.png", (60, 30, 120)), ("Plum/c.png", (70, 40, 110))):
+            client.put_object(Bucket=name, Key=f"photos/{key}", Body=picture(colour))
+    return client
+
+
+@pytest.fixture
+def aws(moto: str, buckets: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Amazon]:
+    """This process and its children meet moto where they expect AWS."""
+    for name in os.environ:
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    with amazon(moto, tmp_path) as running:
+        for name, value in running.environment().items():
+            monkeypatch.setenv(name, value)
+        s3.client.cache_clear()
+        bucket_store.cache_clear()
+        yield running
+    s3.client.cache_clear()
+    bucket_store.cache_clear()
+
+
+def fruitsctl(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cli", *words]
+    return subprocess.run(command, env=os.environ | more, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300)
+
+
+def keys(client: Any, bucket: str) -> list[str]:
+    """Without what a run says of its end, in its own OUTPUT."""
+    found = [found["Key"] for found in client.list_objects_v2(Bucket=bucket).get("Contents", [])]
+    return [key for key in found if not key.endswith(("/outcome.json", "/job.log")) or bucket == "fruits-virginia"]
+
+
+@pytest.mark.parametrize("custom", [False, True], ids=["AWS", "custom endpoint"])
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words[:3]) + (" --dry-run" if "--dry-run" in words else ""))
+def test_no_command_touches_a_bucket_outside_the_union(aws, buckets, moto, monkeypatch, tmp_path, words, custom):
+    if custom:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", moto)
+    (tmp_path / "photos" / "Plum").mkdir(parents=True)
+    photo = tmp_path / "photos" / "Plum" / "d.png"
+    photo.write_bytes(picture((60, 30, 120)))
+    local = {"PHOTO": str(photo), "FOLDER": str(photo.parents[1])}
+    before = {name: keys(buckets, name) for name in BUCKETS}
+
+    done = fruitsctl(*(local.get(word, word) for word in words), FRUITS_CACHE=str(tmp_path / "cache"))
+
+    assert done.returncode == 3, done.stderr
+    assert "error: bucket `fruits-virginia`: Region `us-east-1` is not on the list of Regions in the European Union" in done.stderr
+    assert {name: keys(buckets, name) for name in BUCKETS} == before
+
+
+def test_every_way_of_the_job_into_a_bucket_is_guarded(aws):
+    for way in (
+        lambda: open_folder(f"{ELSEWHERE}/out").read("latest.json"),
+        lambda: open_folder(f"{ELSEWHERE}/out").write("latest.json", b"{}"),
+        lambda: open_folder(f"{ELSEWHERE}/out").names(),
+        lambda: bucket_store("fruits-virginia"),
+        lambda: s3.read_object("fruits-virginia", "photos/Lime/a.png", "x"),
+        lambda: s3.client().get_object(Bucket="arn:aws:s3:us-east-1:111122223333:accesspoint/fruits", Key="a"),
+    ):
+        with pytest.raises(RegionError) as raised:
+            way()
+        assert raised.value.code == 3
+
+
+def test_a_region_that_is_set_outside_the_union_is_refused_before_anything_is_asked(aws, monkeypatch):
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+
+    with pytest.raises(RegionError, match="Region `us-east-1` is not on the list"):
+        open_folder(OUT).read("latest.json")
+    assert aws.hosts == []
+
+
+def test_a_bucket_of_another_region_of_the_union_is_read_where_it_is(aws, buckets):
+    (row,) = list_folders("s3://fruits-frankfurt/photos", [Folder("s3://fruits-frankfurt/photos/Lime/", True)], False)
+
+    assert read_s3(Key(row.uri, row.etag, row.size, row.label)) == picture((50, 160, 40))
+    assert aws.hosts[-1] == "fruits-frankfurt.s3.eu-central-1.amazonaws.com"
+
+
+def test_the_label_of_a_server_elsewhere_is_its_own_business(aws, moto, monkeypatch):
+    """`us-east-1` is the default of many servers, wherever they are; said by the user it is the Region of the signature, and no more."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", moto)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+
+    assert open_folder("s3://fruits-virginia/out").read("latest.json") is None
+
+
+@contextmanager
+def answering(**headers: str) -> Iterator[str]:
+    """URL of a server that says `headers` of every bucket, and denies access to everything else."""
+    denied = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response_only(200)
+            for name, value in headers.items():
+                self.send_header(name.replace("_", "-"), value)
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            self.send_response_only(403)
+            self.send_header("Content-Length", str(len(denied)))
+            self.end_headers()
+            self.wfile.write(denied)
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_proxy_does_not_make_another_server_of_amazons(aws, monkeypatch):
+    """S3 says that it is S3, whatever name leads there."""
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    with answering(Server="AmazonS3", x_amz_bucket_region="us-east-1") as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
+
+        with pytest.raises(RegionError, match="bucket `fruits-paris`: Region `us-east-1` is not on the list"):
+            open_folder(OUT).read("latest.json")
+
+
+def test_a_bucket_of_aws_whose_region_is_unknown_is_refused(aws, tmp_path, monkeypatch):
+    (tmp_path / "silent").mkdir()
+    with answering() as url, amazon(url, tmp_path / "silent") as silent:
+        for name, value in silent.environment().items():
+            monkeypatch.setenv(name, value)
+
+        with pytest.raises(RegionError, match=r"^unknown Region of bucket `fruits-paris`$"):
+            open_folder(OUT).read("latest.json")
+
+
+def test_a_server_elsewhere_need_not_name_a_region(aws, monkeypatch):
+    with answering() as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
+
+        with pytest.raises(CredentialsError):  # its own answer to the request itself
+            open_folder(OUT).read("latest.json")
+
+
+def test_a_run_trusts_the_companys_certificates_reads_a_bucket_with_dots_and_leaves_an_archived_photo_alone(
+    aws, buckets, tmp_path, short_jvm
+):
+    source, target = "s3://fruits.with.dots/photos", "s3://fruits-paris/dots"
+    buckets.put_object(Bucket="fruits.with.dots", Key="photos/Plum/old.png", Body=picture((1, 2, 3)), StorageClass="GLACIER")
+    words = ("run", source, target, "--local", "--model", "mean_colour", "--max-reject-ratio", "0.5", "--components", "1", "--json")
+    environment = short_jvm | {"FRUITS_CACHE": str(tmp_path / "cache")}
+
+    for embedded in (3, 0):
+        done = fruitsctl(*words, **environment)
+
+        assert done.returncode == 0, done.stderr
+        manifest = json.loads(done.stdout)
+        assert manifest["counts"]["embedded"] == embedded
+        assert manifest["rejects"] == {"archived, restore it first": 1}
+    assert "s3.eu-west-3.amazonaws.com" in aws.hosts  # not a host below it, which no certificate covers
+    assert not [host for host in aws.hosts if host.startswith("fruits.with.dots")]
+
+
+@pytest.mark.parametrize(
+    ("storage_class", "restored", "archived"),
+    [
+        ("DEEP_ARCHIVE", {"IsRestoreInProgress": False, "RestoreExpiryDate": "2026-12-24"}, False),
+        ("DEEP_ARCHIVE", {"IsRestoreInProgress": True}, True),
+        ("GLACIER", {}, True),
+        ("GLACIER_IR", {}, False),
+        ("STANDARD", {}, False),
+    ],
+)
+def test_a_photo_that_was_restored_is_read_again(storage_class, restored, archived):
+    """As S3 documents its listing; moto has no RestoreStatus."""
+    assert _archived({"StorageClass": storage_class, "RestoreStatus": restored}) is archived
