@@ -66,16 +66,19 @@ def logs(
     stream = "stderr" if stderr else "stdout"
     place = driver.Place.of(job_run)
     log, shown, over_at = driver.DriverLog(place, stream), 0, 0.0
+    again = f"run `fruitsctl logs {sent.run_id}`: the run does not wait for it"
     try:
         while True:
-            lines = patiently(clients, lambda: log.new(clients), say, POLL_SECONDS)
+            lines = patiently(clients, lambda: log.new(clients), say, POLL_SECONDS, then=again)
             for line in lines:
                 _print(line, stream, as_json)
             shown += len(lines)
             if not follow or (over_at and (lines == [] or time.monotonic() > over_at + LATE_SECONDS)):
                 break
             time.sleep(jittered(POLL_SECONDS))
-            job_run = patiently(clients, lambda: get_job_run(clients, sent.application_id, str(sent.job_run_id)), say, POLL_SECONDS)
+            job_run = patiently(
+                clients, lambda: get_job_run(clients, sent.application_id, str(sent.job_run_id)), say, POLL_SECONDS, then=again
+            )
             over_at = over_at or (time.monotonic() if state_of(job_run).ended else 0.0)
     except KeyboardInterrupt:
         say(f"Detached, the run continues. Follow it with fruitsctl logs -f {sent.run_id}; cancel it with fruitsctl cancel {sent.run_id}")

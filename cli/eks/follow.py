@@ -10,7 +10,8 @@ from cli.aws import asking
 from cli.backends.base import RunState
 from cli.backends.eks import STATES
 from cli.errors import FruitsError
-from cli.serverless.clients import Clients, jittered, patiently
+from cli.output import say
+from cli.serverless.clients import Clients, at_first, jittered, once, patiently
 from cli.serverless.follow import read
 from cli.serverless.redact import redact
 from job.records import Outcome, RecordError
@@ -20,40 +21,42 @@ POLL_SECONDS = 10.0
 SERVICE = "emr-containers"
 
 
-def start(clients: Clients, request: dict[str, Any]) -> str:
+def start(clients: Clients, request: dict[str, Any], tell: Callable[[str], None] = say) -> str:
     """
-    The service's id of the job run. A lost answer is asked for again: the clientToken finds the same run.
+    The service's id of the job run. A lost answer is asked for again, a few times: the clientToken finds the same run.
 
     Raises:
-        FruitsError: AWS refuses.
+        FruitsError: AWS refuses, or does not answer.
     """
 
     def send() -> str:
         with asking("emr-containers:StartJobRun"):
             return str(clients(SERVICE).start_job_run(**request)["id"])
 
-    return patiently(clients, send, lambda _: None, POLL_SECONDS)
+    run_id = request["clientToken"]
+    return once(clients, send, tell, POLL_SECONDS, run_id, f"run the same command with `--run-id {run_id}`: the run starts once")
 
 
 def describe(clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: Callable[[str], None]) -> dict[str, Any]:
-    def ask() -> dict[str, Any]:
-        with asking("emr-containers:DescribeJobRun"):
-            found: dict[str, Any] = clients(SERVICE).describe_job_run(virtualClusterId=virtual_cluster_id, id=job_run_id)["jobRun"]
-            return found
+    """
+    What the service knows of a job run, for a command that was just typed.
 
-    return patiently(clients, ask, tell, POLL_SECONDS)
+    Raises:
+        FruitsError: AWS refuses, or does not answer.
+    """
+    return at_first(clients, lambda: _describe(clients, virtual_cluster_id, job_run_id), tell)
 
 
 def follow(clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: Callable[[str], None]) -> dict[str, Any]:
     """
-    The job run once it has ended; each new state is told.
+    The job run once it has ended; each new state is told. Throttling, a lost network and expired credentials only delay it, up to an hour.
 
     Raises:
-        FruitsError: AWS refuses, or has a state that nobody knows.
+        FruitsError: AWS refuses, or cannot be reached any more: the run continues without us.
     """
-    said = None
+    said, look = None, f"run `fruitsctl eks status {job_run_id} --virtual-cluster {virtual_cluster_id}`: the run does not wait for it"
     while True:
-        job_run = describe(clients, virtual_cluster_id, job_run_id, tell)
+        job_run = patiently(clients, lambda: _describe(clients, virtual_cluster_id, job_run_id), tell, POLL_SECONDS, then=look)
         if job_run["state"] != said:
             said = job_run["state"]
             tell(f"{job_run_id}: {said}")
@@ -71,8 +74,7 @@ def cancel(clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: Cal
     """
     job_run = describe(clients, virtual_cluster_id, job_run_id, tell)
     if not state(job_run).ended:
-        with asking("emr-containers:CancelJobRun"):
-            clients(SERVICE).cancel_job_run(virtualClusterId=virtual_cluster_id, id=job_run_id)
+        at_first(clients, lambda: _cancel(clients, virtual_cluster_id, job_run_id), tell)
     return follow(clients, virtual_cluster_id, job_run_id, tell)
 
 
@@ -104,3 +106,14 @@ def read_outcome(clients: Clients, output: str, run_id: str) -> Outcome | None:
         return Outcome.from_json(content) if content else None
     except RecordError:
         return None
+
+
+def _describe(clients: Clients, virtual_cluster_id: str, job_run_id: str) -> dict[str, Any]:
+    with asking("emr-containers:DescribeJobRun"):
+        found: dict[str, Any] = clients(SERVICE).describe_job_run(virtualClusterId=virtual_cluster_id, id=job_run_id)["jobRun"]
+    return found
+
+
+def _cancel(clients: Clients, virtual_cluster_id: str, job_run_id: str) -> None:
+    with asking("emr-containers:CancelJobRun"):
+        clients(SERVICE).cancel_job_run(virtualClusterId=virtual_cluster_id, id=job_run_id)

@@ -16,6 +16,8 @@ from cli.errors import FruitsError, RefusedError
 from cli.infra import events
 
 POLL_SECONDS = 3.0
+CHANGE_SET_SECONDS = 300.0  # until CloudFormation has compared; it takes seconds
+REST_SECONDS = 3600.0  # until a stack is made, changed or deleted; it takes minutes
 # A first creation that failed can only be deleted: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html
 DEAD = {"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}
 STUCK = {
@@ -190,11 +192,12 @@ def _change_set(cloudformation: Any, stack: Stack, found: Mapping[str, Any] | No
             **role,
         )
     with asking("cloudformation:DescribeChangeSet"):
+        give_up = time.monotonic() + CHANGE_SET_SECONDS
         while True:
             answer = cloudformation.describe_change_set(ChangeSetName=made["Id"])
             if answer["Status"] not in ("CREATE_PENDING", "CREATE_IN_PROGRESS"):
                 break
-            time.sleep(POLL_SECONDS)
+            _wait_on(f"the change set of stack `{stack.name}`", answer["Status"], give_up, CHANGE_SET_SECONDS)
     if answer["Status"] == "FAILED":
         reason = answer.get("StatusReason", "")
         with asking("cloudformation:DeleteChangeSet"):
@@ -225,15 +228,24 @@ def _refuse_stuck(name: str, state: str | None) -> None:
 
 
 def _wait(cloudformation: Any, name: str, began: float, tell: Callable[[str], None]) -> str | None:
-    """The state in which the stack comes to rest; None if it is gone."""
+    """The state in which the stack comes to rest; None if it is gone. Raises FruitsError if it does not within REST_SECONDS."""
     told: set[str] = set()
+    give_up = time.monotonic() + REST_SECONDS
     while True:
         state = status(cloudformation, name)
         if state is not None:
             events.tell_new(cloudformation, name, began, told, tell)
         if state is None or not state.endswith("_IN_PROGRESS"):
             return state
-        time.sleep(POLL_SECONDS)
+        _wait_on(f"stack `{name}`", state, give_up, REST_SECONDS)
+
+
+def _wait_on(what: str, state: str, give_up: float, seconds: float) -> None:
+    """Until the next look. Raises FruitsError once `give_up` (of the monotonic clock) has passed."""
+    if time.monotonic() > give_up:
+        hint = "look at its events in the console of CloudFormation, then run the same command again: it continues"
+        raise FruitsError(f"{what} is still in {state} after {seconds / 60:.0f} minutes", hint)
+    time.sleep(POLL_SECONDS)
 
 
 def _ended(cloudformation: Any, name: str, identity: str, state: str, began: float, command: str) -> FruitsError:

@@ -14,9 +14,10 @@ from typing import Any
 from cli.aws import asking
 from cli.backends.serverless import STATES
 from cli.errors import FruitsError, RefusedError, UsageError
-from cli.serverless.clients import Clients, jittered, patiently
+from cli.serverless.clients import PATIENCE_SECONDS, Clients, jittered, patiently
 
 POLL_SECONDS = 5.0
+REST_SECONDS = 900.0  # until an application has started or stopped; it takes a minute or two
 AT_REST = ("CREATED", "STOPPED")
 ACTIVE = [state for state, meaning in STATES.items() if not meaning.ended]
 
@@ -118,12 +119,22 @@ def start(clients: Clients, application_id: str, tell: Callable[[str], None]) ->
 
 
 def wait_for(clients: Clients, application_id: str, states: tuple[str, ...], tell: Callable[[str], None]) -> dict[str, Any]:
-    """The application, once it is in one of `states`."""
-    said = None
+    """
+    The application, once it is in one of `states`.
+
+    Raises:
+        FruitsError: it is not within REST_SECONDS, or AWS refuses or does not answer.
+    """
+    said, give_up = None, time.monotonic() + REST_SECONDS
     while True:
-        found = patiently(clients, lambda: get(clients, application_id), tell, POLL_SECONDS)
+        found = patiently(clients, lambda: get(clients, application_id), tell, POLL_SECONDS, most_seconds=PATIENCE_SECONDS)
         if found["state"] in states:
             return found
+        if time.monotonic() > give_up:
+            raise FruitsError(
+                f"application `{application_id}` is still `{found['state']}` after {REST_SECONDS / 60:.0f} minutes",
+                "run the same command again; if it does not help, stop the application in the console of EMR Serverless",
+            )
         if found["state"] != said:
             said = found["state"]
             tell(f"Application: {str(said).lower()}")

@@ -4,7 +4,6 @@ AWS clients of one Region, made once, and again after a login; and calls that ou
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections.abc import Callable, Collection
@@ -21,8 +20,11 @@ THROTTLED = {"RequestLimitExceeded", "SlowDown", "Throttling", "ThrottlingExcept
 EXPIRED = "the credentials have expired: log in again, for example with `aws sso login`; the run continues"
 BUSY = "AWS throttles requests, retrying"
 SILENT = "no response from AWS, check the network; the run continues"
+HELP = {EXPIRED: "log in again, for example with `aws sso login`", BUSY: "wait some minutes", SILENT: "check the network"}
 PAUSE_SECONDS = 5.0
 PATIENCE_SECONDS = 300.0  # of a command that has nothing to follow yet
+LOST_SECONDS = 3600.0  # of a command that follows a run, which continues without it: time for a login, or for the way home
+SEND_ATTEMPTS = 5
 
 
 class Clients:
@@ -83,28 +85,53 @@ def at_first(clients: Clients, call: Callable[[], T], tell: Callable[[str], None
     return patiently(clients, call, tell, PAUSE_SECONDS, {BUSY}, PATIENCE_SECONDS)
 
 
+def once(clients: Clients, start: Callable[[], T], tell: Callable[[str], None], pause_seconds: float, run_id: str, hint: str) -> T:
+    """
+    What `start` returns, called again with the same token while no answer comes, SEND_ATTEMPTS times. Expired credentials end it at once.
+
+    Raises:
+        FruitsError: AWS refuses, or does not answer; then with `hint`, as the run may have started.
+    """
+    for attempt in range(1, SEND_ATTEMPTS + 1):
+        try:
+            return at_first(clients, start, tell)
+        except FruitsError as error:
+            if passing(error) != SILENT:
+                raise
+            if attempt == SEND_ATTEMPTS:
+                raise FruitsError(f"no response from AWS when starting run `{run_id}`", hint) from error
+            tell("no response from AWS; retrying with the same token, so that the run starts once")
+            time.sleep(jittered(pause_seconds * attempt))
+    raise AssertionError("never reached")
+
+
 def patiently(
     clients: Clients,
     call: Callable[[], T],
     tell: Callable[[str], None],
     pause_seconds: float,
     outlasts: Collection[str] = (BUSY, EXPIRED, SILENT),
-    most_seconds: float = math.inf,
+    most_seconds: float | None = None,
+    then: str = "run the same command again",
 ) -> T:
     """
-    `call`, again and again while what hinders it may pass: there is no end to it but Ctrl-C, for the service itself ends a run in time.
+    `call`, again and again while what hinders it may pass: for `most_seconds`, without them for LOST_SECONDS.
 
     Raises:
-        FruitsError: what no waiting mends.
+        FruitsError: what no waiting mends, or what has not passed by then; with what helps, and `then`, as its hint.
     """
-    said, give_up = None, time.monotonic() + most_seconds
+    most = LOST_SECONDS if most_seconds is None else most_seconds
+    said, give_up = None, time.monotonic() + most
     while True:
         try:
             result = call()
         except FruitsError as error:
             reason = passing(error)
-            if reason is None or reason not in outlasts or time.monotonic() > give_up:
+            if reason is None or reason not in outlasts:
                 raise
+            if time.monotonic() > give_up:
+                hint = f"{HELP[reason]}, then {then}"
+                raise type(error)(f"{error}, after {most / 60:.0f} minutes of retries", hint, error.exit_code) from error.__cause__
             if reason != said:
                 tell(reason)
                 said = reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from cli.aws import asking
 from cli.backends.serverless import state_of
@@ -16,6 +16,8 @@ from cli.serverless.logs import DriverLog, Place, archived
 from cli.serverless.runs import Sent, get_job_run
 from job.records import Outcome, Progress, RecordError, from_line
 from job.uris import bucket_and_key, join
+
+T = TypeVar("T")
 
 POLL_SECONDS = 5.0  # GetJobRun takes 10 requests a second, of everybody in the account: docs of the service's quotas
 LATE_SECONDS = 20.0  # after the end, for lines that are still on their way
@@ -30,24 +32,24 @@ class Ending:
 
 def follow(clients: Clients, sent: Sent, tell: Callable[[str], None], on_progress: Callable[[Progress], None]) -> Ending:
     """
-    Until the run is over; throttling, a lost network and expired credentials only delay it.
+    Until the run is over; throttling, a lost network and expired credentials only delay it, up to an hour at a time.
 
     Raises:
-        FruitsError: AWS refuses to tell.
-        KeyboardInterrupt: the run goes on without us.
+        FruitsError: AWS refuses to tell, or cannot be reached any more: the run continues without us.
+        KeyboardInterrupt: likewise.
     """
     state, since = "", time.monotonic()
     stdout: DriverLog | None = None
     readable = True
     while True:
-        job_run = patiently(clients, lambda: _get(clients, sent), tell, POLL_SECONDS)
+        job_run = _patiently(clients, sent, lambda: _get(clients, sent), tell)
         if job_run["state"] != state:
             before = f"; was {state.lower()} for {time.monotonic() - since:,.0f} s" if state else ""
             state, since = job_run["state"], time.monotonic()
             tell(f"Run {sent.run_id}: {state.lower()}{before}")
         stdout = stdout or DriverLog(Place.of(job_run), "stdout")
         if readable:
-            readable = _pass_on(clients, stdout, tell, on_progress)
+            readable = _pass_on(clients, sent, stdout, tell, on_progress)
         if state_of(job_run).ended:
             return Ending(job_run, conclude(clients, sent, job_run, tell))
         time.sleep(jittered(POLL_SECONDS))
@@ -55,17 +57,17 @@ def follow(clients: Clients, sent: Sent, tell: Callable[[str], None], on_progres
 
 def conclude(clients: Clients, sent: Sent, job_run: dict[str, Any], tell: Callable[[str], None]) -> Outcome:
     """How a run that is over ended; its log is asked only if it left no word in OUTPUT."""
-    outcome = patiently(clients, lambda: read_outcome(clients, sent), tell, POLL_SECONDS)
+    outcome = _patiently(clients, sent, lambda: read_outcome(clients, sent), tell)
     stderr: list[str] = []
     if job_run["state"] == "FAILED":
-        stderr = patiently(clients, lambda: last_words(clients, Place.of(job_run), 0.0 if outcome else LATE_SECONDS), tell, POLL_SECONDS)
+        stderr = _patiently(clients, sent, lambda: last_words(clients, Place.of(job_run), 0.0 if outcome else LATE_SECONDS), tell)
     return verdict(job_run, sent.run_id, outcome, stderr)
 
 
 def wait_until_over(clients: Clients, sent: Sent, tell: Callable[[str], None]) -> dict[str, Any]:
     """GetJobRun's answer once the run is over; CANCELLING is not."""
     while True:
-        job_run = patiently(clients, lambda: _get(clients, sent), tell, POLL_SECONDS)
+        job_run = _patiently(clients, sent, lambda: _get(clients, sent), tell)
         if state_of(job_run).ended:
             return job_run
         time.sleep(jittered(POLL_SECONDS))
@@ -115,10 +117,14 @@ def _get(clients: Clients, sent: Sent) -> dict[str, Any]:
     return get_job_run(clients, sent.application_id, sent.job_run_id)
 
 
-def _pass_on(clients: Clients, stdout: DriverLog, tell: Callable[[str], None], on_progress: Callable[[Progress], None]) -> bool:
+def _patiently(clients: Clients, sent: Sent, call: Callable[[], T], tell: Callable[[str], None]) -> T:
+    return patiently(clients, call, tell, POLL_SECONDS, then=f"run `fruitsctl status {sent.run_id}`: the run does not wait for it")
+
+
+def _pass_on(clients: Clients, sent: Sent, stdout: DriverLog, tell: Callable[[str], None], on_progress: Callable[[Progress], None]) -> bool:
     """False: we may not read the log. How the run ends can be seen without it."""
     try:
-        lines = patiently(clients, lambda: stdout.new(clients), tell, POLL_SECONDS)
+        lines = _patiently(clients, sent, lambda: stdout.new(clients), tell)
     except FruitsError as error:
         tell(f"note: progress is not available: {error}")
         return False

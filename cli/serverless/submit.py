@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from cli.aws import asking
 from cli.buckets import region_of
 from cli.errors import FruitsError, RefusedError, UsageError
-from cli.serverless.clients import EXPIRED, SILENT, Clients, at_first, jittered, passing, patiently
+from cli.serverless.clients import EXPIRED, Clients, jittered, once, passing, patiently
 from cli.serverless.runs import Sent, get_job_run, remember
 from cli.sizing import QUOTA_VCPU
 from job.params import Params
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from cli.infra import Deployed
 
 QUOTA_CODE = "L-D05C8A75"  # Max concurrent vCPUs per account, https://docs.aws.amazon.com/general/latest/gr/emr-serverless.html
-SEND_ATTEMPTS = 5
 PAUSE_SECONDS = 2.0
 IMAGE_POLLS = 5  # the digest is known as soon as the service has resolved it
 
@@ -83,18 +82,8 @@ def send(clients: Clients, state: Path, sent: Sent, tell: Callable[[str], None])
         FruitsError: AWS refuses, or does not answer.
     """
     remember(state, sent)
-    for attempt in range(1, SEND_ATTEMPTS + 1):
-        try:
-            job_run_id = at_first(clients, lambda: _start(clients, sent), tell)
-            break
-        except FruitsError as error:
-            if passing(error) != SILENT:
-                raise
-            if attempt == SEND_ATTEMPTS:
-                hint = f"check with `fruitsctl status {sent.run_id}` whether it was accepted"
-                raise FruitsError(f"no response from AWS when starting run `{sent.run_id}`", hint) from error
-            tell("no response from AWS; retrying with the same token, so that the run starts once")
-            time.sleep(jittered(PAUSE_SECONDS * attempt))
+    hint = f"check with `fruitsctl status {sent.run_id}` whether it was accepted"
+    job_run_id = once(clients, lambda: _start(clients, sent), tell, PAUSE_SECONDS, sent.run_id, hint)
     known = replace(sent, job_run_id=job_run_id)
     remember(state, known)
     return known
@@ -106,13 +95,14 @@ def verify_image(clients: Clients, sent: Sent, digest: str, tell: Callable[[str]
         FruitsError: the service took another image than `digest`; the run is cancelled.
     """
     identifier = str(sent.job_run_id)
+    look = f"run `fruitsctl status {sent.run_id}`: the run continues"
     for _ in range(IMAGE_POLLS):
-        job_run = patiently(clients, lambda: get_job_run(clients, sent.application_id, identifier), tell, PAUSE_SECONDS)
+        job_run = patiently(clients, lambda: get_job_run(clients, sent.application_id, identifier), tell, PAUSE_SECONDS, then=look)
         real = job_run.get("imageConfiguration", {}).get("resolvedImageDigest")
         if real == digest:
             return
         if real:
-            patiently(clients, lambda: cancel(clients, sent), tell, PAUSE_SECONDS)
+            patiently(clients, lambda: cancel(clients, sent), tell, PAUSE_SECONDS, then=f"run `fruitsctl cancel {sent.run_id}`")
             raise FruitsError(
                 f"EMR used image `{real}` instead of {digest}; the run is cancelled", "run the command again: it restarts the application"
             )

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from cli.serverless import clients, submit
+from cli.serverless import application, clients, submit
 from cli.serverless.clients import BUSY
 from tests.aws.account import PROGRESS, RUN, an_account, ended, leave, nobody_waits, started  # noqa: F401
 from tests.aws.fruitsctl import done, fruitsctl
@@ -56,6 +56,31 @@ def test_a_run_whose_answer_never_came_is_found_again_and_not_doubled(account):
     assert done("status", "r1")["run_id"] == "r1"
     ended(RUN, 0, "10 listed")
     assert len(account.runner.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [("ExpiredTokenException", "the credentials have expired"), ("ThrottlingException", "AWS throttles requests")],
+)
+def test_a_run_is_not_followed_for_ever(account, monkeypatch, code, said):
+    monkeypatch.setattr(clients, "LOST_SECONDS", 0.3)
+
+    def run(request, context):
+        account.fail("GetJobRun", code)
+        context.stopping.wait()
+        return Ended(143)
+
+    account.runner = run
+
+    found = ended(RUN, 2 if code == "ExpiredTokenException" else 1, said, "after 0 minutes of retries", "then run `fruitsctl status r1`")
+    assert found.stderr.count(said) == 1
+
+
+def test_an_application_that_does_not_start_is_not_waited_for_for_ever(account, monkeypatch):
+    monkeypatch.setattr(application, "REST_SECONDS", 0.3)
+    account.durations.starting = 30.0
+
+    ended(RUN, 1, "is still `STARTING` after 0 minutes", "hint: run the same command again")
 
 
 def test_a_log_that_is_late_is_no_log_yet(account):

@@ -16,6 +16,7 @@ from cli.config import settings
 from cli.eks import follow
 from cli.eks.trust import trust_of
 from cli.errors import FruitsError, RefusedError, UsageError
+from cli.serverless import clients as aws_clients
 from cli.serverless.clients import Clients
 from job.params import Params
 from job.records import Outcome
@@ -84,6 +85,91 @@ def test_cancelling_what_has_ended_is_no_error(clients, virtual_cluster, capsys)
     follow.cancel(clients, virtual_cluster, job_run_id, lambda _: None)
 
     assert follow.cancel(clients, virtual_cluster, job_run_id, lambda _: None)["state"] == "CANCELLED"
+
+
+@pytest.fixture
+def account(standin, monkeypatch):
+    """All of AWS by way of the stand-in, which breaks what it is told to; botocore's own retries would hide it."""
+    for name, value in standin.environment(everything=True).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(aws_clients, "ATTEMPTS", 0)
+    monkeypatch.setattr(aws_clients, "PAUSE_SECONDS", 0.01)
+    return standin
+
+
+def asked(account, operation):
+    return [call for call in account.calls if call.action == f"emr-containers:{operation}"]
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "hint"),
+    [
+        ("ExpiredTokenException", "AWS rejected the credentials for `emr-containers:StartJobRun`: ExpiredTokenException", "log in again"),
+        ("AccessDeniedException", "access denied for `emr-containers:StartJobRun`", "add `emr-containers:StartJobRun`"),
+    ],
+)
+def test_a_run_is_not_sent_again_with_credentials_that_are_refused(account, clients, virtual_cluster, capsys, code, message, hint):
+    request = request_of(capsys, virtual_cluster)
+    account.fail("emr-containers:StartJobRun", code)
+
+    with pytest.raises(FruitsError, match=message) as error:
+        follow.start(Clients(boto3.session.Session(), "eu-west-3"), request)
+
+    assert error.value.hint.startswith(hint)
+    assert len(asked(account, "StartJobRun")) == 1
+
+
+def test_a_run_whose_answers_are_lost_is_sent_five_times_and_says_so(account, clients, virtual_cluster, capsys):
+    request, said = request_of(capsys, virtual_cluster), []
+    account.lose_answer("emr-containers:StartJobRun", 100)
+
+    with pytest.raises(FruitsError, match=r"^no response from AWS when starting run `20261121T080000Z-41a4`$") as error:
+        follow.start(Clients(boto3.session.Session(), "eu-west-3"), request, said.append)
+
+    assert error.value.hint == "run the same command with `--run-id 20261121T080000Z-41a4`: the run starts once"
+    assert said == ["no response from AWS; retrying with the same token, so that the run starts once"] * 4
+    assert len(asked(account, "StartJobRun")) == 5
+
+
+@pytest.mark.parametrize(
+    ("code", "told", "hint"),
+    [
+        (
+            "ExpiredTokenException",
+            "the credentials have expired",
+            "log in again, for example with `aws sso login`, then run `fruitsctl eks status",
+        ),
+        ("ThrottlingException", "AWS throttles requests", "wait some minutes, then run `fruitsctl eks status"),
+    ],
+)
+def test_a_run_is_not_followed_for_ever(account, clients, virtual_cluster, capsys, monkeypatch, code, told, hint):
+    monkeypatch.setattr(aws_clients, "LOST_SECONDS", 0.2)
+    job_run_id, said = follow.start(clients, request_of(capsys, virtual_cluster)), []
+    account.fail("emr-containers:DescribeJobRun", code)
+
+    with pytest.raises(FruitsError, match=r"after 0 minutes of retries$") as error:
+        follow.follow(Clients(boto3.session.Session(), "eu-west-3"), virtual_cluster, job_run_id, said.append)
+
+    assert error.value.hint.startswith(hint)
+    assert len(said) == 1
+    assert said[0].startswith(told)
+
+
+def test_a_status_that_cannot_be_had_is_an_error_at_once(account, clients, virtual_cluster, capsys):
+    job_run_id = follow.start(clients, request_of(capsys, virtual_cluster))
+    account.fail("emr-containers:DescribeJobRun", "ExpiredTokenException")
+
+    with pytest.raises(UsageError, match="AWS rejected the credentials"):
+        follow.describe(Clients(boto3.session.Session(), "eu-west-3"), virtual_cluster, job_run_id, lambda _: None)
+
+
+def test_a_cancellation_that_is_throttled_is_tried_again(account, clients, virtual_cluster, capsys):
+    job_run_id = follow.start(clients, request_of(capsys, virtual_cluster))
+    account.fail("emr-containers:CancelJobRun", "ThrottlingException", 2)
+
+    job_run = follow.cancel(Clients(boto3.session.Session(), "eu-west-3"), virtual_cluster, job_run_id, lambda _: None)
+
+    assert job_run["state"] == "CANCELLED"
 
 
 def test_a_state_that_is_new_to_this_version_is_waited_for():

@@ -64,6 +64,25 @@ def test_a_refusal_names_the_missing_action(aws, standin, action, command):
     assert f"hint: add `{action}` to your IAM policy" in refused.stderr
 
 
+@pytest.mark.parametrize(("limit", "what"), [("REST_SECONDS", "stack `fruitsctl-app`"), ("CHANGE_SET_SECONDS", "the change set of stack")])
+def test_a_stack_that_does_not_come_to_rest_is_not_waited_for_for_ever(aws, standin, monkeypatch, limit, what):
+    monkeypatch.setattr(stacks, limit, 0.0)
+    standin.durations.stack = 2.0
+    if limit == "CHANGE_SET_SECONDS":
+        ask = BaseClient._make_api_call
+        pending = {"Status": "CREATE_IN_PROGRESS"}
+        monkeypatch.setattr(
+            BaseClient, "_make_api_call", lambda self, name, params: pending if name == "DescribeChangeSet" else ask(self, name, params)
+        )
+
+    found = fruitsctl("infra", "up", "--image", IMAGE)
+
+    assert found.returncode == 1
+    assert f"error: {what}" in found.stderr
+    assert "_IN_PROGRESS after 0 minutes" in found.stderr
+    assert "run the same command again: it continues" in found.stderr
+
+
 def test_up_interrupted_after_any_step_goes_on(aws, standin, monkeypatch):
     ended, steps = interrupted_at_every_step(monkeypatch, "up", "--image", IMAGE)
 
