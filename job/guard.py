@@ -3,7 +3,7 @@ The bytes of one image in, its pixels out, within bounds of processor time and m
 
 `job.decode` refuses what is known to be endless before it begins. This is for what nobody has thought of yet: `decode_bounded` takes an
 image that runs over its bounds for one that cannot be decoded. One that kills its process all the same costs a task, not a run: the next
-attempt of the task decodes by `decode_apart`, where only a child can die. Limits are those of a process: not for a driver or a
+attempt of the task decodes by `decode_apart`, where only a child can die, or hang. Limits are those of a process: not for a driver or a
 server, which use `apart`.
 """
 
@@ -14,15 +14,19 @@ import pickle
 import resource
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing.connection import wait
 from types import FrameType
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from job.decode import Decoded, decode_image
 from job.errors import DecodeError
 
 SECONDS = 60.0  # of processor time: docs/decisions/0016 has what the worst images take that are not refused
+PATIENCE = 10  # times SECONDS by the clock, for a child: a busy machine may take long over 2 x SECONDS of processor time
+CHILDREN = 2  # that are tried: a lock that was held at one fork is hardly held at the next
 MEMORY_BYTES = 3 << 30  # of addresses, over what the process has already
 TOO_LONG, BREAKS = "decoding timed out", "decoder crashed"  # reasons of rejects
 P = ParamSpec("P")
@@ -48,24 +52,60 @@ def apart(work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
     """
     What `work` gives, within the bounds and in a process of its own.
 
+    A process that does not answer in PATIENCE x SECONDS by the clock is killed and `work` tried in another one: where this process has
+    threads, a fork can copy a lock that one of them holds, and then waits for it without using the processor.
+
     Raises:
-        DecodeError: `work` raised it, took too long, or its process died.
+        DecodeError: `work` raised it, took too long, twice did not answer, or its process died.
+    """
+    for _ in range(CHILDREN):
+        answer = _child(lambda: _bounded(work, *arguments, **named))
+        if answer is not None:
+            done, value = answer
+            if not done:
+                raise DecodeError(value)
+            given: T = value
+            return given
+    raise DecodeError(TOO_LONG)
+
+
+def _child(work: Callable[[], object]) -> tuple[bool, Any] | None:
+    """
+    (True, what `work` gives) or (False, why not), from a child; None if it has not answered in time. However this ends, the child is gone.
+
+    Raises:
+        DecodeError: the child died.
     """
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
-        _answer(writing, lambda: _bounded(work, *arguments, **named))
+        _answer(writing, work)
     os.close(writing)
-    with open(reading, "rb") as pipe:
-        said = pipe.read()
-    _, status = os.waitpid(child, 0)
+    said = None
+    try:
+        said = _read(reading, time.monotonic() + PATIENCE * SECONDS)
+    finally:
+        os.close(reading)
+        if said is None:
+            os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+    if said is None:
+        return None
     if status:
         raise DecodeError(BREAKS)
-    done, value = pickle.loads(said)  # noqa: S301 - from our own child
-    if not done:
-        raise DecodeError(value)
-    answer: T = value
+    answer: tuple[bool, Any] = pickle.loads(said)  # noqa: S301 - from our own child
     return answer
+
+
+def _read(pipe: int, until: float) -> bytes | None:
+    """All that is written to `pipe`; None if it is still open at `until` (of the monotonic clock)."""
+    said = bytearray()
+    while wait([pipe], max(0.0, until - time.monotonic())):
+        part = os.read(pipe, 1 << 20)
+        if not part:
+            return bytes(said)
+        said += part
+    return None
 
 
 def _bounded(work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:

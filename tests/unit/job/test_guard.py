@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from hashlib import pbkdf2_hmac
 
 import numpy as np
@@ -97,6 +98,55 @@ def test_a_decoder_stuck_in_c_is_ended_with_its_process(monkeypatch):
 
     with pytest.raises(DecodeError, match=r"^decoder crashed$"):
         guard.decode_apart(b"", 8)
+
+
+def test_a_decoder_that_never_answers_costs_its_image_and_leaves_no_process(monkeypatch, tmp_path):
+    """It uses no processor time, as a fork that waits for a lock which it has copied: no other limit ends it."""
+    monkeypatch.setattr(guard, "SECONDS", 0.05)
+    monkeypatch.setattr(guard, "decode_image", lambda *_: sleeping_child(tmp_path))
+    before = psutil.Process().children()
+
+    with pytest.raises(DecodeError, match=r"^decoding timed out$"):
+        guard.decode_apart(b"", 8)
+    assert len(list(tmp_path.iterdir())) == 2  # children that were tried
+    assert set(psutil.Process().children()) <= set(before)
+
+
+def test_an_image_whose_child_did_not_answer_is_decoded_by_the_next_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(guard, "SECONDS", 0.2)
+    monkeypatch.setattr(
+        guard, "decode_image", lambda *given: decode_image(*given) if list(tmp_path.iterdir()) else sleeping_child(tmp_path)
+    )
+
+    assert guard.decode_apart(hostile.jpeg(120, 80), 8).width == 120
+
+
+def test_an_answer_that_stops_half_way_is_none(monkeypatch):
+    """The child has written, and hangs before its end."""
+    monkeypatch.setattr(guard, "SECONDS", 0.05)
+    monkeypatch.setattr(guard.pickle, "dump", lambda answer, pipe: (pipe.write(b"half"), pipe.flush(), time.sleep(3_600)))
+
+    with pytest.raises(DecodeError, match=r"^decoding timed out$"):
+        guard.decode_apart(hostile.jpeg(), 8)
+
+
+def test_a_child_does_not_outlive_its_interrupted_parent(monkeypatch, tmp_path):
+    monkeypatch.setattr(guard, "decode_image", lambda *_: sleeping_child(tmp_path))
+    monkeypatch.setattr(guard, "wait", interrupt)
+    before = psutil.Process().children()
+
+    with pytest.raises(KeyboardInterrupt):
+        guard.decode_apart(b"", 8)
+    assert set(psutil.Process().children()) <= set(before)
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def sleeping_child(folder):
+    (folder / str(os.getpid())).touch()
+    time.sleep(3_600)
 
 
 def test_a_progressive_jpeg_of_thousands_of_empty_scans_is_refused_before_it_begins():
