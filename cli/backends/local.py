@@ -28,6 +28,7 @@ from job.records import Outcome, Progress, from_line
 ENTRY_POINT = "/opt/fruits/run_job.py"  # in the image
 SCRATCH = "fruitsctl-job"  # begins the names of folders of temporary files
 INTERRUPTED = 130  # the job's own exit code after SIGINT and SIGTERM
+AGAIN = "run the same command again: it resumes from the last commit"
 GRACE_SECONDS = 30  # for a job that was interrupted to end its Spark session
 
 
@@ -90,6 +91,7 @@ def start(todo: Plan, run_id: str, environment: Mapping[str, str], on_progress: 
             start_new_session=True,  # a terminal's Ctrl-C comes to us alone; we pass it on once
         )
         outcomes: list[Outcome] = []
+        signals: list[int] = []
 
         def listen() -> None:
             """To the end, whatever a line holds: the job waits where nobody reads what it says."""
@@ -97,7 +99,7 @@ def start(todo: Plan, run_id: str, environment: Mapping[str, str], on_progress: 
             for line in job.stdout:
                 record = from_line(line)
                 if isinstance(record, Outcome):
-                    outcomes.append(record)
+                    outcomes.append(_interrupted(record) if signals and record.code else record)
                     continue
                 with suppress(OSError, ValueError):  # the terminal is gone or cannot show it, the disk of the log is full
                     if isinstance(record, Progress):
@@ -106,7 +108,7 @@ def start(todo: Plan, run_id: str, environment: Mapping[str, str], on_progress: 
                         log.write(line)
 
         listener = threading.Thread(target=listen, name="listener", daemon=True)
-        with _interruptible(job) as signals:
+        with _interruptible(job, signals):
             listener.start()
             code = job.wait()
         # A JVM that was just starting when its Python ended stays behind, with our pipe open.
@@ -115,12 +117,16 @@ def start(todo: Plan, run_id: str, environment: Mapping[str, str], on_progress: 
         listener.join()
     outcome = outcomes[-1] if outcomes else None
     if signals and (outcome is None or outcome.code == INTERRUPTED):
-        hint = outcome.hint if outcome else "run the same command again: it resumes from the last commit"
-        return Outcome(run_id, 128 + signals[0], "Interrupted", "interrupted", hint)
+        return Outcome(run_id, 128 + signals[0], "Interrupted", "interrupted", outcome.hint if outcome else AGAIN)
     if outcome is None:
         message = f"the job ended without an outcome, exit code `{code}`"
         return Outcome(run_id, 1, "Died", message, f"see the log {todo.log}")
     return outcome
+
+
+def _interrupted(outcome: Outcome) -> Outcome:
+    """An error after a signal is the signal's: Spark went away under the job, or a call to it broke off."""
+    return outcome if outcome.code == INTERRUPTED else Outcome(outcome.run_id, INTERRUPTED, "Interrupted", "interrupted", AGAIN)
 
 
 @contextmanager
@@ -170,22 +176,29 @@ def _end_processes_on(folder: Path) -> None:
 
 
 @contextmanager
-def _interruptible(job: subprocess.Popen[str]) -> Iterator[list[int]]:
+def _interruptible(job: subprocess.Popen[str], interrupted: list[int]) -> Iterator[None]:
     """
-    While inside, SIGINT and SIGTERM go to the job, and their numbers into the list; if we leave by an error, the job does not stay behind.
+    While inside, SIGINT and SIGTERM go to the job, and their numbers into `interrupted`; if we leave by an error, the job does not stay
+    behind.
 
     A signal that the parent process set to be ignored stays ignored: https://www.gnu.org/software/bash/manual/html_node/Signals.html
     """
 
     def pass_on(number: int, frame: object) -> None:
-        job.send_signal(signal.SIGKILL if interrupted else number)
+        again = bool(interrupted)
         interrupted.append(number)
+        if again:
+            job.kill()
+        elif driver := _driver_below(job):
+            with suppress(ProcessLookupError):  # it has ended
+                os.kill(driver, number)
+        else:
+            job.send_signal(number)
 
-    interrupted: list[int] = []
     heeded = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, pass_on) for number in heeded}
     try:
-        yield interrupted
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -195,3 +208,16 @@ def _interruptible(job: subprocess.Popen[str]) -> Iterator[list[int]]:
                 job.wait(GRACE_SECONDS)
             except subprocess.TimeoutExpired:
                 job.kill()
+
+
+def _driver_below(job: subprocess.Popen[str]) -> int | None:
+    """
+    The job's Python, where `job` is spark-submit: a child of the JVM, which ends in good order. A JVM that gets the signal itself takes
+    Spark from under it. None until it has started, and where there is no /proc.
+    """
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # ended meanwhile, or somebody else's
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if words[1:2] == [os.fsencode(ENTRY_POINT)] and os.getpgid(int(process.name)) == job.pid != int(process.name):
+                return int(process.name)
+    return None

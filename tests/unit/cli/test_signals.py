@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -31,6 +32,17 @@ try:
 except KeyboardInterrupt:
     print(to_line(Outcome("r1", 130, "Interrupted", "interrupted")))
 """
+LOSES_SPARK = """
+import signal, time
+from pathlib import Path
+from job.records import Outcome, to_line
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+try:
+    Path({started!r}).touch()
+    time.sleep(60)
+except KeyboardInterrupt:
+    print(to_line(Outcome("r1", 1, "JobError", "Py4JJavaError: An error occurred while calling o42.collect")))
+"""
 STILL_IMPORTS = "import time; from pathlib import Path; Path({started!r}).touch(); time.sleep(60)"
 DEAF = """
 import signal, time
@@ -57,7 +69,9 @@ def start(code: str, folder: Path, ignored: bool = False) -> subprocess.Popen[st
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("job", [HEEDS, STILL_IMPORTS], ids=["job that heeds it", "job that still imports"])
+@pytest.mark.parametrize(
+    "job", [HEEDS, STILL_IMPORTS, LOSES_SPARK], ids=["job that heeds it", "job that still imports", "job that loses Spark"]
+)
 def test_the_exit_code_is_that_of_the_signal(tmp_path, number, code, job):
     command = start(job, tmp_path)
     command.send_signal(number)
@@ -72,6 +86,44 @@ def test_sigterm_ends_a_command_that_ignores_sigint(tmp_path):
     command.send_signal(signal.SIGTERM)
 
     assert command.communicate(timeout=30)[0].split()[0] == "143"
+
+
+def test_the_error_of_a_job_that_failed_before_the_signal_stands(tmp_path):
+    """Its outcome is there, its JVM takes long to end."""
+    fails = "from job.records import Outcome, to_line; print(to_line(Outcome('r1', 1, 'RejectsError', 'too many')), flush=True);"
+    fails += "import time; time.sleep(0.5);"  # until it is read
+    command = start(fails + STILL_IMPORTS, tmp_path)
+    command.send_signal(signal.SIGTERM)
+
+    assert command.communicate(timeout=30)[0] == "1 RejectsError too many\n"
+
+
+# As spark-submit: a JVM, here a shell, whose child is the job. The shell dies by SIGTERM, and takes what it had open with it.
+SUBMITS = """
+import os, sys
+from pathlib import Path
+from cli.backends import local
+local.ENTRY_POINT, log = sys.argv[1:]
+command = ["sh", "-c", f"{sys.executable} {local.ENTRY_POINT}; exit $?", "jvm"]
+outcome = local.start(local.Plan(command, {}, Path(log)), "r1", dict(os.environ), lambda _: None)
+print(outcome.code, outcome.kind, outcome.message, outcome.hint)
+"""
+
+
+def test_below_spark_submit_the_signal_reaches_the_job_and_not_its_jvm(tmp_path):
+    started, entry_point = tmp_path / "started", tmp_path / "run_job.py"
+    entry_point.write_text(HEEDS.format(started=str(started)).replace('"interrupted")', '"interrupted", "in good order")'))
+    command = subprocess.Popen(
+        [sys.executable, "-c", SUBMITS, str(entry_point), str(tmp_path / "log")],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+    )
+    wait_until(started.exists, lambda: command.poll() is None)
+
+    command.send_signal(signal.SIGTERM)
+
+    assert command.communicate(timeout=30)[0] == "143 Interrupted interrupted in good order\n"
 
 
 def test_a_second_signal_ends_a_job_that_does_not_end(tmp_path):
