@@ -3,17 +3,23 @@ Moments beside the features, one file per chunk: a refit after 1,000 new photos 
 
 A chunk is one commit to `features`: (run_id, embedded_at). A file's name holds the chunk and a hash of the rows it stands
 for, so moments of a chunk that lost rows, or of another `--fit-on`, are other files and none is ever wrong.
+
+Many files are merged: `merged-<hash>.npz` is the sum of others, which GROUPS names. Written first, then named, and only then are the others
+deleted: killed in between, the sum is made again, or a file is there twice and counted once. A sum one of whose chunks has changed is not
+used any more, and its rows are read again.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import hashlib
+import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import reduce
 from io import BytesIO
+from itertools import accumulate
 from operator import add
 
 import numpy as np
@@ -24,6 +30,7 @@ from pyspark.sql import functions as F
 from job import pca
 from job.errors import InputError
 from job.features import Chunk, Features
+from job.lease import Lease
 from job.objects import Folder
 from job.pca import Moments
 from job.rows import ArrowRows, Rows, SparkRows
@@ -31,35 +38,116 @@ from job.schema import MOMENTS
 from job.uris import join
 
 MOST_TASKS = 16  # of one chunk: each returns 13 MB to the driver
+FILES = 16  # of moments that a run reads before it merges some: 106 MB
+MERGED_ROWS = 250_000  # of a sum, at most: what is read again when one of its photos changes, 1.3 GB of features
+MERGED = "merged-"  # begins the name of a sum
+GROUPS = "merged.json"  # the files of chunks that each sum stands for
 DIGITS = 15  # of a row's SHA-256, hexadecimal: what fits 63 bits
 
 
 def moments_of(features: Features, input_uri: str, fit_on: str | None, folder: Folder) -> Moments:
+    """As `Kept.of`, for a caller that does not tidy up."""
+    return Kept(folder, features.model).of(features, input_uri, fit_on)
+
+
+class Kept:
+    """The moments of one model in OUTPUT, as one run uses and tidies them."""
+
+    def __init__(self, folder: Folder, model: str) -> None:
+        self._folder, self._place = folder, f"moments/{model}"
+        self._used: dict[str, int] = {}  # file to rows, of the last `of`
+        self._groups: dict[str, list[str]] = {}  # file of a sum to the files of chunks in it
+
+    def of(self, features: Features, input_uri: str, fit_on: str | None) -> Moments:
+        """
+        Moments of the rows of `features` that `fit_on` names; those that are not kept are computed and kept.
+
+        Raises:
+            InputError: `fit_on` names no image.
+        """
+        chosen = features if fit_on is None else features.only(matching(features.keys, fit_on, input_uri))
+        rows = _rows(chosen)
+        if not rows:
+            raise InputError(
+                f"--fit-on `{fit_on}` matches no images", "use a pattern for labels (`Apple*`) or for folders below INPUT (`Training`)"
+            )
+        files = {name: (chunk, count) for chunk, (name, count) in rows.items()}
+        present = set(self._folder.names(self._place))
+        self._groups = {name: parts for name, parts in _read_groups(self._folder, self._place).items() if name in present}
+        self._used = {}
+        for group, members in sorted(self._groups.items(), key=lambda item: -len(item[1])):
+            if files.keys() >= set(members):
+                self._used[group] = sum(files.pop(name)[1] for name in members)
+        for name, (chunk, count) in sorted(files.items()):
+            if name not in present:
+                self._write(name, fold(chosen.only(_of_chunk(chosen.keys, chunk))))
+            self._used[name] = count
+        return self._sum(self._used)
+
+    def tidy(self, lease: Lease) -> None:
+        """
+        After `of`: merge the smallest files as long as there are more than FILES, and delete files that were not used, but for as many as
+        were, the newest ones, which another `--fit-on` may use.
+
+        Raises:
+            LeaseError: another run took over.
+            OutputError, CredentialsError: OUTPUT cannot be read or written.
+        """
+        while members := to_merge(self._used):
+            lease.check()
+            self._merge(members)
+        others = [file for file in self._folder.files(self._place) if file.name not in self._used and file.name != GROUPS]
+        old = sorted(others, key=lambda file: file.modified, reverse=True)[len(self._used) :]
+        if old:
+            lease.check()
+        for file in old:
+            self._folder.delete(f"{self._place}/{file.name}")
+
+    def _merge(self, members: list[str]) -> None:
+        """Replace `members` by one file. In this order: whatever is interrupted, each chunk is in a file that is found."""
+        chunks = sorted(chunk for name in members for chunk in self._groups.get(name, [name]))
+        merged = f"{MERGED}{hashlib.sha256(' '.join(chunks).encode()).hexdigest()[:16]}.npz"
+        self._write(merged, self._sum(members))
+        self._groups = {name: parts for name, parts in self._groups.items() if name not in members} | {merged: chunks}
+        self._folder.write(f"{self._place}/{GROUPS}", json.dumps(self._groups, indent=1).encode())
+        for name in members:
+            self._folder.delete(f"{self._place}/{name}")
+        self._used[merged] = sum(self._used.pop(name) for name in members)
+
+    def _sum(self, names: Iterable[str]) -> Moments:
+        return reduce(add, (_load(self._folder, f"{self._place}/{name}") for name in sorted(names)))
+
+    def _write(self, name: str, moments: Moments) -> None:
+        self._folder.write(f"{self._place}/{name}", _dump(moments))
+
+
+def to_merge(rows: Mapping[str, int]) -> list[str]:
     """
-    Moments of the rows of `features` that `fit_on` names; what `folder` lacks is computed and kept there.
+    Of files and their rows the smallest ones, which have at most MERGED_ROWS together; none if there are at most FILES, or if no two fit.
 
-    Raises:
-        InputError: `fit_on` names no image.
+    So there are never more than FILES, or one for each half of MERGED_ROWS, and one more.
     """
-    chosen = features if fit_on is None else features.only(matching(features.keys, fit_on, input_uri))
-    names = _names(chosen)
-    if not names:
-        raise InputError(
-            f"--fit-on `{fit_on}` matches no images", "use a pattern for labels (`Apple*`) or for folders below INPUT (`Training`)"
-        )
-    kept = set(folder.names(f"moments/{features.model}"))
-    for chunk, name in sorted(names.items()):
-        if name not in kept:
-            folder.write(f"moments/{features.model}/{name}", _dump(fold(chosen.only(_of_chunk(chosen.keys, chunk)))))
-    return reduce(add, (_load(folder, f"moments/{features.model}/{name}") for name in sorted(names.values())))
+    if len(rows) <= FILES:
+        return []
+    smallest = sorted(rows, key=lambda name: (rows[name], name))
+    fitting = [name for name, total in zip(smallest, accumulate(rows[name] for name in smallest), strict=True) if total <= MERGED_ROWS]
+    return fitting if len(fitting) > 1 else []
 
 
-def prune(features: Features, folder: Folder) -> None:
-    """Drop moments of chunks that are no longer in `features`, all rows of a model."""
-    present = {_prefix(chunk) for chunk in _names(features)}
-    for name in folder.names(f"moments/{features.model}"):
-        if name.rpartition("-")[0] not in present:
-            folder.delete(f"moments/{features.model}/{name}")
+def most_files(rows: int) -> int:
+    """As many as a run over `rows` reads, at most, once they are tidy."""
+    return max(FILES, 1 + 2 * rows // MERGED_ROWS)
+
+
+def drop(folder: Folder, chunks: Collection[str]) -> None:
+    """Delete every file that sums rows of `chunks` (run_id-microseconds), of all models; also a sum that the list does not name."""
+    for model in folder.names("moments"):
+        place = f"moments/{model}"
+        groups = _read_groups(folder, place)
+        for name in folder.names(place):
+            parts = groups.get(name, [] if name.startswith(MERGED) else [name])
+            if name != GROUPS and (not parts or any(_chunk_of(part) in chunks for part in parts)):
+                folder.delete(f"{place}/{name}")
 
 
 def fold(features: Features) -> Moments:
@@ -94,8 +182,8 @@ def _of_chunk(keys: Rows, chunk: Chunk) -> Rows:
     return ArrowRows(table.filter(pc.and_(pc.equal(table["run_id"], chunk.run_id), pc.equal(table["micros"], chunk.micros))))
 
 
-def _names(features: Features) -> dict[Chunk, str]:
-    """The file of moments of each chunk that `features` have rows of."""
+def _rows(features: Features) -> dict[Chunk, tuple[str, int]]:
+    """The file of moments of each chunk that `features` have rows of, and how many."""
     rows: dict[Chunk, list[int]] = defaultdict(lambda: [0, 0])  # count, and all addresses and etags in one number
     if isinstance(features.keys, SparkRows):
         digits = F.substring(F.sha2(F.concat_ws("\0", "uri", "etag"), 256), 1, DIGITS)
@@ -108,13 +196,24 @@ def _names(features: Features) -> dict[Chunk, str]:
             chunk[0] += 1
             chunk[1] ^= int(hashlib.sha256(f"{row['uri']}\0{row['etag']}".encode()).hexdigest()[:DIGITS], 16)
     return {
-        chunk: f"{_prefix(chunk)}-{hashlib.sha256(f'{features.model}|{n}|{number}'.encode()).hexdigest()[:16]}.npz"
+        chunk: (f"{chunk.run_id}-{chunk.micros}-{hashlib.sha256(f'{features.model}|{n}|{number}'.encode()).hexdigest()[:16]}.npz", n)
         for chunk, (n, number) in rows.items()
     }
 
 
-def _prefix(chunk: Chunk) -> str:
-    return f"{chunk.run_id}-{chunk.micros}"
+def _chunk_of(name: str) -> str:
+    """The chunk whose file it is: run_id-microseconds."""
+    return name.rpartition("-")[0]
+
+
+def _read_groups(folder: Folder, place: str) -> dict[str, list[str]]:
+    """File of a sum to the files that are in it. A damaged list is worth no more than none: what it named is computed again."""
+    stored = folder.read(f"{place}/{GROUPS}")
+    try:
+        groups = json.loads(stored.content) if stored else {}
+        return {str(name): [str(part) for part in parts] for name, parts in groups.items()}
+    except (ValueError, TypeError, AttributeError):
+        return {}
 
 
 def _dump(moments: Moments) -> bytes:

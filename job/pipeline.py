@@ -71,12 +71,13 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
         refuse_too_many(undecoded, count, params)
         refuse_too_many(unlisted, listing.count + len(listing.problems), params)
 
+    kept = moments.Kept(folder, model.fingerprint)
     with report.stage("fit") as stage:
         current = store.current(listing.images, params.input, join(work, "current"), taken if count < listing.count else None)
         if params.pca:
             fitted = publish.read_fitted(folder, params.pca, model.fingerprint)
         else:
-            total = moments.moments_of(current.features, params.input, params.fit_on, folder)
+            total = kept.of(current.features, params.input, params.fit_on)
             fitted = pca.fit(total, params.components, params.variance, params.standardize)
         stage.update(fitted.n)
     with report.stage("project") as stage:
@@ -112,8 +113,8 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
     publish.complete(folder, manifest, lease)
     publish.prune_runs(folder, params.keep_runs, lease)
     store.tidy()
-    if current.superseded_count:
-        moments.prune(store.features(), folder)
+    if not params.pca:
+        kept.tidy(lease)
     folder.delete_tree("work")
     return manifest
 

@@ -87,7 +87,12 @@ class Results:
         return choices(estimate(REGION, "x86_64"))
 
     def claims(self) -> list[Measure]:
-        judged = claims.of_growth(self.grown) + claims.of_simulation(self.simulated) + claims.of_files(self.simulated)
+        judged = (
+            claims.of_growth(self.grown)
+            + claims.of_simulation(self.simulated)
+            + claims.of_files(self.simulated)
+            + claims.of_moments(self.simulated)
+        )
         cells, again = self.cells(), self.again()
         return judged + (claims.of_model(cells, again[-1]) if cells else [])
 
@@ -207,7 +212,8 @@ def main() -> int:
         page.write_text(into_page(page.read_text(encoding="utf-8"), results), encoding="utf-8")
     say(f"done in {(time.monotonic() - began) / 60:.0f} minutes, figures in {out}, pictures in {', '.join(map(str, drawn))}")
     print((QUICK_NOTE if args.quick else "") + to_markdown(results))
-    judged = claims.of_files(results.simulated) if args.quick else results.claims()
+    of_files = claims.of_files(results.simulated) + claims.of_moments(results.simulated)
+    judged = of_files if args.quick else results.claims()
     failed = [claim for claim in judged if not claim.met]
     for claim in failed:
         say(f"does not hold: {claim.what}: {claim.median:.2f}, {claim.bound} {claim.target:g}")

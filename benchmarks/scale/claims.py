@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from benchmarks.scale.grow import Grown
 from benchmarks.scale.model import Cell, deadline_seconds, matrix_parts
-from benchmarks.scale.simulate import Simulated
+from benchmarks.scale.simulate import MORE, Simulated
 from benchmarks.targets import AT_LEAST, AT_MOST, Measure
 from job.embed import IMAGES_PER_TASK
+from job.moments import most_files
 
 LINEAR = 1.15  # seconds per photo, at most, relative to the size before
 LEAST_SECONDS = 3.0  # of a stage at the larger size: below, a figure is noise
@@ -63,6 +64,21 @@ def of_files(simulated: Sequence[Simulated]) -> list[Measure]:
             Measure("other files", [files["others"].files], AT_MOST, RUN_FILES, "", 0),
         ]
     return claims
+
+
+def of_moments(simulated: Sequence[Simulated]) -> list[Measure]:
+    """Return the claim about what the second run on the most photos leaves for the next one to read, however many commits there were."""
+    return [
+        Measure(
+            f"files of moments after {one.images:,} photos in {-(-one.images // one.chunk_images):,} commits, and more",
+            [one.again.files["moments"].files - 1],  # without the list of sums
+            AT_MOST,
+            most_files(one.images + MORE),
+            "",
+            0,
+        )
+        for one in simulated[-1:]
+    ]
 
 
 def of_model(cells: Iterable[Cell], again: Cell) -> list[Measure]:

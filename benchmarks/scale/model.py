@@ -19,6 +19,7 @@ from cli.prices import Prices
 from cli.sizing import IMAGES_PER_SECOND_AND_VCPU, WORKER, Fleet, minutes_for
 from job.chunks import SECONDS_PER_CHUNK
 from job.embed import tasks_for
+from job.moments import most_files
 from job.publish import BYTES_PER_NUMBER, CSV_PART_BYTES
 
 IMAGES = (10_000, 100_000, 1_000_000, 10_000_000)
@@ -56,12 +57,12 @@ class Parts:
     cores: int  # that measured
     first: dict[str, Line]  # by stage: all photos are new
     again: dict[str, Line]  # by stage: a thousand are
-    chunk_seconds: float  # the driver reads the kept moments of one chunk
+    chunk_seconds: float  # the driver reads one file of kept moments
     memory_mb: float  # of the driver, at the largest simulated size
     simulated: int  # that size: above it a figure is computed
     bytes_per_image: float  # of features and the matrix
-    bytes_per_chunk: float  # of moments
-    files_per_chunk: float  # of moments and logs
+    bytes_per_moments: float  # of one file
+    logs_per_chunk: float  # files
     other_files: int
     requests: Requests
 
@@ -108,7 +109,6 @@ def parts(simulated: Sequence[Simulated], cores: int, requests: Requests) -> Par
 
     files = large.first.files
     data = files["features"].bytes + files["csv"].bytes + files["pca"].bytes
-    by_chunk = files["log"].files + files["moments"].files
     return Parts(
         cores=cores,
         first=lines(small.first, large.first),
@@ -117,8 +117,8 @@ def parts(simulated: Sequence[Simulated], cores: int, requests: Requests) -> Par
         memory_mb=large.memory_mb,
         simulated=large.images,
         bytes_per_image=data / large.images,
-        bytes_per_chunk=files["moments"].bytes / files["moments"].files,
-        files_per_chunk=by_chunk / files["moments"].files,
+        bytes_per_moments=files["moments"].bytes / files["moments"].files,
+        logs_per_chunk=files["log"].files / -(-large.images // large.chunk_images),
         other_files=files["others"].files,
         requests=requests,
     )
@@ -150,7 +150,8 @@ def cell(parts: Parts, prices: Prices, images: int, vcpu: int, new: int | None =
     stages |= {name: lines[name].at(images, share) for name in SHARED}
     stages["list"] += images / (KEYS_PER_SECOND_AND_VCPU * vcpu)
     stages["embed"] = embedded / (IMAGES_PER_SECOND_AND_VCPU * vcpu)
-    stages["fit"] += chunks * parts.chunk_seconds
+    sums = min(chunks, most_files(images))
+    stages["fit"] += sums * parts.chunk_seconds
     stages["report"] = lines["report"].at(images)
     fleet = Fleet(WORKER, WORKER, vcpu // WORKER.vcpu)
     own_chunks = chunks_of(embedded, vcpu)
@@ -165,8 +166,8 @@ def cell(parts: Parts, prices: Prices, images: int, vcpu: int, new: int | None =
         reads=reads,
         writes=writes,
         driver_mb=parts.memory_mb,
-        objects=round(features_files(images, vcpu) + chunks * parts.files_per_chunk + 2 * matrix_parts(images) + parts.other_files),
-        gigabytes=(images * parts.bytes_per_image + chunks * parts.bytes_per_chunk) / 1e9,
+        objects=round(features_files(images, vcpu) + chunks * parts.logs_per_chunk + sums + 2 * matrix_parts(images) + parts.other_files),
+        gigabytes=(images * parts.bytes_per_image + sums * parts.bytes_per_moments) / 1e9,
         computed=images > parts.simulated,
     )
 

@@ -150,9 +150,14 @@ def run(params: Params, images: int) -> Pass:
 
 
 def seconds_of_a_chunk(output: str) -> tuple[int, float]:
-    """How many chunks' moments are kept, and the seconds to read one."""
+    """How many files of moments are kept, and the seconds to read one."""
     folder = open_folder(output)
-    names = [f"moments/{model}/{name}" for model in folder.names("moments") for name in folder.names(f"moments/{model}")]
+    names = [
+        f"moments/{model}/{name}"
+        for model in folder.names("moments")
+        for name in folder.names(f"moments/{model}")
+        if name != moments.GROUPS
+    ]
     began = time.perf_counter()
     for name in names[:LOADS]:
         moments._load(folder, name)

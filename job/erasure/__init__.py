@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from pyspark.sql import SparkSession
 
+from job import moments
 from job.erasure import proof, receipt, refit, runs, tables
 from job.erasure.log_group import LogGroup
 from job.erasure.receipt import Receipt
@@ -79,7 +80,7 @@ def erase(wanted: Forget, folder: Folder, lease: Lease, report: Report) -> Recei
     with report.stage("tables") as stage:
         rows = tables.erase(spark, folder, targets.uris, lease)
         done(**rows)
-        _remove_moments(folder, targets)
+        moments.drop(folder, targets.chunks)
         folder.delete_tree("work")
         stage.update(rows.get("features", 0))
     with report.stage("runs", unit="runs") as stage:
@@ -121,13 +122,6 @@ def _meant(spark: SparkSession, wanted: Forget, folder: Folder) -> Targets:
     for _, before in kept(folder):
         targets.add(before)
     return targets
-
-
-def _remove_moments(folder: Folder, targets: Targets) -> None:
-    for model in folder.names("moments"):
-        for name in folder.names(f"moments/{model}"):
-            if name.rpartition("-")[0] in targets.chunks:
-                folder.delete(f"moments/{model}/{name}")
 
 
 def _fitted_with(folder: Folder, run: str, touched: Iterable[str]) -> bool:

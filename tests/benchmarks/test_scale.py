@@ -239,7 +239,7 @@ def test_a_line_needs_two_sizes(results):
 
 def test_every_claim_holds_for_what_grows_in_proportion(results):
     assert [claim.what for claim in results.claims() if not claim.met] == []
-    assert len(results.claims()) == 7 + 1 + 7 + 1 + 5 + 2
+    assert len(results.claims()) == 7 + 1 + 7 + 1 + 5 + 1 + 2
 
 
 def test_a_stage_that_grows_faster_than_the_photos_is_named(results):
@@ -272,6 +272,19 @@ def test_too_many_files_are_named(results):
         "files in csv/, 4 planned",
         "largest file in csv/",
         "files of moments for each chunk",
+    ]
+
+
+def test_moments_that_grow_with_the_commits_are_named(results):
+    last = results.simulated[1]
+    files = last.again.files | {"moments": Written(102, 1)}  # one of each of 100 commits, another, and the list of sums
+
+    kept = claims.of_moments(results.simulated)
+    grown = claims.of_moments([replace(last, again=replace(last.again, files=files))])
+
+    assert [(claim.what, claim.median, claim.target, claim.met) for claim in (*kept, *grown)] == [
+        ("files of moments after 1,000,000 photos in 100 commits, and more", 9, 16, True),
+        ("files of moments after 1,000,000 photos in 100 commits, and more", 101, 16, False),
     ]
 
 

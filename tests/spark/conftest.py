@@ -12,6 +12,7 @@ from job.params import Params
 from job.pipeline import run
 from job.progress import Report
 from job.session import start_session
+from job.store import FeatureStore
 from job.uris import from_text
 
 
@@ -80,3 +81,17 @@ def after_a_run(kept):
         shutil.rmtree(kept / name)
         shutil.copytree(kept / "copy" / name, kept / name)
     return kept / "out", kept / "photos"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return open_folder(f"file://{tmp_path}/out")
+
+
+@pytest.fixture
+def store(spark, folder):
+    with Lease.acquire(folder, "r1") as lease:
+        opened = FeatureStore(spark, folder, "m", "r1", lease)
+        opened.open()
+        opened.lease = lease
+        yield opened

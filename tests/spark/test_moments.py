@@ -5,29 +5,13 @@ import pyarrow as pa
 import pytest
 
 from job import moments
-from job.lease import Lease
-from job.objects import open_folder
 from job.schema import EMBEDDED, FEATURES
 from job.storage import data_files
-from job.store import FeatureStore
 
 
 @pytest.fixture(params=["1000", "0"], ids=["driver", "spark"], autouse=True)
 def driver_rows(request, monkeypatch):
     monkeypatch.setenv("FRUITS_DRIVER_ROWS", request.param)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return open_folder(f"file://{tmp_path}/out")
-
-
-@pytest.fixture
-def store(spark, folder):
-    with Lease.acquire(folder, "r1") as lease:
-        opened = FeatureStore(spark, folder, "m", "r1", lease)
-        opened.open()
-        yield opened
 
 
 def append(store, *embeddings):

@@ -10,6 +10,7 @@ import pyarrow.dataset as ds
 import pytest
 from deltalake import DeltaTable
 
+from job import moments
 from job.errors import InputError, ModelError, RejectsError, SetupError, VarianceError
 from job.imaging.untrained import NOTE
 from job.inputs.preview import preview
@@ -70,6 +71,20 @@ def test_only_new_photos_are_folded_into_the_moments(run_job, after_a_run, sampl
     assert manifest.stages["fit"].images == 70
     assert len(list((output / "moments" / "mean_colour-v1").iterdir())) == 2
     assert old.stat().st_mtime_ns == before
+
+
+def test_moments_of_many_commits_are_merged_and_fit_the_same(run_job, photos, tmp_path, matrix, monkeypatch):
+    monkeypatch.setattr(moments, "FILES", 4)
+    output, place = tmp_path / "out", tmp_path / "out" / "moments" / "mean_colour-v1"
+    first = run_job(photos, output, components=2, chunk_images=5)
+
+    assert len(list(place.glob("*.npz"))) <= 4
+    monkeypatch.setattr(moments, "fold", lambda _: pytest.fail("features were read again"))
+    second = run_job(photos, output, components=2)
+
+    assert second.stages["fit"].images == 60
+    before, after = ([scores for _, _, scores in matrix(output, run.run_id)] for run in (first, second))
+    np.testing.assert_allclose(before, after, rtol=1e-9)
 
 
 def test_a_share_of_the_variance_a_part_of_the_photos_and_an_earlier_pca(run_job, photos, tmp_path, matrix):
