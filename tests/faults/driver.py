@@ -1,6 +1,6 @@
 """
-The job, in a driver that dies where it is told to: `driver.py POINT ARGUMENT…`, with the job's own arguments. It dies as machines do: by
-SIGKILL, its JVM with it, at one exact point of the data flow. An empty POINT is the job as it is.
+The job, or an erasure, in a driver that dies where it is told to: `driver.py POINT ARGUMENT…`, with its own arguments. It dies as
+machines do: by SIGKILL, its JVM with it, at one exact point of the data flow. An empty POINT is the job as it is.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 import job.__main__
+import job.erasure.__main__
 from job import pca, pipeline, publish
+from job.erasure import proof, refit, runs
 from job.objects import LocalFolder
-from job.params import Params
 from job.store import FeatureStore
 
 
@@ -22,10 +23,10 @@ def die() -> None:
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
-def on(owner: Any, name: str, when: Callable[..., bool] = lambda *_, **__: True, after: bool = False) -> Callable[[Params], None]:
+def on(owner: Any, name: str, when: Callable[..., bool] = lambda *_, **__: True, after: bool = False) -> Callable[[], None]:
     """Dies before (or after) `owner.name` is called with arguments that `when` accepts."""
 
-    def arm(_: Params) -> None:
+    def arm() -> None:
         original = getattr(owner, name)
 
         def deadly(*arguments: Any, **named: Any) -> Any:
@@ -52,8 +53,8 @@ def of(file: str) -> Callable[..., bool]:
     return lambda folder, name, *_: name.endswith(file)
 
 
-POINTS: dict[str, Callable[[Params], None]] = {
-    "": lambda _: None,
+POINTS: dict[str, Callable[[], None]] = {
+    "": lambda: None,
     "start": on(pipeline, "start_session", after=True),
     "model": on(FeatureStore, "open"),
     "list": on(pipeline, "read_listing", after=True),
@@ -67,8 +68,15 @@ POINTS: dict[str, Callable[[Params], None]] = {
     "between manifest and latest.json": on(LocalFolder, "swap", of("latest.json")),
     "after latest.json": on(LocalFolder, "swap", of("latest.json"), after=True),
 }
+ERASURE = {
+    "between tables and runs": on(runs, "clean"),
+    "between runs and refit": on(refit, "refit"),
+    "between refit and notes": on(runs, "settle"),
+    "between notes and proof": on(proof, "search"),
+}
 
 if __name__ == "__main__":
     point, *argv = sys.argv[1:]
-    POINTS[point](Params.from_argv(argv))
-    sys.exit(job.__main__.main(argv))
+    (POINTS | ERASURE)[point]()
+    erases = any(word.startswith("--targets=") for word in argv)
+    sys.exit((job.erasure.__main__ if erases else job.__main__).main(argv))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,53 @@ guard.decode_image, guard.SECONDS = breaking, 0.5
 """
 
 
+# One file kills its process, so that the next attempt decodes apart; there its child sleeps, as after a fork that copied a lock.
+SILENT = """
+import os, signal, time
+from job import guard
+
+decode_image, apart, is_apart = guard.decode_image, guard.apart, []
+
+def silent(content, size_px):
+    if content == b"silent":
+        if is_apart:
+            time.sleep(3_600)
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return decode_image(content, size_px)
+
+def in_a_child(*arguments, **named):
+    is_apart.append(True)
+    return apart(*arguments, **named)
+
+guard.decode_image, guard.apart, guard.SECONDS = silent, in_a_child, 0.3
+"""
+
+
+def patched(folder, code):
+    """PYTHONPATH of processes that run `code` before anything else."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(code)
+    return os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+@pytest.mark.full
+def test_an_image_whose_child_never_answers_is_rejected_and_its_task_ends(faults, jobs, params, photos, output, tmp_path):
+    root = tmp_path / "photos" / "Fruit"
+    root.mkdir(parents=True)
+    good = {}
+    for number, content in enumerate(photos.values()):
+        (root / f"{number}.jpg").write_bytes(content)
+        good[f"file://{root}/{number}.jpg"] = content
+    (root / "silent.jpg").write_bytes(b"silent")
+
+    ended = jobs.run(params(good, "1", max_reject_ratio=0.1), PYTHONPATH=patched(tmp_path / "modules", SILENT))
+
+    assert ended.code == 0, ended.log[-3000:]
+    reasons = {str(row["uri"]).rpartition("/")[2]: row["reason"] for row in table_of(output, "rejects")}
+    assert reasons == {"silent.jpg": "decoding timed out"}
+    faults("decoder's child that never answers", 1, damage(output, "1", good), half_visible(output), ended.code)
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("deadly", [False, True])
 def test_images_that_hang_or_kill_the_decoder_are_rejected(faults, jobs, params, photos, output, tmp_path, deadly):
@@ -73,10 +121,8 @@ def test_images_that_hang_or_kill_the_decoder_are_rejected(faults, jobs, params,
     if deadly:
         (root / "deadly.jpg").write_bytes(b"breaks")
         expected["deadly.jpg"] = "decoder crashed"
-    (tmp_path / "modules").mkdir()
-    (tmp_path / "modules" / "sitecustomize.py").write_text(SITE)
 
-    ended = jobs.run(params(good, "1", max_reject_ratio=0.1), PYTHONPATH=str(tmp_path / "modules"))
+    ended = jobs.run(params(good, "1", max_reject_ratio=0.1), PYTHONPATH=patched(tmp_path / "modules", SITE))
 
     assert ended.code == 0, ended.log[-3000:]
     assert {str(row["uri"]).rpartition("/")[2]: row["reason"] for row in table_of(output, "rejects")} == expected
