@@ -11,8 +11,8 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-ORIENTATION = 0x0112  # https://www.cipa.jp/std/documents/e/DC-X008-Translation-2019-E.pdf, 4.6.4
+from job.orientation import EXIF_HEADER, JPEG, PNG, TAG, UPRIGHT, WEBP_EXIF, WEBP_XMP, Chunk, orientation, png_chunks, webp_chunks
+
 # What shows the picture is kept, by name; whatever else a file may hold is not.
 # APPn and COM, https://www.w3.org/Graphics/JPEG/itu-t81.pdf, table B.1; of them JFIF, colour profile and Adobe's transform are kept.
 DESCRIBING_JPEG = {0xFE, *range(0xE0, 0xF0)}
@@ -26,7 +26,6 @@ SHOWING_WEBP = {
     b"ANMF",
     b"ALPH",
 }  # https://developers.google.com/speed/webp/docs/riff_container
-EXIF_FLAG, XMP_FLAG = 0x08, 0x04  # of VP8X, the same page
 
 
 class UnknownFormat(ValueError):  # noqa: N818 - what it is, not what went wrong
@@ -54,7 +53,7 @@ def strip(content: bytes) -> bytes:
 
 def _strip_jpeg(content: bytes) -> bytes:
     kept: list[bytes] = []
-    position, orientation = 2, 1
+    position = 2
     while True:
         while content[position : position + 2] == b"\xff\xff":  # fill bytes
             position += 1
@@ -65,13 +64,11 @@ def _strip_jpeg(content: bytes) -> bytes:
         segment = content[position:end]
         if code == 0xDA:  # the picture; what cameras put behind its end (a second picture, a film) goes
             picture = content[position : _end_of_picture(content, end)]
-            return b"".join([content[:2], _exif_segment(orientation), *kept, picture])
-        if code == 0xE1 and segment[4:10] == b"Exif\0\0":
-            orientation = _orientation(segment[10:])
-        elif code not in DESCRIBING_JPEG:
+            return b"".join([content[:2], _exif_segment(orientation(content)), *kept, picture])
+        if code not in DESCRIBING_JPEG:
             kept.append(segment)
         elif code == 0xE0 and segment[4:9] == b"JFIF\0":
-            kept.append(b"\xff\xe0\x00\x10" + segment[4:16] + b"\0\0")  # without its thumbnail
+            kept.append(b"\xff\xe0\x00\x10" + segment[4:16].ljust(12, b"\0") + b"\0\0")  # without its thumbnail
         elif segment[4:16] == b"ICC_PROFILE\0" or segment[4:9] == b"Adobe":
             kept.append(segment)
         position = end
@@ -97,71 +94,48 @@ def _end_of_picture(content: bytes, position: int) -> int:
 
 
 def _strip_png(content: bytes) -> bytes:
-    kept, orientation = [PNG], 1
-    for kind, data, chunk in _chunks(content, len(PNG), ">I4s", crc=4):
-        if kind == b"eXIf":
-            orientation = _orientation(data)
-        elif kind in SHOWING_PNG or kind[:1].isupper():  # upper case: critical, https://www.w3.org/TR/png-3/#5Chunk-naming-conventions
-            kept.append(chunk)
-        if kind == b"IEND":
-            break
-    if orientation != 1:
-        data = b"eXIf" + _exif(orientation)
+    kept, turn = [PNG], orientation(content)
+    for chunk in _whole(png_chunks(content), content):
+        if (
+            chunk.kind in SHOWING_PNG or chunk.kind[:1].isupper()
+        ):  # upper case: critical, https://www.w3.org/TR/png-3/#5Chunk-naming-conventions
+            kept.append(content[chunk.start : chunk.end])
+    if turn != UPRIGHT:
+        data = b"eXIf" + _exif(turn)
         kept.insert(2, struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data)))
     return b"".join(kept)
 
 
 def _strip_webp(content: bytes) -> bytes:
-    kept, orientation = [], 1
-    for kind, data, chunk in _chunks(content, 12, "<4sI", crc=0):
-        if kind == b"EXIF":
-            orientation = _orientation(data.removeprefix(b"Exif\0\0"))
-        elif kind in SHOWING_WEBP:
-            kept.append(bytearray(chunk))
+    kept, turn = [], orientation(content)
+    for chunk in _whole(webp_chunks(content), content):
+        if chunk.kind in SHOWING_WEBP:
+            kept.append(bytearray(content[chunk.start : chunk.end] + bytes((chunk.end - chunk.data) % 2)))
     if kept and kept[0][:4] == b"VP8X":
-        kept[0][8] &= ~(EXIF_FLAG | XMP_FLAG)
-        if orientation != 1:
-            kept[0][8] |= EXIF_FLAG
-            data = _exif(orientation)
+        kept[0][8] &= ~(WEBP_EXIF | WEBP_XMP)
+        if turn != UPRIGHT:
+            kept[0][8] |= WEBP_EXIF
+            data = _exif(turn)
             kept.append(bytearray(struct.pack("<4sI", b"EXIF", len(data)) + data))
     body = b"WEBP" + b"".join(kept)
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-def _chunks(content: bytes, position: int, header: str, crc: int) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Kind, data and all of each chunk; PNG's have a checksum, WebP's are filled up to an even length."""
-    while position < len(content):
-        fields = struct.unpack_from(header, content, position)
-        kind, length = fields if isinstance(fields[0], bytes) else fields[::-1]
-        begin = position + struct.calcsize(header)
-        end = begin + length + (crc or length % 2)
-        if begin + length > len(content):
-            raise UnknownFormat("broken")
-        yield kind, content[begin : begin + length], content[position:end]
-        position = end
+def _whole(chunks: Iterator[Chunk], content: bytes) -> list[Chunk]:
+    """Raises UnknownFormat if something follows `chunks` that is none."""
+    found = list(chunks)
+    if found[-1].kind != b"IEND" and found[-1].end + 1 < len(content):  # WebP's are filled up to an even length
+        raise UnknownFormat("broken")
+    return found
 
 
-def _orientation(tiff: bytes) -> int:
-    """1 to 8, the tag's value in the first directory; 1 if it is not there."""
-    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
-    if order is None:
-        return 1
-    (directory,) = struct.unpack_from(order + "I", tiff, 4)
-    (count,) = struct.unpack_from(order + "H", tiff, directory)
-    for number in range(count):
-        tag, _, _, value = struct.unpack_from(order + "HHIH", tiff, directory + 2 + 12 * number)
-        if tag == ORIENTATION:
-            return value if 1 <= value <= 8 else 1
-    return 1
-
-
-def _exif(orientation: int) -> bytes:
+def _exif(turn: int) -> bytes:
     """A TIFF structure with one directory and one SHORT."""
-    return b"MM\0\x2a" + struct.pack(">IHHHIHHI", 8, 1, ORIENTATION, 3, 1, orientation, 0, 0)
+    return b"MM\0\x2a" + struct.pack(">IHHHIHHI", 8, 1, TAG, 3, 1, turn, 0, 0)
 
 
-def _exif_segment(orientation: int) -> bytes:
-    if orientation == 1:
+def _exif_segment(turn: int) -> bytes:
+    if turn == UPRIGHT:
         return b""
-    data = b"Exif\0\0" + _exif(orientation)
+    data = EXIF_HEADER + _exif(turn)
     return b"\xff\xe1" + struct.pack(">H", len(data) + 2) + data

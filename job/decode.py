@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import io
-import re
-import struct
 from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from job.errors import DecodeError
+from job.imaging import tiff
+from job.imaging.jpeg import MARKER, unended
+from job.imaging.png import without_text
+from job.imaging.strips import STRIP_PIXELS, strips
+from job.orientation import PNG, orientation
 
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")  # Pillow opens MPO, what many phones write, through JPEG
 # int(1024 * 1024 * 1024 // 4 // 3): from here on Pillow warns of a decompression bomb, and from twice as many refuses,
@@ -22,10 +26,10 @@ MAX_PIXELS = 89_478_485
 # Each scan of a progressive JPEG goes over all pixels, and one of a few bytes may change none of them: 38 kB took a minute,
 # https://github.com/libjpeg-turbo/libjpeg-turbo/issues/284. Cameras and editors write ten scans.
 MAX_SCANNED_PIXELS = 16 * MAX_PIXELS
-STRIP_PIXELS = 4_194_304  # larger images are converted in strips of about so many pixels: 16 MiB in Pillow's memory
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"RIFF", b"BM", b"II*\x00", b"MM\x00*")
-
-MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd9\xff]|\xff\xd9")  # of those with a length, or the end of the image: ITU-T T.81, table B.1
+JPEGS = ("JPEG", "MPO")  # Pillow's names
+NOTHING_TO_SEE = "nothing to see"
+OPAQUE, WHITE = 255, (255, 255, 255)
 
 # refuse_oversized takes over: it says the size, and does not warn on a worker's stderr.
 Image.MAX_IMAGE_PIXELS = None
@@ -52,16 +56,14 @@ def decode_image(content: bytes, size_px: int) -> Decoded:
     Decode an image file (of an animation the first frame), upright, over white where it is transparent, and resize it.
 
     Raises:
-        DecodeError: `content` is not an image of FORMATS, is over MAX_PIXELS, is cut short, or breaks its decoder.
+        DecodeError: `content` is not an image of FORMATS, is over MAX_PIXELS, is cut short, shows nothing, or breaks its decoder.
     """
     if not content:
         raise DecodeError("empty file")
     try:
-        image = open_image(content)
-        image.load()
-        orientation = orientation_of(image)
-        width, height = image.size if orientation < 5 else image.size[::-1]
-        small = resize_upright(image, orientation, size_px)
+        image, turn = load_pixels(open_image(content), content), orientation(content)
+        width, height = image.size if turn < 5 else image.size[::-1]
+        small = resize_upright(image, turn, size_px)
         return Decoded(np.asarray(small), width, height)
     except DecodeError:
         raise
@@ -71,11 +73,68 @@ def decode_image(content: bytes, size_px: int) -> Decoded:
 
 def open_image(content: bytes) -> Image.Image:
     """Before any pixel is decoded. Raises DecodeError for what is too much work, and whatever Pillow raises."""
-    image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
+    needed = without_text(content) if content.startswith(PNG) else content
+    image: Image.Image = Image.open(io.BytesIO(needed), formats=FORMATS)
     refuse_oversized(image.size)
-    if image.format in ("JPEG", "MPO"):
+    if image.format in JPEGS:
         refuse_endless(content, image.size)
+    if isinstance(image, TiffImageFile):
+        tiff.refuse_misread(image)
     return image
+
+
+def load_pixels(image: Image.Image, content: bytes, even_if_blank: bool = False) -> Image.Image:
+    """
+    `image`, which was opened from `content`, decoded: with what Pillow gets wrong put right.
+
+    Raises:
+        DecodeError: there is nothing to see, unless `even_if_blank`. And whatever Pillow raises.
+    """
+    try:
+        image.load()
+    except OSError as error:
+        whole = unended(content) if image.format in JPEGS and "truncated" in str(error) else None
+        if whole is None:
+            raise
+        image = whole
+    if isinstance(image, TiffImageFile):
+        image = tiff.corrected(image)
+    return heed_alpha(image, even_if_blank) if image.has_transparency_data else image
+
+
+def heed_alpha(image: Image.Image, even_if_blank: bool) -> Image.Image:
+    """
+    `image`, opaque if it is transparent everywhere: then its alpha is a channel that a program left unused.
+
+    Raises:
+        DecodeError: all of it has one colour then, or all that can be seen is white, as the background; unless `even_if_blank`.
+    """
+    ranges = [alpha(strip).getextrema() for strip in strips(image)]
+    lowest, highest = np.min(ranges), np.max(ranges)
+    if lowest == OPAQUE:
+        return image
+    if highest == 0:
+        image = image if image.mode in ("LA", "RGBA") else image.convert("RGBA")
+        image.putalpha(OPAQUE)  # in place
+    colour = None if even_if_blank else single_colour(image)
+    if colour == WHITE or (colour is not None and highest == 0):
+        raise DecodeError(NOTHING_TO_SEE)
+    return image
+
+
+def alpha(image: Image.Image) -> Image.Image:
+    return (image if image.mode in ("LA", "RGBA") else image.convert("RGBA")).getchannel("A")
+
+
+def single_colour(image: Image.Image) -> tuple[int, ...] | None:
+    """The RGB colour of all pixels of `image`; None if they have more than one."""
+    found = set()
+    for strip in strips(image):
+        lowest, highest = np.asarray(to_rgb8(strip).getextrema()).T.tolist()
+        if lowest != highest:
+            return None
+        found.add(tuple(lowest))
+    return found.pop() if len(found) == 1 else None
 
 
 def refuse_oversized(size: tuple[int, int]) -> None:
@@ -100,6 +159,8 @@ def refuse_endless(content: bytes, size: tuple[int, int]) -> None:
 
 def reason_for(error: Exception, content: bytes) -> str:
     """Why `content` cannot be decoded, in one of a few phrases, so that rejects can be counted by reason."""
+    if content.startswith(tiff.SIGNATURES) and isinstance(error, UnidentifiedImageError | KeyError) and tiff.is_whole(content):
+        return tiff.UNSUPPORTED  # KeyError: of a compression
     if isinstance(error, UnidentifiedImageError):
         if content[4:8] == b"ftyp":  # the first box of every ISO base media file, ISO/IEC 14496-12
             return "HEIC, AVIF or video"
@@ -113,42 +174,33 @@ def reason_for(error: Exception, content: bytes) -> str:
     return "damaged image data"
 
 
-def orientation_of(image: Image.Image) -> int:
-    """1 to 8; 1 where there is none, or where the EXIF block is broken: the pixels are still good."""
-    try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except (SyntaxError, ValueError, struct.error):
-        return 1
-    return orientation if orientation in TRANSPOSE else 1
-
-
-def resize_upright(image: Image.Image, orientation: int, size_px: int) -> Image.Image:
+def resize_upright(image: Image.Image, turn: int, size_px: int) -> Image.Image:
     """
-    `to_rgb8`, transposed, resized by Pillow's bicubic filter: (size_px, size_px) RGB.
+    `to_rgb8`, transposed by `turn` (an EXIF orientation), resized by Pillow's bicubic filter: (size_px, size_px) RGB.
 
     Pillow resizes rows first and then columns, so a large image gives the same pixels strip by strip, and is never
     held a second time in RGB, upright or over white.
     """
     stored_width, stored_height = image.size
-    sideways = orientation >= 5
+    sideways = turn >= 5
     width, height = (stored_height, stored_width) if sideways else (stored_width, stored_height)
     if width * height <= STRIP_PIXELS:
-        return upright_rgb8(image, orientation).resize((size_px, size_px), Image.Resampling.BICUBIC)
+        return upright_rgb8(image, turn).resize((size_px, size_px), Image.Resampling.BICUBIC)
     narrow = Image.new("RGB", (size_px, height))
     rows = max(1, STRIP_PIXELS // width)
     for top in range(0, height, rows):
         bottom = min(top + rows, height)
         # The rows of the upright image, top to bottom, are rows or columns of the stored one, from either end.
-        near, far = (height - bottom, height - top) if orientation in (3, 4, 7, 8) else (top, bottom)
+        near, far = (height - bottom, height - top) if turn in (3, 4, 7, 8) else (top, bottom)
         strip = image.crop((near, 0, far, stored_height) if sideways else (0, near, stored_width, far))
-        strip = upright_rgb8(strip, orientation).resize((size_px, bottom - top), Image.Resampling.BICUBIC)
+        strip = upright_rgb8(strip, turn).resize((size_px, bottom - top), Image.Resampling.BICUBIC)
         narrow.paste(strip, (0, top))
     return narrow.resize((size_px, size_px), Image.Resampling.BICUBIC)
 
 
-def upright_rgb8(image: Image.Image, orientation: int) -> Image.Image:
+def upright_rgb8(image: Image.Image, turn: int) -> Image.Image:
     rgb = to_rgb8(image)
-    return rgb.transpose(TRANSPOSE[orientation]) if orientation in TRANSPOSE else rgb
+    return rgb.transpose(TRANSPOSE[turn]) if turn in TRANSPOSE else rgb
 
 
 def to_rgb8(image: Image.Image) -> Image.Image:

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
-from job.decode import open_image, orientation_of, reason_for, upright_rgb8
+from job.decode import load_pixels, open_image, reason_for, upright_rgb8
 from job.errors import DecodeError
 from job.models import Pixels
+from job.orientation import orientation
 
 DRAFT_PX = 320  # shorter side that a JPEG is decoded to at least
 WORK_PX = 448  # longer side at most, of all formats; the gallery's own images are 100 pixels wide
@@ -41,11 +42,10 @@ def open_photo(content: bytes) -> Image.Image:
     try:
         image = open_image(content)
         image.draft("RGB", (DRAFT_PX, DRAFT_PX))  # does nothing where half of the size would be less
-        image.load()
-        orientation = orientation_of(image)
+        image = load_pixels(image, content)
         if image.mode in DIRECT:
             image.thumbnail((WORK_PX, WORK_PX))
-        upright = upright_rgb8(image, orientation)
+        upright = upright_rgb8(image, orientation(content))
         upright.thumbnail((WORK_PX, WORK_PX))
     except (*BROKEN, struct.error, zlib.error) as error:
         raise DecodeError(reason_for(error, content)) from error

@@ -19,9 +19,10 @@ from itertools import accumulate
 import pyarrow as pa
 from PIL import Image, ImageFile, ImageOps
 
-from job.decode import open_image, orientation_of, upright_rgb8
+from job.decode import load_pixels, open_image, upright_rgb8
 from job.errors import DecodeError, FetchError, RegionError
 from job.fetch import IN_FLIGHT, Key, fetch, stat_etag
+from job.orientation import orientation
 from job.s3 import S3_ERRORS, client
 from job.uris import bucket_and_key, is_s3, local_path
 
@@ -93,12 +94,11 @@ def small_photo(content: bytes, even_if_cut: bool = False) -> Image.Image | None
     try:
         image = open_image(content)
         image.draft("RGB", (2 * PICTURE_PX, 2 * PICTURE_PX))  # a 12-megapixel JPEG in an eighth of the time
-        orientation = orientation_of(image)
+        image = load_pixels(image, content, even_if_blank=True)
         if image.mode in ("RGB", "RGBA", "L"):  # the others do not resize well
             image.thumbnail((2 * PICTURE_PX, 2 * PICTURE_PX))
-        picture = upright_rgb8(image, orientation)
+        picture = upright_rgb8(image, orientation(content))
         picture.thumbnail((PICTURE_PX, PICTURE_PX))
-        picture.load()  # a small one is not decoded before
     except BROKEN:
         return None
     finally:

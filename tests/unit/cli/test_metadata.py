@@ -8,7 +8,10 @@ import pytest
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 from cli.metadata import UnknownFormat, strip
-from tests.unit.job.hostile import ORIENTATION, fruit, save
+from job.decode import decode_image
+from job.errors import DecodeError
+from tests.unit.job.hostile import FOLDER, ORIENTATION, fruit, save
+from tests.unit.job.odd_photos import ODD, TYPES
 
 SECRET = b"48.8566 N 2.3522 E"
 XMP = b"<x:xmpmeta>" + SECRET + b"</x:xmpmeta>"
@@ -133,3 +136,26 @@ def test_no_damaged_byte_makes_another_error():
             damaged = content[:position] + bytes([content[position] ^ 0xFF]) + content[position + 1 :]
             with suppress(UnknownFormat):
                 strip(damaged)
+
+
+HOSTILE = {name: make for photos in (FOLDER, ODD) for name, (make, _) in photos.items()} | TYPES
+
+
+def seen(content):
+    """What the job makes of it: pixels and size, or the reason why not."""
+    try:
+        pixels, width, height = decode_image(content, 64)
+    except DecodeError as error:
+        return str(error)
+    return pixels.tolist(), width, height
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_stripped_photo_decodes_as_before(name):
+    content = HOSTILE[name]()
+    with suppress(UnknownFormat):
+        stripped = strip(content)
+
+        assert seen(stripped) == seen(content)
+        assert strip(stripped) == stripped

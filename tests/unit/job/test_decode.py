@@ -13,7 +13,9 @@ from PIL import Image, ImageOps
 from job import decode
 from job.decode import MAX_PIXELS, decode_image, refuse_oversized
 from job.errors import DecodeError
+from job.orientation import orientation
 from tests.unit.job import hostile
+from tests.unit.job.odd_photos import GREY, ODD, TYPES, UNSUPPORTED, grey_tiff, rgb_planes, tiff_picture
 
 
 def corners(pixels: NDArray[np.uint8]) -> list[list[int]]:
@@ -218,3 +220,123 @@ def test_every_file_of_the_hostile_folder_is_read_or_refused_as_it_says(tmp_path
             found[name] = str(error)
 
     assert found == expected
+
+
+@pytest.mark.filterwarnings("ignore")  # of Pillow, about damaged EXIF
+@pytest.mark.parametrize("name", ODD)
+def test_odd_photos_are_upright_and_in_their_colours_or_refused(name: str):
+    make, expected = ODD[name]
+    content = make()
+    if isinstance(expected, str) and expected != GREY:
+        with pytest.raises(DecodeError) as refused:
+            decode_image(content, 224)
+        assert str(refused.value) == expected
+        return
+
+    pixels, width, height = decode_image(content, 224)
+
+    picture = hostile.fruit().convert("L").convert("RGB") if expected == GREY else hostile.fruit(*expected)
+    assert (width, height) == picture.size
+    seen = np.asarray(picture.resize((224, 224), Image.Resampling.BICUBIC))
+    assert np.abs(pixels.astype(int) - seen.astype(int)).mean() < 2  # JPEG rounds most at the edges
+
+
+@pytest.mark.parametrize("deflate", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("separate", [False, True])
+@pytest.mark.parametrize("white_is_zero", [False, True])
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 12, 16])
+def test_grey_tiffs_of_all_kinds_are_read_right_or_refused(bits: int, white_is_zero: bool, separate: bool, order: str, deflate: bool):
+    content = grey_tiff(bits, white_is_zero, separate=separate, order=order, deflate=deflate)
+    levels = np.asarray(hostile.fruit().convert("L")).astype(int) * 257 >> (16 - bits)
+    expected = levels * 255 // ((1 << bits) - 1)
+
+    _is_right_or_refused(content, np.stack([expected] * 3, axis=-1), read=not separate and (bits < 12 or (bits == 16 and order == "<")))
+
+
+@pytest.mark.parametrize("deflate", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("separate", [False, True])
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("alpha", [None, 0, 1, 2])
+def test_colour_tiffs_of_all_kinds_are_read_right_or_refused(alpha: int | None, bits: int, separate: bool, order: str, deflate: bool):
+    planes, tags = rgb_planes(bits), {}
+    if alpha is not None:
+        planes, tags = [*planes, np.full_like(planes[0], (1 << bits) - 1)], {"t338": (3, [alpha])}
+
+    content = tiff_picture(planes, bits, 2, separate=separate, order=order, deflate=deflate, **tags)
+
+    _is_right_or_refused(content, np.asarray(hostile.fruit()), read=not separate or (bits == 8 and alpha in (None, 2)))
+
+
+@pytest.mark.parametrize("separate", [False, True])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_cmyk_tiffs_are_read_right_or_refused(bits: int, separate: bool):
+    cmyk = np.asarray(hostile.fruit().convert("CMYK"))
+    wide = cmyk.astype(np.uint16) * 257 if bits == 16 else cmyk
+    content = tiff_picture([wide[..., band] for band in range(4)], bits, 5, separate=separate)
+
+    _is_right_or_refused(content, np.asarray(hostile.fruit()), read=not separate or bits == 8)
+
+
+def _is_right_or_refused(content: bytes, expected: NDArray[np.generic], read: bool) -> None:
+    """`read`: refusing it would be a loss."""
+    pixels = decoded(content)
+    if isinstance(pixels, str):
+        assert (pixels, read) == (UNSUPPORTED, False)
+    else:
+        assert np.abs(pixels.astype(int) - expected).max() <= 2
+
+
+def decoded(content: bytes) -> NDArray[np.uint8] | str:
+    """Pixels of 100 x 100, or the reason why not."""
+    try:
+        return decode_image(content, 100).pixels
+    except DecodeError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("missing", [*range(17), 100, 400, 1000])
+@pytest.mark.parametrize("side", [100, 93])
+def test_a_jpeg_without_its_end_is_read_if_no_pixel_is_missing_progressive_or_not(side: int, missing: int):
+    for options in ({}, {"progressive": True}, {"restart_marker_rows": 1}, {"progressive": True, "restart_marker_rows": 1}):
+        content = hostile.save(hostile.fruit(side, side), "JPEG", quality=95, **options)
+
+        pixels = decoded(content[: len(content) - missing])
+
+        if isinstance(pixels, str):
+            assert pixels == "truncated"
+            assert missing > 2
+        else:
+            assert np.array_equal(pixels, decoded(content))
+            assert missing < 100
+
+
+def test_a_jpeg_that_is_cut_between_two_scans_or_restarts_is_truncated():
+    for options, marker in (({"progressive": True}, b"\xff\xda"), ({"restart_marker_rows": 1}, b"\xff\xd2")):
+        content = hostile.save(hostile.fruit(), "JPEG", quality=95, **options)
+        tables = content.rindex(b"\xff\xc4") if "progressive" in options else content.rindex(marker)
+
+        for cut in (tables, content.rindex(marker)):
+            with pytest.raises(DecodeError, match=r"^truncated$"):
+                decode_image(content[:cut], 224)
+
+
+def test_a_photo_that_is_all_one_colour_is_read_and_so_is_one_behind_glass():
+    assert decode_image(hostile.save(Image.new("RGB", (8, 8), "white"), "PNG"), 4).pixels[0, 0].tolist() == [255, 255, 255]
+    assert decode_image(hostile.save(Image.new("RGBA", (8, 8), (255, 0, 0, 128)), "PNG"), 4).pixels[0, 0].tolist() == [255, 127, 127]
+
+
+def test_metadata_are_read_as_pillow_reads_them():
+    """But for two: a raw profile APP1, and XMP beside broken EXIF."""
+    photos = {name: make for name, (make, _) in (ODD | hostile.FOLDER).items() if name.startswith(("exif/", "xmp/"))} | TYPES
+    compared = 0
+    for name in photos.keys() - {"exif/raw profile APP1.png", "xmp/beside broken exif.jpg", "exif/broken.jpg"}:
+        content = photos[name]()
+        image = Image.open(io.BytesIO(content))
+        if image.format == "TIFF":
+            continue  # Pillow turns it
+        found = image.getexif().get(hostile.ORIENTATION)
+        assert orientation(content) == (found if found in range(1, 9) else 1), name
+        compared += 1
+    assert compared > 50

@@ -20,7 +20,8 @@ from cli.errors import AssetError, UsageError
 from cli.photos.fruits import DRAWINGS
 from cli.photos.generated import KINDS, draw_photo, generate_photos
 from cli.photos.scene import as_jpeg, upright
-from job.decode import decode_image, open_image, orientation_of
+from job.decode import decode_image
+from job.orientation import orientation
 from tests.unit.cli.asset_files import file_size_limit
 
 
@@ -35,7 +36,7 @@ def photos() -> list[tuple[str, bytes]]:
 
 
 def orientations(contents: list[bytes]) -> Counter[int]:
-    return Counter(orientation_of(Image.open(io.BytesIO(content))) for content in contents)
+    return Counter(orientation(content) for content in contents)
 
 
 def test_every_kind_has_a_drawing() -> None:
@@ -78,14 +79,14 @@ def test_some_are_stored_turned_as_cameras_do(photos: list[tuple[str, bytes]]) -
     assert 0.1 < 1 - counted[1] / len(photos) < 0.3
 
 
-@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
-def test_the_decoder_turns_what_is_stored_turned(orientation: int) -> None:
+@pytest.mark.parametrize("turn", [1, 3, 6, 8])
+def test_the_decoder_turns_what_is_stored_turned(turn: int) -> None:
     image = upright("Pear", np.random.default_rng(0))
     expected = np.asarray(image.resize((64, 64), Image.Resampling.BICUBIC)).astype(int)
 
-    content = as_jpeg(image, orientation, quality=95)
+    content = as_jpeg(image, turn, quality=95)
 
-    assert orientation_of(open_image(content)) == orientation
+    assert orientation(content) == turn
     assert np.abs(decode_image(content, 64).pixels - expected).mean() < 2  # what JPEG loses; turned wrongly it is over 20
 
 

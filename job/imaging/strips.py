@@ -1,0 +1,20 @@
+"""A large image piece by piece: what is converted is never held a second time as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from PIL import Image
+
+STRIP_PIXELS = 4_194_304  # larger images are converted in strips of about so many pixels: 16 MiB in Pillow's memory
+
+
+def strips(image: Image.Image) -> Iterator[Image.Image]:
+    """`image`, or its rows from top to bottom in strips."""
+    width, height = image.size
+    if width * height <= STRIP_PIXELS:
+        yield image
+        return
+    rows = max(1, STRIP_PIXELS // width)
+    for top in range(0, height, rows):
+        yield image.crop((0, top, width, min(top + rows, height)))
