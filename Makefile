@@ -127,10 +127,12 @@ bench-stack: image  ## measure the local stack and the image; needs Docker
 bench-scale: install s3-server  ## measure up to 64,000 photos, simulate 1 million, compute 10 million; over an hour
 	$(BIN)/python -m benchmarks.scale --docs docs
 
-# Few photos do not pay for compiling queries, nor do JVMs that live for seconds for an optimising compiler.
+# Few photos do not pay for compiling queries, nor do JVMs that live for seconds for an optimising compiler. The command inherits
+# the first variable alone, Spark in the benchmark's own process the second.
+INTERPRETED = --conf spark.sql.codegen.wholeStage=false --conf spark.sql.codegen.factoryMode=NO_CODEGEN pyspark-shell
 bench-scale-quick: install s3-server build/spark.jsa  ## run bench-scale on a few photos, as a smoke test
 	SPARK_SUBMIT_OPTS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:SharedArchiveFile=$(CURDIR)/build/spark.jsa" \
-	PYSPARK_SUBMIT_ARGS="--conf spark.sql.codegen.wholeStage=false --conf spark.sql.codegen.factoryMode=NO_CODEGEN pyspark-shell" \
+	FRUITS_SUBMIT_ARGS="$(INTERPRETED)" PYSPARK_SUBMIT_ARGS="$(INTERPRETED)" \
 	$(BIN)/python -m benchmarks.scale --quick
 
 bench-peers: install s3-server  ## compare with alternatives, each in its own environment

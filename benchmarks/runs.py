@@ -19,6 +19,7 @@ from typing import Any
 from benchmarks.memory import Sampler, peaks
 from cli import jvm_archive
 from cli.java import find_java_home, in_words, supported
+from cli.surroundings import JVM_OPTIONS
 from job.records import STAGES, Stage
 
 CHECKOUT = Path(__file__).parents[1]  # where `-m` finds these modules
@@ -136,7 +137,7 @@ def prepare(assets: Path | None, work: str, cores: int | None, out: Path) -> Ben
     out.parent.mkdir(parents=True, exist_ok=True)
     log = out.with_suffix(".log").resolve()
     bench = Bench(assets.resolve(), weights.resolve(), Path(work).resolve(), java[0], cores or os.cpu_count() or 1, log)
-    if jvm_archive.VARIABLE not in os.environ:
+    if JVM_OPTIONS not in os.environ:
         jvm_archive.make(jvm_archive.archive_of(bench.work / "cache", bench.java_home))
     return bench
 

@@ -107,9 +107,9 @@ class LocalPlace(Place):
         java = find_java_home(os.environ.get("JAVA_HOME"))
         if java is None:
             raise BenchmarkError(f"there is no Java {in_words(supported())}; install the extra [job], which has one")
-        submit = f"--conf spark.fruits.filesToMerge={merge} {os.environ.get('PYSPARK_SUBMIT_ARGS', 'pyspark-shell')}"
+        submit = f"--conf spark.fruits.filesToMerge={merge} {os.environ.get('FRUITS_SUBMIT_ARGS', 'pyspark-shell')}"
         own = {"FRUITS_ASSETS": str(assets), "FRUITS_STATE": str(folder / "state"), "JAVA_HOME": str(java[0])}
-        self._environment = {"FRUITS_CACHE": str(folder / "cache"), **os.environ, **own, "PYSPARK_SUBMIT_ARGS": submit}
+        self._environment = {"FRUITS_CACHE": str(folder / "cache"), **os.environ, **own, "FRUITS_SUBMIT_ARGS": submit}
 
     def put(self, name: str, content: bytes) -> None:
         target, partial = self._input / name, self._incoming / name.replace("/", "-")

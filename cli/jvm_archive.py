@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -20,8 +21,8 @@ from pathlib import Path
 from cli.config import settings
 from cli.errors import UsageError
 from cli.java import java_for_spark
+from cli.surroundings import JVM_OPTIONS, for_spark, temporary_folder
 
-VARIABLE = "SPARK_SUBMIT_OPTS"  # what spark-class passes to the JVM
 QUIET = "-Xlog:cds=off -Xlog:cds+dynamic=off"  # an archive that does not fit is no message on stdout
 PICTURES = 10
 
@@ -36,7 +37,7 @@ def archive_of(cache: Path, java_home: Path) -> Path:
 
 def options_for(archive: Path) -> dict[str, str]:
     """Return the environment variable that starts a JVM from `archive`, or nothing where it is missing."""
-    return {VARIABLE: f"-XX:SharedArchiveFile={archive} {QUIET}"} if archive.is_file() else {}
+    return {JVM_OPTIONS: f"{shlex.quote(f'-XX:SharedArchiveFile={archive}')} {QUIET}"} if archive.is_file() else {}
 
 
 def make_in_background(archive: Path) -> None:
@@ -68,13 +69,18 @@ def make(archive: Path) -> None:
 def _make(archive: Path, partial: Path) -> None:
     from PIL import Image
 
-    with tempfile.TemporaryDirectory(prefix="fruitsctl-") as folder:
+    with tempfile.TemporaryDirectory(prefix="fruitsctl-", dir=temporary_folder()) as folder:
         photos = Path(folder, "photos", "Apple")
         photos.mkdir(parents=True)
         for shade in range(0, 250, 250 // PICTURES):
             Image.new("RGB", (100, 100), (shade, 250 - shade, 90)).save(photos / f"{shade}.jpg")
         command = [sys.executable, "-m", "job", f"--input={photos.parent}", f"--output={folder}/out", "--run-id=1", "--model=mean_colour"]
-        environment = {**os.environ, "JAVA_HOME": str(_java_home()), VARIABLE: f"-XX:ArchiveClassesAtExit={partial} {QUIET}"}
+        environment = {
+            **for_spark(os.environ),
+            "JAVA_HOME": str(_java_home()),
+            "TMPDIR": folder,
+            JVM_OPTIONS: f"{shlex.quote(f'-XX:ArchiveClassesAtExit={partial}')} {QUIET}",
+        }
         # Its pipes are the JVM's too, which writes the archive when it ends: this waits for both.
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode or not partial.is_file():

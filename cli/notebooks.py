@@ -19,6 +19,7 @@ from typing import BinaryIO
 from cli.config import Settings, environment
 from cli.errors import FruitsError, UsageError
 from cli.java import java_for_spark, say_passed_over
+from cli.surroundings import for_spark
 from cli.user import require_name
 from job.uris import from_text, is_s3
 
@@ -36,6 +37,7 @@ class Plan:
     command: list[str]
     environment: dict[str, str]
     address: str | None = None  # None: nothing is opened, the notebook is executed
+    isolated: bool = False  # from variables of another Spark, see cli/surroundings.py
 
     def as_shell(self) -> str:
         return " ".join([*(f"{name}={shlex.quote(value)}" for name, value in self.environment.items()), shlex.join(self.command)])
@@ -81,14 +83,14 @@ def plan_here(folder: Path, port: int, browser: bool, execute: bool, config: Set
     variables = {"JAVA_HOME": str(java.home), "FRUITS_CACHE": str(config.cache), "FRUITS_DRIVER_MEMORY": config.driver_memory}
     variables |= {name: value for name, value in places.items() if value}
     if execute:
-        return Plan([sys.executable, "-m", "job.notebook", str(folder.resolve() / LOCAL)], variables)
+        return Plan([sys.executable, "-m", "job.notebook", str(folder.resolve() / LOCAL)], variables, isolated=True)
     if not is_free(port):
         raise UsageError(f"port `{port}` is in use", "choose another --port")
     options = ["--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder.resolve()}", "-y"]
     if os.geteuid() == 0:  # as in many a container: refused otherwise, although nobody else gets in
         options.append("--allow-root")
     command = [sys.executable, "-m", "jupyterlab", *options, *([] if browser else ["--no-browser"])]
-    return Plan(command, variables, address(port, LOCAL))
+    return Plan(command, variables, address(port, LOCAL), isolated=True)
 
 
 def plan_compose(program: list[str], source: str | None, target: str | None, terminal: bool, execute: bool) -> Plan:
@@ -178,9 +180,10 @@ def _wait(todo: Plan, variables: dict[str, str], stdout: BinaryIO | None) -> tup
             process.terminate()  # it does not stay behind
 
     process: subprocess.Popen[bytes] | None = None
+    inherited = for_spark(environment()) if todo.isolated else environment()
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        process = subprocess.Popen(todo.command, env={**environment(), **todo.environment, **variables}, stdout=stdout)
+        process = subprocess.Popen(todo.command, env={**inherited, **todo.environment, **variables}, stdout=stdout)
         return process.wait(), signal.SIGINT in signals
     except FileNotFoundError as error:
         raise UsageError(f"there is no `{os.path.basename(todo.command[0])}` on this machine", "install it, or remove --compose") from error

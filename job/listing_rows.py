@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -47,6 +48,21 @@ def ignored_as(name: str) -> str | None:
 def is_pattern(address: str) -> bool:
     """Whether it looks as if files were meant to be matched by it."""
     return any(sign in address for sign in "*?[")
+
+
+def why_ignored(kind: str) -> str:
+    """The reason why files that are counted as `kind` (by `ignored_as` or `skipped_folder`) are no photos of INPUT."""
+    if kind.endswith("/"):
+        return "hidden and system folders"
+    return "hidden files" if kind in (".*", "._*") else "not photos by their name"
+
+
+def ignored_in_words(ignored: Mapping[str, int]) -> str:
+    """Each kind with its number of files, the most first; each reason once."""
+    kinds: dict[str, list[str]] = {}
+    for kind, files in sorted(ignored.items(), key=lambda item: -item[1]):
+        kinds.setdefault(why_ignored(kind), []).append(f"{files:,} {kind}")
+    return "; ".join(f"{', '.join(found)} ({why})" for why, found in kinds.items())
 
 
 @lru_cache(maxsize=4096)

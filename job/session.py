@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -32,6 +33,8 @@ SETTINGS = {
     "spark.ui.showConsoleProgress": "false",
 }
 
+# What the JVM itself unpacks goes where Python's temporary files go, and goes away with them. Spark parses options as a shell does.
+TEMPORARY_FILES = shlex.quote(f"-Djava.io.tmpdir={tempfile.gettempdir()}")
 LOCAL_SETTINGS = {
     "spark.ui.enabled": "false",
     "spark.driver.bindAddress": "127.0.0.1",
@@ -39,8 +42,7 @@ LOCAL_SETTINGS = {
     # Most of what the JVM does happens once: what C2 would compile is over before it has. A fifth of a run of 2,000 photos.
     # With C1 alone the JVM keeps 48 MB of compiled code instead of 240, and then spends itself on throwing out what it needs next.
     # https://docs.oracle.com/en/java/javase/17/docs/specs/man/java.html
-    # What the JVM itself unpacks goes where Python's temporary files go, and goes away with them.
-    "spark.driver.extraJavaOptions": f"-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -Djava.io.tmpdir={tempfile.gettempdir()}",
+    "spark.driver.extraJavaOptions": f"-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m {TEMPORARY_FILES}",
     "spark.sql.shuffle.partitions": "4",  # small tables: the default of 200 tasks costs more than the work
     # One thread of BLAS and OpenMP per Python worker: Spark owns the parallelism.
     "spark.executorEnv.OMP_NUM_THREADS": "1",
@@ -108,8 +110,10 @@ def _launch_conf() -> SparkConf:
     master = os.environ.get("FRUITS_MASTER", "local[*,4]")
     conf.setMaster(master).set("spark.driver.memory", os.environ.get("FRUITS_DRIVER_MEMORY", "2g"))
     # A cluster has its own settings and jars, in spark-defaults.conf.
-    for name, value in LOCAL_SETTINGS.items() if master.startswith("local") else ():
-        conf.set(name, value)
+    if master.startswith("local"):
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # Spark looks up this machine's name otherwise, which may not resolve
+        for name, value in LOCAL_SETTINGS.items():
+            conf.set(name, value)
     return conf
 
 

@@ -71,7 +71,9 @@ def short_jvm(pytestconfig):
     if archive.is_file() and version("pyspark").startswith("3.5"):
         options += f" -XX:SharedArchiveFile={archive}"
     interpreted = "--conf spark.sql.codegen.wholeStage=false --conf spark.sql.codegen.factoryMode=NO_CODEGEN"
-    return {"SPARK_SUBMIT_OPTS": options, "PYSPARK_SUBMIT_ARGS": f"{interpreted} pyspark-shell"}
+    # Both for a job that a test starts itself, and for one that the command starts, which inherits nothing of another Spark.
+    arguments = f"{interpreted} pyspark-shell"
+    return {"SPARK_SUBMIT_OPTS": options, "PYSPARK_SUBMIT_ARGS": arguments, "FRUITS_SUBMIT_ARGS": arguments}
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -87,7 +87,7 @@ def try_executors(bench: Bench, photos: int, sizes: Sequence[int]) -> Iterator[T
         executor = Worker(vcpu, MEMORY_GB[vcpu][0])
         count, heap, output = bench.cores // vcpu, heap_mb(executor), bench.work / "tried"
         environment = surroundings(bench, f"local-cluster[{count},{vcpu},{heap}]")
-        environment["PYSPARK_SUBMIT_ARGS"] = f"--conf spark.executor.memory={heap}m pyspark-shell"
+        environment["FRUITS_SUBMIT_ARGS"] = f"--conf spark.executor.memory={heap}m pyspark-shell"
         told, sampler = run_command(["-m", "cli", "run", str(bench.work / "few"), str(output), "--local", "--json"], environment, bench.log)
         stage, found = told["stages"]["embed"], peaks(sampler.samples, 0, float("inf"))
         rate = stage["images"] / stage["seconds"]

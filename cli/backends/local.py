@@ -22,6 +22,7 @@ from typing import TextIO
 
 from cli.errors import UsageError
 from cli.private import for_its_owner
+from cli.surroundings import for_spark, temporary_folder
 from job.params import Arguments, Params
 from job.records import Outcome, Progress, from_line
 
@@ -39,6 +40,11 @@ class Plan:
     command: list[str]
     environment: dict[str, str]
     log: Path
+    isolated: bool = False  # from variables of another Spark, see cli/surroundings.py
+
+    def surroundings(self, inherited: Mapping[str, str]) -> dict[str, str]:
+        """The environment of the process."""
+        return {**(for_spark(inherited) if self.isolated else inherited), **self.environment}
 
     def as_shell(self) -> str:
         variables = [f"{name}={shlex.quote(value)}" for name, value in self.environment.items()]
@@ -61,7 +67,7 @@ def plan(arguments: Arguments, java_home: Path, driver_memory: str, log: Path, j
     }
     if sys.platform == "darwin":  # Spark's Python workers are forked, which its Objective-C runtime otherwise ends
         environment["OBJC_DISABLE_INITIALIZE_FORK_SAFETY"] = "YES"  # https://wefearchange.org/2018/11/forkmacos.rst.html
-    return Plan(command, environment, log)
+    return Plan(command, environment, log, isolated=True)
 
 
 def plan_submit(params: Params, spark_home: str, log: Path) -> Plan:
@@ -81,7 +87,7 @@ def start(todo: Plan, run_id: str, environment: Mapping[str, str], on_progress: 
     with _opened(todo.log) as log, _scratch() as scratch:
         job = subprocess.Popen(
             todo.command,
-            env={**environment, **todo.environment, "TMPDIR": scratch, "SPARK_LOCAL_DIRS": scratch},
+            env={**todo.surroundings(environment), "TMPDIR": scratch, "SPARK_LOCAL_DIRS": scratch},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -152,12 +158,13 @@ def _scratch() -> Iterator[str]:
     killed themselves are removed by the next one, which can lock what nobody holds any more, and with them what still runs on them: a JVM
     that was about to start waits for ever. Process numbers would not tell, as containers that share a folder have their own.
     """
-    for left in Path(tempfile.gettempdir()).glob(f"{SCRATCH}-*"):
+    root = temporary_folder()
+    for left in root.glob(f"{SCRATCH}-*"):
         with suppress(OSError), open(left / "lock", "rb") as lock:  # held, or somebody else's
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _end_processes_on(left)
             shutil.rmtree(left, ignore_errors=True)
-    new = Path(tempfile.mkdtemp(prefix="fruitsctl-new-"))
+    new = Path(tempfile.mkdtemp(prefix="fruitsctl-new-", dir=root))
     with open(new / "lock", "wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         folder = new.rename(new.with_name(new.name.replace("fruitsctl-new", SCRATCH)))  # under its name it was never without its lock

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +18,7 @@ from cli.commands.target_options import given
 from cli.config import Settings, settings
 from cli.errors import UsageError
 from cli.java import INSTALL, find_java_home, in_words, passed_over, supported
+from cli.surroundings import allows_programs, ignored, temporary_folder
 
 OLDEST, NEWEST = (3, 11), (3, 13)  # a test compares them with `requires-python`
 MEMORY_GIB = 4  # measured: a run on two cores takes 2.5 GiB, most of it the JVM
@@ -46,11 +48,13 @@ def doctor(
         packages(),
         java(config),
         user_name(),
+        surroundings(os.environ),
         memory(),
         disk(output),
         weights(config),
         writable("output", output, "choose another OUTPUT: fruitsctl run INPUT OTHER_OUTPUT --local"),
         writable("cache", config.cache, "export FRUITS_CACHE=WRITABLE_FOLDER"),
+        temporary(),
     ]
     report(checks, as_json, "missing", "run the commands after `fix:`, then `fruitsctl doctor` again")
 
@@ -85,6 +89,18 @@ def java(config: Settings) -> Check:
 def user_name() -> Check:
     name = user.name()
     return Check("user", name is not None, name or f"user id {os.getuid()} has no name, and Spark needs one", user.NAMED)
+
+
+def surroundings(environ: Mapping[str, str]) -> Check:
+    """Never failed: a local run does not inherit what another Spark has set."""
+    names = ignored(environ)
+    return Check("environment", True, f"ignored by local runs: {', '.join(names)}" if names else "nothing of another Spark")
+
+
+def temporary() -> Check:
+    folder = temporary_folder()
+    ok = allows_programs(folder)
+    return Check("temporary", ok, f"{folder}" if ok else f"{folder} is mounted noexec", "export TMPDIR=FOLDER_ON_ANOTHER_DISK")
 
 
 def memory() -> Check:

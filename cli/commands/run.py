@@ -26,6 +26,7 @@ from cli.config import Settings, environment, settings
 from cli.errors import FruitsError, UsageError
 from cli.java import Java, say_passed_over
 from cli.output import Stages, emit, progress_bar
+from job.listing_rows import ignored_in_words
 from job.params import DEFAULT_COMPONENTS, Arguments, Params
 from job.records import Manifest, stage_title
 from job.uris import from_text, is_s3, join, local_path
@@ -309,7 +310,7 @@ def summary(manifest: Manifest, params: Params, where: str) -> str:
     ]
     others = {
         "rejected": ", ".join(f"{count} {reason}" for reason, count in sorted(manifest.rejects.items(), key=lambda item: -item[1])),
-        "ignored": ", ".join(f"{count} {suffix}" for suffix, count in sorted(manifest.ignored.items(), key=lambda item: -item[1])),
+        "ignored": ignored_in_words(manifest.ignored),
     }
     lines += [f"  {name:<11} {counts[name]:,}: {text}" for name, text in others.items() if text]
     if counts["removed"]:

@@ -23,7 +23,8 @@ def preview(todo: local.Plan, environment: Mapping[str, str]) -> Preview:
     """
     python, _, _, *arguments = todo.command
     command = [python, "-m", MODULE, *arguments]
-    done = subprocess.run(command, env={**environment, **todo.environment}, capture_output=True, text=True, check=False)
+    surroundings = todo.surroundings(environment)
+    done = subprocess.run(command, env=surroundings, capture_output=True, encoding="utf-8", errors="replace", check=False)
     answer = next((record for line in done.stdout.splitlines() if (record := from_line(line))), None)
     if isinstance(answer, Preview):
         return answer

@@ -19,6 +19,7 @@ import pyarrow as pa
 from PIL import Image
 
 from job.errors import JobError, SetupError
+from job.listing_rows import ignored_in_words
 from job.objects import Folder, open_folder
 from job.params import Params
 from job.product import charts, review
@@ -104,6 +105,7 @@ def page(folder: Folder, manifest: Manifest, sample: review.Sample, found: revie
         "ends": [(end.component, [photo[row] for row in end.low], [photo[row] for row in end.high]) for end in ends],
         "score": lambda row, component: sample.scores[row, component - 1],
         "confusions": [(c, photo[c.row], photo[c.neighbour]) for c in found.confusions],
+        "ignored": ignored_in_words(manifest.ignored),
         "rejects": _rejects(manifest, rejects),
         "command": command(manifest.params),
         "local": not is_s3(manifest.params["output"]),

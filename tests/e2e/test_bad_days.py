@@ -64,10 +64,10 @@ def test_a_package_of_the_jobs_name_in_the_working_directory_is_not_taken_for_it
 
 def test_a_damaged_archive_of_jvm_classes_is_ignored(photos, tmp_path):
     """As one of another Java: the JVM starts without it, and does not complain into our output."""
-    command = Command(tmp_path / "own", {})
+    command = Command(tmp_path / "its own", {})
     command.env.pop("SPARK_SUBMIT_OPTS", None)
     planned = json.loads(command("run", photos, tmp_path / "out", "--local", "--dry-run", "--json", *FAST).stdout)
-    archive = archive_of(tmp_path / "own", Path(planned["environment"]["JAVA_HOME"]))
+    archive = archive_of(tmp_path / "its own", Path(planned["environment"]["JAVA_HOME"]))
     archive.parent.mkdir(parents=True)
     archive.write_bytes(b"no archive")
 

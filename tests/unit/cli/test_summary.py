@@ -44,3 +44,14 @@ def test_report_is_named_as_it_can_be_called():
     assert "(fruitsctl report opens it)" in summary(manifest(), params(), "--local")
     assert "(fruitsctl report --output /out opens it)" in summary(manifest(), params(), "--serverless --max-cost 2")
     assert "opens it" not in summary(manifest(), params(), "--compose")
+
+
+def test_what_was_left_out_is_said_with_its_reason_once_per_kind():
+    left_out = {"rejects": {"truncated": 2, "not an image": 1}, "ignored": {".txt": 2, "@eaDir/": 1_200, ".trash/": 3, ".*": 1}}
+    counts = COUNTS | {"rejected": 3, "ignored": 1_206}
+
+    said = summary(manifest(counts=counts, **left_out), params(), "--local")
+
+    assert "  rejected    3: 2 truncated, 1 not an image\n" in said
+    ignored = "1,200 @eaDir/, 3 .trash/ (hidden and system folders); 2 .txt (not photos by their name); 1 .* (hidden files)"
+    assert f"  ignored     1,206: {ignored}\n" in said

@@ -13,7 +13,7 @@ from job.records import Manifest, Stage
 RUN = "20260102T030405Z-abcd"
 
 
-def write_run(output: Path, photos: Path, uris, labels, scores, rejects=(), **about) -> Manifest:
+def write_run(output: Path, photos: Path, uris, labels, scores, rejects=(), ignored=None, **about) -> Manifest:
     """`scores` (n, k). `rejects` are (uri, stage, reason)."""
     scores = np.asarray(scores, np.float32)
     run = output / "runs" / RUN
@@ -38,7 +38,7 @@ def write_run(output: Path, photos: Path, uris, labels, scores, rejects=(), **ab
         versions={"python": "3.11.7"},
         counts={
             "listed": len(table) + len(rejects),
-            "ignored": 0,
+            "ignored": sum((ignored or {}).values()),
             "new": len(table),
             "embedded": len(table),
             "rejected": len(rejects),
@@ -47,7 +47,7 @@ def write_run(output: Path, photos: Path, uris, labels, scores, rejects=(), **ab
             "labels": len(set(labels)),
         },
         rejects={reason: reasons.count(reason) for reason in reasons},
-        ignored={},
+        ignored=ignored or {},
         stages={"embed": Stage(2.0, len(table)), "fit": Stage(0.5, len(table))},
         k=scores.shape[1],
         variance=0.9,

@@ -109,8 +109,10 @@ def test_rejects_are_shown_by_reason_with_a_picture_where_there_is_one(page, sam
         (f"file://{tmp_path}/photos/shut", "list", "permission denied"),
     ]
 
-    html = page([uri for uri, _ in photos], ["Banana"] * 3, [[1, 0], [2, 0], [3, 1]], rejects=rejects)
+    ignored = {"@eaDir/": 3, ".txt": 2}
+    html = page([uri for uri, _ in photos], ["Banana"] * 3, [[1, 0], [2, 0], [3, 1]], rejects=rejects, ignored=ignored)
 
+    assert "5 other files ignored: 3 @eaDir/ (hidden and system folders); 2 .txt (not photos by their name). The label" in prose_of(html)
     section = re.search(r'<section id="rejects".*?</section>', html, re.S)[0]
     assert re.findall(r"<h3>(.*?) <span class=\"count\">(\d)</span>", section) == [
         ("not an image", "2"),
