@@ -33,7 +33,8 @@ def make_session(errors: Errors, region: str | None = None, profile: str | None 
     Return a boto3 session. Its Region is `region`, or that of AWS_DEFAULT_REGION or of the profile, or Paris.
 
     Raises:
-        errors.settings: there is no such profile, a configuration file is damaged, or an endpoint is not a URL.
+        errors.settings: there is no such profile, a configuration file is damaged, an endpoint is not a URL, or there is no such file of
+            certificates.
         errors.refused: an endpoint of AWS is outside the European Union.
     """
     import boto3
@@ -47,6 +48,8 @@ def make_session(errors: Errors, region: str | None = None, profile: str | None 
             session._session.set_config_variable("region", PARIS)  # boto3 has no public way
         for name, url in _endpoints(session._session):
             _check_endpoint(name, url, errors)
+        if (path := certificates_of(session)) and not os.path.isfile(path):
+            raise errors.settings(f"there are no certificates in `{path}`", "set AWS_CA_BUNDLE to a PEM file")
     except ProfileNotFound as error:
         raise errors.settings(f"no AWS profile named `{error.kwargs['profile']}`", "set AWS_PROFILE to an existing profile") from error
     except ConfigParseError as error:
@@ -136,7 +139,7 @@ def _region_of(client: Any, bucket: str) -> tuple[str | None, bool]:
         if _status(answer) == 404:
             raise
     headers = answer["ResponseMetadata"].get("HTTPHeaders", {})
-    # A name or a proxy of one's own may lead to AWS.
+    # Another host name or a proxy may lead to AWS.
     by_amazon = is_aws(client.meta.endpoint_url) or headers.get("server", "").lower() == "amazons3"
     region = answer.get("BucketRegion") or headers.get("x-amz-bucket-region")
     if region or (not by_amazon and _status(answer) != 400):  # 400: signed for another Region, which only the answer to a GET names

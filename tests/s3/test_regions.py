@@ -110,6 +110,7 @@ def test_no_command_touches_a_bucket_outside_the_union(aws, buckets, moto, monke
 
     assert done.returncode == 3, done.stderr
     assert "error: bucket `fruits-virginia`: Region `us-east-1` is not on the list of Regions in the European Union" in done.stderr
+    assert ("hint: set AWS_REGION=us-east-1 if `" in done.stderr) == custom
     assert {name: keys(buckets, name) for name in BUCKETS} == before
 
 

@@ -300,6 +300,14 @@ def test_an_endpoint_of_aws_outside_the_union_is_no_way_round(home: Path, monkey
                     make()
 
 
+def test_certificates_that_are_not_there_are_named(home: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(home / "ca.pem"))
+
+    with pytest.raises(UsageError, match=rf"^there are no certificates in `{home}/ca.pem`$") as raised:
+        aws_session()
+    assert raised.value.hint == "set AWS_CA_BUNDLE to a PEM file"
+
+
 def test_an_endpoint_of_aws_inside_the_union_is_used(home: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://vpce-0a1b.s3.eu-west-3.vpce.amazonaws.com")
 
