@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from job.errors import InputError, OutputError
-from job.objects import Folder, open_folder
+from job.objects import File, Folder, open_folder
 from job.product.neighbours import Scores, nearest, unit_rows
 from job.product.threshold import calibrate
 from job.uris import join
@@ -39,6 +39,17 @@ class Gallery:
     names: list[str]
     uris: Any  # pyarrow.StringArray: a million Python strings would take seconds
     calibration: dict[str, float]
+    output: str  # URI
+    files: list[File]  # of the matrix, as they were just before they were read
+
+    def is_current(self) -> bool:
+        """
+        Whether the matrix is still the one that was read: an erasure writes it again.
+
+        Raises:
+            OutputError, CredentialsError: it cannot be listed.
+        """
+        return matrix_files(open_folder(self.output), self.run_id) == self.files
 
     def __len__(self) -> int:
         return len(self.units)
@@ -70,6 +81,7 @@ def open_gallery(output: str, run_id: str | None = None) -> Gallery:
     with np.load(io.BytesIO(fitted.content)) as arrays:
         mean, scale, components = arrays["mean"], arrays["scale"], arrays["components"]
     inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)  # as in job.pca.Fitted, which needs Spark
+    files = matrix_files(folder, wanted)
     units, codes, names, uris = read_scores(folder, wanted)
     return Gallery(
         run_id=wanted,
@@ -84,7 +96,14 @@ def open_gallery(output: str, run_id: str | None = None) -> Gallery:
         names=names,
         uris=uris,
         calibration=calibration_of(about.get("identify"), units, codes),
+        output=output,
+        files=files,
     )
+
+
+def matrix_files(folder: Folder, run_id: str) -> list[File]:
+    """The Parquet files of the run's matrix, with their times."""
+    return [file for file in folder.files(f"runs/{run_id}/pca") if file.name.endswith(".parquet")]
 
 
 def newest_run(folder: Folder) -> str:
@@ -101,6 +120,7 @@ def read_scores(folder: Folder, run_id: str) -> tuple[Scores, npt.NDArray[np.int
     units (n, k) float32, codes (n,) int32 into names, names, uris (pyarrow string array) of `runs/<run_id>/pca/`.
 
     Raises:
+        InputError: all its photos were erased.
         OutputError: a file went missing, or is damaged.
     """
     import pyarrow as pa
@@ -124,6 +144,8 @@ def read_scores(folder: Folder, run_id: str) -> tuple[Scores, npt.NDArray[np.int
         raise OutputError(f"there is no matrix in `{join(folder.uri, below)}`", "run `fruitsctl run` again: features are kept")
     with ThreadPoolExecutor(READERS) as readers:
         table = pa.concat_tables(readers.map(read, parts)).combine_chunks()
+    if not len(table):
+        raise InputError(f"run `{run_id}` has no photos any more: all were erased", "run `fruitsctl run` with other photos")
     scores = values(table["pc"].combine_chunks().flatten(), np.float32).reshape(len(table), -1)
     labels = table["label"].combine_chunks().dictionary_encode()
     return unit_rows(scores), values(labels.indices, np.int32), labels.dictionary.to_pylist(), table["uri"].combine_chunks()

@@ -7,14 +7,14 @@ in a process of its own, once, where the network is not converted yet.
 
 from __future__ import annotations
 
-import io
+import copy
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -29,6 +29,9 @@ from job.product.fruits import group_of
 from job.product.gallery import Gallery, open_gallery
 from job.product.second_opinion import Head, load_head
 from job.product.verdict import AGREE, CERTAIN, Verdict, decide
+
+if TYPE_CHECKING:
+    from job.fetch import Key
 
 Weights = Callable[[Literal["network", "classifier"]], Path]  # gives the Keras HDF5 file, wherever it comes from
 HEARD = ("whole", "box")  # views that the classifier is asked about: fruit on white paper is new to it
@@ -46,12 +49,26 @@ class Identifier:
             InputError: there is no such run. OutputError, CredentialsError: it cannot be read.
             ModelError: the weights are not those that the run was made with.
         """
-        self.gallery: Gallery = open_gallery(output, run_id)
+        self._show(open_gallery(output, run_id))
         self._model = open_model(self.gallery, weights, cache)
         heard = second_opinion and self._model.name == "mobilenet_v2"  # the classifier belongs to the trained network
         self._head: Head | None = load_head(weights("classifier"), cache) if heard else None
-        self.groups = [group_of(name) for name in self.gallery.names]  # of each label
         self._threads = threading.local()  # an interpreter serves one thread at a time, and costs 10 ms
+
+    def _show(self, gallery: Gallery) -> None:
+        self.gallery = gallery
+        self.groups = [group_of(name) for name in gallery.names]  # of each label
+
+    def reopened(self) -> Identifier:
+        """
+        The same with the matrix of its run as it is now. This one stays as it is: somebody may be using it.
+
+        Raises:
+            InputError, OutputError, CredentialsError: as `open_gallery`.
+        """
+        again = copy.copy(self)
+        again._show(open_gallery(self.gallery.output, self.gallery.run_id))
+        return again
 
     @property
     def second_opinion(self) -> bool:
@@ -99,14 +116,16 @@ class Identifier:
 
     def thumbnail(self, uri: str) -> bytes | None:
         """An image of the gallery, small, as WebP without metadata; None where it is gone, changed, or not of the gallery."""
-        from job.product.thumbnails import keys_unchanged_since, small_photos
+        from job.product.thumbnails import as_webp
 
-        picture = small_photos([uri], keys_unchanged_since(self.gallery.created)).get(uri)
-        if picture is None:
-            return None
-        content = io.BytesIO()
-        picture.save(content, "WEBP", quality=75)
-        return content.getvalue()
+        key = self.key(uri)
+        return as_webp(key) if key else None
+
+    def key(self, uri: str) -> Key | None:
+        """What is known of an image of the gallery now; None where it is gone, or has changed since the run."""
+        from job.product.thumbnails import keys_unchanged_since
+
+        return next(iter(keys_unchanged_since(self.gallery.created)([uri])), None)
 
     def _network(self) -> Network:
         if not hasattr(self._threads, "network"):

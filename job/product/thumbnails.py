@@ -106,6 +106,16 @@ def small_photo(content: bytes, even_if_cut: bool = False) -> Image.Image | None
     return picture
 
 
+def as_webp(key: Key) -> bytes | None:
+    """One photo, small, as a WebP file; None where it is gone, changed or cannot be decoded."""
+    picture = small_photos([key.uri], lambda _: [key]).get(key.uri)
+    if picture is None:
+        return None
+    content = io.BytesIO()
+    picture.save(content, "WEBP", quality=75)
+    return content.getvalue()
+
+
 def data_uri(picture: Image.Image, quality: int = 75, effort: int = 4) -> str:
     """`picture` as WebP inside a URI; `effort`: 0 to 6, for smaller ones."""
     content = io.BytesIO()

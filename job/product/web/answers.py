@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from job.product.answer import Answer
@@ -85,13 +86,14 @@ class Failed(Strict):
     error: Problem
 
 
-def to_web(answer: Answer, uris: Any) -> Identified:
-    """`uris` is the gallery's (pyarrow string array): its rows number the thumbnails."""
+def to_web(answer: Answer, uris: Any, numbers: npt.NDArray[np.intp]) -> Identified:
+    """`uris` (n,) is the gallery's (pyarrow string array); thumbnails are asked for by its `numbers` (n,)."""
     rows = rows_of([neighbour.uri for result in answer.results for neighbour in result.neighbours], uris)
+    paths = {uri: f"/thumbnail/{numbers[row]}" for uri, row in rows.items()}
     values = answer.to_dict()
     for result in values["results"]:
         result["neighbours"] = [
-            LookAlike(name="/".join(one["uri"].split("/")[-2:]), thumbnail=f"/thumbnail/{rows[one['uri']]}", distance=one["distance"])
+            LookAlike(name="/".join(one["uri"].split("/")[-2:]), thumbnail=paths[one["uri"]], distance=one["distance"])
             for one in result["neighbours"]
         ]
     named = (answer.best or answer.group) if answer.status == "ok" else None

@@ -28,7 +28,7 @@ ERRORS = {
     421: "The Host header does not match this server",
     422: "A parameter is out of range",
     429: "Too many photos from one address; retry after Retry-After seconds",
-    503: "All cores are busy; retry after Retry-After seconds",
+    503: "All cores are busy, or the run cannot be read; retry after Retry-After seconds",
     504: "Processing the photo timed out",
 }
 
@@ -40,9 +40,9 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 router = APIRouter()
 
 
-@router.get("/healthz", response_model=Healthy, responses=errors(421), summary="Report readiness and the run in use")
+@router.get("/healthz", response_model=Healthy, responses=errors(421, 503), summary="Report readiness and the run in use")
 async def healthz(desk: TheDesk) -> Healthy:
-    gallery = desk.gallery
+    gallery = (await desk.view()).identifier.gallery
     return Healthy(status="ok", run_id=gallery.run_id, model=gallery.model, images=len(gallery), labels=len(gallery.names))
 
 
@@ -66,4 +66,4 @@ async def identify(
     summary="Get the thumbnail of a gallery photo",
 )
 async def thumbnail(desk: TheDesk, row: Annotated[int, Path(ge=0)]) -> Response:
-    return Response(await desk.thumbnail(row), media_type="image/webp", headers={"Cache-Control": "private, max-age=86400"})
+    return Response(await desk.thumbnail(row), media_type="image/webp")  # a browser keeps no copy: `Safety` says no-store

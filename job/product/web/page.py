@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
@@ -23,10 +24,12 @@ PREVIEW_PX = 512
 SHOWN = 24  # photos of the gallery on the start page
 
 
-def start_page(language: str, limits: Limits, gallery: Gallery) -> str:
+def start_page(language: str, limits: Limits, gallery: Gallery, numbers: npt.NDArray[np.intp]) -> str:
+    """`numbers` (n,): by which thumbnails are asked for."""
     images = f"{len(gallery):,}".replace(",", chr(0x202F) if language == "fr" else ",")
     text = WORDS[language]["known"].format(images=images, labels=len(gallery.names))
-    return render(language, limits, known=some_rows(gallery), known_text=text)
+    known = [(int(numbers[row]), label) for row, label in some_rows(gallery)]
+    return render(language, limits, known=known, known_text=text)
 
 
 def some_rows(gallery: Gallery) -> list[tuple[int, str]]:

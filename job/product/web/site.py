@@ -19,7 +19,8 @@ router = APIRouter(include_in_schema=False)
 
 @router.get(PATH)
 async def start(request: Request, desk: TheDesk) -> HTMLResponse:
-    return html(request, lambda language: page.start_page(language, desk.limits, desk.gallery))
+    view = await desk.view()
+    return html(request, lambda language: page.start_page(language, desk.limits, view.identifier.gallery, view.numbers))
 
 
 @router.post(PATH)

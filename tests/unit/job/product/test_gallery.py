@@ -1,6 +1,7 @@
 """A run's files to a gallery in memory, and what is said where they are not as they should be."""
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from job.errors import InputError, OutputError
@@ -86,4 +87,13 @@ def test_a_matrix_without_parts_is_said_to_be_gone(tmp_path):
     (tmp_path / "runs" / RUN / "pca" / "part-0.parquet").unlink()
 
     with pytest.raises(OutputError, match="there is no matrix in"):
+        open_gallery(uri)
+
+
+def test_a_run_whose_photos_were_all_erased_says_so(tmp_path):
+    uri = write_gallery(tmp_path, [("Tomato", RED)])
+    matrix = next(tmp_path.glob("runs/*/pca/*.parquet"))
+    pq.write_table(pq.read_table(matrix).slice(0, 0), matrix)
+
+    with pytest.raises(InputError, match="has no photos any more"):
         open_gallery(uri)
