@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from cli.config import settings
-from cli.errors import FruitsError, UsageError
+from cli.errors import FruitsError, RefusedError, UsageError
 from cli.examples import examples
 from cli.output import emit, progress_bar, say
 from job.uris import bucket_and_key, from_text, is_s3, join
@@ -25,19 +25,41 @@ def data() -> None:
     pass
 
 
+def _refuse_exposed(keys: list[str], uri: str) -> None:
+    """
+    Raises:
+        RefusedError: photos with metadata would replace copies without, which somebody has removed on purpose.
+    """
+    if not keys:
+        return
+    bucket, _ = bucket_and_key(uri)
+    for key in keys[:SHOWN]:
+        say(f"without metadata: s3://{bucket}/{key}")
+    raise RefusedError(
+        f"`{len(keys):,}` photos in `{uri}` would be replaced by copies with metadata: place, time, camera",
+        "add --strip-metadata to keep it out, or --with-metadata to replace them",
+    )
+
+
 @app.command(epilog=examples("data push"))
 def push(
     source: Annotated[Path, typer.Argument(metavar="FOLDER", help="With one sub-folder per label.")],
     destination: Annotated[str, typer.Argument(metavar="S3_URI", help="s3://bucket/prefix, in the European Union.")],
     strip_metadata: Annotated[
-        bool, typer.Option("--strip-metadata", help="Without place, time, camera and names; every pixel stays as it is.")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent, send nothing.")] = False,
+        bool | None,
+        typer.Option(
+            "--strip-metadata/--with-metadata",
+            help="Without place, time, camera and names; every pixel stays as it is. --with-metadata also replaces copies without them.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Ask the bucket and say what would be sent; send nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")] = False,
 ) -> None:
     """Upload photos that are not there yet; exits 3 if the bucket is outside the European Union.
 
-    Run it again to resume after an interruption. Nothing is deleted. Exits 1 if photos could not be sent.
+    Run it again to resume after an interruption. Nothing is deleted. Exits 1 if photos could not be sent, and 3, before any is sent, if
+    photos with metadata would replace copies without.
     """
     from cli import buckets, photo_push
     from cli.credentials import aws_session
@@ -50,16 +72,19 @@ def push(
     where = "--serverless" if bucket.startswith(f"{settings().project}-") else "--local"  # the stack's own bucket
     following = f"fruitsctl run {shlex.quote(uri)} {shlex.quote(join('s3://' + bucket, 'out'))} {where}"
     client = buckets.client_for(aws_session(), bucket)
+    with progress_bar("Compare photos", "photos") as progress:
+        missing = photo_push.compare(client, uri, photos, result, bool(strip_metadata), progress)
     if dry_run:
-        size = sum(photo.path.stat().st_size for photo in photos)
-        emit(
-            asdict(result) | {"destination": uri, "bytes": size},
-            "\n".join(f"{photo.path} -> s3://{bucket}/{photo.key}" for photo in photos) + f"\n{len(photos):,} photos, {size / 1e6:,.1f} MB",
-            as_json,
-        )
+        size = sum(photo.path.stat().st_size for photo in missing)
+        lines = [f"{photo.path} -> s3://{bucket}/{photo.key}" for photo in missing]
+        lines.append(f"{len(missing):,} photos, {size / 1e6:,.1f} MB to upload; {result.already:,} already there")
+        emit(asdict(result) | {"destination": uri, "bytes": size}, "\n".join(lines), as_json)
+    if strip_metadata is None:
+        _refuse_exposed(result.exposed, uri)
+    if dry_run:
         return
     with progress_bar("Upload photos", "photos") as progress:
-        result = photo_push.push(client, uri, photos, result, strip_metadata, progress)
+        photo_push.push(client, uri, missing, result, bool(strip_metadata), progress)
     before = f", {result.already:,} already there" if result.already else ""
     text = f"{result.sent + result.already:,} photos in {uri} ({result.bytes / 1e6:,.1f} MB uploaded{before})"
     emit(asdict(result) | {"destination": uri, "next": following}, f"{text}\nnext: {following}", as_json)

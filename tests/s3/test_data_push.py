@@ -15,6 +15,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from cli.metadata import strip
 from cli.photo_push import find
 from tests.unit.cli.test_metadata import SECRET, photo
 from tests.waiting import wait_until
@@ -107,12 +108,90 @@ def test_metadata_stays_at_home_and_what_cannot_be_promised_is_not_sent(bucket: 
     assert json.loads(again.stdout)["already"] == 3
 
 
-def test_a_dry_run_sends_nothing(bucket: str, s3_server, photos: Path):
-    done = push(photos, f"s3://{bucket}/photos", "--dry-run")
+def test_a_dry_run_sends_nothing_and_lists_what_the_bucket_does_not_have(bucket: str, s3_server, photos: Path):
+    words = (photos, f"s3://{bucket}/photos")
+    done = push(*words, "--dry-run")
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(" -> s3://") == 30
     assert contents(s3_server.client(), bucket) == {}
+
+    push(*words)
+    new = photos / "new.jpg"
+    new.write_bytes(min(photos.rglob("*.jpg")).read_bytes())
+    again, as_json = push(*words, "--dry-run"), push(*words, "--dry-run", "--json")
+
+    assert again.stdout == f"{new} -> s3://{bucket}/photos/new.jpg\n1 photos, 0.0 MB to upload; 30 already there\n"
+    said = json.loads(as_json.stdout)
+    assert {name: said[name] for name in ("photos", "sent", "already", "replaced", "exposed", "bytes")} == {
+        "photos": 31, "sent": 0, "already": 30, "replaced": 0, "exposed": [], "bytes": new.stat().st_size,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def bare(bucket: str, tmp_path: Path) -> Path:
+    """A folder with photos full of metadata and one with none; the bucket has them without."""
+    folder = tmp_path / "told"
+    (folder / "Apple").mkdir(parents=True)
+    for kind, suffix in (("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "webp")):
+        (folder / "Apple" / f"a.{suffix}").write_bytes(photo(kind, 6))
+    (folder / "Apple" / "plain.jpg").write_bytes(strip(photo("JPEG", 1)))
+    assert push(folder, f"s3://{bucket}", "--strip-metadata").returncode == 0
+    return folder
+
+
+@pytest.mark.parametrize("dry_run", [(), ("--dry-run",)], ids=["push", "dry run"])
+@pytest.mark.parametrize("changed", [False, True], ids=["the same photos", "photos that changed since"])
+def test_metadata_that_was_removed_does_not_come_back_unasked(bucket: str, s3_server, bare: Path, dry_run: tuple[str], changed: bool):
+    before = contents(s3_server.client(), bucket)
+    (bare / "Apple" / "new.jpg").write_bytes(photo("JPEG", 1))
+    if changed:
+        for kind, suffix in (("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "webp")):
+            (bare / "Apple" / f"a.{suffix}").write_bytes(photo(kind, 3))
+
+    done = push(bare, f"s3://{bucket}", *dry_run)
+
+    assert done.returncode == 3
+    assert "`3` photos in" in done.stderr
+    assert "would be replaced by copies with metadata" in done.stderr
+    assert f"without metadata: s3://{bucket}/Apple/a.png\n" in done.stderr
+    assert "add --strip-metadata to keep it out, or --with-metadata" in done.stderr
+    assert contents(s3_server.client(), bucket) == before
+
+
+def test_metadata_comes_back_where_that_is_asked_for(bucket: str, s3_server, bare: Path):
+    done = push(bare, f"s3://{bucket}", "--with-metadata", "--json")
+
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert (said["sent"], said["already"], said["replaced"], len(said["exposed"])) == (3, 1, 3, 3)
+    stored = contents(s3_server.client(), bucket)
+    assert stored == {f"Apple/{path.name}": path.read_bytes() for path in (bare / "Apple").iterdir()}
+    assert push(bare, f"s3://{bucket}", "--strip-metadata").returncode == 0  # and goes again, without a question
+    assert not [key for key, content in contents(s3_server.client(), bucket).items() if SECRET in content]
+
+
+def test_what_had_metadata_in_the_bucket_or_has_none_here_is_replaced_as_before(bucket: str, s3_server, tmp_path: Path):
+    folder = tmp_path / "told"
+    folder.mkdir()
+    here = {"a.jpg": photo("JPEG", 6), "b.jpg": photo("JPEG", 6), "c.gif": b"GIF89a one"}
+    for name, content in here.items():
+        (folder / name).write_bytes(content)
+    push(folder, f"s3://{bucket}")
+    here |= {"a.jpg": photo("JPEG", 3), "b.jpg": strip(photo("JPEG", 3)), "c.gif": b"GIF89a two"}
+    for name, content in here.items():
+        (folder / name).write_bytes(content)
+
+    done = push(folder, f"s3://{bucket}")
+
+    assert done.returncode == 0, done.stderr
+    assert contents(s3_server.client(), bucket) == here
+
+
+def test_a_dry_run_too_refuses_a_bucket_outside_the_union(bucket: str, photos: Path):
+    done = push(photos, f"s3://{bucket}/photos", "--dry-run", AWS_REGION="us-west-2", AWS_ENDPOINT_URL_S3="http://127.0.0.1:9")
+
+    assert done.returncode == 3
 
 
 def test_a_name_that_is_no_utf8_is_told_and_the_others_go(bucket: str, s3_server, photos: Path):
