@@ -13,7 +13,7 @@ from typing import Any
 from job.records import Progress, stage_title
 
 RED, CYAN = "1;31", "1;36"  # bold, by number: https://en.wikipedia.org/wiki/ANSI_escape_code#SGR
-PLAIN_EVERY_SECONDS = 5.0  # without a terminal: a line that often, not a bar
+PLAIN_AFTER_SECONDS, PLAIN_EVERY_SECONDS = 2.0, 5.0  # without a terminal: a first line, then one that often, not a bar
 
 
 def emit(data: Mapping[str, Any], text: str, as_json: bool) -> None:
@@ -68,8 +68,9 @@ class Stages:
             return
         now = time.monotonic()
         began = self._said.setdefault(title, now)
-        since = self._said.get(title + "…", began)
-        if finished or now - since >= PLAIN_EVERY_SECONDS:
+        said = self._said.get(title + "…")
+        due = began + PLAIN_AFTER_SECONDS if said is None else said + PLAIN_EVERY_SECONDS
+        if finished or now >= due:
             self._said[title + "…"] = now
             say(_plain(title, unit, done, total, now - began, finished))
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from pyspark import SparkContext
+from pyspark.status import SparkStageInfo
 
 from job.records import Outcome, Preview, Progress, Stage, to_line
 
@@ -57,19 +58,37 @@ class Report:
         running.send(finished=True)
 
 
-@contextmanager
-def counting_tasks(context: SparkContext, running: Running, images: int, tasks: int) -> Iterator[None]:
+def counting_tasks(context: SparkContext, running: Running, images: int, tasks: int) -> AbstractContextManager[None]:
     """While inside, `running` grows with each of the `tasks` that Spark finishes, up to `images` more than it had."""
-    before, over = running.done, threading.Event()
-    group = f"{running.name}-{before}"
-    context.setJobGroup(group, f"{running.name} {images} images")
+    before = running.done
+
+    def count(stages: list[SparkStageInfo]) -> None:
+        finished = max((stage.numCompletedTasks for stage in stages if stage.numTasks == tasks), default=0)
+        running.update(before + images * finished // tasks)
+
+    return _watching(context, f"{running.name}-{before}", f"{running.name} {images} images", count)
+
+
+def showing_tasks(context: SparkContext, running: Running) -> AbstractContextManager[None]:
+    """While inside, `running` counts the tasks that Spark has and has finished, whatever they do."""
+
+    def count(stages: list[SparkStageInfo]) -> None:
+        running.update(sum(stage.numCompletedTasks for stage in stages), sum(stage.numTasks for stage in stages))
+
+    return _watching(context, running.name, running.name, count)
+
+
+@contextmanager
+def _watching(context: SparkContext, group: str, description: str, count: Callable[[list[SparkStageInfo]], None]) -> Iterator[None]:
+    """While inside, `count` sees the stages of Spark's jobs every POLL_SECONDS."""
+    over = threading.Event()
+    context.setJobGroup(group, description)
 
     def poll() -> None:
         tracker = context.statusTracker()
         while not over.wait(POLL_SECONDS):
-            stages = [tracker.getStageInfo(i) for job in tracker.getJobIdsForGroup(group) for i in _stage_ids(tracker, job)]
-            finished = max((s.numCompletedTasks for s in stages if s and s.numTasks == tasks), default=0)
-            running.update(before + images * finished // tasks)
+            found = [tracker.getStageInfo(i) for job in tracker.getJobIdsForGroup(group) for i in _stage_ids(tracker, job)]
+            count([stage for stage in found if stage])
 
     thread = threading.Thread(target=poll, name="progress", daemon=True)
     thread.start()

@@ -46,6 +46,7 @@ STAGES = {
     "report": "Report",
     # of an erasure
     "find": "Find photos",
+    "read": "Read photos",
     "photos": "Remove photos",
     "tables": "Remove rows",
     "runs": "Clean runs",

@@ -60,6 +60,7 @@ def forget(
 
     The photo itself in all its versions, its features and rejects, its rows in every run, its picture in every report.
     Then everything left in OUTPUT is searched for it. Run the same command again to resume after an interruption.
+    Exits 1 if an address is not known in OUTPUT and there is no such photo; the others are erased.
     """
     asked = {"uris": [from_text(uri) for uri in [*(uris or []), *_lines(list_)]], "prefixes": [_prefix(text) for text in prefix or []]}
     if not (asked["uris"] or asked["prefixes"] or retention):
@@ -89,12 +90,37 @@ def forget(
             plan = start(replace(wanted, dry_run=True), config, scratch)
             if dry_run:
                 emit(plan, _planned(plan, where), as_json)
+                _refuse_unknown(plan["unknown"], where)
                 return
             say(_planned(plan, where))
+            if not plan["images"]:
+                _refuse_unknown(plan["unknown"], where)
+                return
             _drop_what_was_typed()
-            if not plan["images"] or not typer.confirm("Erase them permanently?", err=True):
-                raise typer.Exit(0 if not plan["images"] else 1)
+            if not typer.confirm("Erase them permanently?", err=True):
+                raise typer.Exit(1)
         emit(done := start(wanted, config, scratch), _receipt(done, where), as_json)
+        _refuse_unknown(done["unknown"], where)
+
+
+def _refuse_unknown(unknown: list[str], where: str) -> None:
+    """
+    Raises:
+        FruitsError: there are addresses of which OUTPUT has nothing, and no photo either.
+    """
+    if not unknown:
+        return
+    hint = "give the address as in column `uri` of the matrix; a folder needs --prefix"
+    if len(unknown) == 1:
+        raise FruitsError(f"`{_shown(unknown[0])}` is not known here: {_shown(where)} has nothing of it, and there is no such photo", hint)
+    listed = "".join(f"\n  {line}" for line in _some(unknown))
+    raise FruitsError(f"`{len(unknown):,}` addresses are not known here: {_shown(where)} has nothing of them:{listed}", hint)
+
+
+def _some(uris: list[str]) -> list[str]:
+    """The first of them, and how many more there are."""
+    more = [f"and {len(uris) - SHOWN:,} more"] if len(uris) > SHOWN else []
+    return [*map(_shown, uris[:SHOWN]), *more]
 
 
 def start(wanted: Forget, config: Settings, scratch: str) -> dict[str, Any]:
@@ -134,7 +160,7 @@ def _lines(file: Path | None) -> list[str]:
     if file is None:
         return []
     try:
-        return [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]  # with Windows' mark or without
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read `{file}`: {error}", "give a text file with one address per line") from error
 
@@ -157,9 +183,10 @@ def _planned(plan: dict[str, Any], where: str) -> str:
     if not images:
         return f"Nothing to erase in {_shown(where)}."
     lines = [f"{len(images):,} images, the photo file of {plan['photos']:,} still exists:"]
-    lines += [f"  {_shown(uri)}" for uri in images[:SHOWN]]
-    if len(images) > SHOWN:
-        lines.append(f"  and {len(images) - SHOWN:,} more")
+    lines += [f"  {line}" for line in _some(images)]
+    if plan.get("unknown"):
+        lines.append(f"Not known here, skipped: {len(plan['unknown']):,} addresses:")
+        lines += [f"  {line}" for line in _some(plan["unknown"])]
     if plan["copies"]:
         lines.append(f"Identical photos at {len(plan['copies']):,} other addresses are kept; add --copies to erase them too:")
         lines += [f"  {_shown(uri)}" for uri in plan["copies"][:SHOWN]]

@@ -7,7 +7,7 @@ Every step can be done twice: what was interrupted goes on with the targets that
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -17,13 +17,13 @@ from job import moments
 from job.erasure import proof, receipt, refit, runs, tables
 from job.erasure.log_group import LogGroup
 from job.erasure.receipt import Receipt
-from job.erasure.targets import Targets, find, keep, kept
-from job.erasure.versions import remove, versions_below, versions_of
+from job.erasure.targets import Targets, find, keep, kept, read_photos
+from job.erasure.versions import Progress, in_parallel, remove, unseen, versions_below, versions_of_each
 from job.errors import JobError
 from job.lease import Lease
 from job.objects import Folder
 from job.params import Forget
-from job.progress import Report
+from job.progress import Report, showing_tasks
 from job.records import Manifest
 from job.session import start_session
 from job.tombstones import FOLDER, bury, key_of, keyed
@@ -45,15 +45,16 @@ def plan(wanted: Forget, folder: Folder, report: Report) -> Targets:
         LogGroup(wanted.log_group).check()
     with report.stage("start", unit="steps"):
         spark = start_session(f"fruitsctl {wanted.run_id}", is_s3(wanted.output))
-    with report.stage("find") as stage:
+    with report.stage("find", unit="tasks") as stage, showing_tasks(spark.sparkContext, stage):
         targets = _meant(spark, wanted, folder)
-        stage.update(len(targets.uris))
+    with report.stage("read", total=len(targets.uris)) as stage:
+        read_photos(targets, stage.update)
     return targets
 
 
 def erase(wanted: Forget, folder: Folder, lease: Lease, report: Report) -> Receipt:
     """
-    Erase, search what is left, write the receipt.
+    Erase, search what is left, write the receipt. Where nothing is to be erased, none is written.
 
     Raises:
         LeftOverError: something is left; the receipt says where.
@@ -62,7 +63,7 @@ def erase(wanted: Forget, folder: Folder, lease: Lease, report: Report) -> Recei
     targets = plan(wanted, folder, report)
     spark = SparkSession.active()
     if not targets.uris:
-        return _receipt(wanted, folder, targets, [], [], proof.Proof())
+        return _receipt(wanted, [], targets, [], [], proof.Proof())
     begun = [join(folder.uri, name) for name, _ in kept(folder)]
     targets.runs |= {run for run in folder.names("runs") if runs.rows_of(folder, run, targets)}
     keep(folder, wanted.run_id, targets)
@@ -75,14 +76,11 @@ def erase(wanted: Forget, folder: Folder, lease: Lease, report: Report) -> Recei
         keep(folder, wanted.run_id, targets)
 
     with report.stage("photos", total=len(targets.uris)) as stage:
-        done(photos=remove(version for uri in sorted(targets.uris) for version in versions_of(uri)))
-        stage.update(len(targets.uris))
-    with report.stage("tables") as stage:
-        rows = tables.erase(spark, folder, targets.uris, lease)
-        done(**rows)
+        done(photos=remove(versions_of_each(sorted(targets.uris), stage.update)))
+    with report.stage("tables", unit="tasks") as stage, showing_tasks(spark.sparkContext, stage):
+        done(**tables.erase(spark, folder, targets.uris, lease))
         moments.drop(folder, targets.chunks)
         folder.delete_tree("work")
-        stage.update(rows.get("features", 0))
     with report.stage("runs", unit="runs") as stage:
         for number, run in enumerate(folder.names("runs"), start=1):
             done(rows=runs.clean(folder, run, targets, lease))
@@ -93,17 +91,20 @@ def erase(wanted: Forget, folder: Folder, lease: Lease, report: Report) -> Recei
             for number, run in enumerate(_own_first(folder, fitted), start=1):
                 refit.refit(spark, folder, run, lease)
                 stage.update(number)
-    for run in folder.names("runs"):
-        runs.settle(folder, run, wanted.cache, (runs.REFITTED if wanted.refit else runs.FITTED) if run in fitted else "")
+    with report.stage("report", unit="runs") as stage:
+        for number, run in enumerate(folder.names("runs"), start=1):
+            runs.settle(folder, run, wanted.cache, (runs.REFITTED if wanted.refit else runs.FITTED) if run in fitted else "")
+            stage.update(number)
     with report.stage("purge", unit="versions") as stage:
-        purged = _purge(folder)
-        done(versions=purged)
-        stage.update(purged)
+        done(versions=_purge(folder, stage.update))
 
     pending = join(folder.uri, FOLDER, f"{wanted.run_id}.pending")
-    needles = proof.Needles(targets, lambda uri: tables.longer(folder, uri))
+    needles = proof.Needles(targets, tables.Addresses(folder).longer)
     left = _prove(spark, wanted, folder, lease, needles, {pending}, report)
-    made = _receipt(wanted, folder, targets, fitted if wanted.refit else [], [] if wanted.refit else fitted, left)
+    key = key_of(folder)
+    images = sorted(keyed(key, value) for value in targets.uris | targets.contents)
+    made = _receipt(wanted, images, targets, fitted if wanted.refit else [], [] if wanted.refit else fitted, left)
+    receipt.write(folder, made)
     if left.found:
         raise LeftOverError(f"erased photos still found in `{left.found[0]}`", "delete the files that the receipt lists by hand")
     _remove_files([pending])
@@ -112,12 +113,22 @@ def erase(wanted: Forget, folder: Folder, lease: Lease, report: Report) -> Recei
 
 def _remove_files(uris: Iterable[str]) -> None:
     """In all their versions."""
-    remove(version for uri in uris for version in versions_of(uri))
+    remove(versions_of_each(uris))
+
+
+def unknown(wanted: Forget, known: Callable[[str], bool]) -> list[str]:
+    """Those of the addresses that `wanted` names which are not `known`."""
+    return sorted(uri for uri in set(_asked(wanted)["uris"]) if not known(uri))
+
+
+def _asked(wanted: Forget) -> dict[str, list[str]]:
+    with open(wanted.targets, encoding="utf-8") as file:
+        asked: dict[str, list[str]] = json.load(file)
+    return asked
 
 
 def _meant(spark: SparkSession, wanted: Forget, folder: Folder) -> Targets:
-    with open(wanted.targets, encoding="utf-8") as file:
-        asked = json.load(file)
+    asked = _asked(wanted)
     targets = find(spark, folder, asked["uris"], asked["prefixes"], wanted.older_than, wanted.copies)
     for _, before in kept(folder):
         targets.add(before)
@@ -140,9 +151,9 @@ def _own_first(folder: Folder, found: list[str]) -> list[str]:
     return sorted(found, key=borrowed)
 
 
-def _purge(folder: Folder) -> int:
+def _purge(folder: Folder, progress: Progress = unseen) -> int:
     """Older versions of everything in OUTPUT, and delete markers: what was rewritten or deleted is still in them."""
-    return remove([version for version in versions_below(folder.uri + "/") if not version.current])
+    return remove([version for version in versions_below(folder.uri + "/") if not version.current], progress)
 
 
 def _prove(
@@ -150,28 +161,26 @@ def _prove(
 ) -> proof.Proof:
     places = [folder.uri, *([wanted.logs] if wanted.logs else [])]
     with report.stage("prove", unit="files") as stage:
-        left = proof.search(places, needles, ours)
+        left = proof.search(places, needles, ours, stage.update)
         held = [name for name in tables.TABLES if any(f"/{name}/_delta_log/" in where for where in left.found)]
         if held:  # a commit of somebody else's said it
             for name in held:
                 tables.forget_history(folder, name, lease)
             _purge(folder)
-            left = proof.search(places, needles, ours)
+            left = proof.search(places, needles, ours, stage.update)
         if wanted.log_group:
             LogGroup(wanted.log_group).search(needles, left)
-        stage.update(left.objects + left.versions)
     return left
 
 
-def _receipt(wanted: Forget, folder: Folder, targets: Targets, refitted: list[str], marked: list[str], left: proof.Proof) -> Receipt:
-    key = key_of(folder)
+def _receipt(wanted: Forget, images: list[str], targets: Targets, refitted: list[str], marked: list[str], left: proof.Proof) -> Receipt:
     asked = {name: value for name, value in asdict(wanted).items() if name in ("older_than", "tombstone", "copies", "refit")}
-    made = Receipt(
+    return Receipt(
         id=wanted.run_id,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         by=wanted.by,
         asked=asked,
-        images=sorted(keyed(key, value) for value in targets.uris | targets.contents),
+        images=images,
         removed=dict(targets.removed),
         refitted=refitted,
         marked=marked,
@@ -179,5 +188,3 @@ def _receipt(wanted: Forget, folder: Folder, targets: Targets, refitted: list[st
         searched=receipt.searched(left),
         found=left.found,
     )
-    receipt.write(folder, made)
-    return made

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from job.attempt import in_our_words
-from job.erasure import erase, plan, runs
+from job.erasure import erase, plan, runs, unknown
 from job.errors import JobError
 from job.lease import Lease
 from job.objects import Folder, open_folder
@@ -19,6 +19,7 @@ from job.params import Forget
 from job.progress import Report, send
 from job.records import Outcome
 from job.session import stop_session
+from job.tombstones import key_of, keyed
 
 
 def main(argv: list[str]) -> int:
@@ -56,15 +57,18 @@ def planned(wanted: Forget, folder: Folder) -> dict[str, object]:
         "photos": len(targets.photos),
         "copies": sorted(targets.copies),
         "runs": {run: found for run, found in rows.items() if found},
+        "unknown": unknown(wanted, targets.uris.__contains__),
     }
 
 
 def erased(wanted: Forget, folder: Folder) -> dict[str, object]:
     with Lease.acquire(folder, wanted.run_id, wanted.lease_seconds) as lease:
         try:
-            return asdict(erase(wanted, folder, lease, Report()))
+            receipt = erase(wanted, folder, lease, Report())
         finally:
             stop_session()
+    key, images = key_of(folder) if receipt.images else b"", set(receipt.images)
+    return {**asdict(receipt), "unknown": unknown(wanted, lambda uri: keyed(key, uri) in images)}
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import gzip
 import html
 import json
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -23,8 +24,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from job.erasure.parquet import heads_of, text_of
+from job.erasure.strings import Strings
 from job.erasure.targets import HEAD, Targets
-from job.erasure.versions import Version, content_of, versions_below
+from job.erasure.versions import Progress, Version, content_of, unseen, versions_below
 
 IN_FLIGHT = 8  # files, each in memory
 GOES_ON = re.compile(rb"[\w.%-]")  # behind an address: it may be the beginning of a longer one, as `a.jpg` is of `a.jpg.png`
@@ -62,23 +64,28 @@ class Needles:
         self.heads = targets.heads()
         telling = [head for head in self.heads if len(head) >= TELLING_BYTES and any(head)]
         wide = [np.frombuffer(head, np.float32).astype(np.float64).tobytes() for head in telling]  # as sums of one image have it
-        self.raw = [] if targets.copies else telling + wide
-        self._addresses = sorted((spelling, uri) for uri in targets.uris for spelling in spellings(uri))
-        self._hashes = sorted(hashed.encode() for hashed in contents)
+        self._numbers = frozenset() if targets.copies else frozenset(telling + wide)
+        self._addresses: dict[bytes, list[str]] = defaultdict(list)  # `a b` as a URL has it may be a name of its own
+        for uri in targets.uris:
+            for spelling in spellings(uri):
+                self._addresses[spelling].append(uri)
+        self._all = Strings([*self._addresses, *(hashed.encode() for hashed in contents if hashed), *self._numbers])
         self._longer = cache(lambda uri: [spelling for other in longer(uri) if other != uri for spelling in spellings(other)])
 
-    def in_text(self, text: bytes) -> bool:
-        """Whether an address or a content hash is in it."""
-        return any(self._holds(text, *address) for address in self._addresses) or any(hashed in text for hashed in self._hashes)
+    def in_bytes(self, content: bytes) -> str:
+        """`address or content hash`, `embedding`, or "" if there is none of them in it."""
+        embedding = ""
+        for at, string in self._all.found_in(content):
+            if string in self._numbers:
+                embedding = "embedding"
+            elif string not in self._addresses or any(self._is(content, at, string, uri) for uri in self._addresses[string]):
+                return "address or content hash"
+        return embedding
 
-    def _holds(self, text: bytes, spelling: bytes, uri: str) -> bool:
-        at = text.find(spelling)
-        while at >= 0:
-            goes_on = GOES_ON.match(text, at + len(spelling))
-            if not (goes_on and any(text.startswith(other, at) for other in self._longer(uri))):
-                return True
-            at = text.find(spelling, at + 1)
-        return False
+    def _is(self, text: bytes, at: int, spelling: bytes, uri: str) -> bool:
+        """Whether it is `uri` that is spelt there, and no longer address."""
+        goes_on = GOES_ON.match(text, at + len(spelling))
+        return not (goes_on and any(text.startswith(other, at) for other in self._longer(uri)))
 
 
 def spellings(uri: str) -> set[bytes]:
@@ -86,9 +93,9 @@ def spellings(uri: str) -> set[bytes]:
     return {text.encode() for text in (uri, json.dumps(uri)[1:-1], html.escape(uri), quote(uri, safe="/:"), quote(uri))}
 
 
-def search(folders: list[str], needles: Needles, besides: set[str]) -> Proof:
+def search(folders: list[str], needles: Needles, besides: set[str], progress: Progress = unseen) -> Proof:
     """
-    Everything below `folders` (URIs), but for the files `besides`.
+    Everything below `folders` (URIs), but for the files `besides`. `progress` is told how many files were searched.
 
     Raises:
         OutputError, CredentialsError: something cannot be listed or read: then nothing is proven.
@@ -108,6 +115,7 @@ def search(folders: list[str], needles: Needles, besides: set[str]) -> Proof:
                 proof.bytes += size
                 if what:
                     proof.found.append(f"{version.uri}{'' if version.current else f' (version {version.version})'}: {what}")
+            progress(proof.objects + proof.versions)
     return proof
 
 
@@ -115,10 +123,7 @@ def traces(uri: str, content: bytes, needles: Needles) -> str:
     """`address`, `content hash`, `embedding`, or "" if there is none of them in a file's bytes."""
     if uri.endswith(".parquet") and content.startswith(b"PAR1"):
         return _in_parquet(content, needles)
-    content = _unpacked(content)
-    if needles.in_text(content):
-        return "address or content hash"
-    return "embedding" if any(needle in content for needle in needles.raw) else ""
+    return needles.in_bytes(_unpacked(content))
 
 
 def _in_parquet(content: bytes, needles: Needles) -> str:
@@ -138,8 +143,8 @@ def _in_parquet(content: bytes, needles: Needles) -> str:
                     for row, head in zip(rows, heads, strict=True)
                 ):
                     return "embedding"
-        elif any(map(needles.in_text, text_of(column))):
-            return "address or content hash"
+        elif what := next(filter(None, map(needles.in_bytes, text_of(column))), ""):
+            return what
     return ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from bisect import bisect_left
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from job.erasure import parquet
+from job.erasure.proof import spellings
+from job.erasure.strings import Strings
 from job.erasure.targets import Targets
 from job.lease import Lease
 from job.objects import Folder
@@ -92,7 +95,8 @@ def _remove_if_hit(folder: Folder, run: str, targets: Targets, uris: pa.Array) -
     below = f"runs/{run}"
     stored = folder.read(f"{below}/manifest.json")
     manifest = Manifest.from_json(stored.content) if stored else None
-    names = shown_names(targets, manifest) if manifest else set()
+    addresses = Strings(spelling for uri in targets.uris for spelling in spellings(uri))
+    names = Strings(name.encode() for name in shown_names(targets, manifest)) if manifest else Strings([])
     in_matrix = any(
         parquet.rows_of(folder, f"{below}/pca/{name}", uris) for name in folder.names(f"{below}/pca") if name.endswith(".parquet")
     )
@@ -100,15 +104,25 @@ def _remove_if_hit(folder: Folder, run: str, targets: Targets, uris: pa.Array) -
         if not name.endswith((".html", ".ipynb", ".log", "outcome.json")):
             continue
         found = folder.read(f"{below}/{name}")
-        text = found.content.decode(errors="replace") if found else ""
-        hit = any(uri in text for uri in targets.uris)
-        if name.endswith((".html", ".ipynb")) and (hit or in_matrix or any(shown in text for shown in names)):
+        content = found.content if found else b""
+        hits = sorted(at for at, _ in addresses.found_in(content))
+        if name.endswith((".html", ".ipynb")) and (hits or in_matrix or any(names.found_in(content))):
             folder.delete(f"{below}/{name}")  # pictures too
-        elif hit and name.endswith(".log"):
-            kept = "".join(line for line in text.splitlines(keepends=True) if not any(uri in line for uri in targets.uris))
-            folder.write(f"{below}/{name}", kept.encode())
-        elif hit:
+        elif hits and name.endswith(".log"):
+            folder.write(f"{below}/{name}", _without_lines(content, hits))
+        elif hits:
             folder.delete(f"{below}/{name}")
+
+
+def _without_lines(content: bytes, places: list[int]) -> bytes:
+    """`content` without the lines in which one of `places`, sorted, is."""
+    kept, begin = [], 0
+    for line in content.splitlines(keepends=True):
+        end = begin + len(line)
+        if bisect_left(places, begin) == bisect_left(places, end):
+            kept.append(line)
+        begin = end
+    return b"".join(kept)
 
 
 def _rewrite_csv(folder: Folder, below: str, name: str, uris: set[str]) -> None:

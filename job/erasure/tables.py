@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from functools import cached_property
+
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
 from job.lease import Lease
@@ -39,18 +41,29 @@ def erase(spark: SparkSession, folder: Folder, uris: set[str], lease: Lease) -> 
     return rows
 
 
-def longer(folder: Folder, uri: str) -> list[str]:
-    """
-    The addresses in the tables that begin with `uri`.
+class Addresses:
+    """All addresses in the tables, sorted: read when the first one is asked for, and once for all."""
 
-    Raises:
-        OutputError, CredentialsError: OUTPUT cannot be read.
-    """
-    found: set[str] = set()
-    for name, schema in TABLES.items():
-        for rows in rows_of(folder, name, only(schema, ["uri"])):
-            found.update(rows["uri"].filter(pc.starts_with(rows["uri"], uri)).to_pylist())
-    return sorted(found)
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+
+    def longer(self, uri: str) -> list[str]:
+        """
+        Those that begin with `uri`.
+
+        Raises:
+            OutputError, CredentialsError: OUTPUT cannot be read.
+        """
+        place, found = bisect_left(self._sorted, uri, key=pa.StringScalar.as_py), []
+        while place < len(self._sorted) and (other := self._sorted[place].as_py()).startswith(uri):
+            found.append(other)
+            place += 1
+        return found
+
+    @cached_property
+    def _sorted(self) -> pa.Array:
+        rows = (rows["uri"] for name, schema in TABLES.items() for rows in rows_of(self._folder, name, only(schema, ["uri"])))
+        return pa.chunked_array([chunk for column in rows for chunk in column.chunks], pa.string()).unique().sort()
 
 
 def forget_history(folder: Folder, name: str, lease: Lease) -> None:

@@ -24,7 +24,7 @@ from pyspark.sql import SparkSession
 
 from job.erasure.parquet import read
 from job.erasure.tables import TABLES
-from job.erasure.versions import content_of, versions_below, versions_of
+from job.erasure.versions import Progress, content_of, in_parallel, unseen, versions_below, versions_of, versions_of_each
 from job.errors import InputError
 from job.listing_rows import ignored_as
 from job.objects import Folder
@@ -78,7 +78,8 @@ class Targets:
 
 def find(spark: SparkSession, folder: Folder, uris: list[str], prefixes: list[str], older_than: float | None, copies: bool) -> Targets:
     """
-    All that is meant, wherever a trace of it is: in the tables of every model, in runs, or in INPUT only.
+    All that is meant, wherever a trace of it is: in the tables of every model, in runs, or in INPUT only. Of `uris` without any trace
+    nothing is in the result.
 
     `older_than`: seconds; what was taken in before that and has not been taken in again since. `copies`: other addresses of the very
     same picture are meant too.
@@ -97,19 +98,38 @@ def find(spark: SparkSession, folder: Folder, uris: list[str], prefixes: list[st
         found.uris |= others
     else:
         found.copies = others
+    known: set[str] = set()
     for row in _rows(spark, folder, found.uris):
+        known.add(row["uri"])
         found.etags.add(row["etag"])
         found.chunks.add(row["chunk"])
         found.numbers.add(base64.b64encode(row["head"]).decode())
     for rows in rows_of(folder, "rejects", only(REJECTS, ["uri", "etag"])):
-        meant = pc.is_in(rows["uri"], value_set=pa.array(sorted(found.uris), pa.string()))
-        found.etags |= {etag for etag in rows.filter(meant)["etag"].to_pylist() if etag}
-    for version in (version for uri in sorted(found.uris) for version in versions_of(uri)):
-        content = content_of(version)
-        if content is not None:
-            found.photos.add(version.uri)
-            found.contents.add(hashlib.sha256(content).hexdigest())
+        meant = rows.filter(pc.is_in(rows["uri"], value_set=pa.array(sorted(found.uris), pa.string())))
+        known.update(meant["uri"].to_pylist())
+        found.etags |= {etag for etag in meant["etag"].to_pylist() if etag}
+    found.uris -= _without_trace(folder, set(uris) - known)
     return found
+
+
+def read_photos(targets: Targets, progress: Progress = unseen) -> None:
+    """
+    Add which photos of `targets` are still there, and the hashes of what all their versions hold.
+
+    Raises:
+        OutputError, CredentialsError: one cannot be read.
+    """
+
+    def hashed(uri: str) -> list[str]:
+        contents = (content_of(version) for version in versions_of(uri))
+        return [hashlib.sha256(content).hexdigest() for content in contents if content is not None]
+
+    uris = sorted(targets.uris)
+    for done, (uri, contents) in enumerate(zip(uris, in_parallel(hashed, uris), strict=True), start=1):
+        if contents:
+            targets.photos.add(uri)
+            targets.contents.update(contents)
+        progress(done)
 
 
 def keep(folder: Folder, run_id: str, targets: Targets) -> None:
@@ -145,6 +165,13 @@ def uris_of_run(folder: Folder, run: str) -> list[str]:
             table = read(folder, f"runs/{run}/pca/{name}", ["uri"])
             found += pc.unique(table["uri"]).to_pylist() if table is not None else []
     return found
+
+
+def _without_trace(folder: Folder, uris: set[str]) -> set[str]:
+    """Those of `uris`, which no table has, that no run has and of which there is no file either, in no version."""
+    if uris:
+        uris = uris.difference(*(uris_of_run(folder, run) for run in folder.names("runs")))
+    return uris - {version.uri for version in versions_of_each(sorted(uris))}
 
 
 def _by_prefix(folder: Folder, prefixes: list[str]) -> Iterator[str]:

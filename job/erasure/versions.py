@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from itertools import islice
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
 
 from botocore.exceptions import ClientError
 
-from job.errors import InputError, JobError, OutputError
+from job.errors import InputError, OutputError
 from job.s3 import S3_ERRORS, client, explain
 from job.uris import bucket_and_key, is_s3, local_path
 
+T = TypeVar("T")
+R = TypeVar("R")
+IN_FLIGHT = 32  # requests
 DELETED_AT_ONCE = 1000  # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+
+
+Progress = Callable[[int], None]
+
+
+def unseen(done: int) -> None:
+    pass
 
 
 class Version(NamedTuple):
@@ -46,10 +56,24 @@ def versions_below(prefix: str) -> Iterator[Version]:
 
 
 def versions_of(uri: str) -> list[Version]:
-    """Those of exactly this file or object; none if there is none."""
+    """Those of exactly this file or object; none if there is none, or if it is a folder."""
     if not is_s3(uri):
-        return [Version(uri, None, True, False)] if os.path.lexists(local_path(uri)) else []
+        path = local_path(uri)
+        return [Version(uri, None, True, False)] if os.path.lexists(path) and not os.path.isdir(path) else []
     return [version for version in versions_below(uri) if version.uri == uri]
+
+
+def versions_of_each(uris: Iterable[str], progress: Progress = unseen) -> Iterator[Version]:
+    """`versions_of` all of `uris`. `progress` is told how many of them were looked up."""
+    for done, versions in enumerate(in_parallel(versions_of, uris), start=1):
+        yield from versions
+        progress(done)
+
+
+def in_parallel(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """`function` of each of `items`, in their order, IN_FLIGHT at a time: S3 answers many requests as fast as one."""
+    with ThreadPoolExecutor(IN_FLIGHT) as pool:
+        yield from pool.map(function, items)
 
 
 def content_of(version: Version) -> bytes | None:
@@ -82,9 +106,9 @@ def content_of(version: Version) -> bytes | None:
     return content
 
 
-def remove(versions: Iterable[Version]) -> int:
+def remove(versions: Iterable[Version], progress: Progress = unseen) -> int:
     """
-    Remove for good; how many. What has gone already counts too, so a second try ends alike.
+    Remove for good; how many. What has gone already counts too, so a second try ends alike. `progress` is told how many are gone.
 
     Raises:
         InputError, CredentialsError: something may not be removed; what comes before it is gone.
@@ -92,15 +116,15 @@ def remove(versions: Iterable[Version]) -> int:
     by_bucket: dict[str, list[Version]] = defaultdict(list)
     removed = 0
     for version in versions:
-        removed += 1
         if version.version is None:
             _unlink(local_path(version.uri))
+            removed += 1
         else:
             by_bucket[bucket_and_key(version.uri)[0]].append(version)
-    for bucket, found in by_bucket.items():
-        rest = iter(found)
-        while some := list(islice(rest, DELETED_AT_ONCE)):
-            _delete_objects(bucket, [{"Key": bucket_and_key(one.uri)[1], "VersionId": one.version} for one in some])
+    batches = (found[first : first + DELETED_AT_ONCE] for found in by_bucket.values() for first in range(0, len(found), DELETED_AT_ONCE))
+    for deleted in in_parallel(_delete_objects, batches):
+        removed += deleted
+        progress(removed)
     return removed
 
 
@@ -123,15 +147,15 @@ def _unlink(path: str) -> None:
         raise InputError(f"cannot delete `{path}`: {error.strerror}", "make its folder writable, then run the command again") from error
 
 
-def _delete_objects(bucket: str, objects: list[dict[str, Any]]) -> None:
+def _delete_objects(versions: list[Version]) -> int:
+    """At most DELETED_AT_ONCE, of one bucket; how many."""
+    bucket = bucket_and_key(versions[0].uri)[0]
+    objects = [{"Key": bucket_and_key(one.uri)[1], "VersionId": one.version} for one in versions]
     try:
         failed = client().delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True}).get("Errors")
     except S3_ERRORS as error:
-        raise _explained(error, bucket) from error
+        raise explain(error, f"s3://{bucket}", InputError) from error
     if failed:
         uri, why = f"s3://{bucket}/{failed[0].get('Key')}", failed[0].get("Code")
         raise InputError(f"cannot delete `{uri}`: {why}", "allow s3:DeleteObject and s3:DeleteObjectVersion, then run the command again")
-
-
-def _explained(error: Exception, bucket: str) -> JobError:
-    return explain(error, f"s3://{bucket}", InputError)
+    return len(versions)

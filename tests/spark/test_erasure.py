@@ -10,7 +10,9 @@ from pathlib import Path
 from unittest.mock import ANY
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 
@@ -285,8 +287,46 @@ def test_of_a_forgotten_reject_nothing_is_left(run_job, forget, photos, tmp_path
     assert (output / "runs" / run / "report.html").exists()
 
 
-def test_nothing_to_forget_says_so_and_is_no_error(forget, after_a_run):
+def test_nothing_to_forget_says_so_is_no_error_and_leaves_no_receipt(forget, after_a_run):
     assert forget(after_a_run[0], prefixes=["file:///nowhere/"]).removed == {}
+    assert not (after_a_run[0] / "erasures").exists()
+
+
+def test_an_address_that_is_known_nowhere_is_not_among_the_targets_and_one_that_only_a_run_knows_is(run_job, forget, after_a_run):
+    output, photos = after_a_run
+    one, *_ = sorted(photos.glob("*/*.jpg"))
+    forget(output, [one])
+    row = {"uri": f"file://{one}", "label": "x", "pc": [0.0, 0.0]}
+    (matrix,) = (output / "runs" / "first" / "pca").glob("*.parquet")
+    pq.write_table(pa.concat_tables([pq.read_table(matrix), pa.Table.from_pylist([row], pq.read_schema(matrix))]), matrix)
+
+    assert forget(output, [one, photos / "typed.jpg", photos], only_plan=True).uris == {f"file://{one}"}
+
+
+def test_after_an_erasure_no_file_of_the_tables_has_a_row_of_the_photo_for_a_reader_without_delta(run_job, forget, after_a_run):
+    """Rows of a photo that changed stay in the files of the table until they are vacuumed: plain pyarrow reads all files."""
+    output, photos = after_a_run
+    one, two = sorted(photos.glob("*/*.jpg"))[:2]
+    for path in (one, two):
+        path.write_bytes(sorted(photos.glob("*/*.jpg"))[20].read_bytes())
+    run_job(photos, output, components=2)
+    assert len(stored(output)) == 60
+    assert [everywhere(output).count(f"file://{path}") for path in (one, two)] == [2, 2]
+
+    forget(output, [one])
+
+    assert [everywhere(output).count(f"file://{path}") for path in (one, two)] == [0, 1]
+    assert len(everywhere(output)) == len(stored(output)) == 59
+
+
+def everywhere(output):
+    """The addresses in every Parquet file of features/, whether the log names it or not."""
+    return [
+        uri
+        for path in output.glob("features/**/*.parquet")
+        if "_delta_log" not in path.parts
+        for uri in pq.read_table(path)["uri"].to_pylist()
+    ]
 
 
 def test_an_address_in_a_commit_of_somebody_elses_goes_with_the_log_before_it(run_job, forget, after_a_run):

@@ -1,0 +1,98 @@
+"""`fruitsctl forget` as its user runs it: addresses that are not known, alone and among known ones, in words and as JSON."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pyarrow.dataset as ds
+import pytest
+
+TYPED = "Aple/1.jpg"
+
+
+@pytest.fixture
+def place(fruitsctl, photos, tmp_path) -> Path:
+    """photos/, and out/ with a run on them."""
+    shutil.copytree(photos, tmp_path / "photos")
+    fruitsctl.run(tmp_path / "photos", tmp_path / "out", "--model", "mean_colour", "--components", "2")
+    return tmp_path
+
+
+def receipts(place: Path) -> list[Path]:
+    return list((place / "out").glob("erasures/*.json"))
+
+
+def test_an_address_that_nothing_knows_is_refused_and_no_receipt_is_written(fruitsctl, place):
+    typed = place / "photos" / TYPED
+    words = ("forget", typed, "--output", place / "out")
+
+    planned, done, said = fruitsctl(*words, "--dry-run"), fruitsctl(*words, "--yes"), fruitsctl(*words, "--dry-run", "--json")
+
+    assert (planned.returncode, done.returncode, said.returncode) == (1, 1, 1)
+    for one in (planned, done):
+        assert f"`{typed}` is not known here" in one.stderr
+        assert one.stdout == f"Nothing to erase in {place / 'out'}.\n"
+    assert json.loads(said.stdout) == {"images": [], "photos": 0, "copies": [], "runs": {}, "unknown": [f"file://{typed}"]}
+    assert receipts(place) == []
+    assert not list((place / "out").glob("erasures/*"))
+
+
+def test_among_known_addresses_the_unknown_ones_are_named_and_the_known_ones_go(fruitsctl, place):
+    known = sorted((place / "photos").glob("*/*.jpg"))[:2]
+    typed, listed = place / "photos" / TYPED, place / "list.txt"
+    listed.write_text(f"\ufeff{known[1]}\r\n\r\n{typed}\n", encoding="utf-8")  # as Windows' editors save it
+    words = ("forget", known[0], "--list", listed, "--output", place / "out")
+
+    planned = fruitsctl(*words, "--dry-run")
+    done = fruitsctl(*words, "--yes", "--json")
+
+    assert planned.returncode == 1
+    assert planned.stdout.splitlines()[0] == "2 images, the photo file of 2 still exists:"
+    assert f"Not known here, skipped: 1 addresses:\n  {typed}\n" in planned.stdout
+    assert done.returncode == 1
+    assert f"`{typed}` is not known here" in done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["unknown"] == [f"file://{typed}"]
+    assert answer["removed"]["features"] == 2
+    assert not any(path.exists() for path in known)
+    (receipt,) = receipts(place)
+    assert json.loads(receipt.read_text()) | {"unknown": answer["unknown"]} == answer
+    assert str(typed) not in receipt.read_text()
+
+
+def test_a_photo_that_no_run_has_seen_is_erased(fruitsctl, place):
+    new = place / "photos" / "new.jpg"
+    shutil.copy(min((place / "photos").glob("*/*.jpg")), new)
+
+    done = fruitsctl("forget", new, "--output", place / "out", "--yes", "--json")
+
+    assert (done.returncode, done.stderr.count("not known")) == (0, 0), done.stderr
+    assert not new.exists()
+    answer = json.loads(done.stdout)
+    assert (answer["removed"]["photos"], answer["unknown"]) == (1, [])
+    assert len(receipts(place)) == 1
+
+
+def test_a_photo_whose_file_is_gone_is_known_as_long_as_a_run_has_it_and_then_no_more(fruitsctl, place):
+    one = min((place / "photos").glob("*/*.jpg"))
+    one.unlink()
+    words = ("forget", one, "--output", place / "out", "--yes", "--json")
+
+    first, again = fruitsctl(*words), fruitsctl(*words)
+
+    assert (first.returncode, again.returncode) == (0, 1), first.stderr
+    assert len(ds.dataset(next((place / "out").glob("runs/*/pca"))).to_table()) == 59
+    assert f"`{one}` is not known here" in again.stderr
+    assert len(receipts(place)) == 1
+
+
+def test_a_folder_without_prefix_is_no_photo(fruitsctl, place):
+    folder = min((place / "photos").iterdir())
+
+    done = fruitsctl("forget", folder, "--output", place / "out", "--yes")
+
+    assert done.returncode == 1
+    assert "a folder needs --prefix" in done.stderr
+    assert len(list(folder.iterdir())) == 10

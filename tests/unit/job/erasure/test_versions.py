@@ -1,0 +1,29 @@
+"""Files on disk, and requests side by side."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from job.erasure.versions import IN_FLIGHT, in_parallel, remove, versions_of, versions_of_each
+
+
+def test_as_many_requests_are_under_way_at_once_as_said_and_answers_keep_their_order():
+    together = threading.Barrier(IN_FLIGHT)
+
+    def answer(number: int) -> int:
+        together.wait(timeout=60)  # one after another would never get here
+        return number
+
+    assert list(in_parallel(answer, range(2 * IN_FLIGHT))) == list(range(2 * IN_FLIGHT))
+
+
+def test_files_are_looked_up_and_removed_and_a_folder_is_none(tmp_path: Path):
+    for number in range(3):
+        (tmp_path / f"{number}.jpg").touch()
+    uris, told = [f"file://{tmp_path}/{number}.jpg" for number in range(4)], []
+
+    assert versions_of(f"file://{tmp_path}") == []
+    assert remove(versions_of_each(uris, told.append)) == 3
+    assert told == [1, 2, 3, 4]
+    assert list(tmp_path.iterdir()) == []
