@@ -49,6 +49,7 @@ class File(NamedTuple):
 
     name: str
     modified: float  # Unix seconds, by the clock of the store
+    version: str  # changes with the content: on S3 the ETag, since its times are cut to the second
 
 
 class Folder(ABC):
@@ -139,7 +140,7 @@ class LocalFolder(Folder):
         with _local_errors(self._path(prefix)) as path:
             try:
                 with os.scandir(path) as entries:
-                    return sorted(File(entry.name, entry.stat().st_mtime) for entry in entries if entry.name[0] != "." and entry.is_file())
+                    return sorted(_file(entry) for entry in entries if entry.name[0] != "." and entry.is_file())
             except FileNotFoundError:
                 return []
 
@@ -206,7 +207,7 @@ class S3Folder(Folder):
         with self._errors(prefix):
             found = [file for page in self._pages(prefix, Delimiter="/") for file in page.get("Contents", [])]
         start = len(self._prefix(prefix))
-        files = (File(file["Key"][start:], file["LastModified"].timestamp()) for file in found)
+        files = (File(file["Key"][start:], file["LastModified"].timestamp(), file["ETag"]) for file in found)
         return sorted(file for file in files if file.name and not file.name.startswith("."))
 
     def _whole(self, name: str) -> tuple[dict[str, Any], bytes]:
@@ -252,6 +253,11 @@ class S3Folder(Folder):
 def open_folder(uri: str) -> Folder:
     """Local or on S3, as `uri` says."""
     return S3Folder(uri) if is_s3(uri) else LocalFolder(uri)
+
+
+def _file(entry: os.DirEntry[str]) -> File:
+    status = entry.stat()
+    return File(entry.name, status.st_mtime, f"{status.st_size}-{status.st_mtime_ns}-{status.st_ino}")
 
 
 def _version(content: bytes) -> str:

@@ -6,10 +6,17 @@ import subprocess
 import sys
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from fastapi.testclient import TestClient
 
+from job.erasure import parquet
 from job.errors import CredentialsError, InputError
+from job.objects import open_folder
 from job.product.gallery import open_gallery
+from job.product.identify import Identifier
+from job.product.web.app import make_app
+from job.product.web.limits import Limits
 from tests.unit.job.product.galleries import RUN, picture, write_gallery
 
 COLOURS = [("Tomato 1", (200, 40, 30)), ("Limes", (60, 150, 40)), ("Plum", (40, 50, 160)), ("Limes", (70, 150, 50))]
@@ -42,6 +49,25 @@ def test_the_command_answers_from_s3(both, tmp_path):
     assert done.returncode == 0, done.stderr
     (answer,) = json.loads(done.stdout)["answers"]
     assert (answer["status"], answer["best"], answer["run_id"]) == ("ok", "Tomato 1", RUN)
+
+
+def test_a_photo_that_is_erased_on_s3_is_in_no_answer_of_a_running_server_after_that(both, tmp_path):
+    identifier = Identifier(both[1], weights=lambda which: pytest.fail(which), cache=tmp_path)
+    with TestClient(make_app(identifier, Limits(), None)) as client:
+
+        def ask():
+            found = client.post("/identify", content=picture((200, 40, 30)), headers={"content-type": "image/png"}).json()
+            return {one["name"]: one["thumbnail"] for result in found["results"] for one in result["neighbours"]}
+
+        before = ask()
+        gone = before.pop("Tomato 1/0.png")
+        assert client.get(gone).status_code == 200
+        rows = pa.array([f"file://{tmp_path}/out/photos/Tomato 1/0.png"])
+        assert parquet.without(open_folder(both[1]), f"runs/{RUN}/pca/part-0.parquet", rows) == 1
+
+        assert client.get(gone).status_code == 404
+        assert ask() == before
+        assert client.get("/healthz").json()["images"] == 3
 
 
 def test_an_empty_bucket_has_no_run_yet(bucket):

@@ -1,6 +1,6 @@
 """Versions on a bucket without versioning: what is there is its only version, and goes for good."""
 
-from job.erasure.versions import content_of, remove, versions_below, versions_of
+from job.erasure.versions import Version, content_of, remove, versions_below, versions_of
 
 
 def test_a_bucket_without_versioning_has_one_version_of_each(bucket, s3_server):
@@ -18,3 +18,12 @@ def test_a_bucket_without_versioning_has_one_version_of_each(bucket, s3_server):
     assert [version.uri for version in versions_below(f"s3://{bucket}/photos/")] == [f"s3://{bucket}/photos/a.jpg.png"]
     assert content_of(one) is None
     assert remove([one]) == 1
+
+
+def test_a_request_deletes_a_thousand_objects(bucket, proxy):
+    told = []
+
+    assert remove((Version(f"s3://{bucket}/{number}.jpg", "null", True, False) for number in range(2500)), told.append) == 2500
+
+    assert len([head for head in proxy.heads if head.start[0] == "POST"]) == 3
+    assert told == [1000, 2000, 2500]
