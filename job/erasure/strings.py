@@ -65,7 +65,10 @@ class _Sieve:
     def passed(self, hashes: Hashes) -> npt.NDArray[np.intp]:
         """The places whose hash is known."""
         places = np.flatnonzero(self._cells[hashes >> self._shift])
-        return places[np.isin(hashes[places], self._known)]
+        found = hashes[places]
+        nearest = np.searchsorted(self._known[:-1], found)  # of all but the last: always a place
+        passed: npt.NDArray[np.intp] = places[self._known[nearest] == found]
+        return passed
 
 
 def _hashes(text: bytes) -> dict[int, Hashes]:
