@@ -2,6 +2,7 @@
 
 import gzip
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -252,7 +253,13 @@ def test_a_run_that_is_cancelled_while_another_has_the_machine_ends_at_once_and_
     identifier = application(emr)
     with standin.runner.turns:
         job_run_id = submit(emr, identifier)
-        wait_until(lambda: emr.get_job_run(applicationId=identifier, jobRunId=job_run_id)["jobRun"]["state"] == "SCHEDULED")
+
+        def state():
+            return emr.get_job_run(applicationId=identifier, jobRunId=job_run_id)["jobRun"]["state"]
+
+        wait_until(lambda: state() == "SCHEDULED")
+        time.sleep(10 * standin.durations.scheduled)
+        assert state() == "SCHEDULED"  # it waits
 
         emr.cancel_job_run(applicationId=identifier, jobRunId=job_run_id)
         ends = ended(emr, identifier, job_run_id)
