@@ -18,7 +18,7 @@ from job.erasure import proof, receipt, refit, runs, tables
 from job.erasure.log_group import LogGroup
 from job.erasure.receipt import Receipt
 from job.erasure.targets import Targets, find, keep, kept, read_photos
-from job.erasure.versions import Progress, in_parallel, remove, unseen, versions_below, versions_of_each
+from job.erasure.versions import Progress, remove, unseen, versions_below, versions_of_each
 from job.errors import JobError
 from job.lease import Lease
 from job.objects import Folder

@@ -81,7 +81,7 @@ def test_a_user_id_without_a_name_is_refused_before_spark_starts_and_doctor_says
         refused(fruitsctl(*words), "user id `12345` has no name on this machine, and Spark needs one", hint)
     checked = fruitsctl("doctor")
     assert checked.returncode == 1
-    assert f"FAILED   user      user id 12345 has no name, and Spark needs one\n         fix: {hint}\n" in checked.stdout
+    assert f"FAILED   user         user id 12345 has no name, and Spark needs one\n         fix: {hint}\n" in checked.stdout
     assert checked.stderr.startswith("error: missing: user")
 
 
@@ -91,7 +91,7 @@ def test_doctor_looks_as_far_as_its_user_may(own):
     checked = command(own, NOBODY, HOME=str(own))("doctor", "/proc/1/root/out")
 
     assert checked.returncode == 1
-    assert "FAILED   output    cannot write to /proc/1" in checked.stdout
+    assert "FAILED   output       cannot write to /proc/1" in checked.stdout
 
 
 def runs(own, **variables):

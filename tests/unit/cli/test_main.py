@@ -52,11 +52,13 @@ def test_doctor_lists_what_it_found_as_json(tmp_path):
         "packages",
         "java",
         "user",
+        "environment",
         "memory",
         "disk",
         "weights",
         "output",
         "cache",
+        "temporary",
     ]
 
 
@@ -66,7 +68,7 @@ def test_doctor_names_what_is_missing_and_how_to_fix_it(tmp_path):
     done = fruitsctl("doctor", str(tmp_path / "file" / "out"))
 
     assert done.returncode == 1
-    assert f"FAILED   output    cannot write to {tmp_path}/file" in done.stdout
+    assert f"FAILED   output       cannot write to {tmp_path}/file" in done.stdout
     assert "fix: choose another OUTPUT: fruitsctl run INPUT OTHER_OUTPUT --local" in done.stdout
     assert "error: missing: output" in done.stderr
 
