@@ -19,7 +19,7 @@ from job.erasure.log_group import LogGroup
 from job.erasure.receipt import Receipt
 from job.erasure.targets import Targets, find, keep, kept, read_photos
 from job.erasure.versions import Progress, remove, unseen, versions_below, versions_of_each
-from job.errors import JobError
+from job.errors import JobError, OutputError
 from job.lease import Lease
 from job.objects import Folder
 from job.params import Forget
@@ -32,6 +32,15 @@ from job.uris import is_s3, join
 
 class LeftOverError(JobError):
     """The erasure is done, and the search found something all the same."""
+
+
+def require_results(folder: Folder) -> None:
+    """
+    Raises:
+        OutputError: `folder` has none. In a mistyped OUTPUT the photo would be deleted, and its features stay in the real one.
+    """
+    if not {*tables.TABLES, "runs", FOLDER} & {*folder.names()}:
+        raise OutputError(f"there are no results in `{folder.uri}`", "give the OUTPUT of the runs that have the photos")
 
 
 def plan(wanted: Forget, folder: Folder, report: Report) -> Targets:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from job.attempt import in_our_words
-from job.erasure import erase, plan, runs, unknown
+from job.erasure import erase, plan, require_results, runs, unknown
 from job.errors import JobError
 from job.lease import Lease
 from job.objects import Folder, open_folder
@@ -34,7 +34,7 @@ def main(argv: list[str]) -> int:
 def attempt(wanted: Forget) -> Outcome:
     """The outcome names no photo that was removed: whoever follows may log it."""
     try:
-        folder = open_folder(wanted.output)
+        require_results(folder := open_folder(wanted.output))
         answer = planned(wanted, folder) if wanted.dry_run else erased(wanted, folder)
         Path(wanted.answer).write_text(json.dumps(answer), encoding="utf-8")
         return Outcome(wanted.run_id, 0, "done")

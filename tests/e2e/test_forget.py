@@ -96,3 +96,17 @@ def test_a_folder_without_prefix_is_no_photo(fruitsctl, place):
     assert done.returncode == 1
     assert "a folder needs --prefix" in done.stderr
     assert len(list(folder.iterdir())) == 10
+
+
+def test_an_output_without_results_is_refused_and_the_photo_stays(fruitsctl, place):
+    """Its features would stay in the real one."""
+    photo = next((place / "photos").glob("*/*.jpg"))
+
+    done = fruitsctl("forget", photo, "--output", place / "oui", "--yes")
+
+    assert done.returncode == 2
+    assert done.stderr.endswith(
+        f"error: there are no results in `file://{place / 'oui'}`\n\nhint: give the OUTPUT of the runs that have the photos\n"
+    )
+    assert photo.exists()
+    assert not (place / "oui").exists()
