@@ -81,12 +81,13 @@ def _plain(title: str, unit: str, done: int, total: int | None, seconds: float, 
     if finished:
         return f"{title}: {counted} {unit}, {seconds:.1f} s" if done or total else f"{title}: {seconds:.1f} s"
     left = f", {(total - done) / rate:,.0f} s left" if total and rate else ""
-    return f"{title}: {counted} {unit}, {rate:.0f} {unit}/s{left}"
+    return f"{title}: {counted} {unit}" + (f", {rate:.0f} {unit}/s{left}" if done else "")
 
 
 def _bars() -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.table import Column
     from rich.text import Text
 
     class Counted(ProgressColumn):
@@ -102,11 +103,12 @@ def _bars() -> Any:
     return Progress(
         SpinnerColumn(finished_text="[green]✓"),
         TextColumn("{task.description:<18}"),
-        BarColumn(bar_width=24),
-        Counted(),
+        BarColumn(bar_width=None),  # what is left of the line
+        Counted(Column(no_wrap=True)),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
+        expand=True,
     )
 
 

@@ -88,12 +88,15 @@ def read(uri: str, session: boto3.session.Session | None) -> bytes:
         try:
             return Path(local_path(uri)).read_bytes()
         except OSError as error:
-            raise FruitsError(f"cannot read `{local_path(uri)}`: {error.strerror}") from error
-    from botocore.exceptions import BotoCoreError, ClientError
+            hint = "make it readable for this user" if isinstance(error, PermissionError) else "check OUTPUT"
+            raise FruitsError(f"cannot read `{local_path(uri)}`: {error.strerror}", hint) from error
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 
     bucket, key = bucket_and_key(uri)
     try:
         content: bytes = _client(session).get_object(Bucket=bucket, Key=key)["Body"].read()
+    except (NoCredentialsError, PartialCredentialsError) as error:
+        raise UsageError(f"no AWS credentials for `{uri}`", "set AWS_PROFILE, or run `aws configure`") from error
     except (BotoCoreError, ClientError) as error:
         hint = f"check the network, and that `{session.region_name}` is the Region of the bucket"
         raise FruitsError(f"cannot read `{uri}`: {error}", hint) from error

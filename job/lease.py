@@ -225,7 +225,7 @@ def _held(stored: Stored, previous: Record, folder: Folder, now: Callable[[], fl
     since = datetime.fromtimestamp(previous.acquired_at, UTC)
     until = datetime.fromtimestamp(expires, UTC)
     message = (
-        f"run `{previous.run_id}` (process {owner.pid} on {owner.host}) is writing to `{folder.uri}` "
+        f"run `{previous.run_id}` (process {owner.pid} on {owner.host}) has been writing to `{folder.uri}` "
         f"since {since:%Y-%m-%d %H:%M:%S} UTC; its lease expires at {until:%H:%M:%S} UTC"
     )
     return LeaseError(message, "wait until that run has finished, then run the command again")

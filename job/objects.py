@@ -321,7 +321,10 @@ def _local_errors(path: str) -> Iterator[str]:
 
 def _explain_local(error: OSError, path: str) -> OutputError:
     if isinstance(error, PermissionError) or error.errno == errno.EROFS:
-        return OutputError(f"no permission to read or write `{path}`: {error.strerror}", "make OUTPUT writable, or choose another")
+        return OutputError(
+            f"no permission to read or write `{path}`: {error.strerror}",
+            "make OUTPUT readable and writable for this user, or choose another",
+        )
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OutputError(f"no space left for `{path}`", "free space on its disk, then run the same command again")
     return OutputError(f"`{path}`: {error.strerror}", "choose another OUTPUT")

@@ -125,5 +125,5 @@ def refuse_too_many(reasons: Counter[str], listed: int, params: Params) -> None:
         worst = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))
         raise RejectsError(
             f"`{rejected}` of {listed} images were rejected ({worst}); --max-reject-ratio is {params.max_reject_ratio:g}",
-            f"check {join(params.output, 'rejects')}, or raise --max-reject-ratio",
+            f"fix or remove these photos (the table {join(params.output, 'rejects')} names them), or raise --max-reject-ratio",
         )

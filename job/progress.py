@@ -69,13 +69,16 @@ def counting_tasks(context: SparkContext, running: Running, images: int, tasks: 
     return _watching(context, f"{running.name}-{before}", f"{running.name} {images} images", count)
 
 
-def showing_tasks(context: SparkContext, running: Running) -> AbstractContextManager[None]:
-    """While inside, `running` counts the tasks that Spark has and has finished, whatever they do."""
+@contextmanager
+def showing_tasks(context: SparkContext, running: Running) -> Iterator[None]:
+    """While inside, `running` counts the tasks that Spark has and has finished, whatever they do; at the end all of them."""
 
     def count(stages: list[SparkStageInfo]) -> None:
         running.update(sum(stage.numCompletedTasks for stage in stages), sum(stage.numTasks for stage in stages))
 
-    return _watching(context, running.name, running.name, count)
+    with _watching(context, running.name, running.name, count):
+        yield
+    running.update(running.total or 0)
 
 
 @contextmanager

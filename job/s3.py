@@ -74,7 +74,7 @@ def read_object(bucket: str, key: str, etag: str) -> bytes:
 def explain(error: Exception, uri: str, kind: type[JobError] = SetupError) -> JobError:
     """A boto3 error about `uri` as the error to raise: no credentials, refused, no such bucket, or what the service said."""
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
-        return CredentialsError(f"no AWS credentials for `{uri}`", "set AWS_PROFILE, or run `aws sso login`")
+        return CredentialsError(f"no AWS credentials for `{uri}`", "set AWS_PROFILE, or run `aws configure`")
     if isinstance(error, CredentialRetrievalError):
         return CredentialsError(f"cannot renew the AWS credentials for `{uri}`", "log in again, for example by `aws sso login`")
     if isinstance(error, ClientError):

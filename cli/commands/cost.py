@@ -41,7 +41,7 @@ def cost(
     from cli.credentials import aws_session
 
     if run_id and month:
-        raise UsageError("`RUN_ID` and `--month` are given together", "remove one of them")
+        raise UsageError("`RUN_ID` and `--month` cannot be combined", "remove one of them")
     if month and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
         raise UsageError(f"`{month}` is not a valid month", "write it as YYYY-MM, for example 2026-11")
     session = aws_session()

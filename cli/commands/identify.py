@@ -33,19 +33,27 @@ def identify(
 ) -> None:
     """Say which fruit is on a photo, or that it is unknown.
 
-    Photos are read and forgotten: nothing is stored, nothing is sent. Exit code 1 if one of them cannot be read as an image.
+    Nothing is stored and nothing is sent. Exits 1 if a photo cannot be read; the others are answered.
     """
-    contents = {photo: read(photo) for photo in photos}
     opened = open_identifier(output, run)
-    answers = {photo: opened.identify(content, top) for photo, content in contents.items()}
+    answers, missing = {}, {}
+    for photo in photos:
+        try:
+            answers[photo] = opened.identify(read(photo), top)
+        except FruitsError as error:
+            missing[photo] = error
     data = {"answers": [{"photo": photo, **answer.to_dict()} for photo, answer in answers.items()]}
-    emit(data, text_of(answers), as_json)
+    if answers or as_json:
+        emit(data, text_of(answers), as_json)
     unreadable = [photo for photo, answer in answers.items() if answer.status == "unreadable"]
     if unreadable:
         say_error(
             f"{len(unreadable)} of {len(answers)} files cannot be read: {', '.join(f'`{photo}`' for photo in unreadable)}",
             "use JPEG, PNG, WebP, GIF, BMP or TIFF; export HEIC photos as JPEG",
         )
+    for error in missing.values():
+        say_error(str(error), error.hint)
+    if unreadable or missing:
         raise typer.Exit(1)
 
 
@@ -59,7 +67,7 @@ def read(photo: str) -> bytes:
     try:
         return Path(photo).read_bytes()
     except OSError as error:
-        raise FruitsError(f"cannot read `{photo}`: {error.strerror}", "give an image file") from error
+        raise FruitsError(f"cannot read `{photo}`: {error.strerror}", "give image files, for example photos/*/*.jpg") from error
 
 
 def open_identifier(output: str | None, run: str | None = None) -> Identifier:

@@ -193,7 +193,9 @@ def down(
 
 @app.command(epilog=examples("infra policy"))
 def policy(
-    who: Annotated[Who, typer.Argument(help="operator: who uses fruitsctl. deployer: the role that CloudFormation acts as.")],
+    who: Annotated[
+        Who, typer.Argument(metavar="ROLE", help="operator: who uses fruitsctl. deployer: the role that CloudFormation acts as.")
+    ],
     project: Project = None,
     region: Region = None,
     account: Annotated[str | None, typer.Option(metavar="NUMBER", help="[default: of your credentials]")] = None,

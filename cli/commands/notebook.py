@@ -79,7 +79,7 @@ def notebook(
 ) -> None:
     """Open the notebooks: the chain step by step, to run and show."""
     if compose_ and serverless:
-        raise UsageError("`--compose`, `--serverless` are given together", "choose one target")
+        raise UsageError("`--compose`, `--serverless` cannot be combined", "choose one target")
     place = SERVERLESS if serverless else (OPEN, EXECUTE, COMPOSE, COMPOSE_EXECUTE)[2 * compose_ + execute]
     refuse_foreign(context, place, TAKEN_BY)
     config = settings()

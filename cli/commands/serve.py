@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from contextlib import closing, suppress
 from importlib.util import find_spec
@@ -22,7 +23,7 @@ def serve(
         typer.Option(metavar="OUTPUT", help="Folder or s3://bucket/prefix that holds the run. [or fruits.toml, or the last local run]"),
     ] = None,
     run: Annotated[str | None, typer.Option(metavar="RUN_ID", help="The run whose photos are compared with. [default: the newest]")] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0: everyone in this network may come.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen on; with 0.0.0.0 every device in this network can connect.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8000,
     photos_per_minute: Annotated[int, typer.Option(min=0, help="From one address; 0: any number.")] = 120,
     seconds: Annotated[float, typer.Option(min=0.1, help="For one photo, waiting included.")] = 60.0,
@@ -81,7 +82,10 @@ def listen(host: str, port: int) -> socket.socket:
         listening.listen(2048)
     except OSError as error:
         listening.close()
-        raise UsageError(f"cannot listen on `{host}`, port `{port}`: {error.strerror}", "add --port 0 to use a free port") from error
+        raise UsageError(
+            f"cannot listen on `{host}`, port `{port}`: {error.strerror}",
+            "add --port 0 for a free port" if error.errno == errno.EADDRINUSE else "use 127.0.0.1, or 0.0.0.0 for the whole network",
+        ) from error
     return listening
 
 

@@ -72,7 +72,7 @@ def chosen(flags: Mapping[Target, bool]) -> Target:
     if not targets:
         raise UsageError("no target given", "add --local, --compose, --serverless or --eks")
     if len(targets) > 1:
-        raise UsageError(f"{_quoted(targets)} are given together", "choose one target")
+        raise UsageError(f"{_quoted(targets)} cannot be combined", "choose one target")
     return targets[0]
 
 

@@ -112,10 +112,18 @@ def test_what_is_no_image_exits_with_1_after_the_others_were_answered(home):
     assert b"hint: use JPEG, PNG" in done.stderr
 
 
+def test_a_photo_that_is_not_there_is_named_after_the_others_were_answered(home):
+    done = fruitsctl(home, "identify", "gone.jpg", "red.png", "--output", "out")
+
+    assert done.returncode == 1
+    assert done.stdout.startswith(b"red.png: Tomato")
+    assert b"error: cannot read `gone.jpg`: No such file or directory\n\nhint: give image files, for example photos/*/*.jpg" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "error", "hint"),
     [
-        (["gone.jpg", "--output", "out"], 1, "cannot read `gone.jpg`: No such file or directory", "give an image file"),
+        (["gone.jpg", "--output", "out"], 1, "cannot read `gone.jpg`: No such file or directory", "give image files"),
         (["red.png"], 2, "no OUTPUT given", "add --output"),
         (["red.png", "--output", "empty"], 2, "there is no run in `file://", "create one with `fruitsctl run INPUT OUTPUT --local`"),
         (["red.png", "--output", "out", "--run", "20200101T000000Z-0000"], 2, "no complete run `20200101T000000Z-0000`", "omit --run"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from cli import output
@@ -18,3 +20,23 @@ def test_a_stage_of_more_than_two_seconds_says_how_far_it_is(capsys: pytest.Capt
 
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(",")[0] for line in lines] == [f"Verify erasure: {count} files" for count in (21, 72, 123, 130)]
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_bar_takes_one_line_of_the_terminal(columns, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(output.sys.stderr, "isatty", lambda: True, raising=False)
+    with output.Stages() as stages:
+        stages.update("Embed images", "images", 1_050, 15_720)
+        stages.update("Embed images", "images", 15_720, 15_720, finished=True)
+
+    lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).strip("\r") for line in capsys.readouterr().err.splitlines()]
+
+    assert any("15,720/15,720 images" in line for line in lines)
+    assert max(map(len, lines)) <= columns
+    assert not [line for line in lines if line.strip() and "Embed images" not in line]
+
+
+def test_without_a_terminal_no_rate_is_said_before_there_is_one(capsys):
+    assert output._plain("Embed images", "images", 0, 67, 2.0, finished=False) == "Embed images: 0 of 67 images"

@@ -90,7 +90,7 @@ def test_the_command_inside_the_stack_takes_every_option_that_the_stack_is_given
 def test_two_targets_are_refused():
     error = error_of("a", "b", "--local", "--serverless")
 
-    assert (str(error), error.hint, error.exit_code) == ("`--local`, `--serverless` are given together", "choose one target", 2)
+    assert (str(error), error.hint, error.exit_code) == ("`--local`, `--serverless` cannot be combined", "choose one target", 2)
 
 
 def test_without_a_target_the_hint_names_them():

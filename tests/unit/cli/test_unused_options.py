@@ -59,7 +59,7 @@ def test_a_notebook_on_the_service_is_always_executed():
     ("arguments", "said"),
     [
         (("doctor", "out", "--aws"), "`OUTPUT` cannot be used with `--aws`"),
-        (("cost", "r1", "--month", "2026-11"), "`RUN_ID` and `--month` are given together"),
+        (("cost", "r1", "--month", "2026-11"), "`RUN_ID` and `--month` cannot be combined"),
         (("image", "push", "ghcr.io/me/fruits", "--region", "eu-west-1"), "`--region` cannot be used with `ghcr.io/me/fruits`"),
         (("image", "push", "--kms-key", "arn"), "`--kms-key` is given without `--create-repository`"),
         (("infra", "policy", "operator", "--vpc"), "`--vpc` cannot be used with `operator`"),

@@ -182,7 +182,10 @@ def test_a_folder_that_may_not_be_written_is_named_with_a_way_out(tmp_path: Path
     child.start()
     said.close()
 
-    assert hears.recv() == ("no permission to read or write `./a.txt`: Permission denied", "make OUTPUT writable, or choose another")
+    assert hears.recv() == (
+        "no permission to read or write `./a.txt`: Permission denied",
+        "make OUTPUT readable and writable for this user, or choose another",
+    )
     child.join()
 
 
