@@ -60,7 +60,7 @@ def forget(
 
     The photo itself in all its versions, its features and rejects, its rows in every run, its picture in every report.
     Then everything left in OUTPUT is searched for it. Run the same command again to resume after an interruption.
-    Exits 1 if an address is not known in OUTPUT and there is no such photo; the others are erased.
+    Exits 1 if an address is neither known in OUTPUT nor a photo in the INPUT of one of its runs; the others are erased.
     """
     asked = {"uris": [from_text(uri) for uri in [*(uris or []), *_lines(list_)]], "prefixes": [_prefix(text) for text in prefix or []]}
     if not (asked["uris"] or asked["prefixes"] or retention):
@@ -106,15 +106,15 @@ def forget(
 def _refuse_unknown(unknown: list[str], where: str) -> None:
     """
     Raises:
-        FruitsError: there are addresses of which OUTPUT has nothing, and no photo either.
+        FruitsError: there are addresses that neither OUTPUT nor the INPUT of a published run has.
     """
     if not unknown:
         return
     hint = "give the address as in column `uri` of the matrix; a folder needs --prefix"
     if len(unknown) == 1:
-        raise FruitsError(f"`{_shown(unknown[0])}` is not known here: {_shown(where)} has nothing of it, and there is no such photo", hint)
+        raise FruitsError(f"`{_shown(unknown[0])}` is not known here: {_shown(where)} and the INPUT of its runs do not have it", hint)
     listed = "".join(f"\n  {line}" for line in _some(unknown))
-    raise FruitsError(f"`{len(unknown):,}` addresses are not known here: {_shown(where)} has nothing of them:{listed}", hint)
+    raise FruitsError(f"`{len(unknown):,}` addresses are not known here: {_shown(where)} and the INPUT of its runs do not have them:{listed}", hint)
 
 
 def _some(uris: list[str]) -> list[str]:

@@ -15,6 +15,7 @@ from pyspark.sql import SparkSession
 
 from job import moments
 from job.erasure import proof, receipt, refit, runs, tables
+from job.erasure.known import Known
 from job.erasure.log_group import LogGroup
 from job.erasure.receipt import Receipt
 from job.erasure.targets import Targets, find, keep, kept, read_photos
@@ -125,9 +126,13 @@ def _remove_files(uris: Iterable[str]) -> None:
     remove(versions_of_each(uris))
 
 
-def unknown(wanted: Forget, known: Callable[[str], bool]) -> list[str]:
-    """Those of the addresses that `wanted` names which are not `known`."""
-    return sorted(uri for uri in set(_asked(wanted)["uris"]) if not known(uri))
+def unknown(wanted: Forget, folder: Folder, known: Callable[[str], bool]) -> list[str]:
+    """Those of the addresses that `wanted` names which are not `known`, and its prefixes below which there are photos that are not."""
+    asked, photos = _asked(wanted), Known(folder).photos_below
+    return sorted(
+        {uri for uri in asked["uris"] if not known(uri)}
+        | {prefix for prefix in asked["prefixes"] if not all(known(uri) for uri in photos(prefix))}
+    )
 
 
 def _asked(wanted: Forget) -> dict[str, list[str]]:

@@ -57,7 +57,7 @@ def planned(wanted: Forget, folder: Folder) -> dict[str, object]:
         "photos": len(targets.photos),
         "copies": sorted(targets.copies),
         "runs": {run: found for run, found in rows.items() if found},
-        "unknown": unknown(wanted, targets.uris.__contains__),
+        "unknown": unknown(wanted, folder, targets.uris.__contains__),
     }
 
 
@@ -68,7 +68,7 @@ def erased(wanted: Forget, folder: Folder) -> dict[str, object]:
         finally:
             stop_session()
     key, images = key_of(folder) if receipt.images else b"", set(receipt.images)
-    return {**asdict(receipt), "unknown": unknown(wanted, lambda uri: keyed(key, uri) in images)}
+    return {**asdict(receipt), "unknown": unknown(wanted, folder, lambda uri: keyed(key, uri) in images)}
 
 
 if __name__ == "__main__":

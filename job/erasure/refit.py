@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
 from job import moments, pca, publish
-from job.erasure.targets import uris_of_run
+from job.erasure.known import uris_of_run
 from job.errors import SetupError
 from job.features import Features
 from job.lease import Lease

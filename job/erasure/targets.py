@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -22,11 +21,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
-from job.erasure.parquet import read
+from job.erasure.known import Known
 from job.erasure.tables import TABLES
-from job.erasure.versions import Progress, content_of, in_parallel, unseen, versions_below, versions_of, versions_of_each
+from job.erasure.versions import Progress, content_of, in_parallel, unseen, versions_of
 from job.errors import InputError
-from job.listing_rows import ignored_as
 from job.objects import Folder
 from job.rows import ArrowRows
 from job.schema import FEATURES, REJECTS, only
@@ -34,7 +32,6 @@ from job.storage.data_files import read as read_parquet
 from job.storage.data_files import rows_of
 from job.storage.delta_log import DeltaLog
 from job.tombstones import FOLDER
-from job.uris import is_inside
 
 TASKS_PER_CORE = 4
 DESCRIBED = pa.schema(
@@ -78,7 +75,7 @@ class Targets:
 
 def find(spark: SparkSession, folder: Folder, uris: list[str], prefixes: list[str], older_than: float | None, copies: bool) -> Targets:
     """
-    All that is meant, wherever a trace of it is: in the tables of every model, in runs, or in INPUT only. Of `uris` without any trace
+    All that is meant, wherever a trace of it is: in the tables of every model, in runs, or in INPUT only. Of `uris` that are not known
     nothing is in the result.
 
     `older_than`: seconds; what was taken in before that and has not been taken in again since. `copies`: other addresses of the very
@@ -87,28 +84,26 @@ def find(spark: SparkSession, folder: Folder, uris: list[str], prefixes: list[st
     Raises:
         InputError: something that is meant lies in OUTPUT.
     """
+    known = Known(folder)
     for uri in [*uris, *prefixes]:
-        if is_inside(uri, folder.uri) or uri == folder.uri:
+        if known.is_in_output(uri):
             raise InputError(f"`{uri}` is part of OUTPUT, not a photo", "give the address of the photo as in column `uri` of the matrix")
-    found = Targets(uris={*uris, *_by_prefix(folder, prefixes)})
-    for table, taken_in in (("features", "embedded_at"), ("rejects", "rejected_at")):
-        found.uris |= _matching(folder, table, prefixes, older_than, taken_in)
+    aged = set[str]()
+    if older_than is not None:
+        aged = _older(folder, "features", older_than, "embedded_at") | _older(folder, "rejects", older_than, "rejected_at")
+    found = Targets(uris=known.meant({*uris, *aged}, prefixes))
     others = _copies(spark, folder, found.uris)
     if copies:
         found.uris |= others
     else:
         found.copies = others
-    known: set[str] = set()
     for row in _rows(spark, folder, found.uris):
-        known.add(row["uri"])
         found.etags.add(row["etag"])
         found.chunks.add(row["chunk"])
         found.numbers.add(base64.b64encode(row["head"]).decode())
     for rows in rows_of(folder, "rejects", only(REJECTS, ["uri", "etag"])):
         meant = rows.filter(pc.is_in(rows["uri"], value_set=pa.array(sorted(found.uris), pa.string())))
-        known.update(meant["uri"].to_pylist())
         found.etags |= {etag for etag in meant["etag"].to_pylist() if etag}
-    found.uris -= _without_trace(folder, set(uris) - known)
     return found
 
 
@@ -144,43 +139,13 @@ def kept(folder: Folder) -> Iterable[tuple[str, Targets]]:
             yield f"{FOLDER}/{name}", Targets.from_json(stored.content)
 
 
-def _matching(folder: Folder, table: str, prefixes: list[str], older_than: float | None, taken_in: str) -> set[str]:
-    """Addresses in a table that begin with one of `prefixes`, or were last taken in more than `older_than` seconds ago."""
-    if not prefixes and older_than is None:
-        return set()
+def _older(folder: Folder, table: str, older_than: float, taken_in: str) -> set[str]:
+    """Addresses in a table that were last taken in more than `older_than` seconds ago."""
     columns = only(TABLES[table], ["uri", taken_in])
     rows = pa.concat_tables([columns.empty_table(), *rows_of(folder, table, columns)])
-    found = {uri for uri in pc.unique(rows["uri"]).to_pylist() if uri.startswith(tuple(prefixes))}
-    if older_than is not None:
-        newest = rows.group_by("uri").aggregate([(taken_in, "max")])
-        before = datetime.now(UTC) - timedelta(seconds=older_than)
-        found |= set(newest.filter(pc.field(f"{taken_in}_max") < before)["uri"].to_pylist())
-    return found
-
-
-def uris_of_run(folder: Folder, run: str) -> list[str]:
-    found: list[str] = []
-    for name in folder.names(f"runs/{run}/pca"):
-        if name.endswith(".parquet"):
-            table = read(folder, f"runs/{run}/pca/{name}", ["uri"])
-            found += pc.unique(table["uri"]).to_pylist() if table is not None else []
-    return found
-
-
-def _without_trace(folder: Folder, uris: set[str]) -> set[str]:
-    """Those of `uris`, which no table has, that no run has and of which there is no file either, in no version."""
-    if uris:
-        uris = uris.difference(*(uris_of_run(folder, run) for run in folder.names("runs")))
-    return uris - {version.uri for version in versions_of_each(sorted(uris))}
-
-
-def _by_prefix(folder: Folder, prefixes: list[str]) -> Iterator[str]:
-    """What runs and INPUT have."""
-    if prefixes:
-        yield from (uri for run in folder.names("runs") for uri in uris_of_run(folder, run) if uri.startswith(tuple(prefixes)))
-    for version in chain.from_iterable(map(versions_below, prefixes)):
-        if not is_inside(version.uri, folder.uri) and ignored_as(version.uri.rpartition("/")[2]) is None:
-            yield version.uri
+    newest = rows.group_by("uri").aggregate([(taken_in, "max")])
+    before = datetime.now(UTC) - timedelta(seconds=older_than)
+    return set(newest.filter(pc.field(f"{taken_in}_max") < before)["uri"].to_pylist())
 
 
 def _copies(spark: SparkSession, folder: Folder, uris: set[str]) -> set[str]:

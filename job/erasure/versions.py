@@ -129,13 +129,21 @@ def remove(versions: Iterable[Version], progress: Progress = unseen) -> int:
 
 
 def _local(prefix: str) -> Iterator[Version]:
-    path = local_path(prefix)
-    top = path if os.path.isdir(path) else os.path.dirname(path)
-    for folder, _, names in os.walk(top):
+    """Symbolic links to folders are followed, to each folder once: a search must see what a reader of OUTPUT sees."""
+    path, seen = local_path(prefix), set()
+    for folder, below, names in os.walk(os.path.dirname(path), onerror=_not_listed, followlinks=True):
+        seen.add(os.path.realpath(folder))
+        paths = {name: os.path.join(folder, name, "") for name in below}
+        below[:] = [name for name in below if paths[name].startswith(path) and os.path.realpath(paths[name]) not in seen]
         for name in names:
             uri = "file://" + os.path.join(folder, name)
             if uri.startswith(prefix):
                 yield Version(uri, None, True, False)
+
+
+def _not_listed(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise OutputError(f"cannot list `{error.filename}`: {error.strerror}", "make the folder readable") from error
 
 
 def _unlink(path: str) -> None:

@@ -88,6 +88,23 @@ def test_a_photo_whose_file_is_gone_is_known_as_long_as_a_run_has_it_and_then_no
     assert len(receipts(place)) == 1
 
 
+def test_a_photo_outside_of_input_is_not_known_by_address_or_prefix_and_stays(fruitsctl, place):
+    """It may be that of another OUTPUT, where its features would stay."""
+    others, known = place / "others", min((place / "photos").glob("*/*.jpg"))
+    shutil.copytree(place / "photos", others)
+    one = others / known.relative_to(place / "photos")
+    words = ("forget", known, one, "--prefix", f"{others}/", "--output", place / "out", "--json")
+
+    planned, done = fruitsctl(*words, "--dry-run"), fruitsctl(*words, "--yes")
+
+    assert (planned.returncode, done.returncode) == (1, 1)
+    for answer in (json.loads(planned.stdout), json.loads(done.stdout)):
+        assert answer["unknown"] == [f"file://{others}/", f"file://{one}"]
+    assert f"addresses are not known here: {place / 'out'} and the INPUT of its runs do not have them:\n  {others}/\n  {one}\n" in done.stderr
+    assert len(list(others.glob("*/*.jpg"))) == 60
+    assert not known.exists()
+
+
 def test_a_folder_without_prefix_is_no_photo(fruitsctl, place):
     folder = min((place / "photos").iterdir())
 

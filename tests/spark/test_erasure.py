@@ -303,6 +303,92 @@ def test_an_address_that_is_known_nowhere_is_not_among_the_targets_and_one_that_
     assert forget(output, [one, photos / "typed.jpg", photos], only_plan=True).uris == {f"file://{one}"}
 
 
+@pytest.fixture
+def linked(run_job, photos, tmp_path):
+    """(OUTPUT, link): a run whose INPUT is a symbolic link to the photos."""
+    output, link = tmp_path / "out", tmp_path / "link"
+    link.symlink_to(photos)
+    run_job(link, output, components=2)
+    return output, link
+
+
+@pytest.mark.parametrize("by_prefix", [False, True], ids=["address", "prefix"])
+@pytest.mark.parametrize("through", ["real path", "link", "another link"])
+def test_a_photo_is_forgotten_by_any_path_that_leads_to_it(forget, linked, photos, tmp_path, through, by_prefix):
+    output, link = linked
+    (tmp_path / "other").symlink_to(photos)
+    one = min(photos.glob("*/*.jpg"))
+    typed = {"real path": photos, "link": link, "another link": tmp_path / "other"}[through] / one.relative_to(photos)
+
+    done = forget(output, [] if by_prefix else [typed], prefixes=[f"file://{typed}"] if by_prefix else [])
+
+    assert not one.exists()
+    assert len(stored(output)) == 59
+    assert (done.removed["features"], done.removed["rows"], done.found) == (1, 1, [])
+    assert files_that_hold(output, f"{one.parent.name}/{one.name}".encode()) == []
+
+
+def test_a_folder_is_forgotten_by_a_link_to_it(forget, linked, photos, tmp_path):
+    output, _ = linked
+    label = min(photos.iterdir())
+    (tmp_path / "a fruit").symlink_to(label)
+
+    assert len(forget(output, prefixes=[f"file://{tmp_path}/a fruit"], only_plan=True).photos) == 20  # each by its link and its path
+    forget(output, prefixes=[f"file://{tmp_path}/a fruit/"])
+    assert list(label.iterdir()) == []
+    assert len(stored(output)) == 50
+
+
+def test_a_reject_is_forgotten_by_the_path_without_the_link(run_job, forget, linked, photos):
+    output, link = linked
+    broken = photos / "Broken" / "torn.jpg"
+    broken.parent.mkdir()
+    broken.write_bytes(min(photos.glob("*/*.jpg")).read_bytes()[:300])
+    run_job(link, output, components=2)
+
+    assert forget(output, [broken]).removed["rejects"] == 1
+    assert files_that_hold(output, b"torn.jpg") == []
+
+
+def test_what_no_run_has_as_its_input_is_not_erased_nor_what_is_no_photo(forget, after_a_run, tmp_path):
+    output, photos = after_a_run
+    one = min(photos.glob("*/*.jpg"))
+    others = tmp_path / "others"
+    others.mkdir()
+    (photos / "out of it").symlink_to(others)
+    kept = [shutil.copy(one, others / "a.jpg"), one.with_name("notes.txt"), one.with_name("._a.jpg"), photos.with_name("photos.jpg")]
+    for path in map(Path, kept[1:]):
+        path.write_text("kept")
+    typed = [*kept, photos / "out of it" / "a.jpg"]
+    before = tree(output)
+
+    for options in ({"uris": typed}, {"prefixes": [f"file://{path}" for path in typed]}, {"prefixes": [f"file://{others}/"]}):
+        assert forget(output, only_plan=True, **options).uris == set()
+        assert forget(output, **options).images == []
+
+    assert all(map(os.path.exists, kept))
+    assert tree(output) | {output / "lease.json": ANY} == before | {output / "lease.json": ANY}
+
+
+def test_a_prefix_is_no_folder(forget, after_a_run):
+    """`…/Red` is a folder, and `…/Red Apple` begins so as well."""
+    output, photos = after_a_run
+    one = min(photos.glob("*/*.jpg"))
+    (photos / "Red").mkdir()
+    (photos / "Red Apple").mkdir()
+    shutil.copy(one, photos / "Red Apple" / "new.jpg")
+
+    assert forget(output, prefixes=[f"file://{photos}/Red"], only_plan=True).uris == {f"file://{photos}/Red Apple/new.jpg"}
+
+
+def test_output_by_a_link_is_no_photo(forget, after_a_run, tmp_path):
+    output, _ = after_a_run
+    (tmp_path / "results").symlink_to(output)
+
+    with pytest.raises(InputError, match="is part of OUTPUT"):
+        forget(output, prefixes=[f"file://{tmp_path}/results/features/"])
+
+
 def test_after_an_erasure_no_file_of_the_tables_has_a_row_of_the_photo_for_a_reader_without_delta(run_job, forget, after_a_run):
     """Rows of a photo that changed stay in the files of the table until they are vacuumed: plain pyarrow reads all files."""
     output, photos = after_a_run

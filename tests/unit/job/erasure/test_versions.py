@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from job.erasure.versions import IN_FLIGHT, in_parallel, remove, versions_of, versions_of_each
+from job.erasure.versions import IN_FLIGHT, in_parallel, remove, versions_below, versions_of, versions_of_each
 
 
 def test_as_many_requests_are_under_way_at_once_as_said_and_answers_keep_their_order():
@@ -27,3 +27,16 @@ def test_files_are_looked_up_and_removed_and_a_folder_is_none(tmp_path: Path):
     assert remove(versions_of_each(uris, told.append)) == 3
     assert told == [1, 2, 3, 4]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_behind_a_link_is_listed_and_a_link_to_a_folder_above_ends_there(tmp_path: Path):
+    """The search after an erasure reads what a reader of OUTPUT reads."""
+    elsewhere, output = tmp_path / "disk", tmp_path / "out"
+    elsewhere.mkdir()
+    output.mkdir()
+    (elsewhere / "a.html").touch()
+    (output / "runs").symlink_to(elsewhere)
+    (elsewhere / "up").symlink_to(output)
+
+    assert [version.uri for version in versions_below(f"file://{output}/")] == [f"file://{output}/runs/a.html"]
+    assert list(versions_below(f"file://{tmp_path}/nowhere/x")) == []

@@ -1,0 +1,102 @@
+"""Which photos OUTPUT knows, by any of their addresses: local ones that differ by symbolic links only are one photo."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from itertools import chain
+
+import pyarrow.compute as pc
+
+from job.erasure.parquet import read
+from job.erasure.tables import TABLES
+from job.erasure.versions import versions_below, versions_of_each
+from job.listing_rows import ignored_as
+from job.objects import Folder
+from job.records import Manifest
+from job.schema import only
+from job.storage.data_files import rows_of
+from job.uris import is_inside, is_s3, local_path
+
+
+class Known:
+    """The addresses in the tables and runs of OUTPUT, and the INPUT of its published runs. Read when they are asked for."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._real_folders: dict[str, str] = {}
+
+    def meant(self, uris: Iterable[str], prefixes: Iterable[str]) -> set[str]:
+        """
+        Return all addresses of the photos that `uris` and `prefixes` name, with and without symbolic links.
+
+        A file that OUTPUT does not know is meant only if it is a photo in the INPUT of a published run: any other address may be a typing
+        error, or that of another OUTPUT, where the features would stay.
+        """
+        asked, begins = set(uris), self.begins(prefixes)
+        places = {self.real(uri) for uri in asked}
+        known = {
+            uri for uri in self._addresses() if (place := self.real(uri)) in places or place.startswith(begins) or uri.startswith(begins)
+        }
+        found = {self.real(uri) for uri in known}
+        versions = chain(versions_of_each(sorted(uri for uri in asked if self.real(uri) not in found)), *map(versions_below, begins))
+        files = {version.uri for version in versions if self.real(version.uri) not in found and self._is_in_input(version.uri)}
+        meant = known | files | {uri for uri in asked if self.real(uri) in found}
+        return meant | {self.real(uri) for uri in meant}
+
+    def begins(self, prefixes: Iterable[str]) -> tuple[str, ...]:
+        """Return `prefixes`, and what they begin with where symbolic links lead."""
+        found = set(prefixes)
+        for prefix in [prefix for prefix in found if not is_s3(prefix)]:
+            folder, begin = os.path.split(local_path(prefix))
+            found.add("file://" + os.path.join(os.path.realpath(folder), begin))
+            if os.path.isdir(local_path(prefix)):
+                found.add("file://" + os.path.join(os.path.realpath(local_path(prefix)), ""))
+        return tuple(sorted(found))
+
+    def photos_below(self, prefix: str) -> Iterator[str]:
+        """Yield the addresses, without links, of the files that begin with `prefix` and are photos by their name, but for those in OUTPUT."""
+        for version in chain.from_iterable(map(versions_below, self.begins([prefix]))):
+            if self._is_photo(version.uri):
+                yield self.real(version.uri)
+
+    def is_in_output(self, uri: str) -> bool:
+        return is_inside(uri, self._folder.uri) or is_inside(self.real(uri), self.real(self._folder.uri))
+
+    def real(self, uri: str) -> str:
+        """Return `uri` without symbolic links. Each folder is asked for once."""
+        if is_s3(uri):
+            return uri
+        folder, name = os.path.split(local_path(uri))
+        if folder not in self._real_folders:
+            self._real_folders[folder] = os.path.realpath(folder)
+        path = os.path.join(self._real_folders[folder], name)
+        return "file://" + (os.path.realpath(path) if os.path.islink(path) else path)
+
+    def _is_photo(self, uri: str) -> bool:
+        return ignored_as(uri.rpartition("/")[2]) is None and not self.is_in_output(uri)
+
+    def _is_in_input(self, uri: str) -> bool:
+        return self._is_photo(uri) and any(is_inside(self.real(uri), place) for place in self._inputs)
+
+    @cached_property
+    def _inputs(self) -> set[str]:
+        stored = (self._folder.read(f"runs/{run}/manifest.json") for run in self._folder.names("runs"))
+        return {self.real(Manifest.from_json(one.content).params["input"].rstrip("/")) for one in stored if one is not None}
+
+    def _addresses(self) -> Iterator[str]:
+        for table, schema in TABLES.items():
+            for rows in rows_of(self._folder, table, only(schema, ["uri"])):
+                yield from pc.unique(rows["uri"]).to_pylist()
+        for run in self._folder.names("runs"):
+            yield from uris_of_run(self._folder, run)
+
+
+def uris_of_run(folder: Folder, run: str) -> list[str]:
+    found: list[str] = []
+    for name in folder.names(f"runs/{run}/pca"):
+        if name.endswith(".parquet"):
+            table = read(folder, f"runs/{run}/pca/{name}", ["uri"])
+            found += pc.unique(table["uri"]).to_pylist() if table is not None else []
+    return found
