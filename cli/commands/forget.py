@@ -28,6 +28,7 @@ from job.uris import bucket_and_key, from_text, is_s3, join, local_path
 
 UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 SHOWN = 10  # addresses in the question
+WHOLE = ("s3://", "s3a://", "file:///", "/")  # how an address in a list begins
 
 
 def forget(
@@ -35,7 +36,7 @@ def forget(
     prefix: Annotated[
         list[str] | None, typer.Option(metavar="URI", help="All whose address begins so; end it with / for a folder. May be repeated.")
     ] = None,
-    list_: Annotated[Path | None, typer.Option("--list", metavar="FILE", help="A text file with one address a line.")] = None,
+    list_: Annotated[Path | None, typer.Option("--list", metavar="FILE", help="A text file with one whole address a line: s3://, file:// or /path.")] = None,
     retention: Annotated[
         str | None, typer.Option(metavar="180d", help="All that was taken in longer ago: days (d), hours (h), minutes (m), seconds (s).")
     ] = None,
@@ -157,12 +158,23 @@ def _drop_what_was_typed() -> None:
 
 
 def _lines(file: Path | None) -> list[str]:
+    """
+    The addresses in `file`, as they are: a name may hold blanks at its ends and everything that `str.splitlines` takes for the end of a
+    line. A relative path would mean another file in each folder.
+    """
     if file is None:
         return []
     try:
-        return [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]  # with Windows' mark or without
+        lines = file.read_bytes().decode("utf-8-sig").split("\n")  # with Windows' mark and line ends, or without
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read `{file}`: {error}", "give a text file with one address per line") from error
+    found = {number: text for number, line in enumerate(lines, start=1) if (text := line.removesuffix("\r"))}
+    for number, text in found.items():
+        if not text.startswith(WHOLE):
+            raise UsageError(
+                f"`{text}` in line {number} of `{file}` is not a whole address", "write s3://bucket/key, file:///path or /path in each line"
+            )
+    return list(found.values())
 
 
 def _prefix(text: str) -> str:
