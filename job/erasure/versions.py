@@ -147,12 +147,18 @@ def _not_listed(error: OSError) -> None:
 
 
 def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise InputError(f"cannot delete `{path}`: {error.strerror}", "make its folder writable, then run the command again") from error
+    """The file itself, and then each symbolic link to it: an interruption leaves the links, and by them the file is found again."""
+    links = []
+    while os.path.islink(path) and path not in links:
+        links.append(path)
+        path = os.path.join(os.path.dirname(path), os.readlink(path))
+    for one in [path, *reversed(links)]:
+        try:
+            os.unlink(one)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise InputError(f"cannot delete `{one}`: {error.strerror}", "make its folder writable, then run the command again") from error
 
 
 def _delete_objects(versions: list[Version]) -> int:

@@ -40,3 +40,19 @@ def test_a_folder_behind_a_link_is_listed_and_a_link_to_a_folder_above_ends_ther
 
     assert [version.uri for version in versions_below(f"file://{output}/")] == [f"file://{output}/runs/a.html"]
     assert list(versions_below(f"file://{tmp_path}/nowhere/x")) == []
+
+
+def test_of_a_photo_that_is_a_link_the_file_and_every_link_on_the_way_to_it_go(tmp_path: Path):
+    store, photos = tmp_path / "store", tmp_path / "photos"
+    store.mkdir()
+    photos.mkdir()
+    (store / "content").write_bytes(b"pixels")
+    (store / "kept").touch()
+    (store / "alias").symlink_to("content")
+    (photos / "a.jpg").symlink_to("../store/alias")
+    (photos / "dangling.jpg").symlink_to("../store/nothing")
+    (photos / "loop.jpg").symlink_to("loop.jpg")
+
+    assert remove(versions_of_each(f"file://{photos}/{name}.jpg" for name in ("a", "dangling", "loop"))) == 3
+    assert list(photos.iterdir()) == []
+    assert list(store.iterdir()) == [store / "kept"]
