@@ -16,8 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
+import markupsafe
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -31,6 +32,7 @@ from job.erasure.versions import Progress, Version, content_of, unseen, versions
 IN_FLIGHT = 8  # files, each in memory
 GOES_ON = re.compile(rb"[\w.%-]")  # behind an address: it may be the beginning of a longer one, as `a.jpg` is of `a.jpg.png`
 TELLING_BYTES = 64  # fewer bytes may be anywhere by chance
+SAFE = ("", "/", "/:", "/:!$&'()*+,;=@~")  # what writers of URLs leave as it is
 ZSTD = b"\x28\xb5\x2f\xfd"
 
 
@@ -89,8 +91,12 @@ class Needles:
 
 
 def spellings(uri: str) -> set[bytes]:
-    """An address as plain text, JSON, HTML and URL write it."""
-    return {text.encode() for text in (uri, json.dumps(uri)[1:-1], html.escape(uri), quote(uri, safe="/:"), quote(uri))}
+    """An address, or a part of one, as plain text, HTML, URL, CSV, JSON and Python write it; and JSON of HTML, as a notebook has it."""
+    plain = {uri, html.escape(uri), html.escape(uri, quote=False), str(markupsafe.escape(uri)), uri.replace('"', '""')}
+    plain |= {quote(uri, safe=safe) for safe in SAFE} | {quote_plus(uri, safe="/:")}
+    escaped = {json.dumps(text, ensure_ascii=ascii_only)[1:-1] for text in plain for ascii_only in (True, False)}
+    in_script = {text.replace("<", "\\u003c") for text in escaped}  # as a report writes it
+    return {text.encode() for text in plain | escaped | in_script | {repr(uri)[1:-1]}}
 
 
 def search(folders: list[str], needles: Needles, besides: set[str], progress: Progress = unseen) -> Proof:

@@ -96,7 +96,7 @@ def _remove_if_hit(folder: Folder, run: str, targets: Targets, uris: pa.Array) -
     stored = folder.read(f"{below}/manifest.json")
     manifest = Manifest.from_json(stored.content) if stored else None
     addresses = Strings(spelling for uri in targets.uris for spelling in spellings(uri))
-    names = Strings(name.encode() for name in shown_names(targets, manifest)) if manifest else Strings([])
+    names = Strings(spelling for name in shown_names(targets, manifest) for spelling in spellings(name)) if manifest else Strings([])
     in_matrix = any(
         parquet.rows_of(folder, f"{below}/pca/{name}", uris) for name in folder.names(f"{below}/pca") if name.endswith(".parquet")
     )

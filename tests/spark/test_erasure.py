@@ -1,6 +1,7 @@
 """Images forgotten, on disk: nothing of them is left in any byte, everything else is as it was, and a second try converges."""
 
 import hashlib
+import html
 import json
 import os
 import re
@@ -285,6 +286,19 @@ def test_of_a_forgotten_reject_nothing_is_left(run_job, forget, photos, tmp_path
     assert (done.removed["rejects"], done.removed["rows"]) == (1, 0)
     assert files_that_hold(output, b"torn.jpg") == []
     assert (output / "runs" / run / "report.html").exists()
+
+
+@pytest.mark.parametrize("name", ["l'une.jpg", 'the "one".jpg', "a & <b>.jpg"])
+def test_the_report_of_a_rejected_photo_goes_whatever_its_name_is(run_job, forget, photos, tmp_path, name):
+    output, broken = tmp_path / "out", photos / "Broken" / name
+    broken.parent.mkdir()
+    broken.write_bytes(min(photos.glob("*/*.jpg")).read_bytes()[:300])
+    report = output / "runs" / run_job(photos, output, components=2).run_id / "report.html"
+    assert f"Broken/{name}" in html.unescape(report.read_text())
+
+    forget(output, [broken])
+
+    assert name not in html.unescape(report.read_text())
 
 
 def test_nothing_to_forget_says_so_is_no_error_and_leaves_no_receipt(forget, after_a_run):

@@ -6,8 +6,9 @@ import gzip
 import html
 import io
 import json
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
+import markupsafe
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -63,6 +64,30 @@ def test_an_address_is_found_whatever_stands_before_and_behind_it(container: str
     content = CONTAINERS[container](f"{before}{uri}{after}")
 
     assert seen(content, Needles(Targets(uris={URI}))) == FOUND
+
+
+ODD = "file:///photos/l'été & <b> \"x\"/a+b~c@d\u2028\\.jpg"
+WRITERS = {
+    "text": str,
+    "jinja": lambda text: str(markupsafe.escape(text)),
+    "html": html.escape,
+    "html, quotes as they are": lambda text: html.escape(text, quote=False),
+    "json": json.dumps,
+    "json, not ascii": lambda text: json.dumps(text, ensure_ascii=False),
+    "json in a report": lambda text: json.dumps(text, ensure_ascii=False).replace("<", "\\u003c"),
+    "html in json": lambda text: json.dumps(str(markupsafe.escape(text))),
+    "url": quote,
+    "all of a url": lambda text: quote(text, safe=""),
+    "url with +": lambda text: quote_plus(text, safe="/:"),
+    "java's url": lambda text: quote(text, safe="/:!$&'()*+,;=@~"),
+    "python": repr,
+    "csv": lambda text: '"' + text.replace('"', '""') + '"',
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_an_address_is_found_whoever_wrote_it(writer: str):
+    assert seen(f"<{WRITERS[writer](ODD)}>".encode(), Needles(Targets(uris={ODD}))) == FOUND
 
 
 @pytest.mark.parametrize("text", [f"{URI}. Skipped", f"{quote(URI, safe='/:')}%22", f"{URI}s3://bucket/b.jpg", f"{URI}-1", f"{URI}.png"])
