@@ -26,6 +26,7 @@ from job.s3 import S3_ERRORS, client, code_of, explain
 from job.uris import bucket_and_key, is_s3, join, local_path
 
 ATTEMPTS = 4  # of one request to S3: a wrong endpoint is known within seconds
+PARTIAL = ".part"  # ends the hidden name of a file that is not yet whole
 GUARD_SECONDS = 10.0  # that a local swap waits for another one
 # 404: deleted under an If-Match. 409: another conditional write is under way.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html#conditional-error-response
@@ -264,12 +265,17 @@ def _version(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def is_partial(name: str) -> bool:
+    """Whether a file of this name is one that is being written, or that a process which was killed did not finish."""
+    return name.startswith(".") and name.endswith(PARTIAL)
+
+
 @contextmanager
 def _replacing(path: str) -> Iterator[BinaryIO]:
     """A new file that takes the place of `path` at the end, whole and on the disk, or vanishes on an error."""
     folder, name = os.path.split(path)
     os.makedirs(folder, exist_ok=True)
-    partial = os.path.join(folder, f".{name}.{os.getpid()}-{threading.get_ident()}.part")
+    partial = os.path.join(folder, f".{name}.{os.getpid()}-{threading.get_ident()}{PARTIAL}")
     try:
         with open(partial, "wb") as file:
             yield file

@@ -19,7 +19,7 @@ from job.erasure.known import Known
 from job.erasure.log_group import LogGroup
 from job.erasure.receipt import Receipt
 from job.erasure.targets import Targets, find, keep, kept, read_photos
-from job.erasure.versions import Progress, remove, unseen, versions_below, versions_of_each
+from job.erasure.versions import Progress, remove, unfinished, unseen, versions_below, versions_of_each
 from job.errors import JobError, OutputError
 from job.lease import Lease
 from job.objects import Folder
@@ -74,6 +74,7 @@ def erase(wanted: Forget, folder: Folder, lease: Lease, report: Report) -> Recei
     spark = SparkSession.active()
     if not targets.uris:
         return _receipt(wanted, [], targets, [], [], proof.Proof())
+    _remove_files(unfinished(folder.uri))
     begun = [join(folder.uri, name) for name, _ in kept(folder)]
     targets.runs |= {run for run in folder.names("runs") if runs.rows_of(folder, run, targets)}
     keep(folder, wanted.run_id, targets)

@@ -33,6 +33,7 @@ IN_FLIGHT = 8  # files, each in memory
 GOES_ON = re.compile(rb"[\w.%-]")  # behind an address: it may be the beginning of a longer one, as `a.jpg` is of `a.jpg.png`
 TELLING_BYTES = 64  # fewer bytes may be anywhere by chance
 SAFE = ("", "/", "/:", "/:!$&'()*+,;=@~")  # what writers of URLs leave as it is
+PARQUET = b"PAR1"
 ZSTD = b"\x28\xb5\x2f\xfd"
 
 
@@ -127,7 +128,7 @@ def search(folders: list[str], needles: Needles, besides: set[str], progress: Pr
 
 def traces(uri: str, content: bytes, needles: Needles) -> str:
     """`address`, `content hash`, `embedding`, or "" if there is none of them in a file's bytes."""
-    if uri.endswith(".parquet") and content.startswith(b"PAR1"):
+    if content.startswith(PARQUET):  # whatever its name: what a writer that was killed leaves has another one
         return _in_parquet(content, needles)
     return needles.in_bytes(_unpacked(content))
 

@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeVar
 from botocore.exceptions import ClientError
 
 from job.errors import InputError, OutputError
+from job.objects import is_partial
 from job.s3 import S3_ERRORS, client, explain
 from job.uris import bucket_and_key, is_s3, local_path
 
@@ -53,6 +54,11 @@ def versions_below(prefix: str) -> Iterator[Version]:
                 yield Version(f"s3://{bucket}/{found['Key']}", found["VersionId"], False, True)
     except S3_ERRORS as error:
         raise explain(error, prefix, OutputError) from error
+
+
+def unfinished(folder: str) -> list[str]:
+    """What writers that were killed left below `folder`: under the lease there are no others. On S3 there is no such thing."""
+    return [] if is_s3(folder) else [version.uri for version in versions_below(folder + "/") if is_partial(version.uri.rpartition("/")[2])]
 
 
 def versions_of(uri: str) -> list[Version]:

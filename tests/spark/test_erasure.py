@@ -429,6 +429,21 @@ def everywhere(output):
     ]
 
 
+def test_what_killed_writers_left_goes_too(forget, after_a_run):
+    output, photos = after_a_run
+    one = min(photos.glob("*/*.jpg"))
+    rows = min(output.glob("features/*.parquet"))
+    left = [rows.with_name(f".{rows.name}.4711-140.part"), output / "runs" / "first" / ".outcome.json.4711-140.part"]
+    shutil.copy(rows, left[0])
+    left[1].write_text(f"cannot read {one}")
+    kept = output / "mine.part"
+    kept.touch()
+
+    assert forget(output, [one]).found == []
+    assert [path for path in left if path.exists()] == []
+    assert kept.exists()
+
+
 def test_an_address_in_a_commit_of_somebody_elses_goes_with_the_log_before_it(run_job, forget, after_a_run):
     output, photos = after_a_run
     one = sorted(photos.glob("*/*.jpg"))[0]

@@ -105,6 +105,14 @@ def test_a_longer_address_is_another_photo_if_it_is_known():
     assert seen(f"{URI}.gif".encode(), needles) == FOUND
 
 
+@pytest.mark.parametrize("name", [".part-0.zstd.parquet.4711-140.part", "part-0", "copy.parquet.bak"])
+def test_parquet_is_read_whatever_its_name_is(name: str):
+    file = io.BytesIO()
+    pq.write_table(pa.table({"uri": [URI]}), file, compression="zstd")
+
+    assert traces(name, file.getvalue(), Needles(Targets(uris={URI}))) == "address"
+
+
 def test_two_values_of_a_column_are_not_read_as_one():
     assert b"a.jpgs3://" not in b"".join(text_of(pa.array(["s3://b/a.jpg", "s3://b/c.jpg"])))
     assert seen(parquet(pa.array([URI, "s3://b/c.jpg"])), Needles(Targets(uris={URI}))) == FOUND
