@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -129,16 +130,29 @@ def _rewrite_csv(folder: Folder, below: str, name: str, uris: set[str]) -> None:
     stored = folder.read(f"{below}/{name}")
     if stored is None:
         return
-    text, erased = io.StringIO(), 0
-    table = csv.writer(text, lineterminator="\n")
-    for row in csv.reader(io.StringIO(stored.content.decode(), newline="")):  # never all rows at once: as lists they are ten times the file
-        if row[0] in uris:
+    kept, erased = [], 0
+    for row, text in _records(stored.content.decode()):
+        if row[:1] and row[0] in uris:
             erased += 1
         else:
-            table.writerow(row)
+            kept.append(text)
     if erased:
-        folder.write(f"{below}/{name}", text.getvalue().encode())
+        folder.write(f"{below}/{name}", "".join(kept).encode())
         folder.delete(f"{below}/.{name}.crc")  # Hadoop's checksum of the file as it was
+
+
+def _records(content: str) -> Iterator[tuple[list[str], str]]:
+    """Each row of a CSV file and its text, which stays as it is. Never all rows at once: as lists they are ten times the file."""
+    read: list[str] = []
+
+    def lines() -> Iterator[str]:
+        for line in io.StringIO(content, newline=""):
+            read.append(line)
+            yield line
+
+    for row in csv.reader(lines()):
+        yield row, "".join(read)
+        read.clear()
 
 
 def _count(folder: Folder, run: str) -> tuple[int, int]:

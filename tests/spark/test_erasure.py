@@ -301,6 +301,22 @@ def test_the_report_of_a_rejected_photo_goes_whatever_its_name_is(run_job, forge
     assert name not in html.unescape(report.read_text())
 
 
+def test_rows_of_odd_names_stay_as_they_are_and_go_when_it_is_their_turn(run_job, forget, photos, tmp_path, matrix):
+    output, folder = tmp_path / "out", min(photos.iterdir())
+    one, *others = sorted(folder.iterdir())
+    names = ["a\rb.jpg", "a\r\nb.jpg", "a\nb.jpg", 'a"b.jpg', " a,b .jpg", "a\x85\u2028\x0bb.jpg"]
+    odd = [path.rename(folder / name) for path, name in zip(others, names, strict=False)]
+    run = run_job(photos, output, components=2).run_id
+    before = {uri: row for uri, *row in matrix(output, run)}
+    assert len(before) == 60
+
+    for done, path in enumerate([one, *odd], start=1):
+        assert forget(output, [path]).removed["rows"] == 1
+        before.pop(f"file://{path}")
+        assert {uri: row for uri, *row in matrix(output, run)} == before
+        assert len(stored(output)) == 60 - done
+
+
 def test_nothing_to_forget_says_so_is_no_error_and_leaves_no_receipt(forget, after_a_run):
     assert forget(after_a_run[0], prefixes=["file:///nowhere/"]).removed == {}
     assert not (after_a_run[0] / "erasures").exists()
