@@ -110,7 +110,8 @@ def erase(wanted: Forget, folder: Folder, lease: Lease, report: Report) -> Recei
         done(versions=_purge(folder, stage.update))
 
     pending = join(folder.uri, FOLDER, f"{wanted.run_id}.pending")
-    needles = proof.Needles(targets, tables.Addresses(folder).longer)
+    addresses = tables.Addresses(folder)
+    needles = proof.Needles(targets, addresses.longer, addresses.around)
     left = _prove(spark, wanted, folder, lease, needles, {pending}, report)
     key = key_of(folder)
     images = sorted(keyed(key, value) for value in targets.uris | targets.contents)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from urllib.parse import quote, quote_plus
 
 import markupsafe
@@ -28,6 +28,7 @@ from job.erasure.parquet import heads_of, text_of
 from job.erasure.strings import Strings
 from job.erasure.targets import HEAD, Targets
 from job.erasure.versions import Progress, Version, content_of, unseen, versions_below
+from job.uris import local_path
 
 IN_FLIGHT = 8  # files, each in memory
 GOES_ON = re.compile(rb"[\w.%-]")  # behind an address: it may be the beginning of a longer one, as `a.jpg` is of `a.jpg.png`
@@ -48,17 +49,20 @@ class Proof:
     found: list[str] = field(default_factory=list)
 
 
+Others = Callable[[str], Iterable[str]]
+
+
 def no_others(uri: str) -> list[str]:
     return []
 
 
 class Needles:
     """
-    What to look for. An address that goes on where it is found is another photo's only if `longer` names that photo, which stays:
-    given an address, the known ones that begin with it. Everything else counts as found.
+    What to look for. An address that is found within a longer one is another photo's only if `longer` or `around` names that photo, which
+    stays: given an address, the known ones that begin with it, and those in which its path is. Everything else counts as found.
     """
 
-    def __init__(self, targets: Targets, longer: Callable[[str], Iterable[str]] = no_others) -> None:
+    def __init__(self, targets: Targets, longer: Others = no_others, around: Others = no_others) -> None:
         self.uris = pa.array(sorted(targets.uris), pa.string())
         # A picture that stays under another address has the same content: only its address tells them apart.
         contents = set() if targets.copies else targets.etags | targets.contents
@@ -74,6 +78,7 @@ class Needles:
                 self._addresses[spelling].append(uri)
         self._all = Strings([*self._addresses, *(hashed.encode() for hashed in contents if hashed), *self._numbers])
         self._longer = cache(lambda uri: [spelling for other in longer(uri) if other != uri for spelling in spellings(other)])
+        self._around = cache(lambda uri: [spelling for other in around(uri) if other != uri for spelling in spellings(other)])
 
     def in_bytes(self, content: bytes) -> str:
         """`address or content hash`, `embedding`, or "" if there is none of them in it."""
@@ -86,13 +91,22 @@ class Needles:
         return embedding
 
     def _is(self, text: bytes, at: int, spelling: bytes, uri: str) -> bool:
-        """Whether it is `uri` that is spelt there, and no longer address."""
-        goes_on = GOES_ON.match(text, at + len(spelling))
-        return not (goes_on and any(text.startswith(other, at) for other in self._longer(uri)))
+        """Whether it is `uri` that is spelt there, and no longer address: `/a.jpg` is in `/b/a.jpg`, and in `/a.jpg.png`."""
+        longer = self._longer(uri) if GOES_ON.match(text, at + len(spelling)) else []
+        around = self._around(uri) if text[max(0, at - 1) : at] not in (b"", b"/") else []
+        begins = ((at - other.find(spelling), other) for other in chain(longer, around) if spelling in other)
+        return not any(begin >= 0 and text.startswith(other, begin) for begin, other in begins)
 
 
 def spellings(uri: str) -> set[bytes]:
-    """An address, or a part of one, as plain text, HTML, URL, CSV, JSON and Python write it; and JSON of HTML, as a notebook has it."""
+    """
+    An address, or a part of one, as plain text, HTML, URL, CSV, JSON and Python write it; and JSON of HTML, as a notebook has it. One on a
+    disk is written as a path too.
+    """
+    return _spellings(uri) | _spellings(local_path(uri))
+
+
+def _spellings(uri: str) -> set[bytes]:
     plain = {uri, html.escape(uri), html.escape(uri, quote=False), str(markupsafe.escape(uri)), uri.replace('"', '""')}
     plain |= {quote(uri, safe=safe) for safe in SAFE} | {quote_plus(uri, safe="/:")}
     escaped = {json.dumps(text, ensure_ascii=ascii_only)[1:-1] for text in plain for ascii_only in (True, False)}

@@ -6,6 +6,7 @@ from bisect import bisect_left
 from functools import cached_property
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
 from job.lease import Lease
@@ -14,6 +15,7 @@ from job.schema import FEATURES, REJECTS, only
 from job.storage import rewriting
 from job.storage.data_files import rows_of
 from job.storage.delta_log import DeltaLog
+from job.uris import local_path
 
 TABLES = {"features": FEATURES, "rejects": REJECTS}
 
@@ -58,6 +60,11 @@ class Addresses:
         while place < len(self._sorted) and (other := self._sorted[place].as_py()).startswith(uri):
             found.append(other)
             place += 1
+        return found
+
+    def around(self, uri: str) -> list[str]:
+        """Those in which the path of `uri`, or `uri` on S3, is. Raises as `longer`."""
+        found: list[str] = self._sorted.filter(pc.match_substring(self._sorted, local_path(uri))).to_pylist()
         return found
 
     @cached_property

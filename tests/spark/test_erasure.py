@@ -317,6 +317,32 @@ def test_rows_of_odd_names_stay_as_they_are_and_go_when_it_is_their_turn(run_job
         assert len(stored(output)) == 60 - done
 
 
+def test_a_path_without_its_scheme_is_removed_from_logs_and_outcomes(forget, after_a_run):
+    output, photos = after_a_run
+    one, two = sorted(photos.glob("*/*.jpg"))[:2]
+    run = output / "runs" / "first"
+    (run / "job.log").write_text(f"begin\ncannot read {one}: torn\nread {two}\n")
+    (run / "outcome.json").write_text(json.dumps({"code": 1, "message": f"cannot read `{one}`"}))
+
+    assert forget(output, [one]).found == []
+
+    assert (run / "job.log").read_text() == f"begin\nread {two}\n"
+    assert not (run / "outcome.json").exists()
+
+
+def test_a_photo_whose_path_ends_like_that_of_a_forgotten_one_stays(run_job, forget, photos, tmp_path):
+    """Its rows in CSV hold the path of the other one."""
+    output, one = tmp_path / "out", min(photos.glob("*/*.jpg"))
+    other = photos / str(one).removeprefix("/")
+    other.parent.mkdir(parents=True)
+    shutil.copy(sorted(photos.glob("*/*.jpg"))[20], other)
+    run_job(photos, output, components=2)
+
+    assert forget(output, [one]).found == []
+    assert other.exists()
+    assert len(stored(output)) == 60
+
+
 def test_nothing_to_forget_says_so_is_no_error_and_leaves_no_receipt(forget, after_a_run):
     assert forget(after_a_run[0], prefixes=["file:///nowhere/"]).removed == {}
     assert not (after_a_run[0] / "erasures").exists()

@@ -113,6 +113,30 @@ def test_parquet_is_read_whatever_its_name_is(name: str):
     assert traces(name, file.getvalue(), Needles(Targets(uris={URI}))) == "address"
 
 
+LOCAL = "file:///photos/é & co/a.jpg"
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+@settings(deadline=None)
+@given(before=NEIGHBOURS, after=NEIGHBOURS, quoted=st.booleans())
+def test_a_path_without_its_scheme_is_found_too(container: str, before: str, after: str, quoted: bool):
+    path = LOCAL.removeprefix("file://")
+    content = CONTAINERS[container](f"{before}{quote(path) if quoted else path}{after}")
+
+    assert seen(content, Needles(Targets(uris={LOCAL}))) == FOUND
+
+
+def test_a_path_within_a_longer_one_is_another_photo_if_that_one_is_known():
+    known = ["file:///x/photos/é & co/a.jpg", "s3://bucket/photos/é & co/a.jpg", "file:///x /photos/é & co/a.jpg.png"]
+    needles = Needles(Targets(uris={LOCAL}), around=lambda uri: known)
+
+    for other in known:
+        for written in (other, other.removeprefix("file://"), html.escape(other), quote(other), json.dumps({"uri": other})):
+            assert seen(written.encode(), needles) == ""
+    assert seen(b"x" + LOCAL.removeprefix("file://").encode(), needles) == FOUND
+    assert seen(f"{known[0]} {LOCAL}".encode(), needles) == FOUND
+
+
 def test_two_values_of_a_column_are_not_read_as_one():
     assert b"a.jpgs3://" not in b"".join(text_of(pa.array(["s3://b/a.jpg", "s3://b/c.jpg"])))
     assert seen(parquet(pa.array([URI, "s3://b/c.jpg"])), Needles(Targets(uris={URI}))) == FOUND
