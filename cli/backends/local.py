@@ -84,7 +84,7 @@ def start(todo: Plan, run_id: str, environment: Mapping[str, str], on_progress: 
     Raises:
         UsageError: the log cannot be written.
     """
-    with _opened(todo.log) as log, _scratch() as scratch:
+    with _opened(todo.log) as log, scratch_folder() as scratch:
         job = subprocess.Popen(
             todo.command,
             env={**todo.surroundings(environment), "TMPDIR": scratch, "SPARK_LOCAL_DIRS": scratch},
@@ -152,9 +152,9 @@ def _opened(log: Path) -> Iterator[TextIO]:
 
 
 @contextmanager
-def _scratch() -> Iterator[str]:
+def scratch_folder() -> Iterator[str]:
     """
-    A folder for the job's temporary files, which hold features and addresses: removed however the job ends. Those of commands that were
+    A folder for temporary files of a job, which hold features and addresses: removed however the job ends. Those of commands that were
     killed themselves are removed by the next one, which can lock what nobody holds any more, and with them what still runs on them: a JVM
     that was about to start waits for ever. Process numbers would not tell, as containers that share a folder have their own.
     """

@@ -70,7 +70,7 @@ def forget(
     where = results.output_of(output, config)
     if not (yes or dry_run or sys.stdin.isatty()):
         raise UsageError("cannot ask for confirmation: stdin is not a terminal", "check with --dry-run, then add --yes")
-    with tempfile.TemporaryDirectory(prefix="fruitsctl-") as scratch:
+    with local.scratch_folder() as scratch:
         targets = Path(scratch, "targets.json")
         targets.write_text(json.dumps(asked), encoding="utf-8")
         wanted = Forget(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pyarrow.dataset as ds
 import pytest
+
+from tests.e2e.conftest import Command
 
 TYPED = "Aple/1.jpg"
 
@@ -127,3 +130,22 @@ def test_an_output_without_results_is_refused_and_the_photo_stays(fruitsctl, pla
     )
     assert photo.exists()
     assert not (place / "oui").exists()
+
+
+def test_the_addresses_that_a_killed_forget_left_in_the_temporary_folder_go_with_the_next_one(fruitsctl, place):
+    temporary, photo = place / "tmp", min((place / "photos").glob("*/*.jpg"))
+    temporary.mkdir()
+    command = Command(Path(fruitsctl.env["FRUITS_CACHE"]), {**fruitsctl.env, "TMPDIR": str(temporary)})
+    words = ("forget", photo, "--output", place / "out", "--dry-run")
+    killed = command.start(*words)
+    try:
+        while not list(temporary.glob("*/targets.json")):
+            assert killed.poll() is None
+            time.sleep(0.01)
+    finally:
+        killed.kill()
+        killed.communicate()
+    assert [photo.name in path.read_text() for path in temporary.rglob("targets.json")] == [True]
+
+    assert command(*words).returncode == 0
+    assert list(temporary.rglob("targets.json")) == []

@@ -44,7 +44,7 @@ def test_those_of_a_command_that_was_killed_go_with_the_next_and_those_of_a_livi
         folder.mkdir()
         (folder / "features").write_text("x")
     (gone / "lock").touch()
-    with local._scratch() as living:
+    with local.scratch_folder() as living:
         start(tmp_path, "pass")
 
         assert sorted(os.listdir(scratch)) == sorted([os.path.basename(living), other.name])
