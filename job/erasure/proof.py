@@ -6,6 +6,7 @@ Parquet is decoded, compressed text unpacked; the addresses are looked for as th
 
 from __future__ import annotations
 
+import base64
 import gzip
 import html
 import json
@@ -64,14 +65,15 @@ class Needles:
 
     def __init__(self, targets: Targets, longer: Others = no_others, around: Others = no_others) -> None:
         self.uris = pa.array(sorted(targets.uris), pa.string())
-        # A picture that stays under another address has the same content: only its address tells them apart.
-        contents = set() if targets.copies else targets.etags | targets.contents
+        staying = targets.staying()
+        contents = (targets.etags | targets.contents) - staying
         self.contents = pa.array(sorted(contents), pa.string())
         self.copies = pa.array(sorted(targets.copies), pa.string())
         self.heads = targets.heads()
-        telling = [head for head in self.heads if len(head) >= TELLING_BYTES and any(head)]
+        self.unshared = {base64.b64decode(numbers) for numbers in targets.numbers - staying}
+        telling = [head for head in self.unshared if len(head) >= TELLING_BYTES and any(head)]
         wide = [np.frombuffer(head, np.float32).astype(np.float64).tobytes() for head in telling]  # as sums of one image have it
-        self._numbers = frozenset() if targets.copies else frozenset(telling + wide)
+        self._numbers = frozenset(telling + wide)
         self._addresses: dict[bytes, list[str]] = defaultdict(list)  # `a b` as a URL has it may be a name of its own
         for uri in targets.uris:
             for spelling in spellings(uri):
@@ -158,11 +160,9 @@ def _in_parquet(content: bytes, needles: Needles) -> str:
             if pc.any(pc.is_in(column.cast(pa.string()), value_set=needles.contents)).as_py():
                 return "content hash"
         elif pa.types.is_list(column.type) and pa.types.is_floating(column.type.value_type):
+            meant = needles.unshared if others is None else needles.heads
             for rows, heads in heads_of(column.combine_chunks(), HEAD):
-                if any(
-                    head.tobytes() in needles.heads and (others is None or others[row].as_py())
-                    for row, head in zip(rows, heads, strict=True)
-                ):
+                if any(head.tobytes() in meant and (others is None or others[row].as_py()) for row, head in zip(rows, heads, strict=True)):
                     return "embedding"
         elif what := next(filter(None, map(needles.in_bytes, text_of(column))), ""):
             return what

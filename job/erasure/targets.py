@@ -51,6 +51,7 @@ class Targets:
     numbers: set[str] = field(default_factory=set)  # base64 of float32: the first HEAD numbers of each embedding
     chunks: set[str] = field(default_factory=set)  # run_id-microseconds: whose moments hold them
     copies: set[str] = field(default_factory=set)  # other URIs of the very same picture, which stay
+    shared: set[str] = field(default_factory=set)  # `value uri`: etags and numbers that these copies have too
     runs: set[str] = field(default_factory=set)  # whose matrix had rows of them
     removed: Counter[str] = field(default_factory=Counter)  # so far; see Receipt.removed
 
@@ -71,6 +72,10 @@ class Targets:
 
     def heads(self) -> set[bytes]:
         return {base64.b64decode(numbers) for numbers in self.numbers}
+
+    def staying(self) -> set[str]:
+        """Etags and numbers that a copy has which stays: only its address tells it from what is erased."""
+        return {value for value, _, uri in (one.partition(" ") for one in self.shared) if uri in self.copies}
 
 
 def find(spark: SparkSession, folder: Folder, uris: list[str], prefixes: list[str], older_than: float | None, copies: bool) -> Targets:
@@ -97,6 +102,8 @@ def find(spark: SparkSession, folder: Folder, uris: list[str], prefixes: list[st
         found.uris |= others
     else:
         found.copies = others
+        for row in _rows(spark, folder, others):
+            found.shared |= {f"{value} {row['uri']}" for value in (row["etag"], base64.b64encode(row["head"]).decode())}
     for row in _rows(spark, folder, found.uris):
         found.etags.add(row["etag"])
         found.chunks.add(row["chunk"])

@@ -262,6 +262,18 @@ def test_the_same_picture_under_another_address_is_named_and_goes_only_if_asked(
     assert len(stored(output)) == 60
 
 
+def test_a_copy_of_one_photo_does_not_hide_what_is_left_of_another(run_job, forget, photos, tmp_path):
+    output, (one, other, *_) = tmp_path / "out", sorted(photos.glob("*/*.jpg"))
+    shutil.copy(one, one.with_name("copy.jpg"))
+    run_job(photos, output, "mobilenet_v2_untrained", components=2)
+    embedding = stored(output).set_index("uri")["embedding"]
+    (output / "both.bin").write_bytes(np.asarray(embedding[f"file://{one}"], np.float32).tobytes())
+    (output / "other.bin").write_bytes(np.asarray(embedding[f"file://{other}"], np.float32).tobytes())
+
+    with pytest.raises(LeftOverError, match=r"other\.bin: embedding"):
+        forget(output, [one, other])
+
+
 def test_a_plan_changes_no_byte(forget, after_a_run, tmp_path):
     output, photos = after_a_run
     before = tree(output) | tree(photos)

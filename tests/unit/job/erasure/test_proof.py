@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import html
 import io
@@ -9,6 +10,7 @@ import json
 from urllib.parse import quote, quote_plus
 
 import markupsafe
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -17,7 +19,7 @@ from hypothesis import strategies as st
 
 from job.erasure.parquet import text_of
 from job.erasure.proof import Needles, traces
-from job.erasure.targets import Targets
+from job.erasure.targets import HEAD, Targets
 from job.errors import OutputError
 
 URI = "s3://bucket/photos/é & co/a.jpg"
@@ -167,3 +169,28 @@ def test_a_content_hash_is_found_whatever_follows():
     digest = "0" * 63 + "1"
 
     assert seen(f"sha256:{digest}ab".encode(), Needles(Targets(contents={digest}))) == FOUND
+
+
+def test_a_copy_that_stays_switches_off_the_search_for_what_it_has_itself_and_nothing_else():
+    with_copy, without = (np.arange(first, first + HEAD, dtype=np.float32).tobytes() for first in (1, 2))
+    texts = [base64.b64encode(head).decode() for head in (with_copy, without)]
+    copy = "s3://b/copy.jpg"
+    shared = {f"{texts[0]} {copy}", f"etag-of-both {copy}"}
+    targets = Targets(etags={"etag-of-both", "etag-of-one"}, numbers=set(texts), copies={copy}, shared=shared)
+
+    for needles in (Needles(targets), Needles(Targets.from_json(targets.to_json()))):
+        assert seen(with_copy, needles) == ""
+        assert seen(b"etag-of-both", needles) == ""
+        assert seen(without, needles) == "embedding"
+        assert seen(b"etag-of-one", needles) == FOUND
+        rows = [np.frombuffer(head, np.float32) for head in (with_copy, without)]
+        assert seen(parquet(pa.array(rows[:1], pa.list_(pa.float32()))), needles) == ""
+        assert seen(parquet(pa.array(rows, pa.list_(pa.float32()))), needles) == "embedding"
+
+
+def test_what_a_copy_has_is_searched_for_once_the_copy_is_erased_too():
+    copy = "s3://b/copy.jpg"
+    targets = Targets(uris={"s3://b/a.jpg"}, etags={"etag-of-both"}, copies={copy}, shared={f"etag-of-both {copy}"})
+    targets.add(Targets(uris={copy}))
+
+    assert seen(b"etag-of-both", Needles(targets)) == FOUND
