@@ -8,9 +8,11 @@ import re
 import socket
 import sys
 import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from secrets import token_hex
 from typing import Annotated, Any
@@ -24,6 +26,7 @@ from cli.config import Settings, environment, settings
 from cli.errors import FruitsError, UsageError
 from cli.output import Stages, emit, say
 from job.params import Forget
+from job.records import Manifest, RecordError
 from job.uris import bucket_and_key, from_text, is_s3, join, local_path
 
 UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
@@ -133,7 +136,7 @@ def start(wanted: Forget, config: Settings, scratch: str) -> dict[str, Any]:
     """
     log = Path(tempfile.gettempdir(), f"fruitsctl-{wanted.run_id}.log")
     todo = plan_local(wanted, config, log, "job.erasure")
-    session = results.session() if is_s3(wanted.output) or wanted.log_group else None
+    session = results.session() if wanted.log_group or any(map(is_s3, _places(wanted))) else None
     with credentials_for(session) as extra, Stages() as stages:
         outcome = local.start(
             todo,
@@ -146,6 +149,15 @@ def start(wanted: Forget, config: Settings, scratch: str) -> dict[str, Any]:
     log.unlink(missing_ok=True)
     answer: dict[str, Any] = json.loads(Path(wanted.answer).read_text(encoding="utf-8"))
     return answer
+
+
+def _places(wanted: Forget) -> Iterator[str]:
+    """Yield the addresses that the erasure will read: OUTPUT, what is to be erased, and the INPUT of each run of a local OUTPUT."""
+    yield wanted.output
+    yield from chain.from_iterable(json.loads(Path(wanted.targets).read_text(encoding="utf-8")).values())
+    for manifest in Path(local_path(wanted.output)).glob("runs/*/manifest.json"):
+        with suppress(OSError, RecordError):  # the job tells what is wrong with it
+            yield str(Manifest.from_json(manifest.read_bytes()).params.get("input"))
 
 
 def _drop_what_was_typed() -> None:

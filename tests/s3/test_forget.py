@@ -26,7 +26,11 @@ def fruitsctl(server, cache, short_jvm):
 
     def call(*words, code=0, **more):
         done = subprocess.run(
-            [sys.executable, "-m", "cli", *words], env=environment | more, capture_output=True, text=True, stdin=subprocess.DEVNULL
+            [sys.executable, "-m", "cli", *words],
+            env={name: value for name, value in (environment | more).items() if value},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
         )
         assert done.returncode == code, done.stderr[-3000:]
         return done
@@ -102,3 +106,22 @@ def test_keys_and_an_endpoint_are_enough_for_the_stacks_own_server(client, fruit
     planned = fruitsctl("forget", f"s3://{BUCKET}/{key}", "--output", out, "--dry-run", "--json", **nowhere)
 
     assert json.loads(planned.stdout)["images"] == [f"s3://{BUCKET}/{key}"]
+
+
+def test_photos_on_s3_of_a_local_output_are_forgotten_with_the_profile_of_fruits_toml(server, client, fruitsctl, tmp_path):
+    """By address, and by age, where only the run's manifest tells that INPUT is on S3."""
+    for path in ("a.jpg", "b.jpg"):
+        content = client.get_object(Bucket=BUCKET, Key=sorted(key for key, _ in versions(client, "photos/"))[2])["Body"].read()
+        client.put_object(Bucket=BUCKET, Key=f"few/Label/{path}", Body=content + path.encode())
+    out = str(tmp_path / "out")
+    fruitsctl("run", f"s3://{BUCKET}/few", out, "--local", "--model", "mean_colour", "--components", "1")
+    keys = f"aws_access_key_id = {server.access_key}\naws_secret_access_key = {server.secret_key}\n"
+    (tmp_path / "credentials").write_text(f"[mine]\n{keys}")
+    (tmp_path / "fruits.toml").write_text(f'profile = "mine"\noutput = "{out}"\n')
+    profile = {"AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"), "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+    here = {**profile, "FRUITS_CONFIG": str(tmp_path / "fruits.toml")}
+
+    fruitsctl("forget", f"s3://{BUCKET}/few/Label/a.jpg", "--yes", **here)
+    fruitsctl("forget", "--retention", "0s", "--yes", **here)
+
+    assert list(versions(client, "few/")) == []
