@@ -118,7 +118,9 @@ def erase(wanted: Forget, folder: Folder, lease: Lease, report: Report) -> Recei
     made = _receipt(wanted, images, targets, fitted if wanted.refit else [], [] if wanted.refit else fitted, left)
     receipt.write(folder, made)
     if left.found:
-        raise LeftOverError(f"erased photos still found in `{left.found[0]}`", "delete the files that the receipt lists by hand")
+        unread = left.found[0].endswith(proof.NOT_SEARCHED)
+        what = "it is not known whether there are erased photos in" if unread else "erased photos still found in"
+        raise LeftOverError(f"{what} `{left.found[0]}`", "delete the files that the receipt lists by hand")
     _remove_files([pending])
     return made
 

@@ -11,6 +11,7 @@ import gzip
 import html
 import json
 import re
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,7 @@ from job.erasure.parquet import heads_of, text_of
 from job.erasure.strings import Strings
 from job.erasure.targets import HEAD, Targets
 from job.erasure.versions import Progress, Version, content_of, unseen, versions_below
+from job.errors import OutputError
 from job.uris import local_path
 
 IN_FLIGHT = 8  # files, each in memory
@@ -36,6 +38,7 @@ GOES_ON = re.compile(rb"[\w.%-]")  # behind an address: it may be the beginning 
 TELLING_BYTES = 64  # fewer bytes may be anywhere by chance
 SAFE = ("", "/", "/:", "/:!$&'()*+,;=@~")  # what writers of URLs leave as it is
 PARQUET = b"PAR1"
+NOT_SEARCHED = "cannot be searched"
 ZSTD = b"\x28\xb5\x2f\xfd"
 
 
@@ -143,10 +146,16 @@ def search(folders: list[str], needles: Needles, besides: set[str], progress: Pr
 
 
 def traces(uri: str, content: bytes, needles: Needles) -> str:
-    """`address`, `content hash`, `embedding`, or "" if there is none of them in a file's bytes."""
-    if content.startswith(PARQUET):  # whatever its name: what a writer that was killed leaves has another one
-        return _in_parquet(content, needles)
-    return needles.in_bytes(_unpacked(content))
+    """
+    `address`, `content hash`, `embedding`, or "" if there is none of them in a file's bytes. What cannot be read as what it begins like, so
+    that nothing is proven about it, is a finding too.
+    """
+    try:
+        if content.startswith(PARQUET):  # whatever its name: what a writer that was killed leaves has another one
+            return _in_parquet(content, needles)
+        return needles.in_bytes(_unpacked(content))
+    except (OSError, EOFError, zlib.error, pa.ArrowException, OutputError):
+        return needles.in_bytes(content) or NOT_SEARCHED
 
 
 def _in_parquet(content: bytes, needles: Needles) -> str:

@@ -160,6 +160,28 @@ def test_a_type_that_may_hold_text_and_is_not_known_ends_the_search():
         list(text_of(union))
 
 
+DAMAGED = {
+    "gzip, cut": gzip.compress(b"x" * 1000)[:-9],
+    "gzip, a head alone": b"\x1f\x8b",
+    "gzip, changed": gzip.compress(b"abc" * 99)[:12] + b"\xff" * 40,
+    "gzip, with more behind it": gzip.compress(b"x") + b"more",
+    "zstd": b"\x28\xb5\x2f\xfd" + b"\xff" * 40,
+    "zstd, cut": bytes(pa.compress(b"xyz" * 1000, codec="zstd", asbytes=True))[:-3],
+    "parquet": b"PAR1" + b"\0" * 40,
+    "parquet, a head alone": b"PAR1",
+    "parquet, cut": parquet(pa.array(["x"] * 99))[:-20],
+    "parquet, changed": parquet(pa.array(["x" * 99])).replace(b"xxxx", b"\xff\xfe\xfd\xfc"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_a_damaged_file_is_a_finding_and_ends_no_search(kind: str):
+    needles = Needles(Targets(uris={URI}))
+
+    assert traces("x.parquet", DAMAGED[kind], needles) == traces("x.log", DAMAGED[kind], needles) == "cannot be searched"
+    assert traces("x.log", DAMAGED[kind] + URI.encode(), needles) in (FOUND, "cannot be searched")
+
+
 def test_numbers_and_times_hold_no_text():
     for kind in (pa.int8(), pa.float64(), pa.bool_(), pa.timestamp("us"), pa.date32(), pa.decimal128(5, 2), pa.null()):
         assert list(text_of(pa.array([None], kind))) == []
