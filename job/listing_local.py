@@ -38,7 +38,7 @@ def list_folders(input_uri: str, folders: list[Folder], content_hash: bool) -> I
         try:
             above = [_identity(parent) for parent in _parents(path, root)]
         except OSError as error:
-            yield Row(_printable(folder.uri.rstrip("/")), problem=_why(error))
+            yield Row(uris.printable(folder.uri.rstrip("/")), problem=_why(error))
             continue
         if len(set(above)) == len(above):  # else it was reached through a loop
             yield from _walk(input_uri, path, folder.deep, frozenset(above), content_hash)
@@ -59,22 +59,22 @@ def _walk(input_uri: str, path: str, deep: bool, above: frozenset[tuple[int, int
                     try:
                         is_folder = entry.is_dir()
                     except OSError as error:  # a link to itself, or into a folder that may not be read
-                        yield Row(_printable("file://" + entry.path), problem=_why(error))
+                        yield Row(uris.printable("file://" + entry.path), problem=_why(error))
                         continue
                     if not is_folder:
                         yield Row(None, suffix=skipped, files=1) if skipped else _row(entry, input_uri, content_hash)
                     elif deep:
                         stack.append((entry.path + "/", above | {here}))
         except OSError as error:
-            yield Row(_printable("file://" + path.rstrip("/")), problem=_why(error))
+            yield Row(uris.printable("file://" + path.rstrip("/")), problem=_why(error))
 
 
 def _row(entry: os.DirEntry[str], input_uri: str, content_hash: bool) -> Row:
     if suffix := ignored_as(entry.name):
         return Row(None, suffix=suffix, files=1)
     uri = "file://" + entry.path
-    if _printable(uri) != uri:
-        return Row(_printable(uri), problem="file name is not UTF-8")
+    if uris.printable(uri) != uri:
+        return Row(uris.printable(uri), problem="file name is not UTF-8")
     try:
         info = entry.stat()
         if not stat.S_ISREG(info.st_mode):
@@ -113,10 +113,6 @@ def _identity(path: str) -> tuple[int, int]:
 def _sha256(path: str) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _printable(uri: str) -> str:
-    return os.fsencode(uri).decode("utf-8", "backslashreplace")
 
 
 def _why(error: OSError) -> str:

@@ -62,4 +62,4 @@ def key_of(folder: Folder) -> bytes:
 
 def keyed(key: bytes, value: str) -> str:
     """HMAC-SHA256, hexadecimal."""
-    return hmac.new(key, value.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(key, value.encode(errors="surrogateescape"), hashlib.sha256).hexdigest()

@@ -71,6 +71,11 @@ def local_path(uri: str) -> str:
     return uri.removeprefix("file://")
 
 
+def printable(uri: str) -> str:
+    """As text: bytes of a file name that are not UTF-8, which Python has as lone surrogates, as `\\xff`."""
+    return os.fsencode(uri).decode("utf-8", "backslashreplace")
+
+
 def join(uri: str, *names: str) -> str:
     return "/".join([uri.rstrip("/"), *names])
 

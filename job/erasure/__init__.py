@@ -28,7 +28,7 @@ from job.progress import Report, showing_tasks
 from job.records import Manifest
 from job.session import start_session
 from job.tombstones import FOLDER, bury, key_of, keyed
-from job.uris import is_s3, join
+from job.uris import is_s3, join, printable
 
 
 class LeftOverError(JobError):
@@ -133,10 +133,9 @@ def _remove_files(uris: Iterable[str]) -> None:
 def unknown(wanted: Forget, folder: Folder, known: Callable[[str], bool]) -> list[str]:
     """Those of the addresses that `wanted` names which are not `known`, and its prefixes below which there are photos that are not."""
     asked, photos = _asked(wanted), Known(folder).photos_below
-    return sorted(
-        {uri for uri in asked["uris"] if not known(uri)}
-        | {prefix for prefix in asked["prefixes"] if not all(known(uri) for uri in photos(prefix))}
-    )
+    missing = {uri for uri in asked["uris"] if not known(uri)}
+    missing |= {prefix for prefix in asked["prefixes"] if not all(known(uri) for uri in photos(prefix))}
+    return sorted(map(printable, missing))
 
 
 def _asked(wanted: Forget) -> dict[str, list[str]]:

@@ -20,6 +20,7 @@ from job.progress import Report, send
 from job.records import Outcome
 from job.session import stop_session
 from job.tombstones import key_of, keyed
+from job.uris import printable
 
 
 def main(argv: list[str]) -> int:
@@ -53,7 +54,7 @@ def planned(wanted: Forget, folder: Folder) -> dict[str, object]:
         stop_session()
     rows = {run: runs.rows_of(folder, run, targets) for run in folder.names("runs")} if targets.uris else {}
     return {
-        "images": sorted(targets.uris),
+        "images": sorted(set(map(printable, targets.uris))),
         "photos": len(targets.photos),
         "copies": sorted(targets.copies),
         "runs": {run: found for run, found in rows.items() if found},

@@ -17,7 +17,7 @@ from job.objects import Folder
 from job.records import Manifest
 from job.schema import only
 from job.storage.data_files import rows_of
-from job.uris import is_inside, is_s3, local_path
+from job.uris import is_inside, is_s3, local_path, printable
 
 
 class Known:
@@ -35,21 +35,22 @@ class Known:
         error, or that of another OUTPUT, where the features would stay.
         """
         asked, begins = set(uris), self.begins(prefixes)
-        places = {self.real(uri) for uri in asked}
+        places = set(map(self._place, asked))
+        shown = tuple(map(printable, begins))
         known = {
-            uri for uri in self._addresses() if (place := self.real(uri)) in places or place.startswith(begins) or uri.startswith(begins)
+            uri for uri in self._addresses() if (place := self._place(uri)) in places or place.startswith(shown) or uri.startswith(shown)
         }
-        found = {self.real(uri) for uri in known}
-        versions = chain(versions_of_each(sorted(uri for uri in asked if self.real(uri) not in found)), *map(versions_below, begins))
-        files = {version.uri for version in versions if self.real(version.uri) not in found and self._is_in_input(version.uri)}
-        meant = known | files | {uri for uri in asked if self.real(uri) in found}
+        found = set(map(self._place, known))
+        versions = chain(versions_of_each(sorted(uri for uri in asked if self._place(uri) not in found)), *map(versions_below, begins))
+        files = {version.uri for version in versions if self._place(version.uri) not in found and self._is_in_input(version.uri)}
+        meant = known | files | {uri for uri in asked if self._place(uri) in found}
         return meant | {self.real(uri) for uri in meant}
 
     def begins(self, prefixes: Iterable[str]) -> tuple[str, ...]:
         """Return `prefixes`, and what they begin with where symbolic links lead."""
         found = set(prefixes)
         for prefix in [prefix for prefix in found if not is_s3(prefix)]:
-            folder, begin = os.path.split(local_path(prefix))
+            folder, begin = os.path.split(_on_disk(local_path(prefix)))
             found.add("file://" + os.path.join(os.path.realpath(folder), begin))
             if os.path.isdir(local_path(prefix)):
                 found.add("file://" + os.path.join(os.path.realpath(local_path(prefix)), ""))
@@ -65,14 +66,18 @@ class Known:
         return is_inside(uri, self._folder.uri) or is_inside(self.real(uri), self.real(self._folder.uri))
 
     def real(self, uri: str) -> str:
-        """Return `uri` without symbolic links. Each folder is asked for once."""
+        """Return `uri` without symbolic links, and with the name that the disk has. Each folder is asked for once."""
         if is_s3(uri):
             return uri
-        folder, name = os.path.split(local_path(uri))
+        folder, name = os.path.split(_on_disk(local_path(uri)))
         if folder not in self._real_folders:
             self._real_folders[folder] = os.path.realpath(folder)
         path = os.path.join(self._real_folders[folder], name)
         return "file://" + (os.path.realpath(path) if os.path.islink(path) else path)
+
+    def _place(self, uri: str) -> str:
+        """Return what all addresses of a photo have in common, whether its file is there or not."""
+        return printable(self.real(uri))
 
     def _is_photo(self, uri: str) -> bool:
         return ignored_as(uri.rpartition("/")[2]) is None and not self.is_in_output(uri)
@@ -91,6 +96,18 @@ class Known:
                 yield from pc.unique(rows["uri"]).to_pylist()
         for run in self._folder.names("runs"):
             yield from uris_of_run(self._folder, run)
+
+
+def _on_disk(path: str) -> str:
+    """Return the path of which `path` is the `printable` form: so the tables have a name that is not UTF-8."""
+    if "\\x" not in path or os.path.lexists(path):
+        return path
+    folder, name = os.path.split(path)
+    folder = _on_disk(folder)
+    try:
+        return next(os.path.join(folder, one) for one in os.listdir(folder) if printable(one) == name)
+    except (OSError, StopIteration):
+        return os.path.join(folder, name)
 
 
 def uris_of_run(folder: Folder, run: str) -> list[str]:

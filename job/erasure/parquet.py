@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from job.errors import OutputError
 from job.objects import Folder
-from job.uris import join
+from job.uris import join, printable
 
 
 def read(folder: Folder, name: str, columns: list[str] | None = None) -> pa.Table | None:
@@ -28,6 +28,11 @@ def read(folder: Folder, name: str, columns: list[str] | None = None) -> pa.Tabl
         raise OutputError(
             f"`{join(folder.uri, name)}` is damaged: {error}", "delete that run, then run `fruitsctl forget` again"
         ) from error
+
+
+def column_of(uris: Iterable[str]) -> pa.Array:
+    """Return addresses as a column, sorted, without those that are not UTF-8: no table can have them."""
+    return pa.array(sorted(uri for uri in uris if uri == printable(uri)), pa.string())
 
 
 def rows_of(folder: Folder, name: str, uris: pa.Array) -> int:

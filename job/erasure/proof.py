@@ -26,16 +26,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from job.erasure.parquet import heads_of, text_of
+from job.erasure.parquet import column_of, heads_of, text_of
 from job.erasure.strings import Strings
 from job.erasure.targets import HEAD, Targets
 from job.erasure.versions import Progress, Version, content_of, unseen, versions_below
 from job.errors import OutputError
-from job.uris import local_path
+from job.uris import local_path, printable
 
 IN_FLIGHT = 8  # files, each in memory
 GOES_ON = re.compile(rb"[\w.%-]")  # behind an address: it may be the beginning of a longer one, as `a.jpg` is of `a.jpg.png`
 TELLING_BYTES = 64  # fewer bytes may be anywhere by chance
+RAW = "surrogateescape"  # bytes of a file name that are not UTF-8
 SAFE = ("", "/", "/:", "/:!$&'()*+,;=@~")  # what writers of URLs leave as it is
 PARQUET = b"PAR1"
 NOT_SEARCHED = "cannot be searched"
@@ -67,7 +68,7 @@ class Needles:
     """
 
     def __init__(self, targets: Targets, longer: Others = no_others, around: Others = no_others) -> None:
-        self.uris = pa.array(sorted(targets.uris), pa.string())
+        self.uris = column_of(targets.uris)
         staying = targets.staying()
         contents = (targets.etags | targets.contents) - staying
         self.contents = pa.array(sorted(contents), pa.string())
@@ -113,10 +114,10 @@ def spellings(uri: str) -> set[bytes]:
 
 def _spellings(uri: str) -> set[bytes]:
     plain = {uri, html.escape(uri), html.escape(uri, quote=False), str(markupsafe.escape(uri)), uri.replace('"', '""')}
-    plain |= {quote(uri, safe=safe) for safe in SAFE} | {quote_plus(uri, safe="/:")}
+    plain |= {quote(uri, safe=safe, errors=RAW) for safe in SAFE} | {quote_plus(uri, safe="/:", errors=RAW)}
     escaped = {json.dumps(text, ensure_ascii=ascii_only)[1:-1] for text in plain for ascii_only in (True, False)}
     in_script = {text.replace("<", "\\u003c") for text in escaped}  # as a report writes it
-    return {text.encode() for text in plain | escaped | in_script | {repr(uri)[1:-1]}}
+    return {text.encode(errors=RAW) for text in plain | escaped | in_script | {repr(uri)[1:-1]}}
 
 
 def search(folders: list[str], needles: Needles, besides: set[str], progress: Progress = unseen) -> Proof:
@@ -140,7 +141,7 @@ def search(folders: list[str], needles: Needles, besides: set[str], progress: Pr
                 proof.versions += not version.current
                 proof.bytes += size
                 if what:
-                    proof.found.append(f"{version.uri}{'' if version.current else f' (version {version.version})'}: {what}")
+                    proof.found.append(f"{printable(version.uri)}{'' if version.current else f' (version {version.version})'}: {what}")
             progress(proof.objects + proof.versions)
     return proof
 

@@ -37,7 +37,7 @@ def clean(folder: Folder, run: str, targets: Targets, lease: Lease) -> int:
         OutputError, CredentialsError: OUTPUT cannot be read or written.
     """
     below = f"runs/{run}"
-    uris = pa.array(sorted(targets.uris), pa.string())
+    uris = parquet.column_of(targets.uris)
     lease.check()
     _remove_if_hit(folder, run, targets, uris)
     rows = 0
@@ -52,7 +52,7 @@ def clean(folder: Folder, run: str, targets: Targets, lease: Lease) -> int:
 
 def rows_of(folder: Folder, run: str, targets: Targets) -> int:
     """How many rows `clean` would take out of the matrix of `run`."""
-    uris = pa.array(sorted(targets.uris), pa.string())
+    uris = parquet.column_of(targets.uris)
     return sum(
         parquet.rows_of(folder, f"runs/{run}/pca/{name}", uris) for name in folder.names(f"runs/{run}/pca") if name.endswith(".parquet")
     )

@@ -9,13 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
+from job.erasure.parquet import column_of
 from job.lease import Lease
 from job.objects import Folder
 from job.schema import FEATURES, REJECTS, only
 from job.storage import rewriting
 from job.storage.data_files import rows_of
 from job.storage.delta_log import DeltaLog
-from job.uris import local_path
+from job.uris import local_path, printable
 
 TABLES = {"features": FEATURES, "rejects": REJECTS}
 
@@ -30,7 +31,7 @@ def erase(spark: SparkSession, folder: Folder, uris: set[str], lease: Lease) -> 
         LeaseError: another run took over.
         OutputError, CredentialsError: OUTPUT cannot be read or written.
     """
-    gone, rows = pa.table({"uri": pa.array(sorted(uris), pa.string())}), {}
+    gone, rows = pa.table({"uri": column_of(uris)}), {}
     for name, schema in TABLES.items():
         log = DeltaLog(folder, name, lease)
         if not log.exists():
@@ -64,7 +65,7 @@ class Addresses:
 
     def around(self, uri: str) -> list[str]:
         """Those in which the path of `uri`, or `uri` on S3, is. Raises as `longer`."""
-        found: list[str] = self._sorted.filter(pc.match_substring(self._sorted, local_path(uri))).to_pylist()
+        found: list[str] = self._sorted.filter(pc.match_substring(self._sorted, printable(local_path(uri)))).to_pylist()
         return found
 
     @cached_property

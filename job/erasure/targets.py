@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
 from job.erasure.known import Known
+from job.erasure.parquet import column_of
 from job.erasure.tables import TABLES
 from job.erasure.versions import Progress, content_of, in_parallel, unseen, versions_of
 from job.errors import InputError
@@ -32,6 +33,7 @@ from job.storage.data_files import read as read_parquet
 from job.storage.data_files import rows_of
 from job.storage.delta_log import DeltaLog
 from job.tombstones import FOLDER
+from job.uris import printable
 
 TASKS_PER_CORE = 4
 DESCRIBED = pa.schema(
@@ -92,7 +94,7 @@ def find(spark: SparkSession, folder: Folder, uris: list[str], prefixes: list[st
     known = Known(folder)
     for uri in [*uris, *prefixes]:
         if known.is_in_output(uri):
-            raise InputError(f"`{uri}` is part of OUTPUT, not a photo", "give the address of the photo as in column `uri` of the matrix")
+            raise InputError(f"`{printable(uri)}` is part of OUTPUT, not a photo", "give the address of the photo as in column `uri` of the matrix")
     aged = set[str]()
     if older_than is not None:
         aged = _older(folder, "features", older_than, "embedded_at") | _older(folder, "rejects", older_than, "rejected_at")
@@ -109,7 +111,7 @@ def find(spark: SparkSession, folder: Folder, uris: list[str], prefixes: list[st
         found.chunks.add(row["chunk"])
         found.numbers.add(base64.b64encode(row["head"]).decode())
     for rows in rows_of(folder, "rejects", only(REJECTS, ["uri", "etag"])):
-        meant = rows.filter(pc.is_in(rows["uri"], value_set=pa.array(sorted(found.uris), pa.string())))
+        meant = rows.filter(pc.is_in(rows["uri"], value_set=column_of(found.uris)))
         found.etags |= {etag for etag in meant["etag"].to_pylist() if etag}
     return found
 
@@ -166,7 +168,7 @@ def _rows(
 ) -> list[dict[str, Any]]:
     """DESCRIBED rows of the table features/: of `uris`, or with `numbers` of a model, by Spark's tasks."""
     log = DeltaLog(folder, "features")
-    meant, uri = pa.array(sorted(uris or ()), pa.string()), log.uri
+    meant, uri = column_of(uris or ()), log.uri
 
     def described(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for name in (name for batch in batches for name in batch.column(0).to_pylist()):

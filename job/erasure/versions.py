@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from job.errors import InputError, OutputError
 from job.objects import is_partial
 from job.s3 import S3_ERRORS, client, explain
-from job.uris import bucket_and_key, is_s3, local_path
+from job.uris import bucket_and_key, is_s3, local_path, printable
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -98,7 +98,7 @@ def content_of(version: Version) -> bytes | None:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise OutputError(f"cannot read `{local_path(version.uri)}`: {error.strerror}", "make the file readable") from error
+            raise OutputError(f"cannot read `{printable(local_path(version.uri))}`: {error.strerror}", "make the file readable") from error
     bucket, key = bucket_and_key(version.uri)
     older = {} if version.current else {"VersionId": version.version}  # not every server knows the version `null` of a bucket without any
     try:
@@ -149,7 +149,7 @@ def _local(prefix: str) -> Iterator[Version]:
 
 def _not_listed(error: OSError) -> None:
     if not isinstance(error, FileNotFoundError | NotADirectoryError):
-        raise OutputError(f"cannot list `{error.filename}`: {error.strerror}", "make the folder readable") from error
+        raise OutputError(f"cannot list `{printable(error.filename)}`: {error.strerror}", "make the folder readable") from error
 
 
 def _unlink(path: str) -> None:
@@ -164,7 +164,7 @@ def _unlink(path: str) -> None:
         except FileNotFoundError:
             continue
         except OSError as error:
-            raise InputError(f"cannot delete `{one}`: {error.strerror}", "make its folder writable, then run the command again") from error
+            raise InputError(f"cannot delete `{printable(one)}`: {error.strerror}", "make its folder writable, then run the command again") from error
 
 
 def _delete_objects(versions: list[Version]) -> int:

@@ -355,6 +355,27 @@ def test_a_photo_whose_path_ends_like_that_of_a_forgotten_one_stays(run_job, for
     assert len(stored(output)) == 60
 
 
+@pytest.mark.parametrize("how", ["raw", "as the tables have it", "prefix", "never seen"])
+def test_a_photo_whose_name_is_no_utf_8_is_forgotten(run_job, forget, photos, tmp_path, how):
+    output, odd = tmp_path / "out", Path(os.fsdecode(bytes(min(photos.iterdir())) + b"/\xff'\xe9.jpg"))
+    if how == "never seen":
+        run_job(photos, output, components=2)
+    shutil.copy(min(photos.glob("*/*.jpg")), odd)
+    if how != "never seen":
+        run_job(photos, output, components=2)
+    address = f"file://{odd.parent}/\\xff'\\xe9.jpg"
+
+    if how == "prefix":
+        done = forget(output, prefixes=[f"file://{odd.parent}/\udcff"])
+    else:
+        done = forget(output, [address if how == "as the tables have it" else odd])
+
+    assert not odd.exists()
+    assert (done.removed["rejects"], done.found) == (0 if how == "never seen" else 1, [])
+    assert files_that_hold(output, b"xff'", b"xff&#39;") == []
+    assert len(stored(output)) == 60
+
+
 def test_nothing_to_forget_says_so_is_no_error_and_leaves_no_receipt(forget, after_a_run):
     assert forget(after_a_run[0], prefixes=["file:///nowhere/"]).removed == {}
     assert not (after_a_run[0] / "erasures").exists()
