@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from cli.errors import FruitsError, UsageError
+from job.regions import region_of_endpoint
 
 REFUSED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"}  # the answer to a HEAD has no words, just its number
 STALE = {
@@ -51,9 +53,17 @@ def asking(action: str) -> Iterator[None]:
             raise FruitsError(f"access denied for `{action}`: {said}", f"add `{_missing(action, said)}` to your IAM policy") from error
         raise FruitsError(f"`{action}` failed with {code}: {said}", "fix the cause, then run the command again") from error
     except aws.BotoCoreError as error:
-        raise FruitsError(f"no response from AWS to `{action}`: {redact(str(error))}", "check the network and the Region") from error
+        hint = f"check the network and the Region, `{_region(error)}`"
+        raise FruitsError(f"no response from AWS to `{action}`: {redact(str(error))}", hint) from error
     except ResponseParserError as error:  # of no tree: https://github.com/boto/botocore/blob/develop/botocore/parsers.py
         raise FruitsError(f"the response to `{action}` is not from AWS", "check for a proxy or a network login page") from error
+
+
+def _region(error: Any) -> str:
+    """The Region of the host that did not answer, which an option may have set; else that of the settings."""
+    from cli.credentials import region
+
+    return region_of_endpoint(str(error.kwargs.get("endpoint_url", ""))) or region()
 
 
 def _missing(action: str, said: str) -> str:

@@ -19,7 +19,9 @@ from cli.assets import SAMPLE_CLASSES, SAMPLE_IMAGES, sample
 from cli.boundary import explain
 from cli.errors import AssetError
 from cli.output import say_error
-from job.s3 import client
+from job.errors import JobError
+from job.s3 import S3_ERRORS, client
+from job.s3 import explain as explain_s3
 
 PREFIX = "photos/"
 SAMPLE = ".sample"  # a file of docker/sample
@@ -43,8 +45,13 @@ def fill(bucket: str, folder: Path) -> None:
             raise AssetError("there are no photos in the folder that PHOTOS names", HINT)
         files = {PREFIX + path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
         new = [key for key, path in files.items() if there.get(key) != path.stat().st_size]
+
+        def send(key: str) -> None:
+            with files[key].open("rb") as photo:
+                s3.put_object(Bucket=bucket, Key=key, Body=photo)
+
         with ThreadPoolExecutor(CONNECTIONS) as threads:
-            list(threads.map(lambda key: s3.upload_file(str(files[key]), bucket, key), new))
+            list(threads.map(send, new))
     print(f"s3://{bucket}/{PREFIX}: {len(there.keys() | files.keys()):,} photos, {len(new):,} of them new", flush=True)
 
 
@@ -53,6 +60,10 @@ def main(bucket: str, folder: Path, mark: Path) -> None:
         fill(bucket, folder)
     except AssetError as error:
         say_error(str(error), HINT)
+    except (JobError, *S3_ERRORS) as error:
+        refused = error if isinstance(error, JobError) else explain_s3(error, f"s3://{bucket}/{PREFIX}")
+        say_error(str(refused), refused.hint)
+        sys.exit(refused.code)
     except Exception as error:  # noqa: BLE001 - the edge of the program: one line, not a traceback
         ended = explain(error)
         say_error(str(ended), ended.hint)

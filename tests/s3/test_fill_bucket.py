@@ -72,8 +72,30 @@ def test_photos_are_sent_once(fill, tmp_path):
 
 
 def test_a_server_that_does_not_answer_ends_it_with_one_error(fill, tmp_path, closed_port):
-    said, errors, idles = fill(tmp_path, AWS_ENDPOINT_URL_S3=f"http://127.0.0.1:{closed_port}")
+    said, errors, idles = fill(tmp_path, AWS_ENDPOINT_URL_S3=f"http://127.0.0.1:{closed_port}", AWS_REGION="eu-west-3")
 
     assert (said, idles) == ("", False)
-    assert errors.startswith("error: ")
+    assert errors.startswith("error: no response from S3 for `s3://fruits/photos/`: Could not connect to the endpoint URL")
+    assert errors.endswith("(Region `eu-west-3`)\n\nhint: check AWS_ENDPOINT_URL_S3, the Region and the network\n")
+    assert len(errors.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("variables", "error"),
+    [
+        ({"AWS_SECRET_ACCESS_KEY": "wrong"}, "error: S3 denied access to `s3://fruits/photos/`: SignatureDoesNotMatch\n"),
+        ({"AWS_ENDPOINT_URL_S3": "localhost:7070"}, "error: AWS_ENDPOINT_URL_S3 is not a URL: `localhost:7070`\n"),
+        (
+            {"AWS_ENDPOINT_URL_S3": "https://s3.us-east-1.amazonaws.com"},
+            "Region `us-east-1` is not on the list of Regions in the European Union\n",
+        ),
+    ],
+)
+def test_what_s3_refuses_or_the_settings_get_wrong_is_one_error(fill, tmp_path, variables, error):
+    said, errors, idles = fill(tmp_path, **variables)
+
+    assert (said, idles) == ("", False)
+    assert error in errors
+    assert "unexpected" not in errors
+    assert "\nhint: " in errors
     assert len(errors.splitlines()) == 3
