@@ -1,8 +1,9 @@
 """
 The boto3 session of CLI and job: one Region, checked endpoints, and no bucket outside the European Union.
 
-A handler on the session looks up the Region of a bucket before the first request that names it. Every client of S3 that the session makes
-has it. On a custom endpoint, a server that is not AWS, only what that server says of the bucket can be checked.
+A handler on the session looks up the Region of a bucket before the first request that names it. Another reads the address of each request
+as it is sent, also after a redirect, and refuses hosts of AWS outside the Union. Every client of S3 that the session makes has both. On a
+custom endpoint, a server that is not AWS, only what that server says of the bucket can be checked.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import os
 from collections.abc import Iterator
 from threading import Lock
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from job.regions import AWS_NAME, LABEL, PARIS, is_aws, is_url, outside_eu, outside_eu_label, region_of_endpoint
 
 # What GetBucketLocation says of buckets older than the names: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
 OLD_NAMES = {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}
-UNGUARDED = {"HeadBucket", "GetBucketLocation", "CreateBucket"}  # they ask for the Region, or name it
+LOOKUPS = {"HeadBucket", "GetBucketLocation"}  # they ask for the Region, with the name of the bucket and nothing else
+UNGUARDED = LOOKUPS | {"CreateBucket"}  # there is no bucket yet
 DENIED = {"403", "AccessDenied", "AllAccessDisabled"}  # unlike what is wrong with the keys, which is told as such
 ATTEMPTS = 4  # to ask for a Region
 
@@ -35,7 +38,7 @@ def make_session(errors: Errors, region: str | None = None, profile: str | None 
     Raises:
         errors.settings: there is no such profile, a configuration file is damaged, an endpoint is not a URL, or there is no such file of
             certificates.
-        errors.refused: an endpoint of AWS is outside the European Union.
+        errors.refused: an endpoint of AWS is outside the European Union, or S3 Transfer Acceleration is on.
     """
     import boto3
     from botocore.exceptions import ConfigParseError, ProfileNotFound
@@ -48,6 +51,7 @@ def make_session(errors: Errors, region: str | None = None, profile: str | None 
             session._session.set_config_variable("region", PARIS)  # boto3 has no public way
         for name, url in _endpoints(session._session):
             _check_endpoint(name, url, errors)
+        _check_acceleration(session._session, errors)
         if (path := certificates_of(session)) and not os.path.isfile(path):
             raise errors.settings(f"there are no certificates in `{path}`", "set AWS_CA_BUNDLE to a PEM file")
     except ProfileNotFound as error:
@@ -56,6 +60,7 @@ def make_session(errors: Errors, region: str | None = None, profile: str | None 
         path = error.kwargs["path"]
         raise errors.settings(f"`{path}` is not a valid configuration file of AWS", "fix it, or run `aws configure`") from error
     session.events.register("provide-client-params.s3", BucketGuard(session, errors))
+    session.events.register("before-send.s3", AddressGuard(errors))
     return session
 
 
@@ -97,6 +102,22 @@ class BucketGuard:
                 raise
             return False
         return True
+
+
+class AddressGuard:
+    """
+    Handler of botocore's event `before-send`: refuses a request whose host of AWS is outside the European Union, or serves all Regions.
+
+    A bucket may have moved since it was looked up, and boto3 sends a request again to the Region that S3's answer names.
+    """
+
+    def __init__(self, errors: Errors) -> None:
+        self._errors = errors
+
+    def __call__(self, request: Any, event_name: str, **_: object) -> None:
+        if event_name.rpartition(".")[2] not in LOOKUPS:
+            url = urlsplit(request.url)
+            _refuse_outside_eu("endpoint", f"{url.scheme}://{url.netloc}", self._errors)
 
 
 def allowed_region(client: Any, bucket: str, errors: Errors) -> str:
@@ -170,12 +191,32 @@ def _endpoints(session: Any) -> Iterator[tuple[str, str]]:
 def _check_endpoint(name: str, url: str, errors: Errors) -> None:
     if not is_url(url):
         meant = url if "://" in url else f"http://{url}"
-        hint = f"write {name}={meant}, or https://" if is_url(meant) else f"write {name}=http://HOST:PORT, or https://"
-        raise errors.settings(f"{name} is not a URL: `{url}`", hint)
+        right = (
+            f"{meant}, or https://"
+            if is_url(meant)
+            else "http://HOST:PORT, or https://, where HOST has ASCII letters, digits, `.` and `-` only"
+        )
+        shown = f"…{url[url.rindex('@') :]}" if "@" in url else url  # without a password
+        raise errors.settings(f"{name} is not a URL: `{shown}`", f"write {name}={right}")
+    _refuse_outside_eu(name, url, errors)
+
+
+def _check_acceleration(session: Any, errors: Errors) -> None:
+    """Its hosts serve all Regions: https://docs.aws.amazon.com/AmazonS3/latest/userguide/transfer-acceleration.html"""
+    if (session.get_config_variable("s3") or {}).get("use_accelerate_endpoint"):
+        raise errors.refused(
+            "S3 Transfer Acceleration sends photos through places outside the European Union",
+            "remove `use_accelerate_endpoint` from the AWS configuration, or set AWS_PROFILE to another profile",
+        )
+
+
+def _refuse_outside_eu(name: str, url: str, errors: Errors) -> None:
+    """Raise errors.refused for an endpoint of AWS that is outside the European Union, or in no Region."""
     if not is_aws(url):
         return
     region = region_of_endpoint(url)
     if region is None:
-        raise errors.refused(f"{name} `{url}` serves all Regions", f"unset it, or write https://s3.{PARIS}.amazonaws.com")
+        hint = f"use an endpoint of one Region, such as https://s3.{PARIS}.amazonaws.com"
+        raise errors.refused(f"{name} `{url}` serves all Regions", hint)
     if problem := outside_eu(region):
         raise errors.refused(f"{name} `{url}`: {problem[0]}", problem[1])

@@ -41,6 +41,9 @@ AWS_SUFFIXES = (
     "csp.hci.ic.gov",
     "api.aws.hci.ic.gov",
 )
+# Blanks, control characters and other than ASCII, which some parsers drop or map to ASCII, and what WHATWG's URL and RFC 3986 split
+# differently: https://url.spec.whatwg.org/#concept-basic-url-parser
+_READ_DIFFERENTLY = re.compile(r"[^!-~]|[\\@%]")
 _HOST = re.compile(rf"(?:.*?[.-])?({_NAME})(?:\.vpce)?\.(?:{'|'.join(map(re.escape, AWS_SUFFIXES))})")
 
 
@@ -70,10 +73,13 @@ def region_of_endpoint(url: str) -> str | None:
 
 
 def is_url(text: str) -> bool:
-    """Whether boto3, obstore and Spark can all use `text` as an endpoint."""
+    """Whether boto3, obstore and Spark can all use `text` as an endpoint, and find the same host in it."""
+    from botocore.utils import is_valid_uri
+
     try:
         parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        known = parts.scheme in ("http", "https") and not _READ_DIFFERENTLY.search(text)
+        return known and bool(is_valid_uri(text)) and (parts.port is None or parts.port > 0)
     except ValueError:  # a port that is not a number, half an IPv6 address
         return False
 

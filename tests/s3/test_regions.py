@@ -17,9 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import obstore
 import pytest
 from moto.server import ThreadedMotoServer
 
+from cli.buckets import client_for
+from cli.credentials import aws_session
+from cli.errors import RefusedError
 from job import s3
 from job.errors import CredentialsError, RegionError
 from job.fetch import Key, bucket_store, read_s3
@@ -223,6 +227,103 @@ def test_a_run_trusts_the_companys_certificates_reads_a_bucket_with_dots_and_lea
         assert manifest["rejects"] == {"archived, restore it first": 1}
     assert "s3.eu-west-3.amazonaws.com" in aws.hosts  # not a host below it, which no certificate covers
     assert not [host for host in aws.hosts if host.startswith("fruits.with.dots")]
+
+
+@contextmanager
+def moved_after_the_check() -> Iterator[str]:
+    """URL of an S3 whose buckets are in Paris when asked, and in Virginia when used; there it takes everything."""
+    gone = b"<Error><Code>PermanentRedirect</Code><Message>Use another endpoint</Message></Error>"
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # boto3 waits for `100 Continue` before it sends a body
+
+        def do_HEAD(self) -> None:
+            self._answer(200, "eu-west-3")
+
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            in_virginia = "us-east-1" in self.headers["Host"]
+            self._answer(200, "us-east-1", b"") if in_virginia else self._answer(301, "us-east-1", gone)
+
+        do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815 - names of http.server
+
+        def _answer(self, status: int, region: str, body: bytes = b"") -> None:
+            self.send_response_only(status)
+            for name, value in (("Server", "AmazonS3"), ("x-amz-bucket-region", region), ("ETag", '"e"'), ("Content-Length", len(body))):
+                self.send_header(name, str(value))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_no_redirect_leads_a_request_out_of_the_union(aws, tmp_path, monkeypatch):
+    """boto3 signs and sends a request again for the Region that a 301 names."""
+    (tmp_path / "moved").mkdir()
+    ways = {
+        "job": lambda: open_folder(OUT).write("latest.json", b"{}"),
+        "job, read": lambda: s3.read_object("fruits-paris", "photos/a.png", "e"),
+        "job, list": lambda: open_folder(OUT).names(),
+        "CLI": lambda: client_for(aws_session(), "fruits-paris").put_object(Bucket="fruits-paris", Key="photos/a.png", Body=b"photo"),
+        "CLI, delete": lambda: client_for(aws_session(), "fruits-paris").delete_object(Bucket="fruits-paris", Key="photos/a.png"),
+    }
+    with moved_after_the_check() as url, amazon(url, tmp_path / "moved") as moved:
+        for name, value in moved.environment().items():
+            monkeypatch.setenv(name, value)
+
+        for way, act in ways.items():
+            with pytest.raises((RegionError, RefusedError)) as raised:
+                act()
+            assert "us-east-1.amazonaws.com`: Region `us-east-1` is not on the list of Regions in the European Union" in str(
+                raised.value
+            ), way
+    assert set(moved.hosts) == {"fruits-paris.s3.eu-west-3.amazonaws.com"}
+
+
+def test_obstore_cannot_be_told_not_to_follow_redirects():
+    """The pages about data protection say so. When this fails, use the option in `bucket_store` and correct the pages."""
+    options = Path(obstore.__file__).with_name("_store") / "_client.pyi"
+
+    assert "allow_http" in options.read_text()
+    assert "redirect" not in options.read_text()
+
+
+@pytest.mark.parametrize("host", ["s3-accelerate", "s3-accelerate.dualstack", "s3"])
+def test_no_request_is_sent_to_an_endpoint_of_all_regions(aws, host):
+    """Whatever made the client choose it."""
+    client = s3.session().client("s3", endpoint_url=f"https://{host}.amazonaws.com")
+    for act in (
+        lambda: client.create_bucket(Bucket="fruits-new"),
+        lambda: client.list_buckets(),
+    ):
+        with pytest.raises(RegionError, match=rf"^endpoint `https://[a-z0-9-.]*{host}\.amazonaws\.com` serves all Regions$"):
+            act()
+    assert aws.hosts == []
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words[:3]) + (" --dry-run" if "--dry-run" in words else ""))
+def test_no_command_uses_transfer_acceleration(aws, monkeypatch, tmp_path, words):
+    """Its edge locations are all over the world; the bucket itself is in Paris."""
+    (tmp_path / "config").write_text("[default]\ns3 =\n    use_accelerate_endpoint = true\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    photo = tmp_path / "photos" / "Plum" / "d.png"
+    photo.parent.mkdir(parents=True)
+    photo.write_bytes(picture((60, 30, 120)))
+    local = {"PHOTO": str(photo), "FOLDER": str(photo.parents[1])}
+
+    done = fruitsctl(
+        *(local.get(word, word).replace("fruits-virginia", "fruits-paris") for word in words), FRUITS_CACHE=str(tmp_path / "cache")
+    )
+
+    assert done.returncode == 3, done.stderr
+    assert "error: S3 Transfer Acceleration sends photos through places outside the European Union" in done.stderr
+    assert aws.hosts == []
 
 
 @pytest.mark.parametrize(

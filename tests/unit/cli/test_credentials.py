@@ -279,6 +279,46 @@ def test_an_endpoint_of_the_profile_that_no_client_can_use_is_an_error(home: Pat
 
 
 @pytest.mark.parametrize(
+    "url", ["https://s3.us-east-1.amazonaws\u3002com", "https://my_host:9000", "https://s3.us-east-1.amazonaws.com\\@x.eu"]
+)
+def test_an_endpoint_that_clients_read_differently_is_told_what_a_host_is(home: Path, monkeypatch: pytest.MonkeyPatch, url: str):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
+
+    for make in (aws_session, job_session):
+        with pytest.raises((UsageError, SetupError), match=r"^AWS_ENDPOINT_URL_S3 is not a URL: `") as raised:
+            make()
+        assert raised.value.hint == (  # type: ignore[attr-defined]
+            "write AWS_ENDPOINT_URL_S3=http://HOST:PORT, or https://, where HOST has ASCII letters, digits, `.` and `-` only"
+        )
+
+
+def test_an_error_about_an_endpoint_shows_no_password(home: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://key:very@secret@x.eu:9000")
+
+    with pytest.raises(UsageError, match=r"^AWS_ENDPOINT_URL_S3 is not a URL: `…@x\.eu:9000`$"):
+        aws_session()
+
+
+@pytest.mark.parametrize("profile", ["default", "profile there"])
+def test_transfer_acceleration_is_refused_before_anything_is_asked(home: Path, monkeypatch: pytest.MonkeyPatch, profile: str):
+    (home / ".aws/config").write_text(f"[{profile}]\ns3 =\n    use_accelerate_endpoint = true\n")
+    if profile != "default":
+        monkeypatch.setenv("AWS_PROFILE", "there")
+
+    for make in (aws_session, job_session):
+        with pytest.raises((RefusedError, RegionError), match=r"^S3 Transfer Acceleration sends photos through places outside") as raised:
+            make()
+        assert raised.value.hint == "remove `use_accelerate_endpoint` from the AWS configuration, or set AWS_PROFILE to another profile"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("value", ["false", "False"])
+def test_transfer_acceleration_that_is_off_is_no_matter(home: Path, value: str):
+    (home / ".aws/config").write_text(f"[default]\ns3 =\n    use_accelerate_endpoint = {value}\n    addressing_style = path\n")
+
+    assert aws_session().client("s3").meta.endpoint_url == "https://s3.eu-west-3.amazonaws.com"
+
+
+@pytest.mark.parametrize(
     ("url", "reason"),
     [
         ("https://s3.us-east-1.amazonaws.com", "Region `us-east-1` is not on the list"),

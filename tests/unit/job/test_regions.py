@@ -54,6 +54,40 @@ def test_all_others_are_custom_endpoints(url):
     assert not is_aws(url)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://s3.us-east-1.amazonaws.com\\@x.eu",
+        "https://s3.us-east-1.amazonaws.com\\.x.eu",
+        "https:\\\\s3.us-east-1.amazonaws.com",
+        "https://key:secret@x.eu",
+        "https://x.eu@s3.us-east-1.amazonaws.com",
+        "https://s3.us-east-1.amazonaws\u3002com",
+        "https://s3.us-east-1.amazonaws\uff0ecom",
+        "https://\uff533.us-east-1.amazonaws.com",
+        "https://s3.us-east-1.amazonaws%2ecom",
+        "https://xn--%C3%A9.eu",
+        "https://s3.us-east-1.\tamazonaws.com",
+        "https://s3.us-east-1.amazon\naws.com",
+        " https://x.eu",
+        "https://x.eu ",
+        "https://x .eu",
+        "https://x.eu\x00.amazonaws.com",
+        "\x01https://x.eu",
+        "https://x\u200b.eu",
+        "https://my_host:9000",
+        "https://a..b",
+    ],
+)
+def test_an_endpoint_that_two_parsers_may_read_differently_is_none(url):
+    assert not is_url(url)
+
+
+@pytest.mark.parametrize("url", ["HTTPS://S3.Example.ORG:9000", "http://[::1]:7070", "https://x.eu./", "http://minio", "https://x.eu/s3"])
+def test_every_client_reads_these_alike(url):
+    assert is_url(url)
+
+
 @pytest.mark.parametrize("label", ["us-east-1", "eu-west-3", "garage", "fr-par", "eu-central-003", "default"])
 def test_a_custom_endpoint_may_have_a_name_of_its_own(label):
     assert outside_eu_label(label) is None
