@@ -60,7 +60,7 @@ def asking(action: str) -> Iterator[None]:
 
 
 def _region(error: Any) -> str:
-    """The Region of the host that did not answer, which an option may have set; else that of the settings."""
+    """Return the Region of the host that did not answer, which an option may have set; else that of the settings."""
     from cli.credentials import region
 
     return region_of_endpoint(str(error.kwargs.get("endpoint_url", ""))) or region()

@@ -202,7 +202,7 @@ def _check_endpoint(name: str, url: str, errors: Errors) -> None:
 
 
 def _check_acceleration(session: Any, errors: Errors) -> None:
-    """Its hosts serve all Regions: https://docs.aws.amazon.com/AmazonS3/latest/userguide/transfer-acceleration.html"""
+    """Refuse S3 Transfer Acceleration, whose hosts serve all Regions: https://docs.aws.amazon.com/AmazonS3/latest/userguide/transfer-acceleration.html"""
     if (session.get_config_variable("s3") or {}).get("use_accelerate_endpoint"):
         raise errors.refused(
             "S3 Transfer Acceleration sends photos through places outside the European Union",
