@@ -39,7 +39,9 @@ def forget(
     prefix: Annotated[
         list[str] | None, typer.Option(metavar="URI", help="All whose address begins so; end it with / for a folder. May be repeated.")
     ] = None,
-    list_: Annotated[Path | None, typer.Option("--list", metavar="FILE", help="A text file with one whole address a line: s3://, file:// or /path.")] = None,
+    list_: Annotated[
+        Path | None, typer.Option("--list", metavar="FILE", help="A text file with one whole address a line: s3://, file:// or /path.")
+    ] = None,
     retention: Annotated[
         str | None, typer.Option(metavar="180d", help="All that was taken in longer ago: days (d), hours (h), minutes (m), seconds (s).")
     ] = None,
@@ -118,7 +120,9 @@ def _refuse_unknown(unknown: list[str], where: str) -> None:
     if len(unknown) == 1:
         raise FruitsError(f"`{_shown(unknown[0])}` is not known here: {_shown(where)} and the INPUT of its runs do not have it", hint)
     listed = "".join(f"\n  {line}" for line in _some(unknown))
-    raise FruitsError(f"`{len(unknown):,}` addresses are not known here: {_shown(where)} and the INPUT of its runs do not have them:{listed}", hint)
+    raise FruitsError(
+        f"`{len(unknown):,}` addresses are not known here: {_shown(where)} and the INPUT of its runs do not have them:{listed}", hint
+    )
 
 
 def _some(uris: list[str]) -> list[str]:

@@ -57,7 +57,7 @@ class Known:
         return tuple(sorted(found))
 
     def photos_below(self, prefix: str) -> Iterator[str]:
-        """Yield the addresses, without links, of the files that begin with `prefix` and are photos by their name, but for those in OUTPUT."""
+        """Yield the addresses, without links, of the photos by their name that begin with `prefix`, but for those in OUTPUT."""
         for version in chain.from_iterable(map(versions_below, self.begins([prefix]))):
             if self._is_photo(version.uri):
                 yield self.real(version.uri)

@@ -94,7 +94,9 @@ def find(spark: SparkSession, folder: Folder, uris: list[str], prefixes: list[st
     known = Known(folder)
     for uri in [*uris, *prefixes]:
         if known.is_in_output(uri):
-            raise InputError(f"`{printable(uri)}` is part of OUTPUT, not a photo", "give the address of the photo as in column `uri` of the matrix")
+            raise InputError(
+                f"`{printable(uri)}` is part of OUTPUT, not a photo", "give the address of the photo as in column `uri` of the matrix"
+            )
     aged = set[str]()
     if older_than is not None:
         aged = _older(folder, "features", older_than, "embedded_at") | _older(folder, "rejects", older_than, "rejected_at")

@@ -164,7 +164,9 @@ def _unlink(path: str) -> None:
         except FileNotFoundError:
             continue
         except OSError as error:
-            raise InputError(f"cannot delete `{printable(one)}`: {error.strerror}", "make its folder writable, then run the command again") from error
+            raise InputError(
+                f"cannot delete `{printable(one)}`: {error.strerror}", "make its folder writable, then run the command again"
+            ) from error
 
 
 def _delete_objects(versions: list[Version]) -> int:

@@ -103,7 +103,9 @@ def test_a_photo_outside_of_input_is_not_known_by_address_or_prefix_and_stays(fr
     assert (planned.returncode, done.returncode) == (1, 1)
     for answer in (json.loads(planned.stdout), json.loads(done.stdout)):
         assert answer["unknown"] == [f"file://{others}/", f"file://{one}"]
-    assert f"addresses are not known here: {place / 'out'} and the INPUT of its runs do not have them:\n  {others}/\n  {one}\n" in done.stderr
+    assert (
+        f"addresses are not known here: {place / 'out'} and the INPUT of its runs do not have them:\n  {others}/\n  {one}\n" in done.stderr
+    )
     assert len(list(others.glob("*/*.jpg"))) == 60
     assert not known.exists()
 

@@ -56,7 +56,9 @@ def test_a_plan_names_the_runs_whose_rows_would_go():
     assert said[2:5] == ["These published runs contain them; their reports will be rewritten:", "  r1: 1 rows", "  r2: 1,200 rows"]
 
 
-@pytest.mark.parametrize("name", ["a\u2028y.jpg", "a\x85y.jpg", "a\x0by.jpg", "a\x0cy.jpg", "a\x1cy.jpg", "a\ry.jpg", "a.jpg  ", "  a.jpg", "a.jpg\t"])
+@pytest.mark.parametrize(
+    "name", ["a\u2028y.jpg", "a\x85y.jpg", "a\x0by.jpg", "a\x0cy.jpg", "a\x1cy.jpg", "a\ry.jpg", "a.jpg  ", "  a.jpg", "a.jpg\t"]
+)
 def test_a_line_of_a_list_is_one_address_whatever_its_name_holds(tmp_path, name):
     listed = tmp_path / "list.txt"
     listed.write_bytes(f"/photos/{name}\r\n\ns3://b/{name}\nfile:///photos/{name}".encode())
@@ -64,7 +66,9 @@ def test_a_line_of_a_list_is_one_address_whatever_its_name_holds(tmp_path, name)
     assert forget._lines(listed) == [f"/photos/{name}", f"s3://b/{name}", f"file:///photos/{name}"]
 
 
-@pytest.mark.parametrize("line", ["y.jpg", "./y.jpg", "photos/y.jpg", "~/y.jpg", " /y.jpg", " ", "gs://b/y.jpg", "file://y.jpg", "arn:aws:s3:::b/y.jpg"])
+@pytest.mark.parametrize(
+    "line", ["y.jpg", "./y.jpg", "photos/y.jpg", "~/y.jpg", " /y.jpg", " ", "gs://b/y.jpg", "file://y.jpg", "arn:aws:s3:::b/y.jpg"]
+)
 def test_a_list_has_whole_addresses_only(tmp_path, line):
     listed = tmp_path / "list.txt"
     listed.write_text(f"s3://b/x.jpg\n{line}\n")

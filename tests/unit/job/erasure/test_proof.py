@@ -68,7 +68,7 @@ def test_an_address_is_found_whatever_stands_before_and_behind_it(container: str
     assert seen(content, Needles(Targets(uris={URI}))) == FOUND
 
 
-ODD = "file:///photos/l'été & <b> \"x\"/a+b~c@d\u2028\\.jpg"
+ODD = 'file:///photos/l\'été & <b> "x"/a+b~c@d\u2028\\.jpg'
 WRITERS = {
     "text": str,
     "jinja": lambda text: str(markupsafe.escape(text)),
