@@ -74,11 +74,11 @@ def erase(wanted: Forget, folder: Folder, lease: Lease, report: Report) -> Recei
     spark = SparkSession.active()
     if not targets.uris:
         return _receipt(wanted, [], targets, [], [], proof.Proof())
-    _remove_files(unfinished(folder.uri))
     begun = [join(folder.uri, name) for name, _ in kept(folder)]
     targets.runs |= {run for run in folder.names("runs") if runs.rows_of(folder, run, targets)}
     keep(folder, wanted.run_id, targets)
     _remove_files(begun)  # what they held is in the new one
+    _remove_files(unfinished(folder.uri))
     if wanted.tombstone:
         bury(folder, targets.contents)
 

@@ -110,8 +110,9 @@ def test_keys_and_an_endpoint_are_enough_for_the_stacks_own_server(client, fruit
 
 def test_photos_on_s3_of_a_local_output_are_forgotten_with_the_profile_of_fruits_toml(server, client, fruitsctl, tmp_path):
     """By address, and by age, where only the run's manifest tells that INPUT is on S3."""
-    for path in ("a.jpg", "b.jpg"):
-        content = client.get_object(Bucket=BUCKET, Key=sorted(key for key, _ in versions(client, "photos/"))[2])["Body"].read()
+    kept = sorted(key for key, _ in versions(client, "photos/"))
+    for path, key in (("a.jpg", kept[2]), ("b.jpg", kept[-2])):
+        content = client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
         client.put_object(Bucket=BUCKET, Key=f"few/Label/{path}", Body=content + path.encode())
     out = str(tmp_path / "out")
     fruitsctl("run", f"s3://{BUCKET}/few", out, "--local", "--model", "mean_colour", "--components", "1")

@@ -170,7 +170,7 @@ DAMAGED = {
     "parquet": b"PAR1" + b"\0" * 40,
     "parquet, a head alone": b"PAR1",
     "parquet, cut": parquet(pa.array(["x"] * 99))[:-20],
-    "parquet, changed": parquet(pa.array(["x" * 99])).replace(b"xxxx", b"\xff\xfe\xfd\xfc"),
+    "parquet, changed": b"PAR1" + b"\xff" * 30 + parquet(pa.array(["x" * 99]))[34:],  # the header of its first page
 }
 
 
