@@ -40,8 +40,8 @@ def identify(
     for photo in photos:
         try:
             answers[photo] = opened.identify(read(photo), top)
-        except FruitsError as error:
-            missing[photo] = error
+        except FruitsError as problem:
+            missing[photo] = problem
     data = {"answers": [{"photo": photo, **answer.to_dict()} for photo, answer in answers.items()]}
     if answers or as_json:
         emit(data, text_of(answers), as_json)
