@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from operator import itemgetter
 
 import pyarrow.parquet as pq
 import pytest
@@ -110,10 +111,9 @@ def test_keys_and_an_endpoint_are_enough_for_the_stacks_own_server(client, fruit
 
 def test_photos_on_s3_of_a_local_output_are_forgotten_with_the_profile_of_fruits_toml(server, client, fruitsctl, tmp_path):
     """By address, and by age, where only the run's manifest tells that INPUT is on S3."""
-    kept = sorted(key for key, _ in versions(client, "photos/"))
-    for path, key in (("a.jpg", kept[2]), ("b.jpg", kept[-2])):
-        content = client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
-        client.put_object(Bucket=BUCKET, Key=f"few/Label/{path}", Body=content + path.encode())
+    two = [key for key, content in sorted(versions(client, "photos/"), key=itemgetter(0)) if content][2:14:11]
+    for key, name in zip(two, ("a.jpg", "b.jpg"), strict=True):
+        client.copy_object(Bucket=BUCKET, Key=f"few/Label/{name}", CopySource={"Bucket": BUCKET, "Key": key})
     out = str(tmp_path / "out")
     fruitsctl("run", f"s3://{BUCKET}/few", out, "--local", "--model", "mean_colour", "--components", "1")
     keys = f"aws_access_key_id = {server.access_key}\naws_secret_access_key = {server.secret_key}\n"
