@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cli.config import settings
 from cli.errors import FruitsError, UsageError
+from job.places import PlaceError
 from job.records import RecordError
 from job.uris import AddressError
 
@@ -22,7 +23,7 @@ def explain(error: Exception) -> FruitsError:
     """Return what a command says of `error`, and its exit code."""
     if isinstance(error, FruitsError):
         return error
-    if isinstance(error, AddressError):
+    if isinstance(error, AddressError | PlaceError):
         return UsageError(str(error), error.hint)
     if isinstance(error, RecordError):
         hint = "use the version of fruitsctl that made it, or run the same command again"

@@ -8,7 +8,6 @@ is counted under its suffix.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -22,13 +21,12 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from job import listing_local, uris
+from job import listing_local, places, uris
 from job.errors import InputError, NoPhotosError
 from job.listing_rows import MAX_LOOSE, Folder, Row
 from job.rows import ArrowRows, Rows, SparkRows, driver_rows
 from job.schema import FOUND, LISTED
 
-OUTPUT_FOLDERS = ("features", "rejects", "runs", "moments", "work", "erasures")
 FOLDERS_PER_CORE = 4  # at least, if INPUT has them: large and small ones even out
 MAX_DEPTH = 6  # levels below INPUT that the driver looks at
 LOOKS_IN_FLIGHT = 16
@@ -128,12 +126,11 @@ def refuse_empty(found: int, ignored: Mapping[str, int], input_uri: str) -> None
 
 
 def check_apart(input_uri: str, output_uri: str) -> None:
-    """Raises InputError if OUTPUT is or lies inside INPUT, or INPUT inside what an OUTPUT is made of. Symbolic links are resolved."""
-    source, target = _resolved(input_uri), _resolved(output_uri)
-    if uris.is_inside(target, source):
-        raise InputError(f"OUTPUT `{output_uri}` is inside INPUT `{input_uri}`", "choose an OUTPUT outside INPUT")
-    if any(uris.is_inside(source, uris.join(target, name)) for name in OUTPUT_FOLDERS):
-        raise InputError(f"INPUT `{input_uri}` contains results of OUTPUT `{output_uri}`", "give the folder with the photos")
+    """Raises InputError as `places.check_apart` does."""
+    try:
+        places.check_apart(input_uri, output_uri)
+    except places.PlaceError as error:
+        raise InputError(str(error), error.hint) from error
 
 
 def share_out(input_uri: str, at_least: int) -> list[Folder]:
@@ -184,7 +181,3 @@ def _source(input_uri: str) -> ModuleType:
     from job import listing_s3  # with boto3, which workers on local files start without
 
     return listing_s3
-
-
-def _resolved(uri: str) -> str:
-    return uri if uris.is_s3(uri) else "file://" + os.path.realpath(uris.local_path(uri))

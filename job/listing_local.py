@@ -10,24 +10,18 @@ from collections.abc import Iterator
 from job import uris
 from job.errors import InputError
 from job.fetch import stat_etag
-from job.listing_rows import MAX_LOOSE, Folder, Row, ignored_as, is_pattern, label_of, skipped_folder
+from job.listing_rows import MAX_LOOSE, Folder, Row, ignored_as, label_of, skipped_folder
+from job.places import PlaceError, check_input_folder
 
 ERRORS = (OSError,)  # of one folder
 
 
 def check(input_uri: str) -> None:
     """Raises InputError if the folder does not exist, is a file or may not be read."""
-    path = uris.local_path(input_uri)
     try:
-        os.scandir(path).close()
-    except FileNotFoundError as error:
-        sample = "check the path, or get sample photos with `fruitsctl sample`"
-        hint = "give the folder with the photos, not a pattern" if is_pattern(path) else sample
-        raise InputError(f"there is no folder `{path}`", hint) from error
-    except NotADirectoryError as error:
-        raise InputError(f"`{path}` is a file", "give the folder that holds one sub-folder per label") from error
-    except OSError as error:
-        raise InputError(f"cannot read `{path}`: {_why(error)}", "make the folder readable") from error
+        check_input_folder(uris.local_path(input_uri))
+    except PlaceError as error:
+        raise InputError(str(error), error.hint) from error
 
 
 def list_folders(input_uri: str, folders: list[Folder], content_hash: bool) -> Iterator[Row]:

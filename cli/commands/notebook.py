@@ -19,6 +19,7 @@ from cli.config import Settings, settings
 from cli.errors import UsageError
 from cli.output import emit, say
 from job.params import DEFAULT_COMPONENTS, Params
+from job.places import check_apart
 from job.uris import from_text, join
 
 OPEN, EXECUTE, COMPOSE, COMPOSE_EXECUTE, SERVERLESS = (
@@ -133,9 +134,11 @@ def execute_there(
     stored = []
 
     def make_params(source: str, target: str) -> Params:
-        stored.append(join(from_text(target), "runs", run_id, Path(IN_THE_IMAGE).name))
+        places = from_text(source), from_text(target)
+        check_apart(*places)
+        stored.append(join(places[1], "runs", run_id, Path(IN_THE_IMAGE).name))
         try:
-            return Params(from_text(source), from_text(target), run_id, components=components, variance=variance, notebook=IN_THE_IMAGE)
+            return Params(*places, run_id, components=components, variance=variance, notebook=IN_THE_IMAGE)
         except ValueError as error:
             raise UsageError(str(error), "see `fruitsctl notebook --help`") from error
 

@@ -28,6 +28,7 @@ from cli.java import Java, say_passed_over
 from cli.output import Stages, emit, progress_bar
 from job.listing_rows import ignored_in_words
 from job.params import DEFAULT_COMPONENTS, Arguments, Params
+from job.places import check_apart, check_input_folder
 from job.records import Manifest, stage_title
 from job.uris import from_text, is_s3, join, local_path
 
@@ -111,10 +112,12 @@ def run(
         refuse_unused(given(context), source, model)
 
     def make_params(source: str, target: str) -> Params:
+        places = from_text(source), from_text(target)
+        check_apart(*places)
         try:
             return Params(
-                input=from_text(source),
-                output=from_text(target),
+                input=places[0],
+                output=places[1],
                 run_id=run_id or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(2)}",
                 model=model,
                 engine=engine,
@@ -168,6 +171,7 @@ def start(params: Params, config: Settings, compose_: bool, submit: bool, dry_ru
     On this machine, in the local stack or inside the image.
 
     Raises:
+        PlaceError: INPUT is on this machine, and does not exist or cannot be read.
         FruitsError: something is missing, or the run failed; with the job's own exit code.
     """
     if compose_:
@@ -176,6 +180,8 @@ def start(params: Params, config: Settings, compose_: bool, submit: bool, dry_ru
             emit(asdict(inside), inside.as_shell(), as_json)
             return
         raise typer.Exit(compose.start(inside))
+    if not is_s3(params.input):
+        check_input_folder(local_path(params.input))  # before weights are downloaded and the log is written to OUTPUT
     if params.model == "mobilenet_v2" and params.weights is None and not dry_run:
         params = with_weights(params, config)
     todo = plan(params, config, submit)

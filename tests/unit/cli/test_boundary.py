@@ -76,6 +76,7 @@ def test_a_user_id_without_a_home_directory_is_told_to_set_one(own, words):
 def test_a_user_id_without_a_name_is_refused_before_spark_starts_and_doctor_says_it(own):
     fruitsctl = command(own, NAMELESS, HOME=str(own))
     hint = "run as a user who is listed in /etc/passwd, or add a line for this user id there"
+    (own / "a").mkdir()
 
     for words in (("run", "a", "b", "--local", "--model", "mean_colour"), ("forget", "a.jpg", "--yes", "--output", "b"), ("demo",)):
         refused(fruitsctl(*words), "user id `12345` has no name on this machine, and Spark needs one", hint)
@@ -100,6 +101,44 @@ def runs(own, **variables):
     shutil.copy(ROOT / "docs" / "assets" / "logo.svg", own / "photos" / "Apple" / "1.jpg")
     fruitsctl = command(own, NOBODY if os.getuid() == 0 else None, HOME=str(own), **variables)
     return lambda output: fruitsctl("run", "photos", output, "--local", "--model", "mean_colour")
+
+
+@pytest.mark.parametrize(
+    ("places", "message", "hint"),
+    [
+        (("photos", "photos/out"), "OUTPUT `file://{own}/photos/out` is inside INPUT `file://{own}/photos`", "choose an OUTPUT outside INPUT"),
+        (("photos", "link/a/b"), "OUTPUT `file://{own}/link/a/b` is inside INPUT `file://{own}/photos`", "choose an OUTPUT outside INPUT"),
+        (("photos", "photos"), "OUTPUT `file://{own}/photos` is inside INPUT `file://{own}/photos`", "choose an OUTPUT outside INPUT"),
+        (
+            ("out/features", "out"),
+            "INPUT `file://{own}/out/features` contains results of OUTPUT `file://{own}/out`",
+            "give the folder with the photos",
+        ),
+        (("nope", "out"), "there is no folder `{own}/nope`", "check the path, or get sample photos with `fruitsctl sample`"),
+        (("photos/*", "out"), "there is no folder `{own}/photos/*`", "give the folder with the photos, not a pattern"),
+        (("file", "out"), "`{own}/file` is a file", "give the folder that holds one sub-folder per label"),
+        (("file/photos", "out"), "`{own}/file/photos` is a file", "give the folder that holds one sub-folder per label"),
+    ],
+)
+@pytest.mark.parametrize("target", [("--local",), ("--local", "--dry-run"), ("--submit",)])
+def test_a_run_whose_places_are_refused_fetches_and_writes_nothing(own, places, message, hint, target):
+    (own / "photos" / "Apple").mkdir(parents=True)
+    (own / "out" / "features").mkdir(parents=True)
+    (own / "link").symlink_to(own / "photos")
+    (own / "file").write_text("")
+    before = sorted(own.rglob("*"))
+
+    done = command(own, HOME=str(own), FRUITS_ASSETS=str(own / "no-weights"), SPARK_HOME=str(own))("run", *places, *target)
+
+    refused(done, message.format(own=own), hint)
+    assert sorted(own.rglob("*")) == before
+
+
+@pytest.mark.parametrize("target", ["--compose", "--eks"])
+def test_an_output_inside_input_is_refused_before_a_run_is_sent(own, target):
+    done = command(own, HOME=str(own))("run", "s3://fruits/photos", "s3://fruits/photos/out", target)
+
+    refused(done, "OUTPUT `s3://fruits/photos/out` is inside INPUT `s3://fruits/photos`", "choose an OUTPUT outside INPUT")
 
 
 def test_a_file_in_the_place_of_output_is_one_error(own):

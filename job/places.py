@@ -1,0 +1,49 @@
+"""
+Check INPUT and OUTPUT before a run writes anything: the CLI does it before it starts, the job again. Local folders are looked at; S3 is
+not asked. Standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+
+from job import uris
+from job.listing_rows import is_pattern
+
+OUTPUT_FOLDERS = ("features", "rejects", "runs", "moments", "work", "erasures")
+
+
+class PlaceError(ValueError):
+    """INPUT or OUTPUT cannot be used. `hint`: what to do about it."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def check_apart(input_uri: str, output_uri: str) -> None:
+    """Raises PlaceError if OUTPUT is or lies inside INPUT, or INPUT inside what an OUTPUT is made of. Symbolic links are resolved."""
+    source, target = _resolved(input_uri), _resolved(output_uri)
+    if uris.is_inside(target, source):
+        raise PlaceError(f"OUTPUT `{output_uri}` is inside INPUT `{input_uri}`", "choose an OUTPUT outside INPUT")
+    if any(uris.is_inside(source, uris.join(target, name)) for name in OUTPUT_FOLDERS):
+        raise PlaceError(f"INPUT `{input_uri}` contains results of OUTPUT `{output_uri}`", "give the folder with the photos")
+
+
+def check_input_folder(path: str) -> None:
+    """Raises PlaceError if the local folder does not exist, is a file or may not be read."""
+    try:
+        os.scandir(path).close()
+    except FileNotFoundError as error:
+        sample = "check the path, or get sample photos with `fruitsctl sample`"
+        hint = "give the folder with the photos, not a pattern" if is_pattern(path) else sample
+        raise PlaceError(f"there is no folder `{path}`", hint) from error
+    except NotADirectoryError as error:
+        raise PlaceError(f"`{path}` is a file", "give the folder that holds one sub-folder per label") from error
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise PlaceError(f"cannot read `{path}`: {reason}", "make the folder readable") from error
+
+
+def _resolved(uri: str) -> str:
+    return uri if uris.is_s3(uri) else "file://" + os.path.realpath(uris.local_path(uri))
