@@ -137,6 +137,24 @@ def test_native_windows_is_refused_in_one_sentence():
     )
 
 
+@pytest.mark.parametrize("module", ["cli.output", "cli.main", "cli.boundary", "typer"])
+def test_ctrl_c_while_modules_are_imported_ends_with_130_and_no_word(module):
+    script = f"""
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+class Interrupts:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupts())
+from cli.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_error_and_hint_are_coloured_on_a_terminal_only():
     shown = on_a_terminal("run", "a", "b").terminal
 
