@@ -114,8 +114,8 @@ def _bars() -> Any:
 
 @contextmanager
 def progress_bar(title: str, unit: str) -> Iterator[Callable[[int, int | None], None]]:
-    """For one task: gives a callable that takes (done, total)."""
-    last: tuple[int, int | None] = (0, None)
+    """For one task: gives a callable that takes (done, total). Nothing is shown of a task that never calls it."""
+    last: tuple[int, int | None] | None = None
     with Stages() as stages:
 
         def advance(done: int, total: int | None) -> None:
@@ -124,4 +124,5 @@ def progress_bar(title: str, unit: str) -> Iterator[Callable[[int, int | None], 
             stages.update(title, unit, done, total)
 
         yield advance
-        stages.update(title, unit, *last, finished=True)
+        if last is not None:
+            stages.update(title, unit, *last, finished=True)

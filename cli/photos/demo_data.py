@@ -92,7 +92,7 @@ def demo_data(folder: Path, config: Settings, weights_url: str = assets.KERAS_WE
             data, failures = replace(data, weights_from=Origin.GENERATED), [*failures, str(error)]
     if data.photos_from in (Origin.ASSETS, Origin.DOWNLOAD):
         try:
-            with progress_bar("Download photos", "images") as progress:
+            with progress_bar("Get photos", "images") as progress:
                 assets.sample(data.photos, IMAGES, CLASSES, config.assets, progress, photos_url)
         except AssetError as error:
             data, failures = replace(data, photos_from=Origin.GENERATED), [*failures, str(error)]

@@ -7,7 +7,17 @@ import re
 import pytest
 
 from cli import output
-from cli.output import Stages
+from cli.output import Stages, progress_bar
+
+
+def test_a_task_that_does_nothing_is_not_shown(capsys: pytest.CaptureFixture[str]):
+    with progress_bar("Download weights", "bytes"):
+        pass
+    assert capsys.readouterr().err == ""
+
+    with progress_bar("Download weights", "bytes") as progress:
+        progress(7, 7)
+    assert capsys.readouterr().err.startswith("Download weights: 7 of 7 bytes, ")
 
 
 def test_a_stage_of_more_than_two_seconds_says_how_far_it_is(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
