@@ -68,9 +68,7 @@ class Kept:
         chosen = features if fit_on is None else features.only(matching(features.keys, fit_on, input_uri))
         rows = _rows(chosen)
         if not rows:
-            raise InputError(
-                f"--fit-on `{fit_on}` matches no images", "use a pattern for labels (`Apple*`) or for folders below INPUT (`Training`)"
-            )
+            raise nothing_matches(fit_on)
         files = {name: (chunk, count) for chunk, (name, count) in rows.items()}
         present = set(self._folder.names(self._place))
         self._groups = {name: parts for name, parts in _read_groups(self._folder, self._place).items() if name in present}
@@ -159,6 +157,11 @@ def fold(features: Features) -> Moments:
     tasks = min(features.tasks(), MOST_TASKS, features.spark.sparkContext.defaultParallelism)
     rows = features.mapped(["embedding"], tasks, folded, MOMENTS).arrow()
     return reduce(add, (pca.moments_from(**row) for row in rows.to_pylist()))
+
+
+def nothing_matches(fit_on: str | None) -> InputError:
+    hint = "use a pattern for labels (`Apple*`) or for folders below INPUT (`Training`)"
+    return InputError(f"--fit-on `{fit_on}` matches no images", hint)
 
 
 def matching(keys: Rows, glob: str, input_uri: str) -> Rows:

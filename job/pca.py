@@ -72,6 +72,13 @@ def fold(rows: npt.NDArray[np.floating[Any]]) -> Moments:
     return Moments(len(x), x.sum(axis=0), x.T @ x)
 
 
+def refuse_too_few(images: int) -> None:
+    """Raises VarianceError if a PCA cannot be fitted on so few `images`."""
+    if images < 2:
+        hint = "add photos and run the command again: features are kept"
+        raise VarianceError(f"a PCA needs at least two images, there is `{images}`", hint)
+
+
 def fit(moments: Moments, components: int | None = None, variance: float | None = None, standardize: bool = False) -> Fitted:
     """
     The first `components`, or as many as explain `variance`; fewer where the rank is lower.
@@ -82,8 +89,7 @@ def fit(moments: Moments, components: int | None = None, variance: float | None 
         VarianceError: fewer than two rows, or all rows alike.
     """
     n = moments.n
-    if n < 2:
-        raise VarianceError(f"a PCA needs at least two images, there is `{n}`", "add photos and run the command again: features are kept")
+    refuse_too_few(n)
     mean = moments.sum / n
     covariance = (moments.gram - np.outer(mean, moments.sum)) / (n - 1)
     deviation = np.sqrt(np.clip(np.diag(covariance), 0, None))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from job.errors import JobError
@@ -16,11 +17,14 @@ from job.inputs.first_photos import first_rows
 from job.listing import check_apart, check_input, list_folders, refuse_empty, share_out
 from job.listing_rows import Row
 from job.models import fingerprint
+from job.moments import matching, nothing_matches
 from job.objects import Folder, open_folder
 from job.params import Params
+from job.pca import refuse_too_few
 from job.progress import send
-from job.publish import complete_runs
+from job.publish import complete_runs, read_fitted
 from job.records import Outcome, Preview
+from job.rows import ArrowRows
 from job.schema import FEATURES, REJECTS, only
 from job.storage.data_files import rows_of
 
@@ -42,18 +46,25 @@ def preview(params: Params) -> Preview:
     Raises:
         InputError: INPUT does not exist, has no photos, or cannot be read.
         OutputError, CredentialsError: OUTPUT cannot be read.
+        SetupError: OUTPUT has no complete run `params.pca` of this model.
+        VarianceError: there are too few photos for a PCA.
     """
     check_apart(params.input, params.output)
     check_input(params.input)
     images, problems, ignored = listed(params)
     refuse_empty(len(images) + problems, ignored, params.input)
-    taken = {(row.uri, row.etag) for row in (first_rows(images, params.limit) if params.limit else images)}
+    chosen = first_rows(images, params.limit) if params.limit else images
+    taken = {(row.uri, row.etag) for row in chosen}
     folder = open_folder(params.output)
     names, model = folder.names(), fingerprint(params.model)
     known = taken & photos_in(folder, "features", model) if "features" in names else set()
     undecoded: set[Photo] = set()
     if "rejects" in names and not params.retry_rejects:
         undecoded = taken & photos_in(folder, "rejects", model, "decode") - known
+    if params.pca:
+        read_fitted(folder, params.pca, model)
+    else:
+        refuse_unfittable([row for row in chosen if (row.uri, row.etag) not in undecoded], params)
     return Preview(
         listed=len(images),
         labels=len({row.label for row in images}),
@@ -65,6 +76,21 @@ def preview(params: Params) -> Preview:
         undecoded=len(undecoded),
         runs=len(complete_runs(folder)),
     )
+
+
+def refuse_unfittable(images: list[Row], params: Params) -> None:
+    """
+    Raises:
+        InputError: `params.fit_on` matches none of `images`.
+        VarianceError: a PCA cannot be fitted on so few.
+    """
+    count = len(images)
+    if params.fit_on is not None:
+        keys = pa.table({"uri": [row.uri for row in images], "label": [row.label for row in images]})
+        count = matching(ArrowRows(keys), params.fit_on, params.input).count()
+        if not count:
+            raise nothing_matches(params.fit_on)
+    refuse_too_few(count)
 
 
 def listed(params: Params) -> tuple[list[Row], int, Counter[str]]:

@@ -99,3 +99,30 @@ def test_a_dry_run_of_a_missing_input_ends_as_the_run_would(fruitsctl, tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert f"error: there is no folder `{tmp_path}/absent`" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--pca", "20260101T000000Z-0000"),
+        ("--fit-on", "Nope*"),
+        ("--limit", "1"),
+        ("--limit", "2", "--fit-on", "Apple*"),
+    ],
+)
+def test_a_dry_run_of_a_run_that_cannot_fit_ends_as_the_run_would(fruitsctl, photos, tmp_path, words):
+    command = ("run", photos, tmp_path / "out", "--local", "--model", "mean_colour", *words)
+    promised, came = fruitsctl(*command, "--dry-run"), fruitsctl(*command)
+
+    assert promised.stderr.startswith("error: ")
+    assert promised.returncode == came.returncode
+    assert came.stderr.endswith(promised.stderr)
+
+
+def test_a_dry_run_with_the_pca_of_another_run_asks_for_it(fruitsctl, gallery, run):
+    command = ("run", gallery.output.parent / "photos", gallery.output, "--local", "--dry-run", "--limit", "1", "--pca", run.name)
+
+    assert fruitsctl(*command, *UNTRAINED).returncode == 0
+    other = fruitsctl(*command, "--model", "mean_colour")
+    assert (other.returncode, other.stdout) == (2, "")
+    assert other.stderr.startswith(f"error: the PCA of run `{run.name}` was fitted on features of ")

@@ -139,7 +139,8 @@ def test_a_run_takes_its_places_from_the_file(here):
 
     for folder in ("photos", "others"):
         (here / folder).mkdir()
-        (here / folder / "a.jpg").write_bytes(b"listed by its name")
+        for name in ("a.jpg", "b.jpg"):
+            (here / folder / name).write_bytes(b"listed by its name")
     (here / "fruits.toml").write_text('input = "photos"\noutput = "out"\n')
     command = json.loads(fruitsctl("run", "--local", "--dry-run", "--json").stdout)["command"]
     assert command[3:5] == [f"file://{here}/photos", f"file://{here}/out"] or {f"--input=file://{here}/photos"} <= set(command)

@@ -105,7 +105,8 @@ def fruitsctl(*words, **variables):
 def test_doctor_and_run_name_the_java_that_they_pass_over(install, tmp_path, by):
     home = install(21)
     (tmp_path / "photos" / "Apple").mkdir(parents=True)
-    (tmp_path / "photos" / "Apple" / "1.jpg").write_bytes(b"a photo")
+    for name in ("1.jpg", "2.jpg"):
+        (tmp_path / "photos" / "Apple" / name).write_bytes(b"a photo")
     places = {"PATH": f"{home}/bin", "JAVA_HOME": ""} if by == "PATH" else {"PATH": "/nowhere", "JAVA_HOME": str(home)}
     variables = places | {"PATH": f"{places['PATH']}{os.pathsep}{os.path.dirname(sys.executable)}"}
 
