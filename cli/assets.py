@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from cli.errors import AssetError, UsageError
-from cli.photos.files import write_photo
+from cli.photos.files import unwritable, write_photo
 from cli.remote import CONNECTIONS, Progress, RemoteFile, validator_of
 
 T = TypeVar("T")
@@ -119,7 +119,7 @@ def _download(url: str, what: str, ways: str, cache: Path, progress: Progress) -
             os.replace(part, target)
         validator_of(part).unlink(missing_ok=True)
     except OSError as error:
-        raise AssetError(f"cannot write `{target}`: {error.strerror}", "free space, or set FRUITS_CACHE to another folder") from error
+        raise unwritable(target, error, "set FRUITS_CACHE to another folder") from error
     return target
 
 
@@ -206,7 +206,8 @@ def _choose(photos: list[Photo], images: int, classes: int) -> list[Photo]:
         share = images // classes + (position < images % classes)
         frames = sorted(by_label[label], key=_frame)
         if share > len(frames):
-            hint = "lower --images or raise --classes"
+            most = f"use --images {classes * min(len(by_label[label]) for label in labels)} or less"
+            hint = f"{most}, or raise --classes" if classes < len(by_label) else most
             raise UsageError(f"`{share}` images of `{label}` requested, there are {len(frames)}", hint)
         chosen += _spread(frames, share)
     return chosen

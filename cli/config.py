@@ -14,7 +14,9 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from cli.errors import UsageError
+from cli.folders import local
 from cli.user import expanded
+from job.uris import FOREIGN
 
 FILE = "fruits.toml"
 KEYS_OF_THE_ENVIRONMENT = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID")  # a profile of the file must not come before them
@@ -104,9 +106,9 @@ def settings() -> Settings:
         region=found["region"],
         project=str(found["project"]),
         profile=found["profile"],
-        assets=_path(assets) if assets else None,
-        cache=_path(str(cache)),
-        state=_path(str(state)),
+        assets=_path("assets", assets) if assets else None,
+        cache=_path("cache", str(cache)),
+        state=_path("state", str(state)),
         driver_memory=str(found["driver_memory"]),
         java_home=environ.get("JAVA_HOME"),
         spark_home=environ.get("SPARK_HOME"),
@@ -139,7 +141,9 @@ def read(file: Path) -> dict[str, str | None]:
                 f"value of `{name}` in `{file}` is not a string: `{value}`", f'write it as a string: {name} = "{names[name].example}"'
             )
     folder = file.resolve().parent
-    return {name: str(folder / expanded(value)) if names[name].path and "://" not in value else value for name, value in table.items()}
+    return {
+        name: str(folder / expanded(value)) if names[name].path and not FOREIGN.match(value) else value for name, value in table.items()
+    }
 
 
 def example(given: Mapping[str, str | None]) -> str:
@@ -157,5 +161,6 @@ def environment() -> dict[str, str]:
     return dict(os.environ)
 
 
-def _path(text: str) -> Path:
-    return Path(os.path.realpath(expanded(text)))
+def _path(name: str, text: str) -> Path:
+    variable = next(setting.variable for setting in SETTINGS if setting.name == name)
+    return Path(os.path.realpath(local(text, f"set {variable} to a local folder")))

@@ -21,6 +21,7 @@ from cli.aws import asking
 from cli.errors import UsageError
 from cli.metadata import UnknownFormat, strip
 from job.listing_rows import ignored_as, skipped_folder
+from job.places import check_folder
 from job.uris import bucket_and_key
 
 T = TypeVar("T")
@@ -67,7 +68,9 @@ def find(folder: Path, uri: str) -> tuple[list[Photo], Pushed]:
 
     Raises:
         UsageError: there is no such folder, or no photo in it.
+        PlaceError: it is a file.
     """
+    check_folder(str(folder))
     if not folder.is_dir():
         raise UsageError(f"there is no folder `{folder}`", "give the folder with one sub-folder per label")
     _, prefix = bucket_and_key(uri)

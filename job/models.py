@@ -137,7 +137,7 @@ def load_model(params: Params) -> Model:
         raise ModelError(f"model `{params.model}` needs weights", "give --weights=FILE.h5")
     weights = Path(params.weights)
     if not weights.is_file():
-        raise ModelError(f"there are no weights at `{weights}`", "run `fruitsctl doctor`")
+        raise ModelError(f"there are no weights at `{weights}`", "check the path, or omit --weights to use the official file")
     if params.engine == "litert":
         payload: Any = litert_flatbuffer(weights, Path(params.cache or weights.parent))
     else:

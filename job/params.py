@@ -18,6 +18,14 @@ class ArgumentsError(ValueError):
     """Arguments that this version of the job does not take."""
 
 
+class RangeError(ValueError):
+    """A value that a run does not take. `hint`: one that it takes."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise ArgumentsError(message)
@@ -64,7 +72,7 @@ class Forget(Arguments):
 
 @dataclass(frozen=True)
 class Params(Arguments):
-    """One run of the job. Raises ValueError, naming the value, if it is out of range."""
+    """One run of the job. Raises RangeError, naming the value, if it is out of range."""
 
     input: str  # URI with one sub-folder per label
     output: str  # URI that receives features/, rejects/, runs/<run_id>/
@@ -104,29 +112,32 @@ class Params(Arguments):
     def __post_init__(self) -> None:
         self._check_network()
         if self.components is not None and self.variance is not None:
-            raise ValueError("give components or variance, not both")
+            raise RangeError("give components or variance, not both", "remove --components or --variance")
         if self.components is not None and self.components < 1:
-            raise ValueError(f"components is at least 1, not `{self.components}`")
+            raise RangeError(f"components is at least 1, not `{self.components}`", f"for example --components {DEFAULT_COMPONENTS}")
         if self.variance is not None and not 0 < self.variance <= 1:
-            raise ValueError(f"variance is a share above 0 and up to 1, not `{self.variance}`")
+            raise RangeError(f"variance is a share above 0 and up to 1, not `{self.variance}`", "for example --variance 0.9")
         if self.limit is not None and self.limit < 1:
-            raise ValueError(f"limit is at least 1, not `{self.limit}`")
+            raise RangeError(f"limit is at least 1, not `{self.limit}`", "for example --limit 100")
         if self.chunk_images is not None and self.chunk_images < 1:
-            raise ValueError(f"chunk-images is at least 1, not `{self.chunk_images}`")
+            raise RangeError(f"chunk-images is at least 1, not `{self.chunk_images}`", "for example --chunk-images 1000")
         if not 0 <= self.max_reject_ratio <= 1:
-            raise ValueError(f"max-reject-ratio is between 0 and 1, not `{self.max_reject_ratio}`")
+            raise RangeError(f"max-reject-ratio is between 0 and 1, not `{self.max_reject_ratio}`", "for example --max-reject-ratio 0.05")
         if self.keep_runs < 1:
-            raise ValueError(f"keep-runs is at least 1, not `{self.keep_runs}`")
+            raise RangeError(f"keep-runs is at least 1, not `{self.keep_runs}`", "for example --keep-runs 5")
         if self.pca and (self.components or self.variance or self.standardize or self.fit_on):
-            raise ValueError("pca takes a fitted model as it is: leave out components, variance, standardize and fit-on")
+            raise RangeError(
+                "pca takes a fitted model as it is: leave out components, variance, standardize and fit-on",
+                "remove --components, --variance, --standardize and --fit-on",
+            )
 
     def _check_network(self) -> None:
         if self.model not in MODELS:
-            raise ValueError(f"model is one of {', '.join(MODELS)}, not `{self.model}`")
+            raise RangeError(f"model is one of {', '.join(MODELS)}, not `{self.model}`", f"for example --model {MODELS[0]}")
         if self.engine not in ENGINES:
-            raise ValueError(f"engine is one of {', '.join(ENGINES)}, not `{self.engine}`")
+            raise RangeError(f"engine is one of {', '.join(ENGINES)}, not `{self.engine}`", f"for example --engine {ENGINES[0]}")
         if self.model == UNTRAINED and self.weights is not None:
-            raise ValueError(f"model `{UNTRAINED}` takes no weights, not `{self.weights}`")
+            raise RangeError(f"model `{UNTRAINED}` takes no weights, not `{self.weights}`", "remove --weights")
 
 
 def _flag(name: str) -> str:

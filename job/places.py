@@ -10,7 +10,8 @@ import os
 from job import uris
 from job.listing_rows import is_pattern
 
-OUTPUT_FOLDERS = ("features", "rejects", "runs", "moments", "work", "erasures")
+WRITTEN = ("features", "rejects", "runs", "moments", "work")  # in OUTPUT, by each run
+OUTPUT_FOLDERS = (*WRITTEN, "erasures")
 
 
 class PlaceError(ValueError):
@@ -43,6 +44,37 @@ def check_input_folder(path: str) -> None:
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
         raise PlaceError(f"cannot read `{path}`: {reason}", "make the folder readable") from error
+
+
+def check_folder(path: str) -> None:
+    """Raises PlaceError if `path`, which need not exist, or a folder above it is a file."""
+    there = existing(path)
+    if not os.path.isdir(there):
+        raise PlaceError(f"`{there}` is a file", "choose a folder")
+
+
+def check_output_folder(path: str) -> None:
+    """Raises PlaceError if a run cannot write to the local folder `path`, which need not exist."""
+    for name in ("", *WRITTEN):
+        place = os.path.join(path, name) if name else path
+        check_folder(place)
+        there = existing(place)
+        if not os.access(there, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+            refused = os.path.abspath(there if there == place else _below(there, place))
+            reason = "Read-only file system" if os.statvfs(there).f_flag & os.ST_RDONLY else "Permission denied"
+            raise PlaceError(f"cannot write `{refused}`: {reason}", "make it writable, or choose another OUTPUT")
+
+
+def existing(path: str) -> str:
+    """The longest part of `path` that is there, as far as this user may know."""
+    while not os.path.exists(path):
+        path = os.path.dirname(path.rstrip("/")) or (os.sep if path.startswith(os.sep) else os.curdir)
+    return path
+
+
+def _below(folder: str, path: str) -> str:
+    """The first part of `path` below `folder`: what cannot be made."""
+    return os.path.join(folder, os.path.relpath(path, folder).split(os.sep)[0])
 
 
 def _resolved(uri: str) -> str:

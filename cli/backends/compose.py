@@ -50,6 +50,12 @@ def plan(params: Params, compose: list[str], as_json: bool, terminal: bool) -> P
     return Plan([*compose, "run", "--rm", *([] if terminal else ["-T"]), "job", *inside])
 
 
+def require_file() -> None:
+    """Raises UsageError if there is no docker-compose.yml here."""
+    if not any(Path(name).is_file() for name in ("docker-compose.yml", "compose.yaml")):
+        raise UsageError(f"there is no docker-compose.yml in `{Path.cwd()}`", "run the command in the checkout")
+
+
 def require_stack() -> None:
     """
     Compose itself ends in a hundred lines where the engine does not answer or its user may not ask it.
@@ -57,8 +63,7 @@ def require_stack() -> None:
     Raises:
         UsageError: there is no docker-compose.yml here, or the Docker engine does not answer.
     """
-    if not any(Path(name).is_file() for name in ("docker-compose.yml", "compose.yaml")):
-        raise UsageError(f"there is no docker-compose.yml in `{Path.cwd()}`", "run the command in the checkout")
+    require_file()
     if shutil.which("docker"):  # docker-compose works without it
         docker("version")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +11,7 @@ import typer
 from cli.config import settings
 from cli.errors import FruitsError, RefusedError, UsageError
 from cli.examples import examples
+from cli.folders import local
 from cli.output import emit, progress_bar, say
 from job.uris import bucket_and_key, from_text, is_s3, join
 
@@ -43,7 +43,7 @@ def _refuse_exposed(keys: list[str], uri: str) -> None:
 
 @app.command(epilog=examples("data push"))
 def push(
-    source: Annotated[Path, typer.Argument(metavar="FOLDER", help="With one sub-folder per label.")],
+    source: Annotated[str, typer.Argument(metavar="FOLDER", help="With one sub-folder per label.")],
     destination: Annotated[str, typer.Argument(metavar="S3_URI", help="s3://bucket/prefix, in the European Union.")],
     strip_metadata: Annotated[
         bool | None,
@@ -64,11 +64,12 @@ def push(
     from cli import buckets, photo_push
     from cli.credentials import aws_session
 
+    folder = local(source, "give the local folder with the photos first, then the address")
     uri = from_text(destination)
     if not is_s3(uri):
         raise UsageError(f"`{destination}` is not an s3:// address", "give a bucket and a prefix, for example s3://bucket/photos")
     bucket, _ = bucket_and_key(uri)
-    photos, result = photo_push.find(source, uri)
+    photos, result = photo_push.find(folder, uri)
     where = "--serverless" if bucket.startswith(f"{settings().project}-") else "--local"  # the stack's own bucket
     following = f"fruitsctl run {shlex.quote(uri)} {shlex.quote(join('s3://' + bucket, 'out'))} {where}"
     client = buckets.client_for(aws_session(), bucket)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from secrets import token_hex
 from typing import Annotated
 
@@ -13,16 +12,18 @@ import typer
 from cli import assets
 from cli.commands.run import execute, java_for_spark, make_archive, plan, summary
 from cli.config import Settings, settings
+from cli.folders import local
 from cli.output import emit, say
 from cli.photos.demo_data import CLASSES, IMAGES, DemoData, Origin, demo_data, fallback, plan_demo
 from job.params import Params
+from job.places import check_folder
 from job.uris import from_text
 
 WEIGHTS_MB, PHOTOS_MB = 9, 13  # the photos with the directory of their archive
 
 
 def demo(
-    folder: Annotated[Path, typer.Argument(help="Receives photos and results.")] = Path("build/demo"),
+    folder: Annotated[str, typer.Argument(help="Receives photos and results.")] = "build/demo",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show which weights, photos and folders would be used; download and write nothing.")
     ] = False,
@@ -33,12 +34,14 @@ def demo(
     Weights and photos come from FRUITS_ASSETS, an earlier call or the network. Without them the demo uses an untrained network
     and generated photos, and says so.
     """
+    place = local(folder, "give a local folder")
+    check_folder(str(place))
     config = settings()
     java_for_spark(config)  # fails before anything is downloaded
     if dry_run:
-        preview(plan_demo(folder, config), config, as_json)
+        preview(plan_demo(place, config), config, as_json)
         return
-    data = demo_data(folder, config)
+    data = demo_data(place, config)
     params = Params(
         input=from_text(str(data.photos)),
         output=from_text(str(data.output)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping
@@ -17,8 +18,10 @@ from cli.checks import Check, report
 from cli.commands.target_options import given
 from cli.config import Settings, settings
 from cli.errors import UsageError
+from cli.folders import local
 from cli.java import INSTALL, find_java_home, in_words, passed_over, supported
 from cli.surroundings import allows_programs, ignored, temporary_folder
+from job.places import existing
 
 OLDEST, NEWEST = (3, 11), (3, 13)  # a test compares them with `requires-python`
 MEMORY_GIB = 4  # measured: a run on two cores takes 2.5 GiB, most of it the JVM
@@ -27,7 +30,7 @@ DISK_GIB = 2  # Spark's jars, the weights, and features of 200,000 images
 
 def doctor(
     context: typer.Context,
-    output: Annotated[Path, typer.Argument(help="Where results would go.")] = Path("out"),
+    output: Annotated[str, typer.Argument(help="Where results would go.")] = "out",
     aws: Annotated[bool, typer.Option("--aws", help="The AWS account instead, for --serverless.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
 ) -> None:
@@ -43,6 +46,7 @@ def doctor(
             aws_checks(connect(config), config), as_json, "missing", "run the commands after `fix:`, then `fruitsctl doctor --aws` again"
         )
         return
+    folder = local(output, "run `fruitsctl doctor --aws`, or give a local folder")
     checks = [
         python(),
         packages(),
@@ -50,13 +54,14 @@ def doctor(
         user_name(),
         surroundings(os.environ),
         memory(),
-        disk(output),
+        disk(folder),
         weights(config),
-        writable("output", output, "choose another OUTPUT: fruitsctl run INPUT OTHER_OUTPUT --local"),
+        writable("output", folder, "choose another OUTPUT, and check it with `fruitsctl doctor OTHER_OUTPUT`"),
         writable("cache", config.cache, "export FRUITS_CACHE=WRITABLE_FOLDER"),
         temporary(),
     ]
-    report(checks, as_json, "missing", "run the commands after `fix:`, then `fruitsctl doctor` again")
+    same = shlex.join(["fruitsctl", "doctor", *([output] if "output" in given(context) else [])])
+    report(checks, as_json, "missing", f"run the commands after `fix:`, then `{same}` again")
 
 
 def python() -> Check:
@@ -111,7 +116,7 @@ def memory() -> Check:
 
 
 def disk(output: Path) -> Check:
-    there = existing(output)
+    there = existing(str(output.absolute()))
     gib = shutil.disk_usage(there).free / 2**30
     return Check(
         "disk",
@@ -131,12 +136,7 @@ def weights(config: Settings) -> Check:
     return Check("weights", True, "not downloaded yet: the first run downloads 9 MB")
 
 
-def existing(folder: Path) -> Path:
-    """The part of `folder` that is there, as far as this user may know."""
-    return next(part for part in (folder.absolute(), *folder.absolute().parents) if os.path.exists(part))
-
-
 def writable(name: str, folder: Path, mend: str) -> Check:
-    there = existing(folder)
-    ok = there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    there = existing(str(folder.absolute()))
+    ok = os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK)
     return Check(name, ok, f"{folder.absolute()}" if ok else f"cannot write to {there}", mend)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +12,7 @@ import typer
 from cli import results
 from cli.config import settings
 from cli.errors import FruitsError, UsageError
+from cli.folders import local
 from cli.output import emit, progress_bar, say_error
 from job.uris import is_s3, local_path
 
@@ -60,12 +59,13 @@ def identify(
 def read(photo: str) -> bytes:
     """
     Raises:
-        FruitsError: it is not there, or not readable.
+        FruitsError: it is not there, not on this machine, or not readable.
     """
     if photo == STDIN:
         return sys.stdin.buffer.read()
+    path = local(photo, "download the photo first, then give its file")
     try:
-        return Path(photo).read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise FruitsError(f"cannot read `{photo}`: {error.strerror}", "give image files, for example photos/*/*.jpg") from error
 
@@ -87,14 +87,7 @@ def open_identifier(output: str | None, run: str | None = None) -> Identifier:
     from job.product.identify import Identifier
 
     def get(what: str) -> Path:
-        with ExitStack() as stack:
-            shown: list[Callable[[int, int | None], None]] = []
-
-            def progress(done: int, total: int | None) -> None:
-                if not shown:  # nothing to show where nothing is downloaded
-                    shown.append(stack.enter_context(progress_bar(f"Download {what}", "bytes")))
-                shown[0](done, total)
-
+        with progress_bar(f"Download {what}", "bytes") as progress:
             return (top_weights if what == "classifier" else weights)(config.assets, config.cache, progress)
 
     if is_s3(where):

@@ -14,7 +14,9 @@ from cli.commands import image_push
 from cli.commands.choices import CpuArchitecture, ImageTarget, Platform
 from cli.config import environment, settings
 from cli.examples import examples
+from cli.folders import local
 from cli.output import emit, progress_bar, say
+from job.places import check_input_folder
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Build, check and push the job's image.")
 
@@ -62,7 +64,7 @@ def build(
 def check(
     image: Image = "fruitsctl:serverless",
     base_image: Annotated[str | None, typer.Option(metavar="IMAGE", help="Its base, if its label names another.")] = None,
-    photos: Annotated[Path | None, typer.Option(help="Folder of photos to embed in the container.", exists=True, file_okay=False)] = None,
+    photos: Annotated[str | None, typer.Option(metavar="FOLDER", help="Folder of photos to embed in the container.")] = None,
     architecture: Annotated[CpuArchitecture, typer.Option(help="Architecture of the application.")] = "amd64",
     as_json: AsJson = False,
 ) -> None:
@@ -71,9 +73,12 @@ def check(
     from cli.image_check import judge
     from cli.image_facts import gather
 
+    folder = local(photos, "give a local folder of photos") if photos else None
+    if folder:
+        check_input_folder(str(folder))
     say(f"Checking {image}; this takes about a minute")
     report(
-        judge(gather(image, base_image, photos, say), architecture),
+        judge(gather(image, base_image, folder, say), architecture),
         as_json,
         f"`{image}` fails checks",
         "follow the lines after `fix:`, then check again",

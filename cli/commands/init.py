@@ -11,6 +11,7 @@ from cli.config import FILE, example
 from cli.errors import UsageError
 from cli.output import emit
 from cli.regions import refuse_outside_eu
+from job.uris import from_text
 
 
 def init(
@@ -25,6 +26,9 @@ def init(
     """Write a fruits.toml here, every setting explained."""
     if region:
         refuse_outside_eu(region)
+    for place in (input, output):
+        if place:
+            from_text(place)  # an address of another kind is refused now, not by the first run
     text = example({"input": input, "output": output, "region": region, "profile": profile})
     if dry_run:
         emit({"file": FILE, "text": text}, text.rstrip(), as_json)

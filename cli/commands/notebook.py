@@ -17,9 +17,10 @@ from cli.commands import run_serverless
 from cli.commands.target_options import refuse_foreign
 from cli.config import Settings, settings
 from cli.errors import UsageError
+from cli.folders import local
 from cli.output import emit, say
-from job.params import DEFAULT_COMPONENTS, Params
-from job.places import check_apart
+from job.params import DEFAULT_COMPONENTS, Params, RangeError
+from job.places import check_apart, check_folder
 from job.uris import from_text, join
 
 OPEN, EXECUTE, COMPOSE, COMPOSE_EXECUTE, SERVERLESS = (
@@ -50,7 +51,7 @@ IN_THE_IMAGE = "/opt/fruits/notebooks/cloud.ipynb"  # see Dockerfile
 
 def notebook(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="Where the notebooks are, and are put if they are not.")] = Path("notebooks"),
+    folder: Annotated[str, typer.Argument(help="Where the notebooks are, and are put if they are not.")] = "notebooks",
     compose_: Annotated[bool, typer.Option("--compose", help="JupyterLab of the local stack, on its cluster.")] = False,
     serverless: Annotated[
         bool, typer.Option("--serverless", help="Execute cloud.ipynb as a run on EMR Serverless; it is stored in the run.")
@@ -81,8 +82,9 @@ def notebook(
     """Open the notebooks: the chain step by step, to run and show."""
     if compose_ and serverless:
         raise UsageError("`--compose`, `--serverless` cannot be combined", "choose one target")
-    place = SERVERLESS if serverless else (OPEN, EXECUTE, COMPOSE, COMPOSE_EXECUTE)[2 * compose_ + execute]
-    refuse_foreign(context, place, TAKEN_BY)
+    target = SERVERLESS if serverless else (OPEN, EXECUTE, COMPOSE, COMPOSE_EXECUTE)[2 * compose_ + execute]
+    refuse_foreign(context, target, TAKEN_BY)
+    place = local(folder, "give a local folder")
     config = settings()
     if serverless:
         wishes = run_serverless.Wishes(
@@ -96,17 +98,20 @@ def notebook(
         todo, copied = notebooks.plan_compose(compose.program(), input, output, terminal, execute), []
     else:
         config = replace(config, input=input or config.input, output=output or config.output)
-        todo = notebooks.plan_here(folder, port, browser, execute, config)
-        copied = [] if dry_run else notebooks.copy(folder)
+        check_folder(str(place))
+        todo = notebooks.plan_here(place, port, browser, execute, config)
+        copied = [] if dry_run else notebooks.copy(place)
+    if compose_:
+        compose.require_file()
     if dry_run:
         emit(asdict(todo), todo.as_shell(), as_json)
         return
     if compose_:
         compose.require_stack()
     for name in copied:
-        say(f"{folder / name}: new")
+        say(f"{place / name}: new")
     if execute:
-        path = folder / "executed" / (notebooks.CLOUD if compose_ else notebooks.LOCAL)
+        path = place / "executed" / (notebooks.CLOUD if compose_ else notebooks.LOCAL)
         notebooks.execute(todo, path)
         emit({"executed": str(path), "copied": copied}, f"Executed notebook: {path}", as_json)
         return
@@ -139,8 +144,8 @@ def execute_there(
         stored.append(join(places[1], "runs", run_id, Path(IN_THE_IMAGE).name))
         try:
             return Params(*places, run_id, components=components, variance=variance, notebook=IN_THE_IMAGE)
-        except ValueError as error:
-            raise UsageError(str(error), "see `fruitsctl notebook --help`") from error
+        except RangeError as error:
+            raise UsageError(str(error), error.hint) from error
 
     run_serverless.run(make_params, source, target, config, wishes)
     if not wishes.dry_run:

@@ -24,11 +24,12 @@ from cli.commands.choices import Engine, Model
 from cli.commands.target_options import RUN, Target, chosen, given, refuse_foreign
 from cli.config import Settings, environment, settings
 from cli.errors import FruitsError, UsageError
+from cli.folders import local as local_file
 from cli.java import Java, say_passed_over
 from cli.output import Stages, emit, progress_bar
 from job.listing_rows import ignored_in_words
-from job.params import DEFAULT_COMPONENTS, Arguments, Params
-from job.places import check_apart, check_input_folder
+from job.params import DEFAULT_COMPONENTS, Arguments, Params, RangeError
+from job.places import check_apart, check_input_folder, check_output_folder
 from job.records import Manifest, stage_title
 from job.uris import from_text, is_s3, join, local_path
 
@@ -63,7 +64,9 @@ def run(
     pca: Annotated[str | None, typer.Option(metavar="RUN_ID", help="Use the PCA of this run and fit none.")] = None,
     model: Annotated[Model, typer.Option(help="Network that computes the features.")] = Params.model,
     engine: Annotated[Engine, typer.Option(help="Library that runs the network; tensorflow is the reference and slower.")] = Params.engine,
-    weights: Annotated[Path | None, typer.Option(help="With --local: Keras HDF5 file to use instead of the official one.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(metavar="FILE", help="With --local: Keras HDF5 file to use instead of the official one.")
+    ] = None,
     max_reject_ratio: Annotated[float, typer.Option(help="Fail if a larger share of the images cannot be read.")] = Params.max_reject_ratio,
     retry_rejects: Annotated[bool, typer.Option("--retry-rejects", help="Try again what an earlier run could not decode.")] = False,
     content_hash: Annotated[
@@ -111,6 +114,8 @@ def run(
     if not submit:  # the command line of the stack, which names every option
         refuse_unused(given(context), source, model)
 
+    own_weights = weights_file(weights) if weights else None
+
     def make_params(source: str, target: str) -> Params:
         places = from_text(source), from_text(target)
         check_apart(*places)
@@ -121,7 +126,7 @@ def run(
                 run_id=run_id or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(2)}",
                 model=model,
                 engine=engine,
-                weights=str(weights.resolve()) if weights else None,
+                weights=own_weights,
                 cache=str(config.cache),
                 components=components,
                 variance=variance,
@@ -136,8 +141,8 @@ def run(
                 keep_runs=keep_runs,
                 lease_seconds=lease_seconds,
             )
-        except ValueError as error:
-            raise UsageError(str(error), "see `fruitsctl run --help`") from error
+        except RangeError as error:
+            raise UsageError(str(error), error.hint) from error
 
     if serverless:
         wishes = run_serverless.Wishes(
@@ -166,22 +171,36 @@ def refuse_unused(options: Collection[str], source: str | None, model: str) -> N
             raise UsageError(f"`--{option}` cannot be used with `--model {model}`", "remove it: this model is not a network")
 
 
+def weights_file(text: str) -> str:
+    """Return the absolute path of the file `text`. Raises UsageError if it is not a file here, or cannot be read."""
+    hint = "check the path, or omit --weights to use the official file"
+    path = local_file(text, hint).resolve()
+    if not path.is_file():
+        raise UsageError(f"`{path}` is a folder" if path.is_dir() else f"there are no weights at `{path}`", hint)
+    if not os.access(path, os.R_OK):
+        raise UsageError(f"cannot read `{path}`: Permission denied", hint)
+    return str(path)
+
+
 def start(params: Params, config: Settings, compose_: bool, submit: bool, dry_run: bool, as_json: bool) -> None:
     """
     On this machine, in the local stack or inside the image.
 
     Raises:
-        PlaceError: INPUT is on this machine, and does not exist or cannot be read.
+        PlaceError: INPUT is on this machine and cannot be read, or OUTPUT is and cannot be written.
         FruitsError: something is missing, or the run failed; with the job's own exit code.
     """
     if compose_:
         inside = compose.plan(params, compose.program(), as_json, terminal=sys.stdin.isatty() and sys.stdout.isatty())
         if dry_run:
+            compose.require_file()
             emit(asdict(inside), inside.as_shell(), as_json)
             return
         raise typer.Exit(compose.start(inside))
     if not is_s3(params.input):
         check_input_folder(local_path(params.input))  # before weights are downloaded and the log is written to OUTPUT
+    if not is_s3(params.output):
+        check_output_folder(shown(params.output))
     if params.model == "mobilenet_v2" and params.weights is None and not dry_run:
         params = with_weights(params, config)
     todo = plan(params, config, submit)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,12 +11,14 @@ import typer
 from cli import assets
 from cli.config import settings
 from cli.errors import UsageError
+from cli.folders import local
 from cli.output import emit, progress_bar
 from cli.photos.generated import generate_photos
+from job.places import check_folder
 
 
 def sample(
-    destination: Annotated[Path, typer.Argument(help="Folder that receives one sub-folder per label.")] = Path("photos"),
+    destination: Annotated[str, typer.Argument(help="Folder that receives one sub-folder per label.")] = "photos",
     images: Annotated[int, typer.Option(help="Photos in all.", min=1)] = assets.SAMPLE_IMAGES,
     classes: Annotated[int, typer.Option(help="Labels that they are spread over.", min=1)] = assets.SAMPLE_CLASSES,
     generated: Annotated[bool, typer.Option("--generated", help="Draw the photos instead: needs no network and no data.")] = False,
@@ -31,14 +32,14 @@ def sample(
     """
     if seed is not None and not generated:
         raise UsageError("`--seed` has no effect without --generated", "add --generated or leave out --seed")
+    folder = local(destination, "create a local folder, then `fruitsctl data push FOLDER s3://bucket/photos`")
+    check_folder(str(folder))
     with progress_bar("Draw photos" if generated else "Get photos", "images") as progress:
         if generated:
-            result = generate_photos(destination, images, classes, seed or 0, progress)
+            result = generate_photos(folder, images, classes, seed or 0, progress)
         else:
-            result = assets.sample(destination, images, classes, settings().assets, progress)
-    following = f"fruitsctl run {shlex.quote(str(destination))} out --local"
+            result = assets.sample(folder, images, classes, settings().assets, progress)
+    following = f"fruitsctl run {shlex.quote(str(folder))} out --local"
     before = f", {result.already:,} were there before" if result.already else ""
-    text = (
-        f"{result.images:,} photos of {result.classes:,} fruits in {destination} ({result.bytes / 1e6:.1f} MB{before})\nnext: {following}"
-    )
-    emit({"destination": str(destination), **asdict(result), "next": following}, text, as_json)
+    text = f"{result.images:,} photos of {result.classes:,} fruits in {folder} ({result.bytes / 1e6:.1f} MB{before})\nnext: {following}"
+    emit({"destination": str(folder), **asdict(result), "next": following}, text, as_json)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
+from cli.boundary import NO_SPACE
 from cli.errors import AssetError
+
+FULL = (*NO_SPACE, errno.EFBIG)
 
 
 def write_photo(target: Path, content: bytes) -> None:
@@ -22,4 +26,10 @@ def write_photo(target: Path, content: bytes) -> None:
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        raise AssetError(f"cannot write `{target}`: {error.strerror}", "free space there, or choose another folder") from error
+        raise unwritable(target, error, "choose another folder") from error
+
+
+def unwritable(target: Path, error: OSError, elsewhere: str) -> AssetError:
+    """Return what is said of `target`; space is a way out only where the disk is full, `elsewhere` always."""
+    hint = f"free space there, or {elsewhere}" if error.errno in FULL else elsewhere
+    return AssetError(f"cannot write `{target}`: {error.strerror}", hint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -268,3 +269,25 @@ def test_more_than_there_is_cannot_be_asked(assets: Path, tmp_path: Path, images
     with pytest.raises(UsageError) as caught:
         sample(tmp_path, images, classes, assets, silent)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("classes", [3, "all"])
+def test_too_many_images_are_refused_with_what_is_possible(assets: Path, tmp_path: Path, classes: Any) -> None:
+    folders = list((assets / "fruits-360-sample" / "Training").iterdir())
+    count = len(folders) if classes == "all" else classes
+
+    with pytest.raises(UsageError, match="requested, there are") as refused:
+        sample(tmp_path / "photos", 1000 * count, count, assets, silent)
+
+    most = re.fullmatch(r"use --images (\d+) or less(, or raise --classes)?", refused.value.hint)
+    assert most
+    assert (most[2] is None) == (classes == "all")
+    assert sample(tmp_path / "photos", int(most[1]), count, assets, silent).images == int(most[1])
+
+
+def test_a_photo_where_a_file_or_a_closed_folder_is_in_the_way_is_not_said_to_lack_space(assets: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(AssetError, match=r"cannot write `.*`: Not a directory") as refused:
+        sample(tmp_path / "file" / "photos", 12, 3, assets, silent)
+    assert refused.value.hint == "choose another folder"

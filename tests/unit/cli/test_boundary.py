@@ -12,6 +12,7 @@ import pytest
 
 from cli.boundary import explain
 from cli.errors import UsageError
+from cli.main import main
 
 ROOT = Path(__file__).parents[3]
 NAMELESS, NOBODY = "12345", "nobody"
@@ -100,13 +101,17 @@ def runs(own, **variables):
     (own / "photos" / "Apple").mkdir(parents=True)
     shutil.copy(ROOT / "docs" / "assets" / "logo.svg", own / "photos" / "Apple" / "1.jpg")
     fruitsctl = command(own, NOBODY if os.getuid() == 0 else None, HOME=str(own), **variables)
-    return lambda output: fruitsctl("run", "photos", output, "--local", "--model", "mean_colour")
+    return lambda output, *more: fruitsctl("run", "photos", output, "--local", "--model", "mean_colour", *more)
 
 
 @pytest.mark.parametrize(
     ("places", "message", "hint"),
     [
-        (("photos", "photos/out"), "OUTPUT `file://{own}/photos/out` is inside INPUT `file://{own}/photos`", "choose an OUTPUT outside INPUT"),
+        (
+            ("photos", "photos/out"),
+            "OUTPUT `file://{own}/photos/out` is inside INPUT `file://{own}/photos`",
+            "choose an OUTPUT outside INPUT",
+        ),
         (("photos", "link/a/b"), "OUTPUT `file://{own}/link/a/b` is inside INPUT `file://{own}/photos`", "choose an OUTPUT outside INPUT"),
         (("photos", "photos"), "OUTPUT `file://{own}/photos` is inside INPUT `file://{own}/photos`", "choose an OUTPUT outside INPUT"),
         (
@@ -145,11 +150,93 @@ def test_a_file_in_the_place_of_output_is_one_error(own):
     run = runs(own)
     (own / "file").write_text("")
 
-    for output in ("file", "file/out"):
-        done = run(output)
-        assert done.returncode == 2
-        assert f"error: cannot write `{own}/{output}/runs" in done.stderr
-        assert done.stderr.endswith("Not a directory\n\nhint: make it writable, or choose another OUTPUT\n")
+    (own / "out").mkdir()
+    (own / "out").chmod(0o777)
+    (own / "out" / "features").write_text("")
+    for output, file in {"file": "file", "file/out": "file", "file/a/b": "file", "out": "out/features", "/dev/null": "/dev/null"}.items():
+        refused(run(output), f"`{file}` is a file", "choose a folder")
+    refused(run("file", "--dry-run"), "`file` is a file", "choose a folder")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("sample", "file", "--generated"),
+        ("sample", "file/photos"),
+        ("demo", "file"),
+        ("demo", "file/demo", "--dry-run"),
+        ("notebook", "file", "--dry-run"),
+        ("data", "push", "file", "s3://bucket/photos"),
+        ("data", "push", "file/photos", "s3://bucket/photos"),
+    ],
+)
+def test_a_file_in_the_place_of_a_folder_is_one_error(own, words):
+    (own / "file").write_text("")
+
+    refused(command(own, HOME=str(own))(*words), "`file` is a file", "choose a folder")
+
+
+@as_another_user
+def test_a_folder_of_root_is_not_said_to_be_full(own, tmp_path):
+    (tmp_path / "closed").mkdir(mode=0o755)
+
+    done = command(own, NOBODY, HOME=str(own))("sample", tmp_path / "closed", "--generated", "--images", "1", "--classes", "1")
+
+    refused(done, f"cannot write `{tmp_path}/closed/Banana/generated_0_0.jpg`: Permission denied", "choose another folder")
+
+
+ELSEWHERE = ("s3://bucket/x", "s3:/bucket/x", "S3://bucket/x", "s3a://bucket/x", "gs://bucket/x", "https://host/x", "arn:aws:s3:::bucket/x")
+
+
+@pytest.mark.parametrize("address", ELSEWHERE)
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("sample",), "create a local folder, then `fruitsctl data push FOLDER s3://bucket/photos`"),
+        (("doctor",), "run `fruitsctl doctor --aws`, or give a local folder"),
+        (("demo", "--dry-run"), "give a local folder"),
+        (("notebook", "--dry-run"), "give a local folder"),
+        (("image", "check", "--photos"), "give a local folder of photos"),
+        (("data", "push", "s3://bucket/photos"), "give the local folder with the photos first, then the address"),
+        (("identify",), "download the photo first, then give its file"),
+        (("run", "photos", "out", "--local", "--weights"), "check the path, or omit --weights to use the official file"),
+    ],
+)
+def test_an_address_is_not_taken_for_a_local_folder(own, words, hint, address, monkeypatch, capsys):
+    """In this process: each command eight times."""
+    monkeypatch.chdir(own)
+    monkeypatch.setattr(
+        sys, "argv", ["fruitsctl", *(words[:2] if words[0] == "data" else words), address, *words[2:] * (words[0] == "data")]
+    )
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f"error: `{address}` is not on this machine\n\nhint: {hint}\n"
+    assert list(own.iterdir()) == []
+
+
+def test_settings_name_folders_of_this_machine_and_init_checks_its_addresses(own):
+    fruitsctl = command(own, HOME=str(own), FRUITS_CACHE="s3://bucket/cache")
+    refused(fruitsctl("doctor"), "`s3://bucket/cache` is not on this machine", "set FRUITS_CACHE to a local folder")
+
+    message = "`s3:/bucket/photos` is not a folder and not an address such as s3://bucket/prefix"
+    refused(command(own, HOME=str(own))("init", "--input", "s3:/bucket/photos"), message, "write s3://bucket/photos")
+    assert list(own.iterdir()) == []
+    (own / "fruits.toml").write_text('output = "s3:/bucket/photos"\n')
+    refused(command(own, HOME=str(own))("report"), message, "write s3://bucket/photos")
+
+
+@pytest.mark.parametrize("dry_run", [(), ("--dry-run",)])
+def test_own_weights_are_checked_before_spark_starts(own, dry_run):
+    (own / "photos").mkdir()
+    hint = "check the path, or omit --weights to use the official file"
+
+    for weights, message in {"nope.h5": f"there are no weights at `{own}/nope.h5`", "photos": f"`{own}/photos` is a folder"}.items():
+        done = command(own, HOME=str(own))("run", "photos", "out", "--local", "--weights", weights, *dry_run)
+        refused(done, message, hint)
+    assert not (own / "out").exists()
 
 
 @as_another_user
@@ -157,7 +244,13 @@ def test_a_folder_of_root_as_output_is_one_error(own, tmp_path):
     closed = tmp_path / "closed"
     closed.mkdir()
 
-    refused(runs(own)(closed / "out"), f"cannot write `{closed}/out`: Permission denied", "make it writable, or choose another OUTPUT")
+    run, hint = runs(own), "make it writable, or choose another OUTPUT"
+    for dry_run in ((), ("--dry-run",)):
+        refused(run(closed / "out", *dry_run), f"cannot write `{closed}/out`: Permission denied", hint)
+        refused(run(closed / "a" / "b", *dry_run), f"cannot write `{closed}/a`: Permission denied", hint)
+    (closed / "out" / "runs").mkdir(parents=True)
+    (closed / "out").chmod(0o777)
+    refused(run(closed / "out", "--dry-run"), f"cannot write `{closed}/out/runs`: Permission denied", hint)
 
 
 @as_another_user

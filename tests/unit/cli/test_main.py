@@ -69,8 +69,9 @@ def test_doctor_names_what_is_missing_and_how_to_fix_it(tmp_path):
 
     assert done.returncode == 1
     assert f"FAILED   output       cannot write to {tmp_path}/file" in done.stdout
-    assert "fix: choose another OUTPUT: fruitsctl run INPUT OTHER_OUTPUT --local" in done.stdout
+    assert "fix: choose another OUTPUT, and check it with `fruitsctl doctor OTHER_OUTPUT`" in done.stdout
     assert "error: missing: output" in done.stderr
+    assert f"hint: run the commands after `fix:`, then `fruitsctl doctor {tmp_path}/file/out` again\n" in done.stderr
 
 
 def commands(command=None, name=()):
@@ -153,6 +154,27 @@ main()
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        (("--variance", "5"), "variance is a share above 0 and up to 1, not `5.0`", "for example --variance 0.9"),
+        (("--variance", "0"), "variance is a share above 0 and up to 1, not `0.0`", "for example --variance 0.9"),
+        (("--max-reject-ratio", "5"), "max-reject-ratio is between 0 and 1, not `5.0`", "for example --max-reject-ratio 0.05"),
+        (("--components", "5", "--variance", "0.9"), "give components or variance, not both", "remove --components or --variance"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_with_one_that_is_taken(words, message, hint):
+    assert fruitsctl("run", "a", "b", "--local", *words).stderr == f"error: {message}\n\nhint: {hint}\n"
+
+
+@pytest.mark.parametrize("words", [("run", "s3://fruits/photos", "s3://fruits/out", "--compose"), ("notebook", "--compose")])
+def test_a_dry_run_in_the_stack_needs_its_file_as_the_run_does(words, tmp_path):
+    done = fruitsctl(*words, "--dry-run", cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"error: there is no docker-compose.yml in `{tmp_path}`\n\nhint: run the command in the checkout\n"
 
 
 def test_error_and_hint_are_coloured_on_a_terminal_only():
