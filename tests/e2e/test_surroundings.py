@@ -56,7 +56,9 @@ def test_doctor_names_what_a_local_run_ignores(fruitsctl, tmp_path, of_another_s
 
     (found,) = (check for check in json.loads(done.stdout)["checks"] if check["name"] == "environment")
     assert found["ok"]
-    assert found["found"] == "ignored by local runs: " + ", ".join(sorted(of_another_spark))
+    names = found["found"].removeprefix("ignored by local runs: ").split(", ")
+    assert names == sorted(names)
+    assert {*names} >= {*of_another_spark}  # tests that ran before in this process may have started Spark here
 
 
 @pytest.mark.parametrize("locale", ["C", "fr_XX.UTF-8"])
