@@ -10,12 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from cli.config import settings
-from cli.errors import FruitsError, UsageError
+from cli.errors import NO_SPACE, FruitsError, UsageError
 from job.places import PlaceError
 from job.records import RecordError
 from job.uris import AddressError
 
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 

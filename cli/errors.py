@@ -11,6 +11,10 @@ An error says what happened, with the value in backticks and no full stop; its h
 
 from __future__ import annotations
 
+import errno
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)  # an OSError because the disk, or this user's part of it, is full
+
 
 class FruitsError(Exception):
     """`exit_code` is the class's own, unless the one who raises knows better: a job that ended with its own code."""

@@ -6,8 +6,7 @@ import errno
 import os
 from pathlib import Path
 
-from cli.boundary import NO_SPACE
-from cli.errors import AssetError
+from cli.errors import NO_SPACE, AssetError
 
 FULL = (*NO_SPACE, errno.EFBIG)
 
