@@ -34,13 +34,14 @@ def identify(
 
     Nothing is stored and nothing is sent. Exits 1 if a photo cannot be read; the others are answered.
     """
-    opened = open_identifier(output, run)
-    answers, missing = {}, {}
+    contents, missing = {}, {}
     for photo in photos:
         try:
-            answers[photo] = opened.identify(read(photo), top)
+            contents[photo] = read(photo)
         except FruitsError as problem:
             missing[photo] = problem
+    opened = open_identifier(output, run) if contents else None
+    answers = {photo: opened.identify(content, top) for photo, content in contents.items()} if opened else {}
     data = {"answers": [{"photo": photo, **answer.to_dict()} for photo, answer in answers.items()]}
     if answers or as_json:
         emit(data, text_of(answers), as_json)
@@ -53,7 +54,7 @@ def identify(
     for error in missing.values():
         say_error(str(error), error.hint)
     if unreadable or missing:
-        raise typer.Exit(1)
+        raise typer.Exit(max((error.exit_code for error in missing.values()), default=1))
 
 
 def read(photo: str) -> bytes:
