@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from job.erasure import strings
@@ -17,6 +17,7 @@ PARTS = st.sampled_from([b"a", b"ab", b"\0", b"s3://b/", b"\0" * 8, b"photos/App
 STRINGS = st.lists(PARTS, min_size=1, max_size=6).map(b"".join)
 
 
+@settings(deadline=None)  # a busy machine takes its time
 @given(wanted=st.sets(STRINGS, max_size=8), parts=st.lists(STRINGS, max_size=8))
 def test_every_place_is_found_and_no_other(wanted: set[bytes], parts: list[bytes]):
     text = b"".join([*parts, *sorted(wanted)[:2]])
@@ -24,6 +25,7 @@ def test_every_place_is_found_and_no_other(wanted: set[bytes], parts: list[bytes
     assert sorted(Strings(wanted).found_in(text)) == one_by_one(wanted, text)
 
 
+@settings(deadline=None)  # a busy machine takes its time
 @given(at=st.integers(-70, 70), length=st.sampled_from([3, 8, 15, 16, 31, 32, 33, 64, 300]))
 def test_a_string_across_two_blocks_is_found_once(at: int, length: int):
     string = bytes(range(1, 256))[:length] if length < 256 else bytes(range(1, 256)) * 2
