@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
-from tests.e2e.conftest import Command
+from cli.backends import local
+from cli.java import java_for_spark
 from tests.faults.damage import damage, half_visible
 from tests.faults.test_images import patched
 
@@ -54,13 +56,14 @@ if sys.orig_argv[1:3] == ["-m", "job"]:
 """
 
 
-def test_a_job_among_noise_that_is_not_utf_8_is_heard_to_its_end(faults, model_cache, short_jvm, photos, output, tmp_path):
-    """The log takes what is no record."""
-    source = next(iter(photos)).removeprefix("file://").rpartition("/")[0].rpartition("/")[0]
-    fruitsctl = Command(model_cache, {**short_jvm, "PYTHONPATH": patched(tmp_path / "modules", NOISY)})
+def test_a_job_among_noise_that_is_not_utf_8_is_heard_to_its_end(faults, params, short_jvm, photos, output, tmp_path):
+    """The log takes what is no record. By the CLI's own function: a command would not pass a foreign PYTHONPATH on."""
+    log = output / "runs" / "1" / "job.log"
+    java = java_for_spark(None).home
+    todo = local.plan(params(photos, "1"), java, "1g", log, {"PYTHONPATH": patched(tmp_path / "modules", NOISY)})
 
-    manifest = fruitsctl.run(source, output, "--model", "mean_colour", "--components", "2")
+    outcome = local.start(todo, "1", {**os.environ, **short_jvm}, lambda _: None)
 
-    log = (output / "runs" / manifest["run_id"] / "job.log").read_text(encoding="utf-8")
-    assert log.count("\ufffd" * 80) == NOISE
-    faults("output of the job that is not UTF-8 (lines)", NOISE + 4, damage(output, manifest["run_id"], photos), half_visible(output), 0)
+    assert (outcome.code, outcome.kind) == (0, "done")
+    assert log.read_text(encoding="utf-8").count("\ufffd" * 80) == NOISE
+    faults("output of the job that is not UTF-8 (lines)", NOISE + 4, damage(output, "1", photos), half_visible(output), 0)
