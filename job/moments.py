@@ -210,7 +210,7 @@ def _chunk_of(name: str) -> str:
 
 
 def _read_groups(folder: Folder, place: str) -> dict[str, list[str]]:
-    """File of a sum to the files that are in it. A damaged list is worth no more than none: what it named is computed again."""
+    """Return the files in each sum. A damaged list counts as missing: the sums that it named are computed again."""
     stored = folder.read(f"{place}/{GROUPS}")
     try:
         groups = json.loads(stored.content) if stored else {}

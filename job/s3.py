@@ -1,4 +1,4 @@
-"""S3 as the job sees it: boto3 clients, S3A's settings, errors in our words. Region and endpoint as in `job/aws_session.py`."""
+"""boto3 clients, settings of S3A, and S3's errors as JobError. Region and endpoint as in `job/aws_session.py`."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ def patiently(
     `call`, again and again while what hinders it may pass: for `most_seconds`, without them for LOST_SECONDS.
 
     Raises:
-        FruitsError: what no waiting mends, or what has not passed by then; with what helps, and `then`, as its hint.
+        FruitsError: an error that waiting does not fix, or one that lasts longer than the limit. The hint is what helps, and `then`.
     """
     most = LOST_SECONDS if most_seconds is None else most_seconds
     said, give_up = None, time.monotonic() + most

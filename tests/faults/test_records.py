@@ -22,7 +22,7 @@ DAMAGES = {
 
 @pytest.mark.full
 def test_records_of_an_attempt_that_are_damaged_or_of_another_version_are_replaced(faults, jobs, params, photos, output):
-    """As EMR tries again: with the same arguments. What cannot be read is worth no more than nothing."""
+    """A retry of EMR has the same arguments. A record that cannot be read counts as missing."""
     assert jobs.run(params(photos, "1")).code == 0
     names = ("outcome.json", "manifest.json")
     for harm in DAMAGES.values():

@@ -60,6 +60,20 @@ def moto() -> Iterator[str]:
     server.stop()
 
 
+class Silent(BaseHTTPRequestHandler):
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+@contextmanager
+def served(handler: type[Silent]) -> Iterator[str]:
+    """The address of a server that answers by `handler`."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
 @pytest.fixture(scope="module")
 def buckets(moto: str) -> Any:
     """A client of moto, and in each bucket two photos of two labels."""
@@ -160,7 +174,7 @@ def answering(**headers: str) -> Iterator[str]:
     """URL of a server that says `headers` of every bucket, and denies access to everything else."""
     denied = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Silent):
         def do_HEAD(self) -> None:
             self.send_response_only(200)
             for name, value in headers.items():
@@ -173,13 +187,8 @@ def answering(**headers: str) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(denied)
 
-        def log_message(self, *words: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with served(Handler) as url:
+        yield url
 
 
 def test_a_proxy_does_not_make_another_server_of_amazons(aws, monkeypatch):
@@ -234,7 +243,7 @@ def moved_after_the_check() -> Iterator[str]:
     """URL of an S3 whose buckets are in Paris when asked, and in Virginia when used; there it takes everything."""
     gone = b"<Error><Code>PermanentRedirect</Code><Message>Use another endpoint</Message></Error>"
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Silent):
         protocol_version = "HTTP/1.1"  # boto3 waits for `100 Continue` before it sends a body
 
         def do_HEAD(self) -> None:
@@ -254,13 +263,8 @@ def moved_after_the_check() -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *words: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with served(Handler) as url:
+        yield url
 
 
 def test_no_redirect_leads_a_request_out_of_the_union(aws, tmp_path, monkeypatch):

@@ -89,7 +89,7 @@ def test_a_user_id_without_a_name_is_refused_before_spark_starts_and_doctor_says
 
 @as_another_user
 def test_doctor_looks_as_far_as_its_user_may(own):
-    """Of another user's process the root folder cannot be entered, whoever may read it."""
+    """The root folder of another user's process cannot be entered."""
     checked = command(own, NOBODY, HOME=str(own))("doctor", "/proc/1/root/out")
 
     assert checked.returncode == 1
