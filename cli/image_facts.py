@@ -84,7 +84,7 @@ class ImageFacts:
 def gather(image: str, base: str | None, photos: Path | None, tell: Callable[[str], None]) -> ImageFacts:
     """
     `base` is the image's own label unless given. `photos` is a folder whose photos are embedded in the container. `tell` hears each
-    part as it ends. The parts run side by side, because each mostly waits for Docker: half a minute in all.
+    part as it ends. The parts run side by side, because each mostly waits for Docker.
 
     Raises:
         FruitsError: there is no such image here, or Docker does not answer.
