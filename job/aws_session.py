@@ -14,7 +14,7 @@ from threading import Lock
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from job.regions import AWS_NAME, LABEL, PARIS, is_aws, is_url, outside_eu, outside_eu_label, region_of_endpoint
+from job.regions import AWS_NAME, LABEL, NO_BUCKET, PARIS, is_aws, is_url, outside_eu, outside_eu_label, region_of_endpoint
 
 # What GetBucketLocation says of buckets older than the names: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
 OLD_NAMES = {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}
@@ -130,6 +130,9 @@ def allowed_region(client: Any, bucket: str, errors: Errors) -> str:
     """
     if bucket.startswith("arn:"):
         raise errors.refused(f"the Region of access point `{bucket}` is unknown", "write s3://bucket/prefix")
+    if bucket.endswith(NO_BUCKET):  # an Outpost or a Dedicated Local Zone need not be where its Region is
+        what = f"`{bucket}` is an access point, a directory bucket or on an Outpost"
+        raise errors.refused(what, "use a general purpose bucket: s3://bucket/prefix")
     own, endpoint = client.meta.region_name, client.meta.endpoint_url
     if problem := outside_eu(own) if is_aws(endpoint) else outside_eu_label(own):
         raise errors.refused(*problem)

@@ -152,21 +152,26 @@ def bucket_store(bucket: str) -> Any:
     from obstore.auth.boto3 import Boto3CredentialProvider
     from obstore.store import S3Store
 
-    from job.s3 import ERRORS, client, session
+    from job.s3 import ERRORS, client, endpoint_of, session
 
-    own = session()
-    endpoint = client().meta.endpoint_url
+    own, endpoint = session(), client().meta.endpoint_url
+    region = allowed_region(client(), bucket, ERRORS)
     custom, certificates = not is_aws(endpoint), certificates_of(own)
+    # The certificate of `*.s3.REGION.amazonaws.com` does not hold for a name with dots: boto3 too has it in the path then.
+    in_host = not custom and "." not in bucket
     options: Any = {"timeout": timedelta(seconds=30), "connect_timeout": timedelta(seconds=5), "allow_http": custom}
     if certificates:
         options["root_certificate"] = Path(certificates).read_bytes()
     return S3Store(
         bucket,
-        region=allowed_region(client(), bucket, ERRORS),
+        region=region,
+        # Else variables would set them that boto3 does not know, or was told to ignore.
+        # https://developmentseed.org/obstore/latest/api/store/aws/
+        aws_endpoint_url_s3=endpoint if custom else endpoint_of(region, bucket if in_host else None),
+        s3_express=False,
+        skip_signature=False,
         credential_provider=Boto3CredentialProvider(own),
-        # The certificate of `*.s3.REGION.amazonaws.com` does not hold for a name with dots: boto3 too has it in the path then.
-        virtual_hosted_style_request=not custom and "." not in bucket,
+        virtual_hosted_style_request=in_host,
         client_options=options,
         retry_config={"max_retries": 8, "retry_timeout": timedelta(minutes=3)},
-        **({"endpoint": endpoint} if custom else {}),
     )

@@ -23,7 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from job.errors import OutputError
 from job.s3 import S3_ERRORS, client, code_of, explain
-from job.uris import bucket_and_key, is_s3, join, local_path
+from job.uris import bucket_and_key, is_foreign, is_s3, join, local_path
 
 ATTEMPTS = 4  # of one request to S3: a wrong endpoint is known within seconds
 PARTIAL = ".part"  # ends the hidden name of a file that is not yet whole
@@ -252,7 +252,14 @@ class S3Folder(Folder):
 
 
 def open_folder(uri: str) -> Folder:
-    """Local or on S3, as `uri` says."""
+    """
+    Local or on S3, as `uri` says.
+
+    Raises:
+        OutputError: it is neither. Spark would write there, and nothing would check the place.
+    """
+    if is_foreign(uri):
+        raise OutputError(f"`{uri}` is not an address of a local folder or of S3", "write s3://bucket/prefix, or file:///path")
     return S3Folder(uri) if is_s3(uri) else LocalFolder(uri)
 
 

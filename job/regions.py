@@ -21,6 +21,10 @@ OUTSIDE = {"eu-west-2": "London", "eu-central-2": "Zurich"}  # in Europe, not in
 LABEL = "us-east-1"  # that versitygw, MinIO and others have in signatures, wherever they are, unless they are told another
 HINT = f"use {PARIS}, or one of {', '.join(name for name in EU_REGIONS if name != PARIS)}"
 
+# Ends of names that no bucket has: aliases of access points, also on Outposts, directory buckets, tables.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+NO_BUCKET = ("-s3alias", "--ol-s3", "--op-s3", "--x-s3", "--xa-s3", "--table-s3", ".mrap")
+
 # Names and hosts of all partitions of AWS; tests/unit/job/test_regions.py compares them with botocore's list.
 _NAME = r"[a-z]{2,4}(?:-(?:gov|iso[a-z]?|de))?-(?:central|(?:north|south)(?:east|west)?|east|west)-\d"
 AWS_NAME = re.compile(_NAME, re.I)

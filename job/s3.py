@@ -97,6 +97,14 @@ def region() -> str:
     return str(client().meta.region_name)
 
 
+def endpoint_of(region: str, bucket: str | None = None) -> str:
+    """AWS's own endpoint of S3 in `region`, whatever other is set, with `bucket` in its host."""
+    from botocore.config import Config
+
+    own = str(session().client("s3", region_name=region, config=Config(ignore_configured_endpoint_urls=True)).meta.endpoint_url)
+    return own.replace("://", f"://{bucket}.") if bucket else own
+
+
 def s3a_conf(environ: Mapping[str, str]) -> dict[str, str]:
     """
     Spark settings that lead S3A to the S3 that boto3 uses. Never a credential: S3A's default chain takes those from the environment.

@@ -61,6 +61,11 @@ def is_s3(uri: str) -> bool:
     return uri.startswith("s3://")
 
 
+def is_foreign(uri: str) -> bool:
+    """Whether `uri` is neither ours, as `from_text` returns them, nor a plain path: `s3a://bucket`, `hdfs://host/x`."""
+    return not uri.startswith(("s3://", "file://")) and FOREIGN.match(uri) is not None
+
+
 def bucket_and_key(uri: str) -> tuple[str, str]:
     """`s3://bucket/a/b` to (`bucket`, `a/b`)."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")

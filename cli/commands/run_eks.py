@@ -68,10 +68,10 @@ def run_eks(params: Params, config: Settings, wanted: Wanted, dry_run: bool, det
     image = wanted.image or _pushed_last(session, region, config)
     options = eks.Options(region, wanted.virtual_cluster, wanted.execution_role, image, config.project, wanted.log_group, wanted.attempts)
     todo = eks.plan(params, options, Fleet(Worker(*POD), Worker(*POD), wanted.executors or DEFAULT_EXECUTORS))
+    _same_region(session, region, params)
     if dry_run:
         emit(todo.request, json.dumps(todo.request, indent=2), as_json=False)
         return
-    _same_region(session, region, params)
     check_target(session, image)
     clients = Clients(session, region)
     job_run_id = follow.start(clients, todo.request)

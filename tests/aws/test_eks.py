@@ -58,7 +58,7 @@ def request_of(capsys, virtual_cluster, **wanted):
     return json.loads(capsys.readouterr().out)
 
 
-def test_a_dry_run_prints_the_request_and_sends_nothing(clients, virtual_cluster, capsys):
+def test_a_dry_run_prints_the_request_and_sends_nothing(clients, virtual_cluster, bucket, capsys):
     request = request_of(capsys, virtual_cluster, executors=5)
 
     assert request["virtualClusterId"] == virtual_cluster
@@ -66,7 +66,7 @@ def test_a_dry_run_prints_the_request_and_sends_nothing(clients, virtual_cluster
     assert clients("emr-containers").list_job_runs(virtualClusterId=virtual_cluster)["jobRuns"] == []
 
 
-def test_a_run_is_sent_followed_and_cancelled(clients, virtual_cluster, capsys):
+def test_a_run_is_sent_followed_and_cancelled(clients, virtual_cluster, bucket, capsys):
     job_run_id = follow.start(clients, request_of(capsys, virtual_cluster))
     said, ended = [], []
     following = threading.Thread(target=lambda: ended.append(follow.follow(clients, virtual_cluster, job_run_id, said.append)))
@@ -80,7 +80,7 @@ def test_a_run_is_sent_followed_and_cancelled(clients, virtual_cluster, capsys):
     assert said == [f"{job_run_id}: RUNNING", f"{job_run_id}: CANCELLED"]
 
 
-def test_cancelling_what_has_ended_is_no_error(clients, virtual_cluster, capsys):
+def test_cancelling_what_has_ended_is_no_error(clients, virtual_cluster, bucket, capsys):
     job_run_id = follow.start(clients, request_of(capsys, virtual_cluster))
     follow.cancel(clients, virtual_cluster, job_run_id, lambda _: None)
 
@@ -108,7 +108,7 @@ def asked(account, operation):
         ("AccessDeniedException", "access denied for `emr-containers:StartJobRun`", "add `emr-containers:StartJobRun`"),
     ],
 )
-def test_a_run_is_not_sent_again_with_credentials_that_are_refused(account, clients, virtual_cluster, capsys, code, message, hint):
+def test_a_run_is_not_sent_again_with_credentials_that_are_refused(account, clients, virtual_cluster, bucket, capsys, code, message, hint):
     request = request_of(capsys, virtual_cluster)
     account.fail("emr-containers:StartJobRun", code)
 
@@ -119,7 +119,7 @@ def test_a_run_is_not_sent_again_with_credentials_that_are_refused(account, clie
     assert len(asked(account, "StartJobRun")) == 1
 
 
-def test_a_run_whose_answers_are_lost_is_sent_five_times_and_says_so(account, clients, virtual_cluster, capsys):
+def test_a_run_whose_answers_are_lost_is_sent_five_times_and_says_so(account, clients, virtual_cluster, bucket, capsys):
     request, said = request_of(capsys, virtual_cluster), []
     account.lose_answer("emr-containers:StartJobRun", 100)
 
@@ -142,7 +142,7 @@ def test_a_run_whose_answers_are_lost_is_sent_five_times_and_says_so(account, cl
         ("ThrottlingException", "AWS throttles requests", "wait some minutes, then run `fruitsctl eks status"),
     ],
 )
-def test_a_run_is_not_followed_for_ever(account, clients, virtual_cluster, capsys, monkeypatch, code, told, hint):
+def test_a_run_is_not_followed_for_ever(account, clients, virtual_cluster, bucket, capsys, monkeypatch, code, told, hint):
     monkeypatch.setattr(aws_clients, "LOST_SECONDS", 0.2)
     job_run_id, said = follow.start(clients, request_of(capsys, virtual_cluster)), []
     account.fail("emr-containers:DescribeJobRun", code)
@@ -155,7 +155,7 @@ def test_a_run_is_not_followed_for_ever(account, clients, virtual_cluster, capsy
     assert said[0].startswith(told)
 
 
-def test_a_status_that_cannot_be_had_is_an_error_at_once(account, clients, virtual_cluster, capsys):
+def test_a_status_that_cannot_be_had_is_an_error_at_once(account, clients, virtual_cluster, bucket, capsys):
     job_run_id = follow.start(clients, request_of(capsys, virtual_cluster))
     account.fail("emr-containers:DescribeJobRun", "ExpiredTokenException")
 
@@ -163,7 +163,7 @@ def test_a_status_that_cannot_be_had_is_an_error_at_once(account, clients, virtu
         follow.describe(Clients(boto3.session.Session(), "eu-west-3"), virtual_cluster, job_run_id, lambda _: None)
 
 
-def test_a_cancellation_that_is_throttled_is_tried_again(account, clients, virtual_cluster, capsys):
+def test_a_cancellation_that_is_throttled_is_tried_again(account, clients, virtual_cluster, bucket, capsys):
     job_run_id = follow.start(clients, request_of(capsys, virtual_cluster))
     account.fail("emr-containers:CancelJobRun", "ThrottlingException", 2)
 
@@ -236,13 +236,22 @@ def test_what_is_missing_is_refused(clients, wanted, said):
     assert error.value.exit_code == 2
 
 
-def test_a_bucket_in_another_region_than_the_cluster_is_refused(clients, virtual_cluster):
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_bucket_in_another_region_than_the_cluster_is_refused(clients, virtual_cluster, dry_run):
     boto3.client("s3", region_name="eu-west-1").create_bucket(
         Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
     )
 
     with pytest.raises(UsageError, match="bucket `bucket` is in `eu-west-1`, the virtual cluster in `eu-west-3`"):
-        run_eks(PARAMS, settings(), Wanted(virtual_cluster, ROLE, IMAGE), dry_run=False, detach=True, as_json=False)
+        run_eks(PARAMS, settings(), Wanted(virtual_cluster, ROLE, IMAGE), dry_run=dry_run, detach=True, as_json=False)
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_bucket_outside_the_union_is_refused(clients, virtual_cluster, dry_run):
+    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="bucket")
+
+    with pytest.raises(RefusedError, match="bucket `bucket`: Region `us-east-1` is not on the list of Regions in the European Union"):
+        run_eks(PARAMS, settings(), Wanted(virtual_cluster, ROLE, IMAGE), dry_run=dry_run, detach=True, as_json=False)
 
 
 @pytest.mark.parametrize(("region", "error"), [("eu-west-2", RefusedError), ("eusc-de-east-1", UsageError)])

@@ -146,6 +146,30 @@ def test_every_way_of_the_job_into_a_bucket_is_guarded(aws):
         assert raised.value.code == 3
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "fruits-hrzrlukc5m36ft7okagglf3gmwluquse1b-s3alias",
+        "fruits-o0b1d075431d83bebde8xz5w8ijx1qzlbp3i3ebfe5gfa--op-s3",
+        "fruits-a1a45470952644851a36ad800910cc9b4--ol-s3",
+        "fruits--euw1-az1--x-s3",
+        "fruits--euw1-az1--xa-s3",
+        "fruits--table-s3",
+        "mfzwi23gnjvgw.mrap",
+    ],
+)
+def test_a_name_of_something_else_than_a_bucket_is_refused_before_anything_is_asked(aws, name):
+    """An Outpost and a Dedicated Local Zone belong to a Region of the Union, wherever they are."""
+    for way in (
+        lambda: open_folder(f"s3://{name}/out").write("latest.json", b"{}"),
+        lambda: bucket_store(name),
+        lambda: client_for(aws_session(), name),
+    ):
+        with pytest.raises((RegionError, RefusedError), match=f"^`{name}` is an access point, a directory bucket or on an Outpost$"):
+            way()
+    assert aws.hosts == []
+
+
 def test_a_region_that_is_set_outside_the_union_is_refused_before_anything_is_asked(aws, monkeypatch):
     monkeypatch.setenv("AWS_REGION", "us-east-1")
 
@@ -159,6 +183,26 @@ def test_a_bucket_of_another_region_of_the_union_is_read_where_it_is(aws, bucket
 
     assert read_s3(Key(row.uri, row.etag, row.size, row.label)) == picture((50, 160, 40))
     assert aws.hosts[-1] == "fruits-frankfurt.s3.eu-central-1.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"AWS_ENDPOINT": "https://s3.us-east-1.amazonaws.com"},
+        {"AWS_ENDPOINT": "https://fruits-virginia.s3.us-east-1.amazonaws.com"},
+        {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
+        {"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
+        {"AWS_S3_EXPRESS": "true"},
+    ],
+    ids=lambda variables: " ".join(variables),
+)
+def test_no_variable_leads_obstore_to_another_s3_than_boto3(aws, monkeypatch, variables):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    (row,) = list_folders("s3://fruits-frankfurt/photos", [Folder("s3://fruits-frankfurt/photos/Lime/", True)], False)
+
+    assert read_s3(Key(row.uri, row.etag, row.size, row.label)) == picture((50, 160, 40))
+    assert [host for host in aws.hosts if "us-east-1" in host] == []
 
 
 def test_the_label_of_a_server_elsewhere_is_its_own_business(aws, moto, monkeypatch):

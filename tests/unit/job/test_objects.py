@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from job import objects
+from job.attempt import attempt
 from job.errors import OutputError
 from job.objects import Conflict, open_folder
+from job.params import Params
 
 SHA256_OF_A = "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
 
@@ -26,6 +28,19 @@ def test_what_is_written_is_read_back_with_its_sha256(tmp_path: Path):
 
     assert stored is not None
     assert (stored.content, stored.version) == (b"a", SHA256_OF_A)
+
+
+@pytest.mark.parametrize("output", ["s3a://fruits/out", "s3n://fruits/out", "S3://fruits/out", "hdfs://host/out", "gs://fruits/out"])
+def test_an_output_that_only_spark_would_know_is_refused(output: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """As arguments of the job itself: the files would be in the working directory, and what Spark keeps in a place that nothing checks."""
+    monkeypatch.chdir(tmp_path)
+
+    outcome = attempt(Params("file:///photos", output, "r1"))
+
+    assert (outcome.code, outcome.kind) == (2, "OutputError")
+    assert outcome.message == f"`{output}` is not an address of a local folder or of S3"
+    assert outcome.hint == "write s3://bucket/prefix, or file:///path"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_does_not_exist_holds_nothing(tmp_path: Path):
