@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ import pyarrow.dataset as ds
 import pytest
 
 from tests.e2e.conftest import Command
+from tests.terminal import on_a_terminal
 
 TYPED = "Aple/1.jpg"
 
@@ -53,7 +55,7 @@ def test_among_known_addresses_the_unknown_ones_are_named_and_the_known_ones_go(
 
     assert planned.returncode == 1
     assert planned.stdout.splitlines()[0] == "2 images, the photo file of 2 still exists:"
-    assert f"Not known here, skipped: 1 addresses:\n  {typed}\n" in planned.stdout
+    assert f"Not known here, skipped: 1 address:\n  {typed}\n" in planned.stdout
     assert done.returncode == 1
     assert f"`{typed}` is not known here" in done.stderr
     answer = json.loads(done.stdout)
@@ -128,7 +130,7 @@ def test_an_output_without_results_is_refused_and_the_photo_stays(fruitsctl, pla
 
     assert done.returncode == 2
     assert done.stderr.endswith(
-        f"error: there are no results in `file://{place / 'oui'}`\n\nhint: give the OUTPUT of the runs that have the photos\n"
+        f"error: there are no results in `{place / 'oui'}`\n\nhint: give the OUTPUT of the runs that have the photos\n"
     )
     assert photo.exists()
     assert not (place / "oui").exists()
@@ -151,3 +153,41 @@ def test_the_addresses_that_a_killed_forget_left_in_the_temporary_folder_go_with
 
     assert command(*words).returncode == 0
     assert list(temporary.rglob("targets.json")) == []
+
+
+def test_a_no_removes_nothing_says_so_and_has_started_no_spark(fruitsctl, place):
+    photo = min((place / "photos").glob("*/*.jpg"))
+    words = ("forget", str(photo), "--output", str(place / "out"))
+
+    refused = on_a_terminal(*words, typed="n\r", asked="[y/N]", **fruitsctl.env)
+
+    assert (refused.returncode, refused.stdout) == (1, ""), refused.terminal
+    assert refused.terminal.rstrip().endswith("Nothing was erased.")
+    assert "Start Spark" not in refused.terminal
+    assert photo.exists()
+    assert receipts(place) == []
+
+
+def test_a_yes_starts_spark_once(fruitsctl, place):
+    photo = min((place / "photos").glob("*/*.jpg"))
+    words = ("forget", str(photo), "--output", str(place / "out"))
+
+    planned, done = fruitsctl(*words, "--dry-run"), fruitsctl(*words, "--yes")
+
+    assert [planned.stderr.count("Start Spark"), done.stderr.count("Start Spark")] == [0, 1]
+    assert planned.stdout.startswith("1 image, the photo file of 1 still exists:")
+    assert re.search(r"^ +1 photo file, older versions included\n +1 feature row\n +0 reject rows\n", done.stdout, re.M)
+    assert not photo.exists()
+
+
+@pytest.mark.parametrize("rows", ["100000", "0"], ids=["here", "by Spark"])
+def test_what_would_go_is_the_same_with_and_without_spark(fruitsctl, place, rows):
+    """A copy elsewhere has the same numbers."""
+    photo, other = sorted((place / "photos").glob("*/*.jpg"))[:2]
+    shutil.copy(photo, other)
+    fruitsctl.run(place / "photos", place / "out", "--model", "mean_colour", "--components", "2")
+    command = Command(Path(fruitsctl.env["FRUITS_CACHE"]), {**fruitsctl.env, "FRUITS_DRIVER_ROWS": rows})
+
+    answer = json.loads(command("forget", photo, "--output", place / "out", "--dry-run", "--json").stdout)
+
+    assert (answer["images"], answer["copies"], answer["photos"]) == ([f"file://{photo}"], [f"file://{other}"], 1)
