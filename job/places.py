@@ -5,6 +5,7 @@ not asked. Standard library only.
 
 from __future__ import annotations
 
+import errno
 import os
 
 from job import uris
@@ -35,9 +36,12 @@ def check_apart(input_uri: str, output_uri: str) -> None:
 
 def broken_link(path: str) -> str:
     """Return what is wrong with `path` if it is a symbolic link that leads nowhere, else an empty text."""
-    if not os.path.islink(path) or os.path.exists(path):
-        return ""
-    return f"`{path}` is a symbolic link to `{os.readlink(path)}`, which cannot be found"
+    try:
+        os.stat(path)
+    except OSError as error:
+        if os.path.islink(path) and error.errno in (errno.ENOENT, errno.ELOOP):
+            return f"`{path}` is a symbolic link to `{os.readlink(path)}`, which cannot be found"
+    return ""
 
 
 def check_input_folder(path: str) -> None:
@@ -80,7 +84,7 @@ def check_output_folder(path: str) -> None:
 
 def existing(path: str) -> str:
     """The longest part of `path` that is there, as far as this user may know; it may be a symbolic link that leads nowhere."""
-    while not os.path.lexists(path):
+    while not (os.path.exists(path) or broken_link(path)):
         path = os.path.dirname(path.rstrip("/")) or (os.sep if path.startswith(os.sep) else os.curdir)
     return path
 

@@ -26,7 +26,7 @@ from cli.config import Settings, environment, settings
 from cli.errors import FruitsError, UsageError
 from cli.output import Stages, emit, say
 from job.params import Forget
-from job.records import Manifest, RecordError, counted
+from job.records import Manifest, RecordError, counted, noun
 from job.uris import bucket_and_key, from_text, is_s3, join, local_path, shown
 
 UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}

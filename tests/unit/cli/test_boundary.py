@@ -110,14 +110,14 @@ def runs(own, **variables):
     [
         (
             ("photos", "photos/out"),
-            "OUTPUT `file://{own}/photos/out` is inside INPUT `file://{own}/photos`",
+            "OUTPUT `{own}/photos/out` is inside INPUT `{own}/photos`",
             "choose an OUTPUT outside INPUT",
         ),
-        (("photos", "link/a/b"), "OUTPUT `file://{own}/link/a/b` is inside INPUT `file://{own}/photos`", "choose an OUTPUT outside INPUT"),
-        (("photos", "photos"), "OUTPUT `file://{own}/photos` is inside INPUT `file://{own}/photos`", "choose an OUTPUT outside INPUT"),
+        (("photos", "link/a/b"), "OUTPUT `{own}/link/a/b` is inside INPUT `{own}/photos`", "choose an OUTPUT outside INPUT"),
+        (("photos", "photos"), "OUTPUT `{own}/photos` is inside INPUT `{own}/photos`", "choose an OUTPUT outside INPUT"),
         (
             ("out/features", "out"),
-            "INPUT `file://{own}/out/features` contains results of OUTPUT `file://{own}/out`",
+            "INPUT `{own}/out/features` contains results of OUTPUT `{own}/out`",
             "give the folder with the photos",
         ),
         (("nope", "out"), "there is no folder `{own}/nope`", "check the path, or get sample photos with `fruitsctl sample`"),
