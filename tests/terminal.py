@@ -17,20 +17,16 @@ class Shown:
     terminal: str
 
 
-def on_a_terminal(*words: str, typed: str = "", asked: str = "", **variables: str) -> Shown:
-    """Run `fruitsctl` with stdin and stderr on a terminal of 100 columns, where `typed` is typed once `asked` is shown."""
+def on_a_terminal(*words: str, typed: str = "", **variables: str) -> Shown:
+    """Run `fruitsctl` with stdin and stderr on a terminal of 100 columns, where `typed` is typed."""
     terminal, inside = pty.openpty()
     environment = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "TERM")}
     pieces: list[bytes] = []
-    waiting = [asked]
 
     def read() -> None:
         try:
             while piece := os.read(terminal, 4096):
                 pieces.append(piece)
-                if asked and waiting and asked in b"".join(pieces).decode(errors="replace"):
-                    waiting.clear()
-                    os.write(terminal, typed.encode())
         except OSError:  # Linux's end of a terminal
             pass
 
@@ -43,8 +39,7 @@ def on_a_terminal(*words: str, typed: str = "", asked: str = "", **variables: st
         env={**environment, "TERM": "xterm", "COLUMNS": "100", **variables},
     )
     os.close(inside)
-    if not asked:
-        os.write(terminal, typed.encode())
+    os.write(terminal, typed.encode())
     reader = threading.Thread(target=read)
     reader.start()
     stdout, _ = process.communicate(timeout=120)

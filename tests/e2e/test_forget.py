@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import time
 from pathlib import Path
@@ -12,7 +11,6 @@ import pyarrow.dataset as ds
 import pytest
 
 from tests.e2e.conftest import Command
-from tests.terminal import on_a_terminal
 
 TYPED = "Aple/1.jpg"
 
@@ -153,31 +151,6 @@ def test_the_addresses_that_a_killed_forget_left_in_the_temporary_folder_go_with
 
     assert command(*words).returncode == 0
     assert list(temporary.rglob("targets.json")) == []
-
-
-def test_a_no_removes_nothing_says_so_and_has_started_no_spark(fruitsctl, place):
-    photo = min((place / "photos").glob("*/*.jpg"))
-    words = ("forget", str(photo), "--output", str(place / "out"))
-
-    refused = on_a_terminal(*words, typed="n\r", asked="[y/N]", **fruitsctl.env)
-
-    assert (refused.returncode, refused.stdout) == (1, ""), refused.terminal
-    assert refused.terminal.rstrip().endswith("Nothing was erased.")
-    assert "Start Spark" not in refused.terminal
-    assert photo.exists()
-    assert receipts(place) == []
-
-
-def test_a_yes_starts_spark_once(fruitsctl, place):
-    photo = min((place / "photos").glob("*/*.jpg"))
-    words = ("forget", str(photo), "--output", str(place / "out"))
-
-    planned, done = fruitsctl(*words, "--dry-run"), fruitsctl(*words, "--yes")
-
-    assert [planned.stderr.count("Start Spark"), done.stderr.count("Start Spark")] == [0, 1]
-    assert planned.stdout.startswith("1 image, the photo file of 1 still exists:")
-    assert re.search(r"^ +1 photo file, older versions included\n +1 feature row\n +0 reject rows\n", done.stdout, re.M)
-    assert not photo.exists()
 
 
 @pytest.mark.parametrize("rows", ["100000", "0"], ids=["here", "by Spark"])
