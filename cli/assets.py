@@ -24,6 +24,7 @@ from typing import TypeVar
 from cli.errors import AssetError, UsageError
 from cli.photos.files import unwritable, write_photo
 from cli.remote import CONNECTIONS, Progress, RemoteFile, validator_of
+from job.records import are, counted, noun
 
 T = TypeVar("T")
 
@@ -102,7 +103,7 @@ def _the_one(files: Iterable[Path], what: str, folder: Path, ways: str, url: str
         raise AssetError(f"no file {what} in `{folder}`", ways)
     if len(found) > 1 and not official:
         names = ", ".join(path.name for path in found)
-        raise AssetError(f"{len(found)} files {what} in `{folder}`", f"keep only one of {names}")
+        raise AssetError(f"{counted(len(found), 'files')} {what} in `{folder}`", f"keep only one of {names}")
     return (official or found)[0]
 
 
@@ -135,7 +136,10 @@ def sample(destination: Path, images: int, classes: int, assets: Path | None, pr
         AssetError: the source is missing, unreachable, damaged or not the published one; a photo cannot be written.
     """
     if not 1 <= classes <= images:
-        raise UsageError(f"`{images}` images of `{classes}` classes: each needs at least one", "raise --images or lower --classes")
+        raise UsageError(
+            f"`{images}` {noun(images, 'images')} of `{classes}` {noun(classes, 'classes')}: each needs at least one",
+            "raise --images or lower --classes",
+        )
     progress(0, images)  # before the archive's directory: 11 MB that name 100,000 members
     if assets is not None:
         return _store(_choose(_in_folder(assets, url), images, classes), destination, progress)
@@ -199,7 +203,10 @@ def _choose(photos: list[Photo], images: int, classes: int) -> list[Photo]:
     for photo in photos:
         by_label.setdefault(photo.label, []).append(photo)
     if classes > len(by_label):
-        raise UsageError(f"`{classes}` classes requested, there are {len(by_label)}", f"use --classes {len(by_label)} or less")
+        raise UsageError(
+            f"`{classes}` {noun(classes, 'classes')} requested, there {are(len(by_label))} {len(by_label)}",
+            f"use --classes {len(by_label)} or less",
+        )
     labels = _spread(sorted(by_label), classes)
     chosen = []
     for position, label in enumerate(labels):
@@ -208,7 +215,7 @@ def _choose(photos: list[Photo], images: int, classes: int) -> list[Photo]:
         if share > len(frames):
             most = f"use --images {classes * min(len(by_label[label]) for label in labels)} or less"
             hint = f"{most}, or raise --classes" if classes < len(by_label) else most
-            raise UsageError(f"`{share}` images of `{label}` requested, there are {len(frames)}", hint)
+            raise UsageError(f"`{share}` {noun(share, 'images')} of `{label}` requested, there {are(len(frames))} {len(frames)}", hint)
         chosen += _spread(frames, share)
     return chosen
 

@@ -17,6 +17,7 @@ from typing import Any
 from cli.errors import RefusedError
 from cli.prices import Prices
 from cli.sizing import Fleet, Worker, minutes_for
+from job.records import counted
 
 FREE_DISK_GB = 20
 ESTIMATE_SHARE = 1.2  # on a price that is not AWS's own of today
@@ -134,8 +135,8 @@ def check_max_cost(max_cost: float, fleet: Fleet, prices: Prices, attempts: int,
     fitting = [f"--executors {executors}"] if executors else []
     fitting += [f"--timeout {timeout}"] if timeout >= LEAST_TIMEOUT_MINUTES else []
     raise RefusedError(
-        f"the run could cost `${rounded_up(worst)}`, more than ${max_cost:g}: {attempts} x {timeout_minutes} minutes"
-        f" of a driver and {fleet.max_executors} executors{price}",
+        f"the run could cost `${rounded_up(worst)}`, more than ${max_cost:g}: {attempts} x {counted(timeout_minutes, 'minutes')}"
+        f" of a driver and {counted(fleet.max_executors, 'executors')}{price}",
         f"add {' or '.join(fitting)}" if fitting else f"raise it to --max-cost {rounded_up(worst)}",
     )
 

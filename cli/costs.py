@@ -13,7 +13,7 @@ from typing import Any
 from cli.aws import asking
 from cli.cost import Cost
 from cli.errors import FruitsError, UsageError
-from job.uris import bucket_and_key, is_s3, join
+from job.uris import bucket_and_key, is_s3, join, shown
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def kept_costs(session: Any, output: str) -> list[Cost]:
         FruitsError: no credentials, AWS refuses, or a file is none of ours.
     """
     if not is_s3(output):
-        raise UsageError(f"OUTPUT `{output}` is local: its runs have no AWS cost", "give the s3:// OUTPUT of runs on EMR Serverless")
+        raise UsageError(f"OUTPUT `{shown(output)}` is local: its runs have no AWS cost", "give the s3:// OUTPUT of runs on EMR Serverless")
     client, bucket, prefix = _place(session, join(output, "costs", ""))
     with asking("s3:ListBucket"):
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)

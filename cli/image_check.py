@@ -13,6 +13,7 @@ from typing import Any
 from cli.checks import Check
 from cli.image_facts import Files, ImageFacts
 from cli.release import MODEL, PYTHON, RELEASE, SPARK
+from job.records import counted
 
 GB = 1e9
 MAX_OVER_BASE = 1.9 * GB
@@ -138,7 +139,12 @@ def python(facts: ImageFacts) -> Iterator[Check]:
 def modules(facts: ImageFacts) -> Iterator[Check]:
     found: Mapping[str, str] = facts.probe.get("modules", {})
     broken = [f"{name}: {where}" for name, where in found.items() if where.startswith("error:")]
-    yield Check("imports", bool(found) and not broken, _some(f"{len(found)} modules, TensorFlow and LiteRT among them", broken), REBUILD)
+    yield Check(
+        "imports",
+        bool(found) and not broken,
+        _some(f"{counted(len(found), 'modules')}, TensorFlow and LiteRT among them", broken),
+        REBUILD,
+    )
     home = _env(facts.config).get("SPARK_HOME", "?")
     where = found.get("pyspark", "not found")
     yield Check("one pyspark", where.startswith(f"{home}/python/"), where, "remove pyspark from the image: the job uses that of the base")

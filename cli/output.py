@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from job.records import Progress, stage_title
+from job.records import Progress, counted, noun, stage_title
 
 RED, CYAN = "1;31", "1;36"  # bold, by number: https://en.wikipedia.org/wiki/ANSI_escape_code#SGR
 PLAIN_AFTER_SECONDS, PLAIN_EVERY_SECONDS = 2.0, 5.0  # without a terminal: a first line, then one that often, not a bar
+PLAIN_TICK_SECONDS = 0.5  # how often a silent stage is looked at
 
 
 def emit(data: Mapping[str, Any], text: str, as_json: bool) -> None:
@@ -39,19 +41,35 @@ def _coloured(word: str, colour: str) -> str:
 
 
 class Stages:
-    """One line per stage on stderr: a bar on a terminal, plain lines elsewhere. Fed with absolute figures."""
+    """
+    One line per stage on stderr: a bar on a terminal, plain lines elsewhere. Fed with absolute figures.
+
+    A thread says plain lines of a stage that sends no figures for long.
+    """
 
     def __enter__(self) -> Stages:
         self._tasks: dict[str, Any] = {}
+        self._began: dict[str, float] = {}
         self._said: dict[str, float] = {}
+        self._open: dict[str, tuple[str, int, int | None]] = {}  # stages that are not finished: unit, done, total
+        self._lock, self._over = threading.Lock(), threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="stages", daemon=True)
         self._bars = _bars() if sys.stderr.isatty() else None
-        if self._bars:
-            self._bars.start()
+        (self._bars or self._watcher).start()
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._over.set()
         if self._bars:
             self._bars.stop()
+        else:
+            self._watcher.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(PLAIN_TICK_SECONDS):
+            with self._lock, suppress(OSError, ValueError):  # stderr is gone
+                for title, figures in self._open.items():
+                    self._say_if_due(title, *figures)
 
     def show(self, progress: Progress) -> None:
         """How far a stage of the job is."""
@@ -66,22 +84,34 @@ class Stages:
                 total = done = max(done, 1) if total is None else total
             self._bars.update(task, completed=done, total=total, finished_done=finished)
             return
-        now = time.monotonic()
-        began = self._said.setdefault(title, now)
-        said = self._said.get(title + "…")
-        due = began + PLAIN_AFTER_SECONDS if said is None else said + PLAIN_EVERY_SECONDS
-        if finished or now >= due:
-            self._said[title + "…"] = now
+        with self._lock:
+            self._began.setdefault(title, time.monotonic())
+            self._open[title] = unit, done, total
+            self._say_if_due(title, unit, done, total, finished)
+            if finished:
+                del self._open[title]
+
+    def _say_if_due(self, title: str, unit: str, done: int, total: int | None, finished: bool = False) -> None:
+        now, began, said = time.monotonic(), self._began[title], self._said.get(title)
+        if finished or now >= (began + PLAIN_AFTER_SECONDS if said is None else said + PLAIN_EVERY_SECONDS):
+            self._said[title] = now
             say(_plain(title, unit, done, total, now - began, finished))
+
+
+def so_far(done: int, total: int | None, unit: str) -> str:
+    """`1 image`, `1 of 3 images`"""
+    return counted(done, unit) if total is None else f"{done:,} of {counted(total, unit)}"
 
 
 def _plain(title: str, unit: str, done: int, total: int | None, seconds: float, finished: bool) -> str:
     rate = done / seconds if seconds > 0 else 0.0
-    counted = f"{done:,}" if total is None else f"{done:,} of {total:,}"
+    if not done and not total:
+        return f"{title}: {seconds:.1f} s" if finished else f"{title}: {seconds:.0f} s so far"
+    figures = f"{title}: {so_far(done, total, unit)}"
     if finished:
-        return f"{title}: {counted} {unit}, {seconds:.1f} s" if done or total else f"{title}: {seconds:.1f} s"
+        return f"{figures}, {seconds:.1f} s"
     left = f", {(total - done) / rate:,.0f} s left" if total and rate else ""
-    return f"{title}: {counted} {unit}" + (f", {rate:.0f} {unit}/s{left}" if done else "")
+    return figures + (f", {rate:.0f} {noun(round(rate), unit)}/s{left}" if done else "")
 
 
 def _bars() -> Any:
@@ -98,7 +128,7 @@ def _bars() -> Any:
                 return Text("")
             speed = task.finished_speed or task.speed
             rate = f"  {speed:,.0f}/s" if speed else ""
-            return Text(f"{task.completed:,.0f}/{task.total:,.0f} {task.fields['unit']}{rate}", style="cyan")
+            return Text(f"{task.completed:,.0f}/{task.total:,.0f} {noun(task.total, task.fields['unit'])}{rate}", style="cyan")
 
     return Progress(
         SpinnerColumn(finished_text="[green]✓"),
@@ -110,6 +140,18 @@ def _bars() -> Any:
         console=Console(stderr=True),
         expand=True,
     )
+
+
+@contextmanager
+def said_if_slow(text: str) -> Iterator[None]:
+    """Say `text` if what is inside takes longer than PLAIN_AFTER_SECONDS."""
+    timer = threading.Timer(PLAIN_AFTER_SECONDS, say, [text])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 @contextmanager

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from cli.errors import AssetError
+from cli.output import say
+from job.records import counted
 
 if TYPE_CHECKING:
     from requests import RequestException, Response, Session
@@ -44,6 +46,7 @@ class RemoteFile:
 
         self.url, self.what, self.otherwise = url, what, otherwise
         self.session: Session = requests.Session()
+        self._told: set[str] = set()
         for scheme in ("http://", "https://"):
             self.session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=CONNECTIONS))
 
@@ -59,7 +62,7 @@ class RemoteFile:
         return self.session.get(self.url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS)
 
     def patiently(self, action: Callable[[], T]) -> T:
-        """`action`, and again after a pause if the connection or the server failed."""
+        """`action`, and again after a message and a pause if the connection or the server failed."""
         from requests import RequestException
 
         pauses = iter(PAUSES_SECONDS)
@@ -70,7 +73,14 @@ class RemoteFile:
                 pause = next(pauses, None) if _may_pass(error) else None
                 if pause is None:
                     raise AssetError(f"cannot get {self.what}: {_reason(error, self.url)}", self.otherwise) from error
+                self._tell(f"cannot get {self.what}: {_reason(error, self.url)}; trying again in {pause:g} s")
                 time.sleep(pause)
+
+    def _tell(self, text: str) -> None:
+        """Once: connections fail together."""
+        if text not in self._told:
+            self._told.add(text)
+            say(text)
 
     def read(self, first: int, last: int | None) -> tuple[bytes, int]:
         """Bytes `first` to `last`, both included, and where they begin; `first` < 0 with `last` None: so many from the end."""
@@ -124,7 +134,7 @@ class RemoteFile:
                 file.flush()
                 os.fsync(file.fileno())
         if total is not None and done != total:
-            raise requests.ConnectionError(f"received {done} of {total} bytes")
+            raise requests.ConnectionError(f"received {done} of {counted(total, 'bytes')}")
 
 
 def _version(response: Response) -> str:

@@ -16,10 +16,10 @@ from job.outcomes import failure, interrupted, leave, outcome_of, unexpected
 from job.params import Params
 from job.pipeline import run
 from job.progress import Report
-from job.records import Manifest, Outcome, RecordError
+from job.records import Manifest, Outcome, RecordError, counted
 from job.s3 import region
 from job.session import stop_session
-from job.uris import is_s3, local_path
+from job.uris import is_s3, local_path, shown
 
 
 def attempt(params: Params) -> Outcome:
@@ -33,7 +33,7 @@ def attempt(params: Params) -> Outcome:
     except JobError as error:
         return leave(params.output, failure(params.run_id, error))
     except Exception as error:  # noqa: BLE001 - the job's edge: libraries raise anything, and the run still owes its outcome
-        places = f"`{params.input}` or `{params.output}`"
+        places = f"`{shown(params.input)}` or `{shown(params.output)}`"
         return leave(params.output, failure(params.run_id, in_our_words(error, params.output, places)))
     except (KeyboardInterrupt, BrokenPipeError):
         return leave(params.output, interrupted(params.run_id))
@@ -76,7 +76,7 @@ def executed(params: Params, folder: Folder) -> Outcome:
     from job import notebook
 
     try:
-        return Outcome(params.run_id, 0, "done", f"the notebook is {notebook.execute(params, folder)}")
+        return Outcome(params.run_id, 0, "done", f"the notebook is {shown(notebook.execute(params, folder))}")
     except JobError as error:
         return failure(params.run_id, error)
 
@@ -86,11 +86,11 @@ def under_lease(params: Params, folder: Folder, lease: Lease) -> Outcome:
     try:
         manifest = run(params, folder, lease, Report())
         idle = True
-        return Outcome(params.run_id, 0, "done", f"{manifest.counts['rows']} rows, k = {manifest.k}")
+        return Outcome(params.run_id, 0, "done", f"{counted(manifest.counts['rows'], 'rows')}, k = {manifest.k}")
     except JobError as error:
         return failure(params.run_id, error)
     except Exception as error:  # noqa: BLE001 - the job's edge: Spark, Py4J and Arrow raise anything, and the run still owes its outcome
-        return failure(params.run_id, in_our_words(error, params.output, f"`{params.input}` or `{params.output}`"))
+        return failure(params.run_id, in_our_words(error, params.output, f"`{shown(params.input)}` or `{shown(params.output)}`"))
     except (KeyboardInterrupt, BrokenPipeError):
         return interrupted(params.run_id, "run the same command again: it resumes from the last commit")
     finally:
@@ -119,7 +119,7 @@ def no_space(output: str) -> JobError:
     if is_s3(output) or _free(scratch) < _free(local_path(output)):
         hint = "free space, or set SPARK_LOCAL_DIRS to a folder on another disk, then run the same command again"
         return SetupError(f"no space left in `{scratch}`, the scratch folder of Spark, on this machine or a worker", hint)
-    return OutputError(f"no space left for `{output}`", "free space on its disk, then run the same command again")
+    return OutputError(f"no space left for `{shown(output)}`", "free space on its disk, then run the same command again")
 
 
 def _free(path: str) -> float:

@@ -23,7 +23,7 @@ from typing import Any
 
 from job.errors import LeaseError, OutputError, SetupError
 from job.objects import Conflict, Folder, Stored
-from job.uris import join
+from job.uris import join, shown
 
 NAME = "lease.json"
 TRIES = 10  # to take a lease that others change meanwhile
@@ -126,7 +126,7 @@ class Lease:
             except Conflict:
                 continue
             return cls(folder, mine, version, taken_over, now)
-        raise LeaseError(f"the lease of `{folder.uri}` keeps changing", "stop other runs that write to this OUTPUT")
+        raise LeaseError(f"the lease of `{shown(folder.uri)}` keeps changing", "stop other runs that write to this OUTPUT")
 
     @property
     def generation(self) -> int:
@@ -156,7 +156,7 @@ class Lease:
                 if not self._lost:
                     return
             why = self._lost or "it was released"
-            message = f"the lease of `{self._folder.uri}` is lost: {why}"
+            message = f"the lease of `{shown(self._folder.uri)}` is lost: {why}"
             raise LeaseError(message, "run the same command again: it resumes from the last commit")
 
     def release(self) -> None:
@@ -192,7 +192,7 @@ class Lease:
                 self._lost = f"run `{present.run_id}` took over"
                 return
             self._version = stored.version  # our own write, whose answer got lost on the way
-        raise OutputError(f"cannot replace `{join(self._folder.uri, NAME)}`", "use a store that supports conditional writes")
+        raise OutputError(f"cannot replace `{shown(join(self._folder.uri, NAME))}`", "use a store that supports conditional writes")
 
     def _keep(self) -> None:
         while not self._released.wait(self._record.seconds / 4):
@@ -211,7 +211,7 @@ def _record(stored: Stored | None, folder: Folder) -> Record | None:
         return Record.from_json(stored.content) if stored else None
     except (ValueError, TypeError, KeyError) as error:
         raise OutputError(
-            f"`{join(folder.uri, NAME)}` is not a lease that this version of fruitsctl can read",
+            f"`{shown(join(folder.uri, NAME))}` is not a lease that this version of fruitsctl can read",
             "update fruitsctl, whose newer version may be writing to this OUTPUT, or choose another OUTPUT",
         ) from error
 
@@ -225,7 +225,7 @@ def _held(stored: Stored, previous: Record, folder: Folder, now: Callable[[], fl
     since = datetime.fromtimestamp(previous.acquired_at, UTC)
     until = datetime.fromtimestamp(expires, UTC)
     message = (
-        f"run `{previous.run_id}` (process {owner.pid} on {owner.host}) has been writing to `{folder.uri}` "
+        f"run `{previous.run_id}` (process {owner.pid} on {owner.host}) has been writing to `{shown(folder.uri)}` "
         f"since {since:%Y-%m-%d %H:%M:%S} UTC; its lease expires at {until:%H:%M:%S} UTC"
     )
     return LeaseError(message, "wait until that run has finished, then run the command again")

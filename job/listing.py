@@ -122,7 +122,9 @@ def refuse_empty(found: int, ignored: Mapping[str, int], input_uri: str) -> None
     if not found:
         others = ", ".join(f"{count} {suffix}" for suffix, count in ignored.items())
         only = f", only {others}" if others else ""
-        raise NoPhotosError(f"there are no images below `{input_uri}`{only}", "use files ending in .jpg .png .gif .webp .bmp .tif")
+        raise NoPhotosError(
+            f"there are no images below `{uris.shown(input_uri)}`{only}", "use files ending in .jpg .png .gif .webp .bmp .tif"
+        )
 
 
 def check_apart(input_uri: str, output_uri: str) -> None:

@@ -30,6 +30,7 @@ Pixels = npt.NDArray[np.uint8]
 Features = npt.NDArray[np.float32]
 
 TOLERANCE = 1e-3  # of the known answer; another CPU's float32 kernels differ by 1e-5, other weights by 1e-1
+OTHER_WEIGHTS = "omit --weights, or delete the downloaded file and run the command again, to use the official Keras file"
 PREPROCESSING = "pillow decode, exif transpose, RGB over white, bicubic 224, x/127.5-1"
 
 
@@ -187,9 +188,7 @@ def litert_flatbuffer(weights: Path, cache: Path) -> bytes:
     try:
         digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
     except OSError as error:
-        raise ModelError(
-            f"cannot read `{weights}`: {error.strerror}", "give another file with --weights, or run `fruitsctl doctor`"
-        ) from error
+        raise ModelError(f"cannot read `{weights}`: {error.strerror}", "make the file readable, or give another with --weights") from error
     cached = cache / "models" / f"mobilenet_v2-{digest}.float32.tflite"
     return converted(cached, weights)
 
@@ -215,8 +214,10 @@ def converted(cached: Path, weights: Path | None) -> bytes:
             if done.returncode == UNWRITABLE:
                 raise unwritable(cached, reason)
             if weights is None:
-                raise ModelError(f"TensorFlow cannot convert `{UNTRAINED}`: {reason}", "run `fruitsctl doctor`")
-            raise ModelError(f"Keras cannot load `{weights}`: {reason}", "delete the file and run `fruitsctl doctor`")
+                raise ModelError(
+                    f"TensorFlow cannot convert `{UNTRAINED}`: {reason}", "run `uv tool install --reinstall '.[job]'` in the checkout"
+                )
+            raise ModelError(f"Keras cannot load `{weights}`: {reason}", OTHER_WEIGHTS)
     return cached.read_bytes()
 
 
@@ -237,7 +238,7 @@ def keras_weights(weights: Path) -> list[npt.NDArray[np.float32]]:
     try:
         arrays: list[npt.NDArray[np.float32]] = keras_mobilenet_v2(str(weights)).get_weights()
     except (ValueError, OSError) as error:
-        raise ModelError(f"Keras cannot load `{weights}`: {error}", "delete the file and run `fruitsctl doctor`") from error
+        raise ModelError(f"Keras cannot load `{weights}`: {error}", OTHER_WEIGHTS) from error
     return arrays
 
 
@@ -285,7 +286,7 @@ def prove(network: Network, what: str, model: str = "mobilenet_v2") -> None:
             )
         raise ModelError(
             f"{what} are not MobileNetV2's ImageNet weights: the known answer differs by `{difference:.3g}`, allowed is {TOLERANCE:g}",
-            "use the official Keras file: delete this one and run `fruitsctl doctor`",
+            OTHER_WEIGHTS,
         )
 
 

@@ -64,11 +64,14 @@ class Kept:
 
         Raises:
             InputError: `fit_on` names no image.
+            VarianceError: there is no image at all.
         """
         chosen = features if fit_on is None else features.only(matching(features.keys, fit_on, input_uri))
         rows = _rows(chosen)
-        if not rows:
+        if not rows and fit_on is not None:
             raise nothing_matches(fit_on)
+        if not rows:
+            pca.refuse_too_few(0)
         files = {name: (chunk, count) for chunk, (name, count) in rows.items()}
         present = set(self._folder.names(self._place))
         self._groups = {name: parts for name, parts in _read_groups(self._folder, self._place).items() if name in present}
@@ -159,7 +162,7 @@ def fold(features: Features) -> Moments:
     return reduce(add, (pca.moments_from(**row) for row in rows.to_pylist()))
 
 
-def nothing_matches(fit_on: str | None) -> InputError:
+def nothing_matches(fit_on: str) -> InputError:
     hint = "use a pattern for labels (`Apple*`) or for folders below INPUT (`Training`)"
     return InputError(f"--fit-on `{fit_on}` matches no images", hint)
 

@@ -25,8 +25,8 @@ from job.errors import JobError, SetupError
 from job.objects import Folder
 from job.params import Params
 from job.progress import Report, Running
-from job.records import MARK, STAGES, Stage
-from job.uris import from_text, join
+from job.records import MARK, STAGES, Stage, counted
+from job.uris import from_text, join, shown
 
 if TYPE_CHECKING:
     import nbformat
@@ -49,7 +49,7 @@ class Steps(Report):
         yield running
         stage = self.stages[name] = Stage(round(running.seconds, 3), running.done)
         running.send(finished=True)
-        rate = f", {stage.images:,} {unit}, {stage.images_per_second:,.0f} {unit}/s" if stage.images else ""
+        rate = f", {counted(stage.images, unit)}, {stage.images_per_second:,.0f} {unit}/s" if stage.images else ""
         sys.stdout.write(f"{STAGES[name]}: {stage.seconds:.1f} s{rate}\n")
 
 
@@ -95,7 +95,7 @@ def execute(params: Params, folder: Folder) -> str:
     name = f"runs/{params.run_id}/{path.name}"
     try:
         with tempfile.TemporaryDirectory(prefix="fruitsctl-") as scratch:
-            run_cells(notebook, Path(scratch), {ARGUMENTS: json.dumps(params.to_argv())}, f"see {join(folder.uri, name)}")
+            run_cells(notebook, Path(scratch), {ARGUMENTS: json.dumps(params.to_argv())}, f"see {shown(join(folder.uri, name))}")
     finally:
         folder.write(name, nbformat.writes(notebook).encode())  # type: ignore[no-untyped-call]
     return join(folder.uri, name)

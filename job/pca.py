@@ -19,6 +19,7 @@ import pyarrow as pa
 from job.errors import VarianceError
 from job.features import Features
 from job.params import DEFAULT_COMPONENTS
+from job.records import are, noun
 from job.rows import Rows
 from job.schema import SCORES
 
@@ -76,7 +77,7 @@ def refuse_too_few(images: int) -> None:
     """Raises VarianceError if a PCA cannot be fitted on so few `images`."""
     if images < 2:
         hint = "add photos and run the command again: features are kept"
-        raise VarianceError(f"a PCA needs at least two images, there is `{images}`", hint)
+        raise VarianceError(f"a PCA needs at least two images, there {are(images)} `{images}`", hint)
 
 
 def fit(moments: Moments, components: int | None = None, variance: float | None = None, standardize: bool = False) -> Fitted:
@@ -100,7 +101,8 @@ def fit(moments: Moments, components: int | None = None, variance: float | None 
         inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
         covariance = covariance * np.outer(inverse, inverse)
     if constant.all():
-        raise VarianceError(f"all `{n}` images have the same features: there is no variance to decompose", "add different photos")
+        alike = f"all `{n}` {noun(n, 'images')} have the same features"
+        raise VarianceError(f"{alike}: there is no variance to decompose", "add different photos")
     eigenvalues, vectors = np.linalg.eigh(covariance)
     eigenvalues, vectors = eigenvalues[::-1], vectors[:, ::-1]
     rank = min(n - 1, int((eigenvalues > eigenvalues[0] * len(mean) * np.finfo(np.float64).eps).sum()))

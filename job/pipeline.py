@@ -16,11 +16,11 @@ from job.models import load_model
 from job.objects import Folder
 from job.params import Params
 from job.progress import Report, counting_tasks
-from job.records import Manifest
+from job.records import Manifest, counted
 from job.session import start_session, start_workers, work_uri
 from job.store import FeatureStore
 from job.tombstones import read_tombstones
-from job.uris import is_s3, join
+from job.uris import is_s3, join, shown
 
 
 def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifest:
@@ -124,6 +124,7 @@ def refuse_too_many(reasons: Counter[str], listed: int, params: Params) -> None:
     if rejected > params.max_reject_ratio * listed:
         worst = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))
         raise RejectsError(
-            f"`{rejected}` of {listed} images were rejected ({worst}); --max-reject-ratio is {params.max_reject_ratio:g}",
-            f"fix or remove these photos (the table {join(params.output, 'rejects')} names them), or raise --max-reject-ratio",
+            f"`{rejected}` of {counted(listed, 'images')} {'was' if listed == 1 else 'were'} rejected ({worst}); "
+            f"--max-reject-ratio is {params.max_reject_ratio:g}",
+            f"fix or remove these photos (the table {join(shown(params.output), 'rejects')} names them), or raise --max-reject-ratio",
         )

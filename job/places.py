@@ -5,6 +5,7 @@ not asked. Standard library only.
 
 from __future__ import annotations
 
+import errno
 import os
 
 from job import uris
@@ -26,9 +27,21 @@ def check_apart(input_uri: str, output_uri: str) -> None:
     """Raises PlaceError if OUTPUT is or lies inside INPUT, or INPUT inside what an OUTPUT is made of. Symbolic links are resolved."""
     source, target = _resolved(input_uri), _resolved(output_uri)
     if uris.is_inside(target, source):
-        raise PlaceError(f"OUTPUT `{output_uri}` is inside INPUT `{input_uri}`", "choose an OUTPUT outside INPUT")
+        raise PlaceError(f"OUTPUT `{uris.shown(output_uri)}` is inside INPUT `{uris.shown(input_uri)}`", "choose an OUTPUT outside INPUT")
     if any(uris.is_inside(source, uris.join(target, name)) for name in OUTPUT_FOLDERS):
-        raise PlaceError(f"INPUT `{input_uri}` contains results of OUTPUT `{output_uri}`", "give the folder with the photos")
+        raise PlaceError(
+            f"INPUT `{uris.shown(input_uri)}` contains results of OUTPUT `{uris.shown(output_uri)}`", "give the folder with the photos"
+        )
+
+
+def broken_link(path: str) -> str:
+    """Return what is wrong with `path` if it is a symbolic link that leads nowhere, else an empty text."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        if os.path.islink(path) and error.errno in (errno.ENOENT, errno.ELOOP):
+            return f"`{path}` is a symbolic link to `{os.readlink(path)}`, which cannot be found"
+    return ""
 
 
 def check_input_folder(path: str) -> None:
@@ -36,6 +49,8 @@ def check_input_folder(path: str) -> None:
     try:
         os.scandir(path).close()
     except FileNotFoundError as error:
+        if broken := broken_link(path):
+            raise PlaceError(broken, "fix the link, or give another folder") from error
         sample = "check the path, or get sample photos with `fruitsctl sample`"
         hint = "give the folder with the photos, not a pattern" if is_pattern(path) else sample
         raise PlaceError(f"there is no folder `{path}`", hint) from error
@@ -47,8 +62,10 @@ def check_input_folder(path: str) -> None:
 
 
 def check_folder(path: str) -> None:
-    """Raises PlaceError if `path`, which need not exist, or a folder above it is a file."""
+    """Raises PlaceError if `path`, which need not exist, or a folder above it is a file or a symbolic link that leads nowhere."""
     there = existing(path)
+    if broken := broken_link(there):
+        raise PlaceError(broken, "create the folder that the link names, or choose another")
     if not os.path.isdir(there):
         raise PlaceError(f"`{there}` is a file", "choose a folder")
 
@@ -66,8 +83,8 @@ def check_output_folder(path: str) -> None:
 
 
 def existing(path: str) -> str:
-    """The longest part of `path` that is there, as far as this user may know."""
-    while not os.path.exists(path):
+    """The longest part of `path` that is there, as far as this user may know; it may be a symbolic link that leads nowhere."""
+    while not (os.path.exists(path) or broken_link(path)):
         path = os.path.dirname(path.rstrip("/")) or (os.sep if path.startswith(os.sep) else os.curdir)
     return path
 

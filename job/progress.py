@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pyspark import SparkContext
 from pyspark.status import SparkStageInfo
 
-from job.records import Outcome, Preview, Progress, Stage, to_line
+from job.records import Outcome, Preview, Progress, Stage, counted, to_line
 
 POLL_SECONDS = 0.5
 
@@ -66,7 +66,7 @@ def counting_tasks(context: SparkContext, running: Running, images: int, tasks: 
         finished = max((stage.numCompletedTasks for stage in stages if stage.numTasks == tasks), default=0)
         running.update(before + images * finished // tasks)
 
-    return _watching(context, f"{running.name}-{before}", f"{running.name} {images} images", count)
+    return _watching(context, f"{running.name}-{before}", f"{running.name} {counted(images, 'images')}", count)
 
 
 @contextmanager

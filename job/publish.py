@@ -37,11 +37,11 @@ from job.lease import Lease
 from job.objects import Conflict, Folder, open_folder
 from job.params import UNTRAINED, Params
 from job.pca import Fitted
-from job.records import Manifest, Stage
+from job.records import Manifest, Stage, are, counted
 from job.rows import ArrowRows, Rows, SparkRows
 from job.schema import LISTED, SCORES, only
 from job.spark_model import write_spark_model
-from job.uris import join
+from job.uris import join, shown
 
 CSV_PART_BYTES = 200_000_000  # of at most 256 MB, with room for an estimate that is a little off
 PACKAGES = ("numpy", "pillow", "pyarrow", "ai-edge-litert")  # what a result depends on
@@ -117,7 +117,7 @@ def read_fitted(folder: Folder, run_id: str, model: str) -> Fitted:
     stored = folder.read(f"runs/{run_id}/pca.npz") if manifest else None
     if manifest is None or stored is None:
         runs = ", ".join(complete_runs(folder)[:3]) or "none"
-        raise SetupError(f"there is no complete run `{run_id}` in `{folder.uri}`", f"set --pca to one of: {runs}")
+        raise SetupError(f"there is no finished run `{run_id}` in `{shown(folder.uri)}`", f"set --pca to one of: {runs}")
     made_with = Manifest.from_json(manifest.content).model
     if made_with != model:
         raise SetupError(
@@ -186,14 +186,14 @@ def publish(folder: Folder, manifest: Manifest, lease: Lease) -> None:
     """
     latest = folder.read("latest.json")
     if latest is not None and json.loads(latest.content)["generation"] > lease.generation:
-        raise LeaseError(f"a later run has published to `{folder.uri}`", "see latest.json")
+        raise LeaseError(f"a later run has published to `{shown(folder.uri)}`", "see latest.json")
     lease.check()
     folder.write(f"runs/{manifest.run_id}/manifest.json", manifest.to_json().encode())
     pointer = json.dumps({"run_id": manifest.run_id, "generation": lease.generation}) + "\n"
     try:
         folder.swap("latest.json", pointer.encode(), latest.version if latest else None)
     except Conflict as error:
-        raise LeaseError(f"another run has published to `{folder.uri}`", "see latest.json") from error
+        raise LeaseError(f"another run has published to `{shown(folder.uri)}`", "see latest.json") from error
 
 
 def complete_runs(folder: Folder) -> list[str]:
@@ -232,13 +232,15 @@ def describe(
     """The manifest of a run that is about to be published."""
     notes = [NOTE] if params.model == UNTRAINED else []
     if params.components and fitted.k < params.components:
-        notes.append(f"{fitted.k} components instead of {params.components}: the rank of {fitted.n} images allows no more")
+        notes.append(
+            f"{counted(fitted.k, 'components')} instead of {params.components}: the rank of {counted(fitted.n, 'images')} allows no more"
+        )
     if counts["beyond_limit"]:
         taken = counts["listed"] - counts["beyond_limit"]
-        notes.append(f"--limit took {taken:,} of {counts['listed']:,} photos; a run without it continues with the rest")
+        notes.append(f"--limit took {taken:,} of {counted(counts['listed'], 'photos')}; a run without it continues with the rest")
     constant = int((fitted.scale == 0).sum())
     if constant:
-        notes.append(f"{constant} features are constant and excluded from the standardised PCA")
+        notes.append(f"{counted(constant, 'features')} {are(constant)} constant and excluded from the standardised PCA")
     return Manifest(
         run_id=params.run_id,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),

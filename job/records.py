@@ -147,6 +147,20 @@ class Preview:
     runs: int  # finished runs in OUTPUT
 
 
+def noun(count: float, nouns: str) -> str:
+    """Return the plural `nouns`, or the singular for a `count` of 1."""
+    return nouns.removesuffix("es" if nouns.endswith("sses") else "s") if count == 1 else nouns
+
+
+def counted(count: int, nouns: str) -> str:
+    """`1 photo`, `2,000 photos`"""
+    return f"{count:,} {noun(count, nouns)}"
+
+
+def are(count: float) -> str:
+    return "is" if count == 1 else "are"
+
+
 def stage_title(stage: str) -> str:
     """What people read; a stage of a newer version has its own name."""
     return STAGES.get(stage, stage)

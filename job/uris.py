@@ -76,6 +76,11 @@ def local_path(uri: str) -> str:
     return uri.removeprefix("file://")
 
 
+def shown(uri: str) -> str:
+    """As a message has it: a plain path for what is on this machine."""
+    return uri if is_s3(uri) else local_path(uri)
+
+
 def printable(uri: str) -> str:
     """As text: bytes of a file name that are not UTF-8, which Python has as lone surrogates, as `\\xff`."""
     return os.fsencode(uri).decode("utf-8", "backslashreplace")

@@ -14,7 +14,7 @@ from pathlib import Path
 from cli.docker import docker
 from cli.errors import UsageError
 from job.params import Params
-from job.uris import is_s3
+from job.uris import is_s3, shown
 
 # What the container has itself, or what INPUT and OUTPUT say as arguments.
 NOT_PASSED = {"input", "output", "weights", "cache"}
@@ -40,7 +40,9 @@ def plan(params: Params, compose: list[str], as_json: bool, terminal: bool) -> P
     """Raises UsageError if `params` name something of this machine, which the container cannot see."""
     for uri in (params.input, params.output):
         if not is_s3(uri):
-            raise UsageError(f"`{uri}` is not accessible from the local stack", "use s3://fruits/photos and s3://fruits/out, or --local")
+            raise UsageError(
+                f"`{shown(uri)}` is not accessible from the local stack", "use s3://fruits/photos and s3://fruits/out, or --local"
+            )
     if params.weights:
         raise UsageError("`--weights` cannot be used with --compose", "remove it: the image contains the weights")
     options = [

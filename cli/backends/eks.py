@@ -18,7 +18,7 @@ from cli.errors import UsageError
 from cli.release import RELEASE
 from cli.sizing import Fleet, Worker, overhead_factor, task_conf
 from job.params import Params
-from job.uris import bucket_and_key, is_s3
+from job.uris import bucket_and_key, is_s3, shown
 
 STATES = {  # https://docs.aws.amazon.com/emr/latest/EMR-on-EKS-DevelopmentGuide/job-runs.html#emr-eks-jobs-states
     "PENDING": RunState.PENDING,
@@ -89,7 +89,7 @@ def check(params: Params, options: Options) -> None:
     for uri in (params.input, params.output):
         if not is_s3(uri):
             raise UsageError(
-                f"`{uri}` is not accessible from the cluster: it reads S3 only",
+                f"`{shown(uri)}` is not accessible from the cluster: it reads S3 only",
                 "upload the photos with `fruitsctl data push FOLDER s3://bucket/photos`",
             )
     if params.weights:

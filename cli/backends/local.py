@@ -84,7 +84,7 @@ def start(todo: Plan, run_id: str, environment: Mapping[str, str], on_progress: 
     Raises:
         UsageError: the log cannot be written.
     """
-    with _opened(todo.log) as log, scratch_folder() as scratch:
+    with scratch_folder() as scratch, _opened(todo.log, scratch) as log:
         job = subprocess.Popen(
             todo.command,
             env={**todo.surroundings(environment), "TMPDIR": scratch, "SPARK_LOCAL_DIRS": scratch},
@@ -136,19 +136,28 @@ def _interrupted(outcome: Outcome) -> Outcome:
 
 
 @contextmanager
-def _opened(log: Path) -> Iterator[TextIO]:
-    """`log`, to append to. It names photos, and may be in a folder that all users of the machine can read: only its owner can."""
+def _opened(log: Path, scratch: str) -> Iterator[TextIO]:
+    """
+    `log`, to append to. It names photos, and may be in a folder that all users of the machine can read: only its owner can.
+
+    One in the folder for temporary files is in `scratch` until the job has ended: if this command is killed, the next one removes it.
+    """
+    temporary = log.parent == Path(tempfile.gettempdir())
+    place = Path(scratch, log.name) if temporary else log
     try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        file = open(log, "a", encoding="utf-8", errors="replace", opener=for_its_owner)  # noqa: SIM115 - closed below
+        place.parent.mkdir(parents=True, exist_ok=True)
+        file = open(place, "a", encoding="utf-8", errors="replace", opener=for_its_owner)  # noqa: SIM115 - closed below
     except OSError as error:
         hint = "make it writable, or choose another OUTPUT"
-        raise UsageError(f"cannot write `{error.filename or log}`: {error.strerror}", hint) from error
+        raise UsageError(f"cannot write `{error.filename or place}`: {error.strerror}", hint) from error
     try:
         yield file
     finally:
         with suppress(OSError):  # the disk is full: how the job ended matters more than the last lines of its log
             file.close()
+        if temporary:
+            with suppress(OSError):
+                shutil.move(place, log)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from cli.errors import UsageError
 from cli.serverless.policy import session_policy
 from cli.sizing import Fleet, spark_conf, task_conf
 from job.params import Params
-from job.uris import is_s3
+from job.uris import is_s3, shown
 
 if TYPE_CHECKING:
     from cli.infra import Deployed
@@ -76,7 +76,7 @@ def plan(params: Params, deployed: Deployed, fleet: Fleet, options: Options) -> 
     for uri in (params.input, params.output):
         if not is_s3(uri):
             raise UsageError(
-                f"`{uri}` is not accessible from the service: it reads S3 only",
+                f"`{shown(uri)}` is not accessible from the service: it reads S3 only",
                 "upload the photos with `fruitsctl data push FOLDER s3://bucket/photos`",
             )
     if params.weights:

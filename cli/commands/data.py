@@ -13,6 +13,7 @@ from cli.errors import FruitsError, RefusedError, UsageError
 from cli.examples import examples
 from cli.folders import local
 from cli.output import emit, progress_bar, say
+from job.records import counted, noun
 from job.uris import bucket_and_key, from_text, is_s3, join
 
 SHOWN = 5  # of what was not sent
@@ -36,7 +37,7 @@ def _refuse_exposed(keys: list[str], uri: str) -> None:
     for key in keys[:SHOWN]:
         say(f"without metadata: s3://{bucket}/{key}")
     raise RefusedError(
-        f"`{len(keys):,}` photos in `{uri}` would be replaced by copies with metadata: place, time, camera",
+        f"`{len(keys):,}` {noun(len(keys), 'photos')} in `{uri}` would be replaced by copies with metadata: place, time, camera",
         "add --strip-metadata to keep it out, or --with-metadata to replace them",
     )
 
@@ -56,10 +57,10 @@ def push(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Ask the bucket and say what would be sent; send nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")] = False,
 ) -> None:
-    """Upload photos that are not there yet; exits 3 if the bucket is outside the European Union.
+    """Upload photos that are not in the bucket yet.
 
     Run it again to resume after an interruption. Nothing is deleted. Exits 1 if photos could not be sent, and 3, before any is sent, if
-    photos with metadata would replace copies without.
+    the bucket is outside the European Union or photos with metadata would replace copies without.
     """
     from cli import buckets, photo_push
     from cli.credentials import aws_session
@@ -78,7 +79,7 @@ def push(
     if dry_run:
         size = sum(photo.path.stat().st_size for photo in missing)
         lines = [f"{photo.path} -> s3://{bucket}/{photo.key}" for photo in missing]
-        lines.append(f"{len(missing):,} photos, {size / 1e6:,.1f} MB to upload; {result.already:,} already there")
+        lines.append(f"{counted(len(missing), 'photos')}, {size / 1e6:,.1f} MB to upload; {result.already:,} already there")
         emit(asdict(result) | {"destination": uri, "bytes": size}, "\n".join(lines), as_json)
     if strip_metadata is None:
         _refuse_exposed(result.exposed, uri)
@@ -87,12 +88,12 @@ def push(
     with progress_bar("Upload photos", "photos") as progress:
         photo_push.push(client, uri, missing, result, bool(strip_metadata), progress)
     before = f", {result.already:,} already there" if result.already else ""
-    text = f"{result.sent + result.already:,} photos in {uri} ({result.bytes / 1e6:,.1f} MB uploaded{before})"
+    text = f"{counted(result.sent + result.already, 'photos')} in {uri} ({result.bytes / 1e6:,.1f} MB uploaded{before})"
     emit(asdict(result) | {"destination": uri, "next": following}, f"{text}\nnext: {following}", as_json)
     if result.refused:
         for path, reason in result.refused[:SHOWN]:
             say(f"not uploaded: {path}: {reason}")
         raise FruitsError(
-            f"`{len(result.refused)}` of {result.photos:,} photos were not uploaded",
+            f"`{len(result.refused)}` of {counted(result.photos, 'photos')} {'was' if result.photos == 1 else 'were'} not uploaded",
             "fix these files, then run the command again: photos already there are skipped",
         )

@@ -21,7 +21,7 @@ from cli.errors import UsageError
 from cli.folders import local
 from cli.java import INSTALL, find_java_home, in_words, passed_over, supported
 from cli.surroundings import allows_programs, ignored, temporary_folder
-from job.places import existing
+from job.places import broken_link, existing
 
 OLDEST, NEWEST = (3, 11), (3, 13)  # a test compares them with `requires-python`
 MEMORY_GIB = 4  # measured: a run on two cores takes 2.5 GiB, most of it the JVM
@@ -31,7 +31,7 @@ DISK_GIB = 2  # Spark's jars, the weights, and features of 200,000 images
 def doctor(
     context: typer.Context,
     output: Annotated[str, typer.Argument(help="Where results would go.")] = "out",
-    aws: Annotated[bool, typer.Option("--aws", help="The AWS account instead, for --serverless.")] = False,
+    aws: Annotated[bool, typer.Option("--aws", help="The AWS account instead, for runs on EMR Serverless.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
 ) -> None:
     """Check this machine or AWS; exits 1 if something is missing."""
@@ -117,6 +117,7 @@ def memory() -> Check:
 
 def disk(output: Path) -> Check:
     there = existing(str(output.absolute()))
+    there = os.path.dirname(there) if broken_link(there) else there  # which is on no disk
     gib = shutil.disk_usage(there).free / 2**30
     return Check(
         "disk",
@@ -139,4 +140,4 @@ def weights(config: Settings) -> Check:
 def writable(name: str, folder: Path, mend: str) -> Check:
     there = existing(str(folder.absolute()))
     ok = os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK)
-    return Check(name, ok, f"{folder.absolute()}" if ok else f"cannot write to {there}", mend)
+    return Check(name, ok, f"{folder.absolute()}" if ok else broken_link(there) or f"cannot write to {there}", mend)

@@ -22,7 +22,10 @@ def trust(
     virtual_cluster: VirtualCluster,
     role: Annotated[str, typer.Option(metavar="NAME", help="Of the execution role, not its ARN.")],
 ) -> None:
-    """Print the trust policy that lets the cluster's jobs assume the role; changes nothing."""
+    """Print the trust policy of the role that the cluster's jobs assume.
+
+    Changes nothing.
+    """
     from cli.credentials import aws_session
     from cli.eks.trust import trust_of
 

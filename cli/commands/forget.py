@@ -26,8 +26,8 @@ from cli.config import Settings, environment, settings
 from cli.errors import FruitsError, UsageError
 from cli.output import Stages, emit, say
 from job.params import Forget
-from job.records import Manifest, RecordError
-from job.uris import bucket_and_key, from_text, is_s3, join, local_path
+from job.records import Manifest, RecordError, counted, noun
+from job.uris import bucket_and_key, from_text, is_s3, join, local_path, shown
 
 UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 SHOWN = 10  # addresses in the question
@@ -104,6 +104,7 @@ def forget(
                 return
             _drop_what_was_typed()
             if not typer.confirm("Erase them permanently?", err=True):
+                say("Nothing was erased.")
                 raise typer.Exit(1)
         emit(done := start(wanted, config, scratch), _receipt(done, where), as_json)
         _refuse_unknown(done["unknown"], where)
@@ -118,17 +119,16 @@ def _refuse_unknown(unknown: list[str], where: str) -> None:
         return
     hint = "give the address as in column `uri` of the matrix; a folder needs --prefix"
     if len(unknown) == 1:
-        raise FruitsError(f"`{_shown(unknown[0])}` is not known here: {_shown(where)} and the INPUT of its runs do not have it", hint)
+        raise FruitsError(f"`{shown(unknown[0])}` is not known here: {shown(where)} and the INPUT of its runs do not have it", hint)
     listed = "".join(f"\n  {line}" for line in _some(unknown))
-    raise FruitsError(
-        f"`{len(unknown):,}` addresses are not known here: {_shown(where)} and the INPUT of its runs do not have them:{listed}", hint
-    )
+    what = f"`{len(unknown):,}` {noun(len(unknown), 'addresses')} are not known here"
+    raise FruitsError(f"{what}: {shown(where)} and the INPUT of its runs do not have them:{listed}", hint)
 
 
 def _some(uris: list[str]) -> list[str]:
     """The first of them, and how many more there are."""
     more = [f"and {len(uris) - SHOWN:,} more"] if len(uris) > SHOWN else []
-    return [*map(_shown, uris[:SHOWN]), *more]
+    return [*map(shown, uris[:SHOWN]), *more]
 
 
 def start(wanted: Forget, config: Settings, scratch: str) -> dict[str, Any]:
@@ -209,42 +209,43 @@ def _seconds(text: str) -> float:
 def _planned(plan: dict[str, Any], where: str) -> str:
     images = plan["images"]
     if not images:
-        return f"Nothing to erase in {_shown(where)}."
-    lines = [f"{len(images):,} images, the photo file of {plan['photos']:,} still exists:"]
+        return f"Nothing to erase in {shown(where)}."
+    lines = [f"{counted(len(images), 'images')}, the photo file of {plan['photos']:,} still exists:"]
     lines += [f"  {line}" for line in _some(images)]
     if plan.get("unknown"):
-        lines.append(f"Not known here, skipped: {len(plan['unknown']):,} addresses:")
+        lines.append(f"Not known here, skipped: {counted(len(plan['unknown']), 'addresses')}:")
         lines += [f"  {line}" for line in _some(plan["unknown"])]
     if plan["copies"]:
-        lines.append(f"Identical photos at {len(plan['copies']):,} other addresses are kept; add --copies to erase them too:")
-        lines += [f"  {_shown(uri)}" for uri in plan["copies"][:SHOWN]]
+        lines.append(f"Identical photos at {counted(len(plan['copies']), 'other addresses')} are kept; add --copies to erase them too:")
+        lines += [f"  {shown(uri)}" for uri in plan["copies"][:SHOWN]]
     if plan["runs"]:
         lines.append("These published runs contain them; their reports will be rewritten:")
-        lines += [f"  {run}: {rows:,} rows" for run, rows in sorted(plan["runs"].items())]
-    lines.append(f"The photo files and everything derived from them in {_shown(where)} will be deleted, in all versions.")
+        lines += [f"  {run}: {counted(rows, 'rows')}" for run, rows in sorted(plan["runs"].items())]
+    lines.append(f"The photo files and everything derived from them in {shown(where)} will be deleted, in all versions.")
     return "\n".join(lines)
 
 
 def _receipt(done: dict[str, Any], where: str) -> str:
     removed, searched = done["removed"], done["searched"]
     if not removed:
-        return f"Nothing to erase in {_shown(where)}."
-    words = {"photos": "photo files, older versions included", "features": "feature rows", "rejects": "reject rows"}
-    words |= {"rows": "rows of published runs", "versions": "older versions of results"}
-    lines = ["Erased:", *(f"  {removed.get(name, 0):>9,} {text}" for name, text in words.items())]
-    for name, text in (("refitted", "runs with a refitted PCA"), ("marked", "runs marked: their PCA was fitted with the erased photos")):
+        return f"Nothing to erase in {shown(where)}."
+    words = {"photos": ("photo files", ", older versions included"), "features": ("feature rows", ""), "rejects": ("reject rows", "")}
+    words |= {"rows": ("rows", " of published runs"), "versions": ("older versions", " of results")}
+    lines = ["Erased:", *(_row(removed.get(name, 0), *text) for name, text in words.items())]
+    for name, text in (("refitted", " with a refitted PCA"), ("marked", " marked: the PCA was fitted with the erased photos")):
         if done[name]:
-            lines.append(f"  {len(done[name]):>9,} {text}")
+            lines.append(_row(len(done[name]), "runs", text))
     older, events = searched["older_versions"], searched["log_events"]
+    logs = f", {counted(events, 'log events')}" if events else ""
     lines.append(
-        f"Searched: {searched['objects']:,} files, {older:,} older versions, {searched['bytes'] / 1e6:,.1f} MB"
-        f"{f', {events:,} log events' if events else ''}: no trace found."
+        f"Searched: {counted(searched['objects'], 'files')}, {counted(older, 'older versions')}, {searched['bytes'] / 1e6:,.1f} MB"
+        f"{logs}: no trace found."
     )
     if done["copies_left"]:
-        lines.append(f"Identical photos at {done['copies_left']:,} other addresses were kept; add --copies to erase them too.")
-    lines.append(f"Receipt: {_shown(where)}/erasures/{done['id']}.json")
+        lines.append(f"Identical photos at {counted(done['copies_left'], 'other addresses')} were kept; add --copies to erase them too.")
+    lines.append(f"Receipt: {shown(where)}/erasures/{done['id']}.json")
     return "\n".join(lines)
 
 
-def _shown(uri: str) -> str:
-    return uri if is_s3(uri) else local_path(uri)
+def _row(count: int, nouns: str, more: str) -> str:
+    return f"  {count:>9,} {noun(count, nouns)}{more}"

@@ -13,7 +13,8 @@ from cli import results
 from cli.config import settings
 from cli.errors import FruitsError, UsageError
 from cli.folders import local
-from cli.output import emit, progress_bar, say_error
+from cli.output import emit, progress_bar, said_if_slow, say_error
+from job.records import counted
 from job.uris import is_s3, local_path
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def identify(
     unreadable = [photo for photo, answer in answers.items() if answer.status == "unreadable"]
     if unreadable:
         say_error(
-            f"{len(unreadable)} of {len(answers)} files cannot be read: {', '.join(f'`{photo}`' for photo in unreadable)}",
+            f"{len(unreadable)} of {counted(len(answers), 'files')} cannot be read: {', '.join(f'`{photo}`' for photo in unreadable)}",
             "use JPEG, PNG, WebP, GIF, BMP or TIFF; export HEIC photos as JPEG",
         )
     for error in missing.values():
@@ -94,7 +95,8 @@ def open_identifier(output: str | None, run: str | None = None) -> Identifier:
     if is_s3(where):
         results.lend(config)
     try:
-        return Identifier(where, run, weights=get, cache=config.cache)
+        with said_if_slow("Opening the run and its network; the first time takes up to a minute"):
+            return Identifier(where, run, weights=get, cache=config.cache)
     except JobError as error:
         raise FruitsError(str(error), error.hint, error.code) from error
 

@@ -36,7 +36,7 @@ def build(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the command, run nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Build the image from the Dockerfile here, with the proven weights baked in."""
+    """Build the image from the Dockerfile here, with verified weights."""
     from cli import assets, image_build
     from cli.docker import docker, inspect_image
 
@@ -68,7 +68,10 @@ def check(
     architecture: Annotated[CpuArchitecture, typer.Option(help="Architecture of the application.")] = "amd64",
     as_json: AsJson = False,
 ) -> None:
-    """Hold an image to every rule of EMR Serverless and EMR on EKS; exits 1 if one is broken."""
+    """Check an image by the rules of EMR Serverless and EMR on EKS.
+
+    Exits 1 if one is broken.
+    """
     from cli.checks import report
     from cli.image_check import judge
     from cli.image_facts import gather

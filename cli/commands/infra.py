@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import asdict
 from enum import StrEnum
@@ -15,6 +16,7 @@ from cli.errors import FruitsError, UsageError
 from cli.examples import examples
 from cli.output import emit, say
 from cli.regions import PARIS, refuse_outside_eu
+from job.records import noun
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What runs need in the AWS account: made, shown, removed.")
 
@@ -67,7 +69,10 @@ def plan(
     deployer: Role = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what `infra up` would change; CloudFormation's own change sets, nothing is changed."""
+    """Say what `infra up` would change.
+
+    These are CloudFormation's own change sets; nothing is changed.
+    """
     up(
         project,
         region,
@@ -160,7 +165,10 @@ def down(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, remove nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Cancel runs, delete everything, photos and results too, and check that all is gone."""
+    """Cancel runs and delete everything, photos and results too.
+
+    Then check that all is gone.
+    """
     name, where = _scope(project, region)
     from cli import infra
     from cli.credentials import aws_session
@@ -187,7 +195,10 @@ def down(
         return
     left = teardown.left(session, where, name)
     if left:
-        raise FruitsError(f"`{len(left)}` resources remain: {', '.join(left)}", "run `fruitsctl infra down` again, or delete them by hand")
+        raise FruitsError(
+            f"`{len(left)}` {noun(len(left), 'resources')} remain{'s' if len(left) == 1 else ''}: {', '.join(left)}",
+            "run `fruitsctl infra down` again, or delete them by hand",
+        )
     emit({"removed": going, "left": left}, "all resources are removed", as_json)
 
 
@@ -206,6 +217,8 @@ def policy(
     """Print an IAM policy as JSON: all that is called, no more."""
     if who is Who.operator and (vpc or budget):
         raise UsageError(f"`{'--vpc' if vpc else '--budget'}` cannot be used with `operator`", "remove it: it belongs to `deployer`")
+    if account is not None and not re.fullmatch(r"\d{12}", account):
+        raise UsageError(f"`{account}` is not the number of an account", "give its 12 digits, for example --account 111122223333")
     name, where = _scope(project, region)
     from cli.ecr import dns_suffix
     from cli.infra import policies
@@ -221,8 +234,11 @@ def _account(region: str) -> str:
     from cli.aws import asking
     from cli.credentials import aws_session
 
-    with asking("sts:GetCallerIdentity"):
-        return str(aws_session().client("sts", region_name=region).get_caller_identity()["Account"])
+    try:
+        with asking("sts:GetCallerIdentity"):
+            return str(aws_session().client("sts", region_name=region).get_caller_identity()["Account"])
+    except FruitsError as error:  # the policy is often printed for who has no access yet
+        raise type(error)(str(error), f"add --account NUMBER, or {error.hint}", error.exit_code) from error
 
 
 def _scope(project: str | None, region: str | None) -> tuple[str, str]:

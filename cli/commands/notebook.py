@@ -19,6 +19,7 @@ from cli.config import Settings, settings
 from cli.errors import UsageError
 from cli.folders import local
 from cli.output import emit, say
+from cli.sizing import DEFAULT_EXECUTORS
 from job.params import DEFAULT_COMPONENTS, Params, RangeError
 from job.places import check_apart, check_folder
 from job.uris import from_text, join
@@ -71,7 +72,10 @@ def notebook(
     variance: Annotated[float | None, typer.Option(help="With --serverless, instead: keep as many as explain this share.")] = None,
     detach: Annotated[bool, typer.Option("--detach", help="With --serverless: send it and do not wait.")] = False,
     max_cost: run_serverless.MaxCost = None,
-    executors: run_serverless.Executors = None,
+    executors: Annotated[
+        int | None,
+        typer.Option(min=1, help=f"With --serverless: maximum number. [default: {DEFAULT_EXECUTORS}, fewer if the quota is small]"),
+    ] = None,
     executor_memory: run_serverless.ExecutorMemory = None,
     timeout: run_serverless.Timeout = None,
     run_id: Annotated[str | None, typer.Option(hidden=True)] = None,

@@ -15,7 +15,7 @@ from cli import results
 from cli.config import settings
 from cli.errors import FruitsError, UsageError
 from cli.output import emit, say
-from job.uris import is_s3, join, local_path
+from job.uris import is_s3, join, local_path, shown
 
 if TYPE_CHECKING:
     from boto3.session import Session
@@ -109,7 +109,3 @@ def read(uri: str, session: Session | None, missing: FruitsError) -> bytes:
         if isinstance(cause, (FileNotFoundError, NotADirectoryError)) or code in MISSING:
             raise missing from error
         raise
-
-
-def shown(uri: str) -> str:
-    return uri if is_s3(uri) else local_path(uri)

@@ -30,7 +30,7 @@ from cli.output import Stages, emit, progress_bar
 from job.listing_rows import ignored_in_words
 from job.params import DEFAULT_COMPONENTS, Arguments, Params, RangeError
 from job.places import check_apart, check_input_folder, check_output_folder
-from job.records import Manifest, stage_title
+from job.records import Manifest, counted, stage_title
 from job.uris import from_text, is_s3, join, local_path
 
 if TYPE_CHECKING:
@@ -329,9 +329,9 @@ def summary(manifest: Manifest, params: Params, where: str) -> str:
     seconds = sum(stage.seconds for stage in stages.values())
     embedded = f"{counts['embedded']:,} embedded now" if counts["new"] else "nothing new, nothing embedded"
     lines = [
-        f"Run {manifest.run_id}: done in {seconds:.0f} s",
+        f"Run {manifest.run_id}: finished in {seconds:.0f} s",
         "",
-        f"  images      {counts['listed']:,} listed, {embedded}, {counts['rows']:,} in the result, {counts['labels']} labels",
+        f"  images      {counts['listed']:,} listed, {embedded}, {counts['rows']:,} in the result, {counted(counts['labels'], 'labels')}",
     ]
     others = {
         "rejected": ", ".join(f"{count} {reason}" for reason, count in sorted(manifest.rejects.items(), key=lambda item: -item[1])),
@@ -342,7 +342,7 @@ def summary(manifest: Manifest, params: Params, where: str) -> str:
         lines.append(f"  removed     {counts['removed']:,} no longer in INPUT, kept in features/ but not in this result")
     source = "" if manifest.fitted_by == manifest.run_id else f", fitted by {manifest.fitted_by}"
     if params.fit_on:
-        source = f", fitted on {stages['fit'].images:,} images of `{params.fit_on}`"
+        source = f", fitted on {counted(stages['fit'].images, 'images')} of `{params.fit_on}`"
     lines.append(f"  PCA         k = {manifest.k}, {manifest.variance:.1%} of the variance{source}")
     lines += [f"  note        {note}" for note in manifest.notes]
     lines += ["", "  stage            seconds   images/s"]

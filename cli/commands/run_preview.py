@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from cli.backends import local
 from cli.errors import FruitsError
 from job.params import Params
-from job.records import Outcome, Preview, from_line
-from job.uris import is_s3, local_path
+from job.records import Outcome, Preview, counted, from_line
+from job.uris import shown
 
 MODULE = "job.inputs.preview"
 
@@ -37,20 +37,20 @@ def preview(todo: local.Plan, environment: Mapping[str, str]) -> Preview:
 def in_words(found: Preview, params: Params, log: str) -> str:
     """Return what a person wants to know before a run."""
     others = sum(found.ignored.values())
-    ignored = f", {others:,} other file{'s' if others > 1 else ''} ignored" if others else ""
+    ignored = f", {counted(others, 'other files')} ignored" if others else ""
     problems = f", {found.problems:,} that cannot be listed" if found.problems else ""
     lines = [
         "Dry run: nothing is started and nothing is written",
         "",
-        f"  INPUT       {shown(params.input)}: {found.listed:,} photos of {found.labels:,} labels{ignored}{problems}",
+        f"  INPUT       {shown(params.input)}: {counted(found.listed, 'photos')} of {counted(found.labels, 'labels')}{ignored}{problems}",
     ]
     if found.beyond_limit:
-        lines.append(f"  limit       {found.listed - found.beyond_limit:,} photos are taken, {found.beyond_limit:,} are left out")
-    known = f", {found.known:,} already have features" if found.known else ""
+        lines.append(f"  limit       {counted(found.listed - found.beyond_limit, 'photos')} taken, {found.beyond_limit:,} left out")
+    known = f", {found.known:,} embedded before" if found.known else ""
     undecoded = f", {found.undecoded:,} could not be decoded before" if found.undecoded else ""
-    runs = f"{found.runs:,} finished run{'s' if found.runs != 1 else ''}" if found.runs else "no finished run yet"
+    runs = counted(found.runs, "finished runs") if found.runs else "no finished run yet"
     lines += [
-        f"  new         {found.new:,} photos to embed{known}{undecoded}",
+        f"  new         {counted(found.new, 'photos')} to embed{known}{undecoded}",
         f"  model       {params.model}",
         f"  OUTPUT      {shown(params.output)}: {runs}",
         f"  results     {shown(params.output)}/runs/RUN_ID/ and {shown(params.output)}/features/",
@@ -59,7 +59,3 @@ def in_words(found: Preview, params: Params, log: str) -> str:
         "Add --json for the exact command line.",
     ]
     return "\n".join(lines)
-
-
-def shown(uri: str) -> str:
-    return uri if is_s3(uri) else local_path(uri)

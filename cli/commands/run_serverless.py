@@ -19,7 +19,7 @@ from cli.output import emit, say
 from cli.release import RELEASE
 from cli.sizing import DEFAULT_EXECUTORS, WORKER
 from job.params import Params
-from job.records import Manifest
+from job.records import Manifest, counted
 from job.uris import join
 
 if TYPE_CHECKING:
@@ -258,7 +258,7 @@ def show(request: dict[str, Any], fleet: Fleet, prices: Prices, options: Any, as
     lines = [
         json.dumps(request, indent=2),
         "",
-        f"worst case  ${rounded_up(worst)}: {options.attempts} x {options.timeout_minutes} minutes of {fleet.vcpu} vCPUs at"
+        f"worst case  ${rounded_up(worst)}: {options.attempts} x {counted(options.timeout_minutes, 'minutes')} of {fleet.vcpu} vCPUs at"
         f" ${fleet_hourly(fleet, prices):.2f} an hour, prices of {prices.as_of}{' (estimate)' if prices.estimate else ''}",
         f"needs       {', '.join(NEEDS)}",
         "nothing was sent",

@@ -11,7 +11,7 @@ from cli.commands.run_serverless import connect
 from cli.commands.run_watch import detached, keep_cost
 from cli.config import Settings, settings
 from cli.errors import FruitsError, UsageError
-from cli.output import emit, say
+from cli.output import emit, say, so_far
 from job.records import Manifest, Outcome, Progress, from_line, stage_title
 from job.uris import join
 
@@ -42,7 +42,7 @@ def status(run_id: RunId = None, as_json: AsJson = False) -> None:
     else:
         outcome = follow.conclude(clients, sent, job_run, say)
         data["outcome"] = vars(outcome)
-        lines.append(f"  ended     {outcome.kind}: {outcome.message}")
+        lines.append(f"  ended     {_ending(outcome)}")
         usd = cost_of(clients, sent, job_run)
         data["cost"] = usd
         lines.append(f"  cost      {'not available yet' if usd is None else f'${usd:.4f}'}")
@@ -200,9 +200,13 @@ def _readable(text: str) -> str:
     record = from_line(text)
     if isinstance(record, Progress):
         return _words(record)
-    return f"{record.kind}: {record.message}" if isinstance(record, Outcome) else text
+    return _ending(record) if isinstance(record, Outcome) else text
+
+
+def _ending(outcome: Outcome) -> str:
+    return f"{'finished' if outcome.code == 0 else outcome.kind}: {outcome.message}"
 
 
 def _words(progress: Progress) -> str:
-    counted = f"{progress.done:,}" if progress.total is None else f"{progress.done:,} of {progress.total:,}"
-    return f"{stage_title(progress.stage)}: {counted} {progress.unit}, {progress.seconds:.0f} s{', done' if progress.finished else ''}"
+    ended = ", finished" if progress.finished else ""
+    return f"{stage_title(progress.stage)}: {so_far(progress.done, progress.total, progress.unit)}, {progress.seconds:.0f} s{ended}"

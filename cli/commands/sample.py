@@ -15,6 +15,7 @@ from cli.folders import local
 from cli.output import emit, progress_bar
 from cli.photos.generated import generate_photos
 from job.places import check_folder
+from job.records import counted
 
 
 def sample(
@@ -41,5 +42,6 @@ def sample(
             result = assets.sample(folder, images, classes, settings().assets, progress)
     following = f"fruitsctl run {shlex.quote(str(folder))} out --local"
     before = f", {result.already:,} were there before" if result.already else ""
-    text = f"{result.images:,} photos of {result.classes:,} fruits in {folder} ({result.bytes / 1e6:.1f} MB{before})\nnext: {following}"
+    what = f"{counted(result.images, 'photos')} of {counted(result.classes, 'fruits')}"
+    text = f"{what} in {folder} ({result.bytes / 1e6:.1f} MB{before})\nnext: {following}"
     emit({"destination": str(folder), **asdict(result), "next": following}, text, as_json)

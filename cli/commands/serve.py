@@ -12,6 +12,7 @@ import typer
 
 from cli.errors import UsageError
 from cli.output import emit, say
+from job.records import counted
 
 ANYWHERE = ("0.0.0.0", "::")  # noqa: S104 - all addresses of this machine, if the user says so
 ELSEWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}  # set aside for documents: nobody is there
@@ -57,7 +58,7 @@ def serve(
             "labels": len(gallery.names),
             "second_opinion": identifier.second_opinion,
         }
-        text = f"Serving {len(gallery):,} photos of {len(gallery.names):,} labels, run {gallery.run_id}\n  {url}"
+        text = f"Serving {counted(len(gallery), 'photos')} of {counted(len(gallery.names), 'labels')}, run {gallery.run_id}\n  {url}"
         with suppress(KeyboardInterrupt):  # how it is meant to end
             emit({"url": url, **about}, text if identifier.second_opinion else f"{text}\n{NO_SECOND_OPINION}", as_json)
             if names_of(host) is None:

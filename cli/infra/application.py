@@ -9,6 +9,7 @@ from typing import Any
 from cli.aws import asking
 from cli.backends.serverless import STATES
 from cli.errors import FruitsError, RefusedError
+from job.records import counted, noun
 
 TAG = "fruitsctl"  # on everything, with the project's name
 ACTIVE = [state for state, meaning in STATES.items() if not meaning.ended]  # CANCELLING too: it still holds workers
@@ -72,14 +73,14 @@ def rest(emr: Any, application_id: str, cancel: bool, tell: Callable[[str], None
         runs = active_runs(emr, application_id)
         if runs and not cancel:
             raise RefusedError(
-                f"`{len(runs)}` active runs on application `{application_id}`: {', '.join(runs)}",
+                f"`{len(runs)}` active {noun(len(runs), 'runs')} on application `{application_id}`: {', '.join(runs)}",
                 "wait until they have finished, or cancel them with `fruitsctl cancel`",
             )
         if runs:
             _cancel(emr, application_id, runs)
         elif now == "STARTED":
             _stop(emr, application_id)
-        doing = f"{application_id}: waiting for {len(runs)} cancelled runs" if runs else f"{application_id}: stopping"
+        doing = f"{application_id}: waiting for {counted(len(runs), 'cancelled runs')}" if runs else f"{application_id}: stopping"
         if doing != told:
             tell(doing)
             told = doing

@@ -14,6 +14,7 @@ from typing import Any
 from cli.aws import asking
 from cli.errors import FruitsError, RefusedError
 from cli.infra import events
+from job.records import counted
 
 POLL_SECONDS = 3.0
 CHANGE_SET_SECONDS = 300.0  # until CloudFormation has compared; it takes seconds
@@ -244,7 +245,7 @@ def _wait_on(what: str, state: str, give_up: float, seconds: float) -> None:
     """Until the next look. Raises FruitsError once `give_up` (of the monotonic clock) has passed."""
     if time.monotonic() > give_up:
         hint = "look at its events in the console of CloudFormation, then run the same command again: it continues"
-        raise FruitsError(f"{what} is still in {state} after {seconds / 60:.0f} minutes", hint)
+        raise FruitsError(f"{what} is still in {state} after {counted(round(seconds / 60), 'minutes')}", hint)
     time.sleep(POLL_SECONDS)
 
 

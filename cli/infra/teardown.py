@@ -14,6 +14,7 @@ from cli.errors import FruitsError
 from cli.infra import application, presence, stacks
 from cli.infra.application import TAG
 from cli.infra.stacks import Resource
+from job.records import counted, noun
 
 KEY_DAYS = 7  # the shortest that KMS allows between asking for a key's deletion and it
 
@@ -81,11 +82,12 @@ def delete_bucket(s3: Any, bucket: str, account: str, tell: Callable[[str], None
                 if kept:
                     first = kept[0]
                     raise FruitsError(
-                        f"cannot delete `{len(kept)}` objects of bucket `{bucket}`, first `{first['Key']}`: {first['Code']}",
+                        f"cannot delete `{len(kept)}` {noun(len(kept), 'objects')} of bucket `{bucket}`, "
+                        f"first `{first['Key']}`: {first['Code']}",
                         "remove the object lock or policy that protects them, then run `fruitsctl infra down` again",
                     )
                 deleted += len(keys)
-                tell(f"{bucket}: {deleted:,} object versions deleted")
+                tell(f"{bucket}: {counted(deleted, 'object versions')} deleted")
     with asking("s3:DeleteBucket"):
         s3.delete_bucket(**own)
     tell(f"{bucket}: deleted")
@@ -106,7 +108,7 @@ def empty_repository(ecr: Any, repository: str, tell: Callable[[str], None]) -> 
                 for start in range(0, len(digests), 100):  # no more at a time
                     ecr.batch_delete_image(repositoryName=repository, imageIds=digests[start : start + 100])
                 if digests:
-                    tell(f"{repository}: {len(digests):,} images deleted")
+                    tell(f"{repository}: {counted(len(digests), 'images')} deleted")
         except ecr.exceptions.RepositoryNotFoundException:
             return
 

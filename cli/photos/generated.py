@@ -15,6 +15,7 @@ from cli.assets import SampleResult
 from cli.errors import UsageError
 from cli.photos.files import write_photo
 from cli.remote import Progress
+from job.records import noun
 
 # Labels as the real sample has them. Few classes take the first ones, which differ most.
 KINDS = (
@@ -63,9 +64,14 @@ def generate_photos(destination: Path, images: int, classes: int, seed: int = 0,
         AssetError: a photo cannot be written.
     """
     if not 1 <= classes <= images:
-        raise UsageError(f"`{images}` images of `{classes}` classes: each needs at least one", "raise --images or lower --classes")
+        raise UsageError(
+            f"`{images}` {noun(images, 'images')} of `{classes}` {noun(classes, 'classes')}: each needs at least one",
+            "raise --images or lower --classes",
+        )
     if classes > len(KINDS):
-        raise UsageError(f"`{classes}` classes requested, {len(KINDS)} can be drawn", f"use --classes {len(KINDS)} or less")
+        raise UsageError(
+            f"`{classes}` {noun(classes, 'classes')} requested, {len(KINDS)} can be drawn", f"use --classes {len(KINDS)} or less"
+        )
     draw = _drawing()
     if seed < 0:
         raise UsageError(f"`{seed}` is not a valid seed", "use 0 or a positive whole number")

@@ -15,6 +15,7 @@ from cli.aws import asking
 from cli.backends.serverless import STATES
 from cli.errors import FruitsError, RefusedError, UsageError
 from cli.serverless.clients import PATIENCE_SECONDS, Clients, jittered, patiently
+from job.records import counted
 
 POLL_SECONDS = 5.0
 REST_SECONDS = 900.0  # until an application has started or stopped; it takes a minute or two
@@ -82,8 +83,9 @@ def put_image(clients: Clients, application: dict[str, Any], image: str, run_id:
         return
     others = [name for name in active_runs(clients, identifier) if name != run_id]
     if others:
+        users = "active run uses" if len(others) == 1 else "active runs use"
         raise RefusedError(
-            f"cannot change the image: `{len(others)}` active runs use the old one: {', '.join(others)}",
+            f"cannot change the image: `{len(others)}` {users} the old one: {', '.join(others)}",
             "wait until they have finished, or cancel them",
         )
     tell(f"Updating the image of the application to {image.split('@')[-1][:19]}…")
@@ -132,7 +134,7 @@ def wait_for(clients: Clients, application_id: str, states: tuple[str, ...], tel
             return found
         if time.monotonic() > give_up:
             raise FruitsError(
-                f"application `{application_id}` is still `{found['state']}` after {REST_SECONDS / 60:.0f} minutes",
+                f"application `{application_id}` is still `{found['state']}` after {counted(round(REST_SECONDS / 60), 'minutes')}",
                 "run the same command again; if it does not help, stop the application in the console of EMR Serverless",
             )
         if found["state"] != said:

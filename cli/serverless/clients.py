@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from cli.aws import STALE
 from cli.errors import FruitsError
 from cli.regions import refuse_outside_eu
+from job.records import counted
 
 T = TypeVar("T")
 
@@ -131,7 +132,9 @@ def patiently(
                 raise
             if time.monotonic() > give_up:
                 hint = f"{HELP[reason]}, then {then}"
-                raise type(error)(f"{error}, after {most / 60:.0f} minutes of retries", hint, error.exit_code) from error.__cause__
+                raise type(error)(
+                    f"{error}, after {counted(round(most / 60), 'minutes')} of retries", hint, error.exit_code
+                ) from error.__cause__
             if reason != said:
                 tell(reason)
                 said = reason

@@ -18,7 +18,7 @@ from cli.serverless.clients import EXPIRED, Clients, jittered, once, passing, pa
 from cli.serverless.runs import Sent, get_job_run, remember
 from cli.sizing import QUOTA_VCPU
 from job.params import Params
-from job.uris import bucket_and_key
+from job.uris import bucket_and_key, shown
 
 if TYPE_CHECKING:
     from cli.infra import Deployed
@@ -52,12 +52,12 @@ def check_role(deployed: Deployed, params: Params) -> None:
     """
     if bucket_and_key(params.input)[0] != deployed.bucket:
         raise UsageError(
-            f"the runtime role cannot read `{params.input}`",
+            f"the runtime role cannot read `{shown(params.input)}`",
             f"upload the photos to s3://{deployed.bucket}/photos with `fruitsctl data push`",
         )
     bucket, key = bucket_and_key(params.output)
     if bucket != deployed.bucket or not key.startswith("out"):
-        raise UsageError(f"the runtime role cannot write to `{params.output}`", f"choose an OUTPUT in s3://{deployed.bucket}/out")
+        raise UsageError(f"the runtime role cannot write to `{shown(params.output)}`", f"choose an OUTPUT in s3://{deployed.bucket}/out")
 
 
 def quota_vcpu(clients: Clients, application: dict[str, Any], tell: Callable[[str], None]) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -18,7 +19,7 @@ from job.erasure import proof, receipt, refit, runs, tables
 from job.erasure.known import Known
 from job.erasure.log_group import LogGroup
 from job.erasure.receipt import Receipt
-from job.erasure.targets import Targets, find, keep, kept, read_photos
+from job.erasure.targets import Targets, find, keep, kept, read_photos, rows_in
 from job.erasure.versions import Progress, remove, unfinished, unseen, versions_below, versions_of_each
 from job.errors import JobError, OutputError
 from job.lease import Lease
@@ -26,9 +27,10 @@ from job.objects import Folder
 from job.params import Forget
 from job.progress import Report, showing_tasks
 from job.records import Manifest
+from job.rows import driver_rows
 from job.session import start_session
 from job.tombstones import FOLDER, bury, key_of, keyed
-from job.uris import is_s3, join, printable
+from job.uris import is_s3, join, printable, shown
 
 
 class LeftOverError(JobError):
@@ -41,21 +43,23 @@ def require_results(folder: Folder) -> None:
         OutputError: `folder` has none. In a mistyped OUTPUT the photo would be deleted, and its features stay in the real one.
     """
     if not {*tables.TABLES, "runs", FOLDER} & {*folder.names()}:
-        raise OutputError(f"there are no results in `{folder.uri}`", "give the OUTPUT of the runs that have the photos")
+        raise OutputError(f"there are no results in `{shown(folder.uri)}`", "give the OUTPUT of the runs that have the photos")
 
 
 def plan(wanted: Forget, folder: Folder, report: Report) -> Targets:
     """
-    What `erase` would remove; nothing is changed.
+    What `erase` would remove; nothing is changed. A dry run over few rows needs no Spark.
 
     Raises:
         SetupError: it could not be proven afterwards, because the log group cannot be read.
     """
     if wanted.log_group:
         LogGroup(wanted.log_group).check()
-    with report.stage("start", unit="steps"):
-        spark = start_session(f"fruitsctl {wanted.run_id}", is_s3(wanted.output))
-    with report.stage("find", unit="tasks") as stage, showing_tasks(spark.sparkContext, stage):
+    spark = None
+    if not wanted.dry_run or rows_in(folder) > driver_rows():
+        with report.stage("start", unit="steps"):
+            spark = start_session(f"fruitsctl {wanted.run_id}", is_s3(wanted.output))
+    with report.stage("find", unit="tasks") as stage, showing_tasks(spark.sparkContext, stage) if spark else nullcontext():
         targets = _meant(spark, wanted, folder)
     with report.stage("read", total=len(targets.uris)) as stage:
         read_photos(targets, stage.update)
@@ -120,7 +124,7 @@ def erase(wanted: Forget, folder: Folder, lease: Lease, report: Report) -> Recei
     if left.found:
         unread = left.found[0].endswith(proof.NOT_SEARCHED)
         what = "it is not known whether there are erased photos in" if unread else "erased photos still found in"
-        raise LeftOverError(f"{what} `{left.found[0]}`", "delete the files that the receipt lists by hand")
+        raise LeftOverError(f"{what} `{shown(left.found[0])}`", "delete the files that the receipt lists by hand")
     _remove_files([pending])
     return made
 
@@ -144,7 +148,7 @@ def _asked(wanted: Forget) -> dict[str, list[str]]:
     return asked
 
 
-def _meant(spark: SparkSession, wanted: Forget, folder: Folder) -> Targets:
+def _meant(spark: SparkSession | None, wanted: Forget, folder: Folder) -> Targets:
     asked = _asked(wanted)
     targets = find(spark, folder, asked["uris"], asked["prefixes"], wanted.older_than, wanted.copies)
     for _, before in kept(folder):

@@ -20,7 +20,7 @@ from job.progress import Report, send
 from job.records import Outcome
 from job.session import stop_session
 from job.tombstones import key_of, keyed
-from job.uris import printable
+from job.uris import printable, shown
 
 
 def main(argv: list[str]) -> int:
@@ -42,7 +42,7 @@ def attempt(wanted: Forget) -> Outcome:
     except JobError as error:
         return failure(wanted.run_id, error)
     except Exception as error:  # noqa: BLE001 - the edge: Spark, Py4J and Arrow raise anything, and who called is owed an outcome
-        return failure(wanted.run_id, in_our_words(error, wanted.output, f"`{wanted.output}`"))
+        return failure(wanted.run_id, in_our_words(error, wanted.output, f"`{shown(wanted.output)}`"))
     except (KeyboardInterrupt, BrokenPipeError):
         return interrupted(wanted.run_id, "run the same command again to resume the erasure")
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from job.errors import OutputError
 from job.objects import Folder
-from job.uris import join, printable
+from job.uris import join, printable, shown
 
 
 def read(folder: Folder, name: str, columns: list[str] | None = None) -> pa.Table | None:
@@ -26,7 +26,7 @@ def read(folder: Folder, name: str, columns: list[str] | None = None) -> pa.Tabl
         return None if stored is None else pq.ParquetFile(pa.BufferReader(stored.content)).read(columns=columns)
     except (pa.ArrowInvalid, OSError) as error:
         raise OutputError(
-            f"`{join(folder.uri, name)}` is damaged: {error}", "delete that run, then run `fruitsctl forget` again"
+            f"`{shown(join(folder.uri, name))}` is damaged: {error}", "delete that run, then run `fruitsctl forget` again"
         ) from error
 
 

@@ -20,7 +20,7 @@ from job.records import Manifest
 from job.rows import ArrowRows
 from job.session import work_uri
 from job.storage.delta_log import DeltaLog
-from job.uris import join
+from job.uris import join, shown
 
 ASIDE = "manifest.refit"  # the manifest while its run is being rewritten, and so does not exist for a reader
 
@@ -37,7 +37,7 @@ def refit(spark: SparkSession, folder: Folder, run: str, lease: Lease) -> None:
     """
     stored = folder.read(f"runs/{run}/manifest.json") or folder.read(f"runs/{run}/{ASIDE}")
     if stored is None:
-        raise SetupError(f"there is no complete run `{run}` in `{folder.uri}`")
+        raise SetupError(f"there is no finished run `{run}` in `{shown(folder.uri)}`")
     manifest = Manifest.from_json(stored.content)
     params = Params.of_manifest(manifest.params)
     features = _features(spark, folder, manifest)

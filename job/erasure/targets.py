@@ -33,7 +33,7 @@ from job.storage.data_files import read as read_parquet
 from job.storage.data_files import rows_of
 from job.storage.delta_log import DeltaLog
 from job.tombstones import FOLDER
-from job.uris import printable
+from job.uris import printable, shown
 
 TASKS_PER_CORE = 4
 DESCRIBED = pa.schema(
@@ -80,13 +80,15 @@ class Targets:
         return {value for value, _, uri in (one.partition(" ") for one in self.shared) if uri in self.copies}
 
 
-def find(spark: SparkSession, folder: Folder, uris: list[str], prefixes: list[str], older_than: float | None, copies: bool) -> Targets:
+def find(
+    spark: SparkSession | None, folder: Folder, uris: list[str], prefixes: list[str], older_than: float | None, copies: bool
+) -> Targets:
     """
     All that is meant, wherever a trace of it is: in the tables of every model, in runs, or in INPUT only. Of `uris` that are not known
     nothing is in the result.
 
     `older_than`: seconds; what was taken in before that and has not been taken in again since. `copies`: other addresses of the very
-    same picture are meant too.
+    same picture are meant too. Without `spark` this process reads the features.
 
     Raises:
         InputError: something that is meant lies in OUTPUT.
@@ -95,7 +97,8 @@ def find(spark: SparkSession, folder: Folder, uris: list[str], prefixes: list[st
     for uri in [*uris, *prefixes]:
         if known.is_in_output(uri):
             raise InputError(
-                f"`{printable(uri)}` is part of OUTPUT, not a photo", "give the address of the photo as in column `uri` of the matrix"
+                f"`{printable(shown(uri))}` is part of OUTPUT, not a photo",
+                "give the address of the photo as in column `uri` of the matrix",
             )
     aged = set[str]()
     if older_than is not None:
@@ -159,16 +162,21 @@ def _older(folder: Folder, table: str, older_than: float, taken_in: str) -> set[
     return set(newest.filter(pc.field(f"{taken_in}_max") < before)["uri"].to_pylist())
 
 
-def _copies(spark: SparkSession, folder: Folder, uris: set[str]) -> set[str]:
+def _copies(spark: SparkSession | None, folder: Folder, uris: set[str]) -> set[str]:
     """Other URIs with the very same numbers: the same bytes, or the same pixels."""
     meant = {(row["model"], row["digest"]) for row in _rows(spark, folder, uris)}
     return {row["uri"] for row in _rows(spark, folder, None, meant)} - uris if meant else set()
 
 
+def rows_in(folder: Folder) -> int:
+    """Return the number of rows of the table features/."""
+    return sum(file.rows for file in DeltaLog(folder, "features").files())
+
+
 def _rows(
-    spark: SparkSession, folder: Folder, uris: set[str] | None, numbers: set[tuple[str, bytes]] | None = None
+    spark: SparkSession | None, folder: Folder, uris: set[str] | None, numbers: set[tuple[str, bytes]] | None = None
 ) -> list[dict[str, Any]]:
-    """DESCRIBED rows of the table features/: of `uris`, or with `numbers` of a model, by Spark's tasks."""
+    """DESCRIBED rows of the table features/: of `uris`, or with `numbers` of a model, by Spark's tasks or, without Spark, here."""
     log = DeltaLog(folder, "features")
     meant, uri = column_of(uris or ()), log.uri
 
@@ -182,8 +190,11 @@ def _rows(
             yield pa.RecordBatch.from_pylist(chosen, DESCRIBED)
 
     names = ArrowRows(pa.table({"name": pa.array([file.name for file in log.files()], pa.string())}))
-    tasks = TASKS_PER_CORE * spark.sparkContext.defaultParallelism
-    rows: list[dict[str, Any]] = names.mapped(spark, tasks, described, DESCRIBED).arrow().to_pylist()
+    if spark is None:
+        found = pa.Table.from_batches(described(names.arrow().to_batches()), DESCRIBED)
+    else:
+        found = names.mapped(spark, TASKS_PER_CORE * spark.sparkContext.defaultParallelism, described, DESCRIBED).arrow()
+    rows: list[dict[str, Any]] = found.to_pylist()
     return rows
 
 

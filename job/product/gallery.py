@@ -16,7 +16,7 @@ from job.errors import InputError, OutputError
 from job.objects import File, Folder, open_folder
 from job.product.neighbours import Scores, nearest, unit_rows
 from job.product.threshold import calibrate
-from job.uris import join
+from job.uris import join, shown
 
 Number = TypeVar("Number", np.float32, np.int32)
 READERS = 8  # parts of pca/ in flight: on S3 each of them mostly waits
@@ -76,7 +76,7 @@ def open_gallery(output: str, run_id: str | None = None) -> Gallery:
     manifest = folder.read(f"runs/{wanted}/manifest.json")
     fitted = folder.read(f"runs/{wanted}/pca.npz")
     if manifest is None or fitted is None:
-        raise InputError(f"there is no complete run `{wanted}` in `{folder.uri}`", "omit --run to use the newest run")
+        raise InputError(f"there is no finished run `{wanted}` in `{shown(folder.uri)}`", "omit --run to use the newest run")
     about = json.loads(manifest.content)
     with np.load(io.BytesIO(fitted.content)) as arrays:
         mean, scale, components = arrays["mean"], arrays["scale"], arrays["components"]
@@ -110,7 +110,7 @@ def newest_run(folder: Folder) -> str:
     """Raises InputError: nothing was published yet."""
     latest = folder.read("latest.json")
     if latest is None:
-        raise InputError(f"there is no run in `{folder.uri}` yet", "create one with `fruitsctl run INPUT OUTPUT --local`")
+        raise InputError(f"there is no run in `{shown(folder.uri)}` yet", "create one with `fruitsctl run INPUT OUTPUT --local`")
     run_id: str = json.loads(latest.content)["run_id"]
     return run_id
 
@@ -132,16 +132,16 @@ def read_scores(folder: Folder, run_id: str) -> tuple[Scores, npt.NDArray[np.int
         stored = folder.read(f"{below}/{name}")
         uri = join(folder.uri, below, name)
         if stored is None:
-            raise OutputError(f"`{uri}` is missing", "run `fruitsctl run` again: features are kept")
+            raise OutputError(f"`{shown(uri)}` is missing", "run `fruitsctl run` again: features are kept")
         try:
             # Not `read_table`: it imports pyarrow.dataset and all file systems, which takes half a second.
             return pq.ParquetFile(pa.BufferReader(stored.content)).read(columns=["uri", "label", "pc"])
         except (pa.ArrowInvalid, OSError) as error:
-            raise OutputError(f"`{uri}` is damaged: {error}", "run `fruitsctl run` again: features are kept") from error
+            raise OutputError(f"`{shown(uri)}` is damaged: {error}", "run `fruitsctl run` again: features are kept") from error
 
     parts = [name for name in folder.names(below) if name.endswith(".parquet")]
     if not parts:
-        raise OutputError(f"there is no matrix in `{join(folder.uri, below)}`", "run `fruitsctl run` again: features are kept")
+        raise OutputError(f"there is no matrix in `{shown(join(folder.uri, below))}`", "run `fruitsctl run` again: features are kept")
     with ThreadPoolExecutor(READERS) as readers:
         table = pa.concat_tables(readers.map(read, parts)).combine_chunks()
     if not len(table):

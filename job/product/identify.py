@@ -20,8 +20,8 @@ import numpy as np
 from PIL import Image
 
 from job.errors import DecodeError, ModelError
-from job.models import Features, Model, Network, load_model
-from job.params import Params
+from job.models import Features, Model, Network, litert_flatbuffer, load_model, untrained_flatbuffer
+from job.params import UNTRAINED, Params
 from job.product.answer import Answer, Neighbour, Result
 from job.product.crops import open_photo, views
 from job.product.evidence import Evidence, evidence_of
@@ -180,6 +180,10 @@ def open_model(gallery: Gallery, weights: Weights, cache: Path) -> Model:
     """
     with_weights = gallery.network == "mobilenet_v2"
     params = Params("", "", gallery.run_id, gallery.network, weights=str(weights("network")) if with_weights else None, cache=str(cache))
+    if params.weights:  # converted before `hushed`, which would swallow what the caller says meanwhile
+        litert_flatbuffer(Path(params.weights), cache)
+    elif gallery.network == UNTRAINED:
+        untrained_flatbuffer(cache)
     with hushed():
         model = load_model(params)
     if model.fingerprint != gallery.model:

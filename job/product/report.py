@@ -38,7 +38,7 @@ from job.product.thumbnails import (
 )
 from job.product.vega import bundle
 from job.records import STAGES, Manifest
-from job.uris import is_s3, local_path
+from job.uris import is_s3, local_path, shown
 
 MAX_BYTES = 5_000_000
 TABLE_ROWS = 300  # of a table in the page; the CSV has all
@@ -72,7 +72,7 @@ def rebuild(output: str, run_id: str, cache: Path | None) -> None:
     folder = open_folder(output)
     stored = folder.read(f"runs/{run_id}/manifest.json")
     if stored is None:
-        raise SetupError(f"there is no complete run `{run_id}` in `{folder.uri}`", "omit RUN_ID to use the newest run")
+        raise SetupError(f"there is no finished run `{run_id}` in `{shown(folder.uri)}`", "omit RUN_ID to use the newest run")
     manifest = Manifest.from_json(stored.content)
     manifest.params["cache"] = str(cache) if cache else None
     keys_of = keys_unchanged_since(datetime.fromisoformat(manifest.created_at).timestamp() + 1)
@@ -204,7 +204,7 @@ def _ratios(folder: Folder, run_id: str) -> npt.NDArray[np.float64]:
     """(r,) share of the variance by component. Raises SetupError if the run has no `pca.npz`."""
     stored = folder.read(f"runs/{run_id}/pca.npz")
     if stored is None:
-        raise SetupError(f"there is no `runs/{run_id}/pca.npz` in `{folder.uri}`", "run `fruitsctl run` again")
+        raise SetupError(f"there is no `runs/{run_id}/pca.npz` in `{shown(folder.uri)}`", "run `fruitsctl run` again")
     with np.load(io.BytesIO(stored.content)) as arrays:
         eigenvalues: npt.NDArray[np.float64] = arrays["eigenvalues"]
     ratios: npt.NDArray[np.float64] = eigenvalues / eigenvalues.sum()

@@ -72,7 +72,7 @@ def load_head(weights: Path, cache: Path) -> Head:
     try:
         digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
     except OSError as error:
-        raise ModelError(f"cannot read `{weights}`: {error.strerror}", "run `fruitsctl doctor`") from error
+        raise ModelError(f"cannot read `{weights}`: {error.strerror}", "make the file readable") from error
     cached = cache / "models" / f"imagenet_head-{digest}.npz"
     if not cached.is_file():
         kernel, bias = read_keras(weights)

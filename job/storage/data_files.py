@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from job.errors import OutputError
 from job.objects import Folder, open_folder
 from job.storage.delta_log import DataFile, DeltaLog
-from job.uris import bucket_and_key, is_s3, join, local_path
+from job.uris import bucket_and_key, is_s3, join, local_path, shown
 
 ROWS_PER_GROUP = 4096  # 21 MB of embeddings
 READS_IN_FLIGHT = 8
@@ -100,7 +100,7 @@ def _opened(uri: str, name: str) -> Iterator[pq.ParquetFile]:
         with S3File(address) if is_s3(address) else open(local_path(address), "rb") as file:
             yield pq.ParquetFile(file)
     except (OSError, pa.ArrowException) as error:
-        raise OutputError(f"cannot read `{address}`: {error}", "run the same command again") from error
+        raise OutputError(f"cannot read `{shown(address)}`: {error}", "run the same command again") from error
 
 
 def _typed(table: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -30,7 +30,7 @@ import pyarrow as pa
 from job.errors import LeaseError, OutputError
 from job.lease import Lease
 from job.objects import Conflict, Folder
-from job.uris import join
+from job.uris import join, shown
 
 APPLICATION = "fruitsctl"  # Delta's txnAppId
 COMMITS_PER_GENERATION = 1 << 20
@@ -135,12 +135,14 @@ class DeltaLog:
             self._owner().check()
             table = self._newest()
             if table is None:
-                raise OutputError(f"the log of the Delta table `{self.uri}` disappeared", "run the same command again")
+                raise OutputError(f"the log of the Delta table `{shown(self.uri)}` disappeared", "run the same command again")
             newest = table.transaction_version(APPLICATION)
             if tried and newest == mine:
                 return  # the answer got lost on the way, not the commit
             if newest is not None and newest >= mine:
-                raise LeaseError(f"another run has written to `{self.uri}`", "run the same command again: it resumes from the last commit")
+                raise LeaseError(
+                    f"another run has written to `{shown(self.uri)}`", "run the same command again: it resumes from the last commit"
+                )
             version = table.version() + 1
             table.create_write_transaction(
                 actions,
@@ -158,7 +160,7 @@ class DeltaLog:
             if version % COMMITS_PER_CHECKPOINT == 0:
                 self.checkpoint()
             return
-        raise OutputError(f"the Delta table `{self.uri}` keeps changing", "stop other programs that write to it")
+        raise OutputError(f"the Delta table `{shown(self.uri)}` keeps changing", "stop other programs that write to it")
 
     def checkpoint(self) -> int:
         """Write the newest version as one file, so that readers need no commit before it; its number."""
@@ -212,7 +214,7 @@ class DeltaLog:
 
     def _owner(self) -> Lease:
         if self._lease is None:
-            raise LeaseError(f"`{self.uri}` was opened to be read")
+            raise LeaseError(f"`{shown(self.uri)}` was opened to be read")
         return self._lease
 
     def _publish(self, version: int) -> None:
@@ -248,7 +250,7 @@ class DeltaLog:
             return DeltaTable(str(self._copy))
         except DeltaError as error:
             name = _damaged(log)
-            message = f"`{name}` in the log of the Delta table `{self.uri}` is damaged: {str(error).splitlines()[0]}"
+            message = f"`{name}` in the log of the Delta table `{shown(self.uri)}` is damaged: {str(error).splitlines()[0]}"
             hint = f"restore `{name}`, or delete it and run the same command again: it embeds the photos of that commit again"
             raise OutputError(message, hint) from error
 

@@ -87,7 +87,7 @@ def test_the_application_is_not_changed_under_a_run(aws, standin):
     done("infra", "up", "--image", IMAGE)
     identity, run = start_run(aws)
 
-    with pytest.raises(RefusedError, match=f"`1` active runs on application `{identity}`: {run}"):
+    with pytest.raises(RefusedError, match=f"`1` active run on application `{identity}`: {run}"):
         put(OTHER)
 
     assert deployed().image == IMAGE
@@ -105,7 +105,7 @@ def test_down_with_a_run_in_progress_cancels_it_waits_and_leaves_nothing(aws, st
     assert (said.returncode, said.stdout) == (0, "all resources are removed\n"), said.stderr
     order = [call.operation for call in standin.calls if call.operation in ("CancelJobRun", "StopApplication", "DeleteStack")]
     assert order[:3] == ["CancelJobRun", "StopApplication", "DeleteStack"]
-    assert f"{identity}: waiting for 1 cancelled runs" in said.stderr
+    assert f"{identity}: waiting for 1 cancelled run" in said.stderr
     assert aws("s3").list_buckets()["Buckets"] == []
     assert aws("ecr").describe_repositories()["repositories"] == []
     assert [item["state"] for item in aws("emr-serverless").list_applications()["applications"] if item["state"] != "TERMINATED"] == []

@@ -106,7 +106,7 @@ def test_a_newer_image_waits_while_other_runs_are_active(account, aws, tmp_path)
     done(*RUN, "--detach")
     pushed(aws, tmp_path, "2")
 
-    ended(("run", "--serverless", "--run-id", "r2"), 3, "1` active runs use the old one: r1")
+    ended(("run", "--serverless", "--run-id", "r2"), 3, "1` active run uses the old one: r1")
 
 
 def test_a_run_that_got_another_image_is_cancelled(account, aws, monkeypatch, tmp_path):

@@ -164,3 +164,26 @@ def test_a_literal_is_read_and_a_docstring_is_not(tmp_path):
 
     assert list(literals(module)) == ["{} goes on", "try again"]
     assert len(wrong_in(module)) == 1
+
+
+NOUNS = (
+    "addresses classes components executors features files fruits images labels minutes modules objects photos resources rows runs"
+    " steps tasks versions"
+)
+COUNTED = re.compile(rf"`? (?:[a-z]+ )?({NOUNS.replace(' ', '|')})\b(?! on Java)")
+
+
+def values_in(path: Path) -> Iterator[tuple[str, str]]:
+    """(expression, text behind it) of each value in a text that is put together."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.JoinedStr):
+            behind = [*node.values[1:], ast.Constant("")]
+            for value, after in zip(node.values, behind, strict=True):
+                if isinstance(value, ast.FormattedValue):
+                    yield ast.unparse(value.value), after.value if isinstance(after, ast.Constant) else ""
+
+
+@pytest.mark.parametrize("path", [*sources()], ids=name_of)
+def test_a_number_before_a_plural_goes_through_the_one_function_for_it(path):
+    """`1 photo`, not `1 photos`; constants are never 1."""
+    assert [value + text for value, text in values_in(path) if COUNTED.match(text) and not value.isupper()] == []

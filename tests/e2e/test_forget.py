@@ -53,7 +53,7 @@ def test_among_known_addresses_the_unknown_ones_are_named_and_the_known_ones_go(
 
     assert planned.returncode == 1
     assert planned.stdout.splitlines()[0] == "2 images, the photo file of 2 still exists:"
-    assert f"Not known here, skipped: 1 addresses:\n  {typed}\n" in planned.stdout
+    assert f"Not known here, skipped: 1 address:\n  {typed}\n" in planned.stdout
     assert done.returncode == 1
     assert f"`{typed}` is not known here" in done.stderr
     answer = json.loads(done.stdout)
@@ -128,7 +128,7 @@ def test_an_output_without_results_is_refused_and_the_photo_stays(fruitsctl, pla
 
     assert done.returncode == 2
     assert done.stderr.endswith(
-        f"error: there are no results in `file://{place / 'oui'}`\n\nhint: give the OUTPUT of the runs that have the photos\n"
+        f"error: there are no results in `{place / 'oui'}`\n\nhint: give the OUTPUT of the runs that have the photos\n"
     )
     assert photo.exists()
     assert not (place / "oui").exists()
@@ -151,3 +151,16 @@ def test_the_addresses_that_a_killed_forget_left_in_the_temporary_folder_go_with
 
     assert command(*words).returncode == 0
     assert list(temporary.rglob("targets.json")) == []
+
+
+@pytest.mark.parametrize("rows", ["100000", "0"], ids=["here", "by Spark"])
+def test_what_would_go_is_the_same_with_and_without_spark(fruitsctl, place, rows):
+    """A copy elsewhere has the same numbers."""
+    photo, other = sorted((place / "photos").glob("*/*.jpg"))[:2]
+    shutil.copy(photo, other)
+    fruitsctl.run(place / "photos", place / "out", "--model", "mean_colour", "--components", "2")
+    command = Command(Path(fruitsctl.env["FRUITS_CACHE"]), {**fruitsctl.env, "FRUITS_DRIVER_ROWS": rows})
+
+    answer = json.loads(command("forget", photo, "--output", place / "out", "--dry-run", "--json").stdout)
+
+    assert (answer["images"], answer["copies"], answer["photos"]) == ([f"file://{photo}"], [f"file://{other}"], 1)

@@ -2,6 +2,8 @@
 
 import json
 
+from tests.e2e.conftest import Command
+
 
 def ask(fruitsctl, output, *photos):
     done = fruitsctl("identify", *photos, "--output", output, "--json")
@@ -36,3 +38,12 @@ def test_the_untrained_network_has_no_second_opinion_and_says_so(fruitsctl, gall
 
     assert answer["second_opinion"] is False
     assert text.endswith("\nNo second opinion: the ImageNet classifier belongs to the trained network\n")
+
+
+def test_the_first_conversion_of_the_network_is_said(fruitsctl, gallery, sample, tmp_path):
+    command = Command(tmp_path, fruitsctl.env | {"FRUITS_CACHE": str(tmp_path)})
+    words = ("identify", *first(sample, "Kiwi"), "--output", gallery.output)
+
+    said, again = command(*words).stderr, command(*words).stderr
+
+    assert (said, again) == ("Opening the run and its network; the first time takes up to a minute\n", "")

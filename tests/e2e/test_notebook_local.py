@@ -94,7 +94,7 @@ def test_a_cell_that_fails_ends_the_run_and_what_was_executed_is_stored(tmp_path
     assert done.returncode == 1
     assert records == [json.loads((stored.parent / "outcome.json").read_text()) | {"record": "Outcome"}]
     assert records[0]["message"] == "cell `[2]` of the notebook failed: ValueError: no such fruit"
-    assert records[0]["hint"] == f"see file://{stored}"
+    assert records[0]["hint"] == f"see {stored}"
     assert [output.output_type for cell in code_of(read(stored)) for output in cell.outputs] == ["stream", "error"]
     assert printed(read(stored)) == "b1\n"
     assert json.loads((tmp_path / "out" / "lease.json").read_text())["released"] is True

@@ -189,7 +189,7 @@ def test_a_taken_port_is_said_with_a_way_out(fruitsctl, output, server):
 
 @pytest.mark.parametrize(
     ("words", "message"),
-    [(["--host", "no.such.host.invalid"], "`no.such.host.invalid`"), (["--run", "20000101T000000Z-0000"], "no complete run")],
+    [(["--host", "no.such.host.invalid"], "`no.such.host.invalid`"), (["--run", "20000101T000000Z-0000"], "no finished run")],
 )
 def test_what_cannot_be_served_is_said(fruitsctl, output, words, message):
     done = fruitsctl("serve", "--output", output, "--port", "0", *words)

@@ -293,13 +293,24 @@ def test_fewer_images_than_components_are_said(run_job, photos, tmp_path):
 
 def test_a_wrong_pca_a_wrong_glob_and_wrong_weights_are_named(run_job, after_a_run, tmp_path):
     output, photos = after_a_run
-    with pytest.raises(SetupError, match="no complete run `absent`"):
+    with pytest.raises(SetupError, match="no finished run `absent`"):
         run_job(photos, output, pca="absent")
     with pytest.raises(InputError, match=r"--fit-on `Nothing\*` matches no images"):
         run_job(photos, output, fit_on="Nothing*")
     Path(tmp_path / "broken.h5").write_bytes(b"no HDF5")
-    with pytest.raises(ModelError, match="Keras cannot load"):
+    with pytest.raises(ModelError, match="Keras cannot load") as refused:
         run_job(photos, output, "mobilenet_v2", weights=str(tmp_path / "broken.h5"))
+    assert refused.value.hint == "omit --weights, or delete the downloaded file and run the command again, to use the official Keras file"
+
+
+def test_photos_that_are_all_rejected_have_no_pca(run_job, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jpg").write_bytes(b"no photo")
+
+    with pytest.raises(VarianceError, match="at least two images, there are `0`"):
+        run_job(tmp_path / "in", tmp_path / "out", max_reject_ratio=1.0)
+    with pytest.raises(RejectsError, match="`1` of 1 image was rejected"):
+        run_job(tmp_path / "in", tmp_path / "out")
 
 
 def test_the_tensorflow_engine_gives_the_same_features(run_job, photos, tmp_path):

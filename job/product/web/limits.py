@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from job.records import counted
+
 T = TypeVar("T")
 ADDRESSES = 10_000  # that are remembered; the one longest silent is forgotten first
 
@@ -56,7 +58,7 @@ class Rate:
             self._buckets.popitem(last=False)
         if not allowed:
             wait = (1 - tokens) * 60 / self._per_minute
-            raise Refused(429, "too_many", f"more than {self._per_minute} photos per minute", wait)
+            raise Refused(429, "too_many", f"more than {counted(self._per_minute, 'photos')} per minute", wait)
 
 
 def _network(address: str) -> str:

@@ -291,3 +291,13 @@ def test_a_photo_where_a_file_or_a_closed_folder_is_in_the_way_is_not_said_to_la
     with pytest.raises(AssetError, match=r"cannot write `.*`: Not a directory") as refused:
         sample(tmp_path / "file" / "photos", 12, 3, assets, silent)
     assert refused.value.hint == "choose another folder"
+
+
+def test_the_same_retry_is_said_once(server: Any, archive: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    url = server.serve("fruits.zip", archive)
+    server.failures = [503] * 3
+
+    sample(tmp_path, 6, 3, None, silent, url)
+
+    said = capsys.readouterr().err.splitlines()
+    assert said == [f"cannot get the sample photos: `{url}` returned 503 Service Unavailable; trying again in 0.01 s"]

@@ -166,3 +166,12 @@ def test_a_disk_that_takes_no_more_is_an_error_and_the_file_stays_invisible(serv
 
     assert not (tmp_path / "weights" / "net_no_top.h5").exists()
     assert assets.weights(None, tmp_path, silent, url).read_bytes() == WEIGHTS
+
+
+def test_a_retry_is_said(server: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    server.failures = [503, 503]
+
+    assets.weights(None, tmp_path, silent, server.serve("net_no_top.h5", WEIGHTS))
+
+    said = f"`{server.url}/net_no_top.h5` returned 503 Service Unavailable; trying again in 0.01 s"
+    assert capsys.readouterr().err == f"cannot get MobileNetV2's ImageNet weights: {said}\n"

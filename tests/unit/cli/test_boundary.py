@@ -1,5 +1,6 @@
 """Every command ends with one error and one hint, whatever the machine refuses it; as other users by setpriv, so these need root."""
 
+import json
 import os
 import shutil
 import socket
@@ -109,14 +110,14 @@ def runs(own, **variables):
     [
         (
             ("photos", "photos/out"),
-            "OUTPUT `file://{own}/photos/out` is inside INPUT `file://{own}/photos`",
+            "OUTPUT `{own}/photos/out` is inside INPUT `{own}/photos`",
             "choose an OUTPUT outside INPUT",
         ),
-        (("photos", "link/a/b"), "OUTPUT `file://{own}/link/a/b` is inside INPUT `file://{own}/photos`", "choose an OUTPUT outside INPUT"),
-        (("photos", "photos"), "OUTPUT `file://{own}/photos` is inside INPUT `file://{own}/photos`", "choose an OUTPUT outside INPUT"),
+        (("photos", "link/a/b"), "OUTPUT `{own}/link/a/b` is inside INPUT `{own}/photos`", "choose an OUTPUT outside INPUT"),
+        (("photos", "photos"), "OUTPUT `{own}/photos` is inside INPUT `{own}/photos`", "choose an OUTPUT outside INPUT"),
         (
             ("out/features", "out"),
-            "INPUT `file://{own}/out/features` contains results of OUTPUT `file://{own}/out`",
+            "INPUT `{own}/out/features` contains results of OUTPUT `{own}/out`",
             "give the folder with the photos",
         ),
         (("nope", "out"), "there is no folder `{own}/nope`", "check the path, or get sample photos with `fruitsctl sample`"),
@@ -344,3 +345,54 @@ def test_a_connection_that_fails_is_no_error_of_a_file(own, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(own))
 
     assert str(explain(ConnectionResetError(104, "Connection reset by peer"))).startswith("unexpected ConnectionResetError")
+
+
+@pytest.mark.parametrize(
+    ("words", "link"),
+    [
+        (("run", "photos", "link", "--local"), "link"),
+        (("run", "photos", "link/out", "--local", "--dry-run"), "link"),
+        (("run", "photos", "out", "--local"), "out/features"),
+        (("run", "photos", "loop", "--local"), "loop"),
+        (("sample", "link", "--generated"), "link"),
+        (("demo", "link/demo", "--dry-run"), "link"),
+        (("notebook", "link", "--dry-run"), "link"),
+    ],
+)
+def test_a_link_that_leads_nowhere_is_one_error(own, words, link):
+    (own / "photos" / "Apple").mkdir(parents=True)
+    (own / "out").mkdir()
+    for name, target in {"link": "gone", "loop": "loop", "out/features": "gone"}.items():
+        (own / name).symlink_to(target)
+
+    done = command(own, HOME=str(own), FRUITS_ASSETS=str(own / "no-weights"))(*words)
+
+    message = f"`{link}` is a symbolic link to `{(own / link).readlink()}`, which cannot be found"
+    refused(done, message, "create the folder that the link names, or choose another")
+
+
+def test_doctor_and_input_name_a_link_that_leads_nowhere(own):
+    (own / "link").symlink_to("gone")
+    run = command(own, HOME=str(own))
+
+    checks = {check["name"]: check for check in json.loads(run("doctor", "link", "--json").stdout)["checks"]}
+    assert (checks["output"]["ok"], checks["disk"]["ok"]) == (False, True)
+    assert checks["output"]["found"] == f"`{own}/link` is a symbolic link to `gone`, which cannot be found"
+    refused(
+        run("run", "link", "out", "--local"),
+        f"`{own}/link` is a symbolic link to `gone`, which cannot be found",
+        "fix the link, or give another folder",
+    )
+
+
+def test_a_policy_is_printed_without_credentials_by_the_account_that_the_hint_asks_for(own):
+    run = command(own, HOME=str(own), AWS_EC2_METADATA_DISABLED="true", AWS_REGION="eu-west-3")
+
+    hint = "add --account NUMBER, or set AWS_PROFILE, or run `aws configure`"
+    refused(run("infra", "policy", "operator"), "no AWS credentials found", hint)
+    assert run("infra", "policy", "operator", "--account", "111122223333").returncode == 0
+    refused(
+        run("infra", "policy", "operator", "--account", "1111-2222-3333"),
+        "`1111-2222-3333` is not the number of an account",
+        "give its 12 digits, for example --account 111122223333",
+    )

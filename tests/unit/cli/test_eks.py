@@ -99,7 +99,7 @@ def test_the_image_its_python_and_the_region_are_set_on_both_sides():
 @pytest.mark.parametrize(
     ("params", "options", "said"),
     [
-        (replace(PARAMS, input="file:///photos"), OPTIONS, "`file:///photos` is not accessible from the cluster"),
+        (replace(PARAMS, input="file:///photos"), OPTIONS, "`/photos` is not accessible from the cluster"),
         (replace(PARAMS, weights="/w.h5"), OPTIONS, "`--weights` cannot be used with --eks"),
         (replace(PARAMS, run_id="a b"), OPTIONS, "`a b` is not a valid run id"),
         (PARAMS, replace(OPTIONS, execution_role_arn="fruits-eks"), "`fruits-eks` is not the ARN of a role"),

@@ -53,7 +53,7 @@ def test_a_plan_names_the_runs_whose_rows_would_go():
 
     said = forget._planned(plan, "s3://b/out").splitlines()
 
-    assert said[2:5] == ["These published runs contain them; their reports will be rewritten:", "  r1: 1 rows", "  r2: 1,200 rows"]
+    assert said[2:5] == ["These published runs contain them; their reports will be rewritten:", "  r1: 1 row", "  r2: 1,200 rows"]
 
 
 @pytest.mark.parametrize(

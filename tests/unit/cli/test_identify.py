@@ -125,8 +125,8 @@ def test_a_photo_that_is_not_there_is_named_after_the_others_were_answered(home)
     [
         (["gone.jpg", "--output", "out"], 1, "cannot read `gone.jpg`: No such file or directory", "give image files"),
         (["red.png"], 2, "no OUTPUT given", "add --output"),
-        (["red.png", "--output", "empty"], 2, "there is no run in `file://", "create one with `fruitsctl run INPUT OUTPUT --local`"),
-        (["red.png", "--output", "out", "--run", "20200101T000000Z-0000"], 2, "no complete run `20200101T000000Z-0000`", "omit --run"),
+        (["red.png", "--output", "empty"], 2, "there is no run in `/", "create one with `fruitsctl run INPUT OUTPUT --local`"),
+        (["red.png", "--output", "out", "--run", "20200101T000000Z-0000"], 2, "no finished run `20200101T000000Z-0000`", "omit --run"),
     ],
 )
 def test_what_is_missing_is_named_with_a_way_out(home, arguments, code, error, hint):

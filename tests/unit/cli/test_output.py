@@ -8,6 +8,7 @@ import pytest
 
 from cli import output
 from cli.output import Stages, progress_bar
+from tests.waiting import wait_until
 
 
 def test_a_task_that_does_nothing_is_not_shown(capsys: pytest.CaptureFixture[str]):
@@ -50,3 +51,37 @@ def test_a_bar_takes_one_line_of_the_terminal(columns, monkeypatch, capsys):
 
 def test_without_a_terminal_no_rate_is_said_before_there_is_one(capsys):
     assert output._plain("Embed images", "images", 0, 67, 2.0, finished=False) == "Embed images: 0 of 67 images"
+
+
+def test_a_stage_that_sends_no_figures_is_said_without_a_terminal_until_it_is_finished(capsys, monkeypatch):
+    monkeypatch.setattr(output, "PLAIN_AFTER_SECONDS", 0.02)
+    monkeypatch.setattr(output, "PLAIN_EVERY_SECONDS", 0.02)
+    monkeypatch.setattr(output, "PLAIN_TICK_SECONDS", 0.01)
+    said = ""
+
+    def lines():
+        nonlocal said
+        said += capsys.readouterr().err
+        return said.splitlines() if said.count("\n") > 1 else []
+
+    with Stages() as stages:
+        stages.update("Start Spark", "steps", 0, None)
+        stages.update("Start Spark", "steps", 0, None, finished=True)
+        stages.update("Model and tables", "steps", 0, None)
+        first, *others = wait_until(lines)
+
+    assert re.fullmatch(r"Start Spark: 0\.\d s", first)
+    assert set(others) == {"Model and tables: 0 s so far"}
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "finished", "said"),
+    [
+        (1, None, True, "Find: 1 image, 1.0 s"),
+        (1, 1, True, "Find: 1 of 1 image, 1.0 s"),
+        (1, 3, False, "Find: 1 of 3 images, 1 image/s, 2 s left"),
+        (2, 2_000, False, "Find: 2 of 2,000 images, 2 images/s, 999 s left"),
+    ],
+)
+def test_one_is_not_a_plural(done, total, finished, said):
+    assert output._plain("Find", "images", done, total, 1.0, finished) == said

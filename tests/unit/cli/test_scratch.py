@@ -116,3 +116,33 @@ def test_a_full_disk_of_the_log_does_not_cost_the_outcome(scratch, tmp_path):
     todo = local.Plan([sys.executable, "-c", SAYS], {}, Path("/dev/full"))
 
     assert local.start(todo, "run", dict(os.environ), lambda _: None).kind == "done"
+
+
+def test_a_log_in_the_temporary_folder_is_there_after_a_failure(scratch, tmp_path):
+    todo = local.Plan([sys.executable, "-c", "import sys; sys.exit('a photo')"], {}, scratch / "fruitsctl-r1.log")
+
+    outcome = local.start(todo, "r1", dict(os.environ), print)
+
+    assert outcome.hint == f"see the log {scratch}/fruitsctl-r1.log"
+    assert os.listdir(scratch) == ["fruitsctl-r1.log"]
+    assert todo.log.read_text() == "a photo\n"
+    assert todo.log.stat().st_mode & 0o777 == 0o600
+
+
+KILLED = """
+import os, signal, sys, tempfile
+from pathlib import Path
+from cli.backends import local
+code = "import os, signal, sys; print('a photo', file=sys.stderr, flush=True); os.kill(os.getppid(), signal.SIGKILL)"
+local.start(local.Plan([sys.executable, "-c", code], {}, Path(tempfile.gettempdir(), "fruitsctl-r1.log")), "r1", dict(os.environ), print)
+"""
+
+
+def test_a_log_in_the_temporary_folder_of_a_command_that_was_killed_goes_with_the_next(scratch, tmp_path):
+    killed = subprocess.run([sys.executable, "-c", KILLED], env={**os.environ, "TMPDIR": str(scratch)}, check=False)
+    assert killed.returncode == -9
+    assert "a photo\n" in [path.read_text() for path in scratch.rglob("*.log")]
+
+    start(tmp_path, "pass")
+
+    assert os.listdir(scratch) == []

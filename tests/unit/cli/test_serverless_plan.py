@@ -119,7 +119,7 @@ def test_logs_go_to_the_bucket_and_the_log_group_with_the_key_and_to_no_bucket_o
 @pytest.mark.parametrize(
     ("params", "deployed", "said"),
     [
-        (replace(PARAMS, input="file:///photos"), DEPLOYED, "`file:///photos` is not accessible from the service: it reads S3 only"),
+        (replace(PARAMS, input="file:///photos"), DEPLOYED, "`/photos` is not accessible from the service: it reads S3 only"),
         (replace(PARAMS, weights="/w.h5"), DEPLOYED, "`--weights` cannot be used with --serverless"),
         (replace(PARAMS, run_id="a b"), DEPLOYED, "`a b` is not a valid run id"),
         (PARAMS, replace(DEPLOYED, application_id=None), "there is no application yet"),

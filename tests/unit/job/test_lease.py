@@ -143,9 +143,7 @@ def test_a_second_run_is_refused_with_what_it_must_know(tmp_path: Path):
             Lease.acquire(folder, "run-b", now=lambda: noon + 3600)
 
     assert f"run `run-a` (process {os.getpid()} on " in str(raised.value)
-    assert str(raised.value).endswith(
-        f"has been writing to `file://{tmp_path}` since 2026-01-01 12:00:00 UTC; its lease expires at 13:01:30 UTC"
-    )
+    assert str(raised.value).endswith(f"has been writing to `{tmp_path}` since 2026-01-01 12:00:00 UTC; its lease expires at 13:01:30 UTC")
     assert raised.value.hint == "wait until that run has finished, then run the command again"
     assert raised.value.code == 3
     assert lease.lost is False
@@ -217,7 +215,7 @@ def test_an_owner_that_slept_past_expiry_finds_out_and_overwrites_nothing(tmp_pa
             holder.process.send_signal(signal.SIGCONT)
             said = holder.tell("check")
 
-            assert said == f"LeaseError the lease of `{uri}` is lost: run `run-b` took over"
+            assert said == f"LeaseError the lease of `{tmp_path}` is lost: run `run-b` took over"
             assert (tmp_path / "lease.json").read_bytes() == before
             lease.check()
 

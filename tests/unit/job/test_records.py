@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from job.records import MARK, Manifest, Outcome, Preview, Progress, RecordError, Stage, from_line, stage_title, to_line
+from job.records import MARK, Manifest, Outcome, Preview, Progress, RecordError, Stage, counted, from_line, stage_title, to_line
 
 MANIFEST = Manifest(
     run_id="r1",
@@ -97,3 +97,19 @@ def test_a_line_in_the_middle_of_each_record_is_no_record():
         assert from_line(line) == record
         for end in range(len(MARK), len(line)):
             assert from_line(line[:end]) is None
+
+
+@pytest.mark.parametrize(
+    ("count", "nouns", "text"),
+    [
+        (0, "photos", "0 photos"),
+        (1, "photos", "1 photo"),
+        (2_000, "photos", "2,000 photos"),
+        (1, "other addresses", "1 other address"),
+        (1, "classes", "1 class"),
+        (1, "images", "1 image"),
+        (1, "minutes", "1 minute"),
+    ],
+)
+def test_a_number_of_things_is_counted(count, nouns, text):
+    assert counted(count, nouns) == text

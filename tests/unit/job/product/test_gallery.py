@@ -64,12 +64,12 @@ def test_a_run_without_manifest_does_not_exist(tmp_path):
     uri = write_gallery(tmp_path, [("Tomato", RED), ("Limes", GREEN)])
     (tmp_path / "runs" / RUN / "manifest.json").unlink()
 
-    with pytest.raises(InputError, match=f"there is no complete run `{RUN}`"):
+    with pytest.raises(InputError, match=f"there is no finished run `{RUN}`"):
         open_gallery(uri)
 
 
 def test_an_unknown_run_id_is_refused(tmp_path):
-    with pytest.raises(InputError, match="there is no complete run `20200101T000000Z-0000`"):
+    with pytest.raises(InputError, match="there is no finished run `20200101T000000Z-0000`"):
         open_gallery(write_gallery(tmp_path, [("Tomato", RED), ("Limes", GREEN)]), "20200101T000000Z-0000")
 
 

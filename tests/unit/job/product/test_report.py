@@ -167,5 +167,5 @@ def test_a_rebuilt_report_is_the_same_and_a_missing_run_is_named(page, sample, t
     html = (tmp_path / "out" / "runs" / RUN / "report.html").read_text()
     assert "6 photos of 2 labels" in prose_of(html)
     assert markup_of(html).count("<img src=") == 0  # these photos are newer than the run
-    with pytest.raises(SetupError, match=r"no complete run `nothing`"):
+    with pytest.raises(SetupError, match=r"no finished run `nothing`"):
         report.rebuild(f"file://{tmp_path}/out", "nothing", cache)
