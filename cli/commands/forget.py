@@ -222,7 +222,7 @@ def _planned(plan: dict[str, Any], where: str, refit: bool) -> str:
         lines.append("These published runs contain them; their reports will be rewritten:")
         lines += [f"  {run}: {rows:,} rows" for run, rows in sorted(plan["runs"].items())]
         if not refit:  # later it is too late: nothing tells any more which photos they were
-            lines.append("Their PCA still contains the mean of all photos, from which erased features can be computed; add --refit to prevent it.")
+            lines.append("Their PCA keeps the mean of all photos, from which erased features can be computed; add --refit to prevent it.")
     lines.append(f"The photo files and everything derived from them in {_shown(where)} will be deleted, in all versions.")
     return "\n".join(lines)
 

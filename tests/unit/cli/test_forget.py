@@ -54,7 +54,7 @@ def test_a_plan_names_the_runs_whose_rows_would_go():
     said = forget._planned(plan, "s3://b/out", refit=False).splitlines()
 
     assert said[2:5] == ["These published runs contain them; their reports will be rewritten:", "  r1: 1 rows", "  r2: 1,200 rows"]
-    assert said[5] == "Their PCA still contains the mean of all photos, from which erased features can be computed; add --refit to prevent it."
+    assert said[5] == "Their PCA keeps the mean of all photos, from which erased features can be computed; add --refit to prevent it."
     assert said[5] not in forget._planned(plan, "s3://b/out", refit=True).splitlines()
 
 
