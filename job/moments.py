@@ -16,7 +16,7 @@ import hashlib
 import json
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import reduce
 from io import BytesIO
 from itertools import accumulate
@@ -25,16 +25,18 @@ from operator import add
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from job import pca
-from job.errors import InputError
+from job.errors import InputError, NoPhotosError
 from job.features import Chunk, Features
 from job.lease import Lease
 from job.objects import Folder
 from job.pca import Moments
 from job.rows import ArrowRows, Rows, SparkRows
 from job.schema import MOMENTS
+from job.storage.delta_log import DeltaLog
 from job.uris import join
 
 MOST_TASKS = 16  # of one chunk: each returns 13 MB to the driver
@@ -140,14 +142,20 @@ def most_files(rows: int) -> int:
     return max(FILES, 1 + 2 * rows // MERGED_ROWS)
 
 
-def drop(folder: Folder, chunks: Collection[str]) -> None:
-    """Delete every file that sums rows of `chunks` (run_id-microseconds), of all models; also a sum that the list does not name."""
+def drop_outdated(spark: SparkSession, folder: Folder) -> None:
+    """
+    Delete every file, of all models, that may sum a row which is not in the table any more: all but those of whole chunks as they are.
+
+    What a photo had before it changed is in the sum of a chunk that its newest row does not name, and the name of a file does not tell
+    which rows of its chunk are in it. Two sums that differ by one photo tell its features.
+    """
     for model in folder.names("moments"):
         place = f"moments/{model}"
+        whole = {name for name, _ in _rows(Features.of(spark, DeltaLog(folder, "features"), model)).values()}
         groups = _read_groups(folder, place)
         for name in folder.names(place):
             parts = groups.get(name, [] if name.startswith(MERGED) else [name])
-            if name != GROUPS and (not parts or any(_chunk_of(part) in chunks for part in parts)):
+            if name != GROUPS and not (parts and whole.issuperset(parts)):
                 folder.delete(f"{place}/{name}")
 
 
@@ -162,9 +170,9 @@ def fold(features: Features) -> Moments:
     return reduce(add, (pca.moments_from(**row) for row in rows.to_pylist()))
 
 
-def nothing_matches(fit_on: str) -> InputError:
+def nothing_matches(fit_on: str) -> NoPhotosError:
     hint = "use a pattern for labels (`Apple*`) or for folders below INPUT (`Training`)"
-    return InputError(f"--fit-on `{fit_on}` matches no images", hint)
+    return NoPhotosError(f"--fit-on `{fit_on}` matches no images", hint)
 
 
 def matching(keys: Rows, glob: str, input_uri: str) -> Rows:
@@ -205,11 +213,6 @@ def _rows(features: Features) -> dict[Chunk, tuple[str, int]]:
         chunk: (f"{chunk.run_id}-{chunk.micros}-{hashlib.sha256(f'{features.model}|{n}|{number}'.encode()).hexdigest()[:16]}.npz", n)
         for chunk, (n, number) in rows.items()
     }
-
-
-def _chunk_of(name: str) -> str:
-    """The chunk whose file it is: run_id-microseconds."""
-    return name.rpartition("-")[0]
 
 
 def _read_groups(folder: Folder, place: str) -> dict[str, list[str]]:

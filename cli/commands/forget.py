@@ -95,10 +95,10 @@ def forget(
         if dry_run or not yes:
             plan = start(replace(wanted, dry_run=True), config, scratch)
             if dry_run:
-                emit(plan, _planned(plan, where), as_json)
+                emit(plan, _planned(plan, where, refit), as_json)
                 _refuse_unknown(plan["unknown"], where)
                 return
-            say(_planned(plan, where))
+            say(_planned(plan, where, refit))
             if not plan["images"]:
                 _refuse_unknown(plan["unknown"], where)
                 return
@@ -206,7 +206,7 @@ def _seconds(text: str) -> float:
     return float(int(match[1]) * UNITS[match[2]])
 
 
-def _planned(plan: dict[str, Any], where: str) -> str:
+def _planned(plan: dict[str, Any], where: str, refit: bool) -> str:
     images = plan["images"]
     if not images:
         return f"Nothing to erase in {shown(where)}."
@@ -221,6 +221,8 @@ def _planned(plan: dict[str, Any], where: str) -> str:
     if plan["runs"]:
         lines.append("These published runs contain them; their reports will be rewritten:")
         lines += [f"  {run}: {counted(rows, 'rows')}" for run, rows in sorted(plan["runs"].items())]
+        if not refit:  # later it is too late: nothing tells any more which photos they were
+            lines.append("Their PCA keeps the mean of all photos, from which erased features can be computed; add --refit to prevent it.")
     lines.append(f"The photo files and everything derived from them in {shown(where)} will be deleted, in all versions.")
     return "\n".join(lines)
 

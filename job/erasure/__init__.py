@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import chain
 
 from pyspark.sql import SparkSession
 
@@ -19,14 +20,13 @@ from job.erasure import proof, receipt, refit, runs, tables
 from job.erasure.known import Known
 from job.erasure.log_group import LogGroup
 from job.erasure.receipt import Receipt
-from job.erasure.targets import Targets, find, keep, kept, read_photos, rows_in
-from job.erasure.versions import Progress, remove, unfinished, unseen, versions_below, versions_of_each
+from job.erasure.targets import OPTIONS, Targets, find, keep, kept, read_photos, rows_in
+from job.erasure.versions import Progress, remove, unfinished, unfinished_of, unseen, versions_below, versions_of_each
 from job.errors import JobError, OutputError
 from job.lease import Lease
 from job.objects import Folder
 from job.params import Forget
 from job.progress import Report, showing_tasks
-from job.records import Manifest
 from job.rows import driver_rows
 from job.session import start_session
 from job.tombstones import FOLDER, bury, key_of, keyed
@@ -80,10 +80,11 @@ def erase(wanted: Forget, folder: Folder, lease: Lease, report: Report) -> Recei
         return _receipt(wanted, [], targets, [], [], proof.Proof())
     begun = [join(folder.uri, name) for name, _ in kept(folder)]
     targets.runs |= {run for run in folder.names("runs") if runs.rows_of(folder, run, targets)}
+    targets.asked |= {name for name in OPTIONS if getattr(wanted, name)}
     keep(folder, wanted.run_id, targets)
     _remove_files(begun)  # what they held is in the new one
-    _remove_files(unfinished(folder.uri))
-    if wanted.tombstone:
+    remove(unfinished(folder.uri))
+    if "tombstone" in targets.asked:
         bury(folder, targets.contents)
 
     def done(**removed: int) -> None:
@@ -91,24 +92,21 @@ def erase(wanted: Forget, folder: Folder, lease: Lease, report: Report) -> Recei
         keep(folder, wanted.run_id, targets)
 
     with report.stage("photos", total=len(targets.uris)) as stage:
-        done(photos=remove(versions_of_each(sorted(targets.uris), stage.update)))
+        done(photos=remove(chain(unfinished_of(targets.uris), versions_of_each(sorted(targets.uris), stage.update))))
     with report.stage("tables", unit="tasks") as stage, showing_tasks(spark.sparkContext, stage):
         done(**tables.erase(spark, folder, targets.uris, lease))
-        moments.drop(folder, targets.chunks)
+        moments.drop_outdated(spark, folder)
         folder.delete_tree("work")
     with report.stage("runs", unit="runs") as stage:
         for number, run in enumerate(folder.names("runs"), start=1):
             done(rows=runs.clean(folder, run, targets, lease))
             stage.update(number)
     fitted = [run for run in folder.names("runs") if _fitted_with(folder, run, targets.runs | set(refit.interrupted(folder)))]
-    if wanted.refit and fitted:
-        with report.stage("refit", total=len(fitted), unit="runs") as stage:
-            for number, run in enumerate(_own_first(folder, fitted), start=1):
-                refit.refit(spark, folder, run, lease)
-                stage.update(number)
+    refitted = _refit(spark, folder, fitted, lease, report) if "refit" in targets.asked else []
     with report.stage("report", unit="runs") as stage:
         for number, run in enumerate(folder.names("runs"), start=1):
-            runs.settle(folder, run, wanted.cache, (runs.REFITTED if wanted.refit else runs.FITTED) if run in fitted else "")
+            note = runs.REFITTED if run in refitted else runs.FITTED if run in fitted else ""
+            runs.settle(folder, run, wanted.cache, note)
             stage.update(number)
     with report.stage("purge", unit="versions") as stage:
         done(versions=_purge(folder, stage.update))
@@ -119,7 +117,7 @@ def erase(wanted: Forget, folder: Folder, lease: Lease, report: Report) -> Recei
     left = _prove(spark, wanted, folder, lease, needles, {pending}, report)
     key = key_of(folder)
     images = sorted(keyed(key, value) for value in targets.uris | targets.contents)
-    made = _receipt(wanted, images, targets, fitted if wanted.refit else [], [] if wanted.refit else fitted, left)
+    made = _receipt(wanted, images, targets, refitted, [run for run in fitted if run not in refitted], left)
     receipt.write(folder, made)
     if left.found:
         unread = left.found[0].endswith(proof.NOT_SEARCHED)
@@ -150,26 +148,25 @@ def _asked(wanted: Forget) -> dict[str, list[str]]:
 
 def _meant(spark: SparkSession | None, wanted: Forget, folder: Folder) -> Targets:
     asked = _asked(wanted)
-    targets = find(spark, folder, asked["uris"], asked["prefixes"], wanted.older_than, wanted.copies)
-    for _, before in kept(folder):
-        targets.add(before)
-    return targets
+    return find(spark, folder, asked["uris"], asked["prefixes"], wanted.older_than, wanted.copies)
 
 
 def _fitted_with(folder: Folder, run: str, touched: Iterable[str]) -> bool:
     """Whether the PCA that a run uses was fitted with rows that are erased now."""
-    stored = folder.read(f"runs/{run}/manifest.json") or folder.read(f"runs/{run}/{refit.ASIDE}")
-    return stored is not None and Manifest.from_json(stored.content).fitted_by in touched
+    manifest = refit.manifest_of(folder, run)
+    return manifest is not None and manifest.fitted_by in touched
 
 
-def _own_first(folder: Folder, found: list[str]) -> list[str]:
-    """Runs that fitted their PCA themselves, before those that use it."""
-
-    def borrowed(run: str) -> bool:
-        stored = folder.read(f"runs/{run}/manifest.json") or folder.read(f"runs/{run}/{refit.ASIDE}")
-        return stored is not None and Manifest.from_json(stored.content).fitted_by != run
-
-    return sorted(found, key=borrowed)
+def _refit(spark: SparkSession, folder: Folder, fitted: list[str], lease: Lease, report: Report) -> list[str]:
+    """Those of `fitted` that could be fitted again: of the others too few images are left. Runs that use another's PCA come after that."""
+    by = {run: manifest.fitted_by for run in fitted if (manifest := refit.manifest_of(folder, run))}
+    done: set[str] = set()
+    with report.stage("refit", total=len(fitted), unit="runs") as stage:
+        for number, run in enumerate(sorted(fitted, key=lambda run: by[run] != run), start=1):
+            if by[run] in {run, *done} and refit.refit(spark, folder, run, lease):
+                done.add(run)
+            stage.update(number)
+    return [run for run in fitted if run in done]
 
 
 def _purge(folder: Folder, progress: Progress = unseen) -> int:
@@ -196,6 +193,7 @@ def _prove(
 
 def _receipt(wanted: Forget, images: list[str], targets: Targets, refitted: list[str], marked: list[str], left: proof.Proof) -> Receipt:
     asked = {name: value for name, value in asdict(wanted).items() if name in ("older_than", "tombstone", "copies", "refit")}
+    asked |= dict.fromkeys(targets.asked, True)
     return Receipt(
         id=wanted.run_id,
         at=datetime.now(UTC).isoformat(timespec="seconds"),

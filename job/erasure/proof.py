@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from job.erasure.parquet import column_of, heads_of, text_of
+from job.erasure.parquet import TEXT, column_of, heads_of, text_of
 from job.erasure.strings import Strings
 from job.erasure.targets import HEAD, Targets
 from job.erasure.versions import Progress, Version, content_of, unseen, versions_below
@@ -114,10 +114,15 @@ def spellings(uri: str) -> set[bytes]:
 
 def _spellings(uri: str) -> set[bytes]:
     plain = {uri, html.escape(uri), html.escape(uri, quote=False), str(markupsafe.escape(uri)), uri.replace('"', '""')}
-    plain |= {quote(uri, safe=safe, errors=RAW) for safe in SAFE} | {quote_plus(uri, safe="/:", errors=RAW)}
+    plain |= {text.encode("ascii", "xmlcharrefreplace").decode() for text in plain} | {repr(uri)[1:-1], ascii(uri)[1:-1]}
+    quoted = {quote(uri, safe=safe, errors=RAW) for safe in SAFE} | {quote_plus(uri, safe="/:", errors=RAW)}
+    plain |= quoted | {re.sub("%..", lambda digits: digits[0].lower(), text) for text in quoted}
     escaped = {json.dumps(text, ensure_ascii=ascii_only)[1:-1] for text in plain for ascii_only in (True, False)}
-    in_script = {text.replace("<", "\\u003c") for text in escaped}  # as a report writes it
-    return {text.encode(errors=RAW) for text in plain | escaped | in_script | {repr(uri)[1:-1]}}
+    escaped |= {re.sub(r"\\u[0-9a-f]{4}", lambda code: code[0][:2] + code[0][2:].upper(), text) for text in escaped}
+    escaped |= {text.replace("<", "\\u003c") for text in escaped}  # as a report writes it
+    escaped |= {text.replace("/", "\\/") for text in escaped}
+    windows = {uri.encode(code, "surrogatepass") for code in ("utf-16-le", "utf-16-be")}
+    return {text.encode(errors=RAW) for text in plain | escaped} | windows
 
 
 def search(folders: list[str], needles: Needles, besides: set[str], progress: Progress = unseen) -> Proof:
@@ -163,20 +168,24 @@ def _in_parquet(content: bytes, needles: Needles) -> str:
     table = pq.ParquetFile(pa.BufferReader(content)).read()
     others = pc.invert(pc.is_in(table["uri"], value_set=needles.copies)) if "uri" in table.column_names else None
     for name, column in zip(table.column_names, table.columns, strict=True):
-        if name == "uri":
-            if pc.any(pc.is_in(column.cast(pa.string()), value_set=needles.uris)).as_py():
-                return "address"
-        elif name == "etag":
-            if pc.any(pc.is_in(column.cast(pa.string()), value_set=needles.contents)).as_py():
-                return "content hash"
-        elif pa.types.is_list(column.type) and pa.types.is_floating(column.type.value_type):
+        if name == "uri" and _has(column, needles.uris):
+            return "address"
+        if name == "etag" and _has(column, needles.contents):
+            return "content hash"
+        if pa.types.is_list(column.type) and pa.types.is_floating(column.type.value_type):
             meant = needles.unshared if others is None else needles.heads
             for rows, heads in heads_of(column.combine_chunks(), HEAD):
                 if any(head.tobytes() in meant and (others is None or others[row].as_py()) for row, head in zip(rows, heads, strict=True)):
                     return "embedding"
         elif what := next(filter(None, map(needles.in_bytes, text_of(column))), ""):
             return what
-    return ""
+    footer = content[-8 - int.from_bytes(content[-8:-4], "little") :]  # names, notes, bounds: https://parquet.apache.org/docs/file-format
+    return needles.in_bytes(footer + table.schema.serialize().to_pybytes())
+
+
+def _has(column: pa.ChunkedArray, values: pa.Array) -> bool:
+    """Whether a column of texts has one of `values`."""
+    return any(is_text(column.type) for is_text in TEXT) and pc.any(pc.is_in(column.cast(pa.string()), value_set=values)).as_py() is True
 
 
 def _unpacked(content: bytes) -> bytes:

@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from job import moments, pca, publish
 from job.erasure.known import uris_of_run
-from job.errors import SetupError
+from job.errors import NoPhotosError, SetupError, VarianceError
 from job.features import Features
 from job.lease import Lease
 from job.objects import Folder
@@ -25,30 +25,26 @@ from job.uris import join, shown
 ASIDE = "manifest.refit"  # the manifest while its run is being rewritten, and so does not exist for a reader
 
 
-def refit(spark: SparkSession, folder: Folder, run: str, lease: Lease) -> None:
+def refit(spark: SparkSession, folder: Folder, run: str, lease: Lease) -> bool:
     """
     Fit `runs/<run>/` with its own parameters on its own images; one that used another run's PCA is projected on that again.
 
-    Interrupted, the run is invisible, and `interrupted` finds it again.
+    Interrupted, the run is invisible, and `interrupted` finds it again. Return False, and change nothing, if too few images are left.
 
     Raises:
-        VarianceError: what is left has no variance.
         LeaseError: another run took over.
     """
-    stored = folder.read(f"runs/{run}/manifest.json") or folder.read(f"runs/{run}/{ASIDE}")
-    if stored is None:
+    manifest = manifest_of(folder, run)
+    if manifest is None:
         raise SetupError(f"there is no finished run `{run}` in `{shown(folder.uri)}`")
-    manifest = Manifest.from_json(stored.content)
-    params = Params.of_manifest(manifest.params)
     features = _features(spark, folder, manifest)
-    if manifest.fitted_by == run:
-        total = moments.moments_of(features, params.input, params.fit_on, folder)
-        fitted = pca.fit(total, params.components, params.variance, params.standardize)
-    else:
-        fitted = publish.read_fitted(folder, manifest.fitted_by, manifest.model)
+    try:
+        fitted = _fit(features, folder, manifest)
+    except (NoPhotosError, VarianceError):
+        return False
     scores = pca.project(features, fitted).kept(join(work_uri(spark, folder.uri, run), "refit"))
     lease.check()
-    folder.write(f"runs/{run}/{ASIDE}", stored.content)
+    folder.write(f"runs/{run}/{ASIDE}", manifest.to_json().encode())
     folder.delete(f"runs/{run}/manifest.json")
     folder.delete(f"runs/{run}/report.html")
     publish.write_matrix(spark, scores, folder, run, scores.count(), fitted.k)
@@ -57,11 +53,26 @@ def refit(spark: SparkSession, folder: Folder, run: str, lease: Lease) -> None:
     changed = {"k": fitted.k, "variance": float(fitted.ratios[: fitted.k].sum())}
     folder.write(f"runs/{run}/manifest.json", Manifest(**{**vars(manifest), **changed}).to_json().encode())
     folder.delete(f"runs/{run}/{ASIDE}")
+    return True
+
+
+def manifest_of(folder: Folder, run: str) -> Manifest | None:
+    """Return the manifest of a run, also while it is being rewritten; None for an attempt that was never published."""
+    stored = folder.read(f"runs/{run}/manifest.json") or folder.read(f"runs/{run}/{ASIDE}")
+    return Manifest.from_json(stored.content) if stored else None
 
 
 def interrupted(folder: Folder) -> list[str]:
     """Runs whose refit has not ended."""
     return [run for run in folder.names("runs") if folder.read(f"runs/{run}/{ASIDE}")]
+
+
+def _fit(features: Features, folder: Folder, manifest: Manifest) -> pca.Fitted:
+    if manifest.fitted_by != manifest.run_id:
+        return publish.read_fitted(folder, manifest.fitted_by, manifest.model)
+    params = Params.of_manifest(manifest.params)
+    total = moments.moments_of(features, params.input, params.fit_on, folder)
+    return pca.fit(total, params.components, params.variance, params.standardize)
 
 
 def _features(spark: SparkSession, folder: Folder, manifest: Manifest) -> Features:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import accumulate
 from pathlib import Path
 
 import pyarrow as pa
 
 from job.erasure import parquet
 from job.erasure.proof import spellings
+from job.erasure.refit import manifest_of
 from job.erasure.strings import Strings
 from job.erasure.targets import Targets
 from job.lease import Lease
@@ -24,13 +26,14 @@ from job.records import Manifest
 ERASED = "images were erased from this run after it was published"
 FITTED = f"{ERASED}; its PCA was fitted with them"
 REFITTED = f"{ERASED}; its PCA was refitted without them"
+SAID = (".log", "outcome.json")  # of an attempt
 
 
 def clean(folder: Folder, run: str, targets: Targets, lease: Lease) -> int:
     """
     Take `targets` out of `runs/<run>/`; how many rows of its matrix that were. Doing it again changes nothing.
 
-    Its report goes: `settle` writes it again.
+    Its report goes: `settle` writes it again. Of an attempt that was never published, only what it said stays.
 
     Raises:
         LeaseError: another run took over.
@@ -47,6 +50,8 @@ def clean(folder: Folder, run: str, targets: Targets, lease: Lease) -> int:
     for name in folder.names(f"{below}/csv"):
         if name.endswith(".csv"):
             _rewrite_csv(folder, f"{below}/csv", name, targets.uris)
+    if manifest_of(folder, run) is None:
+        _drop_results(folder, run)
     return rows
 
 
@@ -94,19 +99,18 @@ def shown_names(targets: Targets, manifest: Manifest) -> set[str]:
 def _remove_if_hit(folder: Folder, run: str, targets: Targets, uris: pa.Array) -> None:
     """Files about images other than the matrix go first: what is interrupted after that finds them gone, not outdated."""
     below = f"runs/{run}"
-    stored = folder.read(f"{below}/manifest.json")
-    manifest = Manifest.from_json(stored.content) if stored else None
+    manifest = manifest_of(folder, run)
     addresses = Strings(spelling for uri in targets.uris for spelling in spellings(uri))
     names = Strings(spelling for name in shown_names(targets, manifest) for spelling in spellings(name)) if manifest else Strings([])
     in_matrix = any(
         parquet.rows_of(folder, f"{below}/pca/{name}", uris) for name in folder.names(f"{below}/pca") if name.endswith(".parquet")
     )
     for name in folder.names(below):
-        if not name.endswith((".html", ".ipynb", ".log", "outcome.json")):
+        if not name.endswith((".html", ".ipynb", *SAID)):
             continue
         found = folder.read(f"{below}/{name}")
         content = found.content if found else b""
-        hits = sorted(at for at, _ in addresses.found_in(content))
+        hits = [(at, at + len(found)) for at, found in addresses.found_in(content)]
         if name.endswith((".html", ".ipynb")) and (hits or in_matrix or any(names.found_in(content))):
             folder.delete(f"{below}/{name}")  # pictures too
         elif hits and name.endswith(".log"):
@@ -115,15 +119,26 @@ def _remove_if_hit(folder: Folder, run: str, targets: Targets, uris: pa.Array) -
             folder.delete(f"{below}/{name}")
 
 
-def _without_lines(content: bytes, places: list[int]) -> bytes:
-    """`content` without the lines in which one of `places`, sorted, is."""
-    kept, begin = [], 0
-    for line in content.splitlines(keepends=True):
-        end = begin + len(line)
-        if bisect_left(places, begin) == bisect_left(places, end):
-            kept.append(line)
-        begin = end
-    return b"".join(kept)
+def _drop_results(folder: Folder, run: str) -> None:
+    """
+    Delete all of `runs/<run>/` but logs and outcome: readers do not see it, no manifest tells how its pages write names, and its PCA may
+    have been fitted with what is erased.
+    """
+    below = f"runs/{run}"
+    files = {file.name for file in folder.files(below)}
+    for name in folder.names(below):
+        if name not in files:
+            folder.delete_tree(f"{below}/{name}")
+        elif not name.endswith(SAID):
+            folder.delete(f"{below}/{name}")
+
+
+def _without_lines(content: bytes, places: list[tuple[int, int]]) -> bytes:
+    """`content` without the lines in which a part of one of `places` is, each from a byte to another: a name may have several lines."""
+    lines = content.splitlines(keepends=True)
+    ends = list(accumulate(map(len, lines)))
+    hit = {line for begin, end in places for line in range(bisect_right(ends, begin), bisect_left(ends, end) + 1)}
+    return b"".join(line for number, line in enumerate(lines) if number not in hit)
 
 
 def _rewrite_csv(folder: Folder, below: str, name: str, uris: set[str]) -> None:

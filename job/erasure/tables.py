@@ -36,6 +36,8 @@ def erase(spark: SparkSession, folder: Folder, uris: set[str], lease: Lease) -> 
         log = DeltaLog(folder, name, lease)
         if not log.exists():
             continue
+        if lease.taken_over:
+            log.commit([])  # what an open commit of the owner before conflicts with
         replaced = rewriting.drop_rows(spark, log.uri, log.files(), schema, gone)
         rows[name] = sum(one.dropped for one in replaced)
         if replaced:

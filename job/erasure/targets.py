@@ -26,6 +26,7 @@ from job.erasure.parquet import column_of
 from job.erasure.tables import TABLES
 from job.erasure.versions import Progress, content_of, in_parallel, unseen, versions_of
 from job.errors import InputError
+from job.fetch import is_stat_etag
 from job.objects import Folder
 from job.rows import ArrowRows
 from job.schema import FEATURES, REJECTS, only
@@ -36,10 +37,9 @@ from job.tombstones import FOLDER
 from job.uris import printable, shown
 
 TASKS_PER_CORE = 4
-DESCRIBED = pa.schema(
-    [*((name, pa.string()) for name in ("uri", "etag", "model", "chunk")), ("head", pa.binary()), ("digest", pa.binary())]
-)
+DESCRIBED = pa.schema([*((name, pa.string()) for name in ("uri", "etag", "model")), ("head", pa.binary()), ("digest", pa.binary())])
 HEAD = 64  # numbers of an embedding that tell it from all others
+OPTIONS = ("refit", "tombstone")  # of `Forget`: an erasure that is continued by another one does what either was asked to do
 
 
 @dataclass
@@ -51,10 +51,10 @@ class Targets:
     photos: set[str] = field(default_factory=set)  # those of `uris` that were still there
     contents: set[str] = field(default_factory=set)  # SHA-256 of their bytes, of every version
     numbers: set[str] = field(default_factory=set)  # base64 of float32: the first HEAD numbers of each embedding
-    chunks: set[str] = field(default_factory=set)  # run_id-microseconds: whose moments hold them
     copies: set[str] = field(default_factory=set)  # other URIs of the very same picture, which stay
     shared: set[str] = field(default_factory=set)  # `value uri`: etags and numbers that these copies have too
     runs: set[str] = field(default_factory=set)  # whose matrix had rows of them
+    asked: set[str] = field(default_factory=set)  # of OPTIONS
     removed: Counter[str] = field(default_factory=Counter)  # so far; see Receipt.removed
 
     def add(self, other: Targets) -> None:
@@ -66,7 +66,8 @@ class Targets:
     def from_json(cls, text: bytes) -> Targets:
         values = json.loads(text)
         removed = Counter(values.pop("removed", {}))
-        return cls(**{name: set(found) for name, found in values.items()}, removed=removed)
+        known = {name: set(found) for name, found in values.items() if name in vars(cls())}  # another version may have kept more
+        return cls(**known, removed=removed)
 
     def to_json(self) -> bytes:
         sets = {name: sorted(values) for name, values in vars(self).items() if name != "removed"}
@@ -84,8 +85,8 @@ def find(
     spark: SparkSession | None, folder: Folder, uris: list[str], prefixes: list[str], older_than: float | None, copies: bool
 ) -> Targets:
     """
-    All that is meant, wherever a trace of it is: in the tables of every model, in runs, or in INPUT only. Of `uris` that are not known
-    nothing is in the result.
+    All that is meant, wherever a trace of it is: in the tables of every model, in runs, or in INPUT only; and what erasures that were begun
+    and not ended mean, as it is now. Of `uris` that are not known nothing is in the result.
 
     `older_than`: seconds; what was taken in before that and has not been taken in again since. `copies`: other addresses of the very
     same picture are meant too. Without `spark` this process reads the features.
@@ -104,20 +105,20 @@ def find(
     if older_than is not None:
         aged = _older(folder, "features", older_than, "embedded_at") | _older(folder, "rejects", older_than, "rejected_at")
     found = Targets(uris=known.meant({*uris, *aged}, prefixes))
-    others = _copies(spark, folder, found.uris)
     if copies:
-        found.uris |= others
-    else:
-        found.copies = others
-        for row in _rows(spark, folder, others):
-            found.shared |= {f"{value} {row['uri']}" for value in (row["etag"], base64.b64encode(row["head"]).decode())}
+        found.uris |= _copies(spark, folder, found.uris)
+    for _, before in kept(folder):
+        found.add(before)
+    found.copies |= _copies(spark, folder, found.uris)
+    for row in _rows(spark, folder, found.copies) if found.copies else []:
+        found.shared |= {f"{value} {row['uri']}" for value in (row["etag"], base64.b64encode(row["head"]).decode())}
     for row in _rows(spark, folder, found.uris):
         found.etags.add(row["etag"])
-        found.chunks.add(row["chunk"])
         found.numbers.add(base64.b64encode(row["head"]).decode())
     for rows in rows_of(folder, "rejects", only(REJECTS, ["uri", "etag"])):
         meant = rows.filter(pc.is_in(rows["uri"], value_set=column_of(found.uris)))
         found.etags |= {etag for etag in meant["etag"].to_pylist() if etag}
+    found.etags = {etag for etag in found.etags if not is_stat_etag(etag)}  # other photos may have the same size and time
     return found
 
 
@@ -201,13 +202,11 @@ def _rows(
 def _with_bytes(rows: pa.Table) -> Iterator[tuple[dict[str, Any], bytes]]:
     """Each row without its embedding, and that as bytes of float32."""
     for batch in rows.to_batches():
-        keys = batch.select(["uri", "etag", "model", "run_id", "embedded_at"]).to_pylist()
+        keys = batch.select(["uri", "etag", "model"]).to_pylist()
         for key, embedding in zip(keys, batch.column("embedding"), strict=True):
             yield key, embedding.values.to_numpy().astype(np.float32).tobytes()
 
 
 def _described(row: tuple[dict[str, Any], bytes]) -> dict[str, Any]:
     key, numbers = row
-    micros = (key["embedded_at"] - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
-    digest = hashlib.blake2b(numbers, digest_size=16).digest()
-    return {**key, "chunk": f"{key['run_id']}-{micros}", "head": numbers[: 4 * HEAD], "digest": digest}
+    return {**key, "head": numbers[: 4 * HEAD], "digest": hashlib.blake2b(numbers, digest_size=16).digest()}

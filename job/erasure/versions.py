@@ -1,4 +1,4 @@
-"""Files on disk and objects on S3, in every version, delete markers included: listed, read, removed for good."""
+"""Files on disk and objects on S3, in every version, delete markers and unfinished uploads included: listed, read, removed for good."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from job.errors import InputError, OutputError
 from job.objects import is_partial
-from job.s3 import S3_ERRORS, client, explain
+from job.s3 import S3_ERRORS, client, code_of, explain
 from job.uris import bucket_and_key, is_s3, local_path, printable
 
 T = TypeVar("T")
@@ -33,6 +33,7 @@ class Version(NamedTuple):
     version: str | None  # None: a disk, which keeps none
     current: bool  # what a reader sees today; False for older ones, and for a delete marker
     marker: bool  # a delete marker: it has no content
+    upload: bool = False  # in parts, and never completed: `version` is its id, and nobody can read it until somebody completes it
 
 
 def versions_below(prefix: str) -> Iterator[Version]:
@@ -56,9 +57,22 @@ def versions_below(prefix: str) -> Iterator[Version]:
         raise explain(error, prefix, OutputError) from error
 
 
-def unfinished(folder: str) -> list[str]:
-    """What writers that were killed left below `folder`: under the lease there are no others. On S3 there is no such thing."""
-    return [] if is_s3(folder) else [version.uri for version in versions_below(folder + "/") if is_partial(version.uri.rpartition("/")[2])]
+def unfinished(folder: str) -> Iterator[Version]:
+    """What writers that were killed left below `folder`: under the lease there are no others. Raises as `versions_below`."""
+    if is_s3(folder):
+        yield from _uploads(folder.rstrip("/") + "/")
+    else:
+        yield from (version for version in versions_below(folder + "/") if is_partial(version.uri.rpartition("/")[2]))
+
+
+def unfinished_of(uris: Iterable[str]) -> Iterator[Version]:
+    """Uploads of exactly these objects that were never completed: one listing for each bucket. Raises as `versions_below`."""
+    keys: dict[str, set[str]] = defaultdict(set)
+    for bucket, key in (bucket_and_key(uri) for uri in uris if is_s3(uri)):
+        keys[bucket].add(key)
+    for bucket, wanted in keys.items():
+        found = _uploads(f"s3://{bucket}/{os.path.commonprefix(sorted(wanted))}")  # noqa: RUF071 - S3 compares prefixes by characters too
+        yield from (upload for upload in found if bucket_and_key(upload.uri)[1] in wanted)
 
 
 def versions_of(uri: str) -> list[Version]:
@@ -125,6 +139,9 @@ def remove(versions: Iterable[Version], progress: Progress = unseen) -> int:
         if version.version is None:
             _unlink(local_path(version.uri))
             removed += 1
+        elif version.upload:
+            _abort(version)
+            removed += 1
         else:
             by_bucket[bucket_and_key(version.uri)[0]].append(version)
     batches = (found[first : first + DELETED_AT_ONCE] for found in by_bucket.values() for first in range(0, len(found), DELETED_AT_ONCE))
@@ -132,6 +149,25 @@ def remove(versions: Iterable[Version], progress: Progress = unseen) -> int:
         removed += deleted
         progress(removed)
     return removed
+
+
+def _uploads(prefix: str) -> Iterator[Version]:
+    bucket, key = bucket_and_key(prefix)
+    try:
+        for page in client().get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=key):
+            for found in page.get("Uploads", []):
+                yield Version(f"s3://{bucket}/{found['Key']}", found["UploadId"], False, True, upload=True)
+    except S3_ERRORS as error:
+        raise explain(error, prefix, OutputError) from error
+
+
+def _abort(upload: Version) -> None:
+    bucket, key = bucket_and_key(upload.uri)
+    try:
+        client().abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload.version)
+    except S3_ERRORS as error:
+        if code_of(error) != "NoSuchUpload":
+            raise explain(error, upload.uri, InputError) from error
 
 
 def _local(prefix: str) -> Iterator[Version]:

@@ -37,6 +37,8 @@ COMMITS_PER_GENERATION = 1 << 20
 COMMITS_PER_CHECKPOINT = 10
 RETENTION_HOURS = 7 * 24  # of files and commits that no longer belong to the table: somebody may be reading them
 TRIES = 5  # of one commit, while others commit
+# Columns by whose values a reader may skip files. Other writers log addresses and labels too: these are not taken over from them.
+BOUNDED = ("model", "run_id", "embedded_at", "rejected_at")
 IN_FLIGHT = 16  # requests for files of a log, which are small
 
 PROPERTIES = {"delta.enableDeletionVectors": "false", "delta.logRetentionDuration": "interval 7 days"}
@@ -109,7 +111,7 @@ class DeltaLog:
         actions = pa.table(table.get_add_actions(flatten=True)).to_pylist()
         files = []
         for row in actions:
-            least, most = ({name[4:]: value for name, value in row.items() if name.startswith(which)} for which in ("min.", "max."))
+            least, most = ({name: row[which + name] for name in BOUNDED if which + name in row} for which in ("min.", "max."))
             files.append(DataFile(unquote(row["path"]), row["num_records"] or 0, row["size_bytes"], least, most))
         return sorted(files)
 

@@ -70,6 +70,8 @@ def test_no_version_of_anything_keeps_a_forgotten_photo(client, fruitsctl, tmp_p
     replaced, deleted, other = keys[0], keys[-1], client.get_object(Bucket=BUCKET, Key=keys[1])["Body"].read()
     out = f"s3://{BUCKET}/out"
     client.put_object(Bucket=BUCKET, Key=replaced, Body=other + b"\0")
+    upload = client.create_multipart_upload(Bucket=BUCKET, Key=replaced)["UploadId"]
+    client.upload_part(Bucket=BUCKET, Key=replaced, UploadId=upload, PartNumber=1, Body=other)
     run = json.loads(
         fruitsctl("run", f"s3://{BUCKET}/photos", out, "--local", "--model", "mean_colour", "--components", "2", "--json").stdout
     )["run_id"]
@@ -82,7 +84,8 @@ def test_no_version_of_anything_keeps_a_forgotten_photo(client, fruitsctl, tmp_p
     done = fruitsctl(*words, "--yes", "--json")
     receipt = json.loads(done.stdout)
 
-    assert (receipt["removed"]["photos"], receipt["removed"]["features"], receipt["found"]) == (4, 2, [])
+    assert (receipt["removed"]["photos"], receipt["removed"]["features"], receipt["found"]) == (5, 2, [])
+    assert client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []) == []
     there = client.list_objects_v2(Bucket=BUCKET, Prefix="out/")["KeyCount"]
     assert receipt["searched"]["objects"] == there - 1  # all but the receipt itself
     assert sorted(key for key, _ in versions(client, "photos/")) == keys[1:-1]

@@ -1,6 +1,6 @@
 """Versions on a bucket without versioning: what is there is its only version, and goes for good."""
 
-from job.erasure.versions import Version, content_of, remove, versions_below, versions_of
+from job.erasure.versions import Version, content_of, remove, unfinished, unfinished_of, versions_below, versions_of
 
 
 def test_a_bucket_without_versioning_has_one_version_of_each(bucket, s3_server):
@@ -27,3 +27,20 @@ def test_a_request_deletes_a_thousand_objects(bucket, proxy):
 
     assert len([head for head in proxy.heads if head.start[0] == "POST"]) == 3
     assert told == [1000, 2000, 2500]
+
+
+def test_an_upload_in_parts_that_was_never_completed_goes_and_those_of_others_stay(bucket, s3_server):
+    """A killed `aws s3 cp` leaves one: nobody can read it, until somebody completes it."""
+    client, keys = s3_server.client(), ["out/features/a", "outer/b", "photos/a b.jpg", "photos/a b.jpg.png", "photos/c.jpg"]
+    for key in keys:
+        upload = client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
+        client.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, Body=b"pixels")
+
+    found = list(unfinished_of({f"s3://{bucket}/photos/a b.jpg", f"s3://{bucket}/photos/c.jpg", "file:///photos/a.jpg"}))
+    found += unfinished(f"s3://{bucket}/out")
+
+    assert sorted(upload.uri for upload in found) == [f"s3://{bucket}/{keys[number]}" for number in (0, 2, 4)]
+    assert {content_of(upload) for upload in found} == {None}
+    assert remove(found) == remove(found) == 3
+    left = client.list_multipart_uploads(Bucket=bucket)["Uploads"]
+    assert [upload["Key"] for upload in left] == ["outer/b", "photos/a b.jpg.png"]

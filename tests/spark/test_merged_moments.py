@@ -7,7 +7,9 @@ import pyarrow.compute as pc
 import pytest
 
 from job import moments
+from job.erasure import tables
 from job.errors import LeaseError
+from job.lease import Lease
 from job.rows import ArrowRows
 from tests.spark.test_moments import append
 
@@ -157,15 +159,20 @@ def test_a_list_of_sums_that_is_damaged_costs_time_alone(store, folder, few, dam
     equal(run(store, folder), before)
 
 
-def test_of_a_forgotten_photo_no_sum_is_kept(store, folder, few):
+def test_of_a_forgotten_photo_no_sum_is_kept(spark, store, folder, few):
     commit(store, 6)
     run(store, folder)
-    [members] = json.loads(folder.read("moments/m/merged.json").content).values()
     commit(store, 1, first=6)
     run(store, folder)
     [other] = [name for name in files(folder) if not name.startswith("merged-")]
     folder.write("moments/m/merged-0123.npz", b"nothing tells what is in it")
+    folder.write("moments/m/r1-1-0123456789abcdef.npz", b"of rows that a chunk does not have any more")
+    moments.drop_outdated(spark, folder)
+    assert len(files(folder)) == 2
+    uri = store.features().keys.arrow()["uri"][0].as_py()
 
-    moments.drop(folder, {members[0].rpartition("-")[0]})
+    with Lease.acquire(folder, "r1") as lease:
+        tables.erase(spark, folder, {uri}, lease)
+    moments.drop_outdated(spark, folder)
 
     assert files(folder) == [other]

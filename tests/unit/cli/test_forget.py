@@ -51,9 +51,11 @@ def test_a_slash_at_the_end_of_a_prefix_stays():
 def test_a_plan_names_the_runs_whose_rows_would_go():
     plan = {"images": ["file:///p/a.jpg"], "photos": 1, "copies": [], "runs": {"r2": 1_200, "r1": 1}}
 
-    said = forget._planned(plan, "s3://b/out").splitlines()
+    said = forget._planned(plan, "s3://b/out", refit=False).splitlines()
 
     assert said[2:5] == ["These published runs contain them; their reports will be rewritten:", "  r1: 1 row", "  r2: 1,200 rows"]
+    assert said[5] == "Their PCA keeps the mean of all photos, from which erased features can be computed; add --refit to prevent it."
+    assert said[5] not in forget._planned(plan, "s3://b/out", refit=True).splitlines()
 
 
 @pytest.mark.parametrize(

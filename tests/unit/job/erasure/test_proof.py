@@ -7,6 +7,7 @@ import gzip
 import html
 import io
 import json
+import re
 from urllib.parse import quote, quote_plus
 
 import markupsafe
@@ -216,3 +217,61 @@ def test_what_a_copy_has_is_searched_for_once_the_copy_is_erased_too():
     targets.add(Targets(uris={copy}))
 
     assert seen(b"etag-of-both", Needles(targets)) == FOUND
+
+
+RARER_WRITERS = {
+    "json in python": lambda text: json.dumps({"error": repr(text)}),
+    "json in python, not ascii": lambda text: json.dumps({"error": repr(text)}, ensure_ascii=False),
+    "python, ascii": ascii,
+    "json with escaped slashes": lambda text: json.dumps(text).replace("/", "\\/"),
+    "json, capital digits": lambda text: re.sub(r"\\u([0-9a-f]{4})", lambda found: f"\\u{found[1].upper()}", json.dumps(text)),
+    "url, small digits": lambda text: re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), quote(text)),
+    "all of a url, small digits": lambda text: re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), quote(text, safe="")),
+    "html, ascii": lambda text: html.escape(text).encode("ascii", "xmlcharrefreplace").decode(),
+}
+
+
+@pytest.mark.parametrize("writer", RARER_WRITERS)
+@pytest.mark.parametrize("uri", [ODD, "file:///photos/\U0001f468\u200d\U0001f469/l\u00ee\u00eet\\\n.jpg", URI])
+def test_an_address_is_found_as_rarer_writers_have_it(writer: str, uri: str):
+    assert seen(f"<{RARER_WRITERS[writer](uri)}>".encode(), Needles(Targets(uris={uri}))) == FOUND
+
+
+@pytest.mark.parametrize("code", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_an_address_is_found_as_windows_writes_text(code: str):
+    assert seen(f"seen: {URI}\r\n".encode(code), Needles(Targets(uris={URI}))) == FOUND
+
+
+def written(table: pa.Table, **options: object) -> bytes:
+    file = io.BytesIO()
+    pq.write_table(table, file, **options)
+    return file.getvalue()
+
+
+NOTED = pa.table({"x": [1]})
+BESIDE_THE_VALUES = {
+    "metadata of the file": lambda: written(NOTED.replace_schema_metadata({"note": URI})),
+    "metadata of a column": lambda: written(NOTED.cast(pa.schema([pa.field("x", pa.int64(), metadata={"note": URI})]))),
+    "name of a column": lambda: written(pa.table({URI: [1]})),
+    "a value that no row has": lambda: written(pa.table({"uri": pa.DictionaryArray.from_arrays([1], ["x", "y", URI])})),
+    "a path in the column `uri`": lambda: written(pa.table({"uri": [f"seen: {URI}"]})),
+    "an address in lists of `uri`": lambda: written(pa.table({"uri": [["x", URI]]})),
+    "a view in the column `uri`": lambda: written(pa.table({"uri": pa.array([URI], pa.string_view())})),
+    "bytes in the column `etag`": lambda: written(pa.table({"etag": [f"etag of {URI}".encode()]})),
+}
+
+
+@pytest.mark.parametrize("codec", ["none", "snappy", "gzip", "zstd", "lz4", "brotli"])
+@pytest.mark.parametrize("place", BESIDE_THE_VALUES)
+def test_parquet_is_searched_beside_its_values_too(place: str, codec: str):
+    content = BESIDE_THE_VALUES[place]()
+    table = pq.read_table(io.BytesIO(content)) if codec != "none" and place.startswith(("a ", "an ")) else None
+    content = written(table, compression=codec) if table is not None else content
+
+    assert seen(content, Needles(Targets(uris={URI}))) in (FOUND, "address")
+
+
+def test_other_photos_in_the_footer_of_parquet_are_no_finding():
+    content = written(pa.table({"uri": [f"{URI}.png", "s3://bucket/photos/z.jpg"]}))
+
+    assert seen(content, Needles(Targets(uris={URI}), lambda uri: [f"{URI}.png"])) == ""
