@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from cli.errors import AssetError
+from cli.waiting import retried
 
 if TYPE_CHECKING:
     from requests import RequestException, Response, Session
@@ -62,15 +63,10 @@ class RemoteFile:
         """`action`, and again after a pause if the connection or the server failed."""
         from requests import RequestException
 
-        pauses = iter(PAUSES_SECONDS)
-        while True:
-            try:
-                return action()
-            except RequestException as error:
-                pause = next(pauses, None) if _may_pass(error) else None
-                if pause is None:
-                    raise AssetError(f"cannot get {self.what}: {_reason(error, self.url)}", self.otherwise) from error
-                time.sleep(pause)
+        try:
+            return retried(action, _may_pass, PAUSES_SECONDS)
+        except RequestException as error:
+            raise AssetError(f"cannot get {self.what}: {_reason(error, self.url)}", self.otherwise) from error
 
     def read(self, first: int, last: int | None) -> tuple[bytes, int]:
         """Bytes `first` to `last`, both included, and where they begin; `first` < 0 with `last` None: so many from the end."""
@@ -133,10 +129,10 @@ def _version(response: Response) -> str:
     return etag if etag and not etag.startswith("W/") else str(response.headers.get("Last-Modified", ""))
 
 
-def _may_pass(error: RequestException) -> bool:
+def _may_pass(error: BaseException) -> bool:
     from requests import exceptions
 
-    if error.response is not None:
+    if isinstance(error, exceptions.RequestException) and error.response is not None:
         return error.response.status_code >= 500 or error.response.status_code in (408, 429)
     return isinstance(error, (exceptions.ConnectionError, exceptions.Timeout, exceptions.ChunkedEncodingError))
 
