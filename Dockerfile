@@ -29,9 +29,9 @@ RUN sh /build/slim.sh /opt/fruits/venv
 
 # Keras's official weights, from build/weights/ of the context or downloaded, converted and checked against the known answer; and Vega for reports.
 FROM packages AS model
-COPY cli/__init__.py cli/assets.py cli/errors.py cli/remote.py /opt/fruits/app/cli/
+COPY cli/__init__.py cli/assets.py cli/errors.py cli/output.py cli/remote.py cli/replacing.py cli/waiting.py /opt/fruits/app/cli/
 COPY cli/photos/__init__.py cli/photos/files.py /opt/fruits/app/cli/photos/
-COPY job/__init__.py job/convert.py job/errors.py job/models.py job/params.py /opt/fruits/app/job/
+COPY job/__init__.py job/convert.py job/errors.py job/models.py job/params.py job/records.py job/replacing.py /opt/fruits/app/job/
 COPY job/imaging /opt/fruits/app/job/imaging
 COPY job/known_answers /opt/fruits/app/job/known_answers
 COPY job/product/__init__.py job/product/vega.py /opt/fruits/app/job/product/

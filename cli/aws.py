@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from cli.errors import FruitsError, UsageError
+from cli.regions import refuse_outside_eu
+from job.aws_session import make_client
 from job.regions import region_of_endpoint
 
 REFUSED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"}  # the answer to a HEAD has no words, just its number
@@ -24,6 +26,30 @@ SKEWED = re.compile(r"Signature (expired|not yet current)|RequestTimeTooSkewed")
 
 # One call may need more than its own action: StartJobRun also iam:PassRole. AWS's words name the one that is missing.
 MISSING = re.compile(r"not authorized to perform: ([a-zA-Z0-9-]+:[A-Za-z]+)")
+
+
+def client(session: Any, service: str, region: str, attempts: int = 8, read_seconds: float = 60.0) -> Any:
+    """
+    Return a client of `service`. All clients of the CLI are made here; the session guards buckets by itself.
+
+    Raises:
+        RefusedError: `region` is outside the European Union.
+    """
+    if service != "s3":  # a server of S3 that is not AWS may name its Region as it likes
+        refuse_outside_eu(region)
+    return make_client(session, service, region, attempts, read_seconds)
+
+
+def account_of(session: Any, region: str) -> str:
+    """
+    Return the number of the caller's account.
+
+    Raises:
+        RefusedError: `region` is outside the European Union.
+        FruitsError: no credentials, or AWS does not know them.
+    """
+    with asking("sts:GetCallerIdentity"):
+        return str(client(session, "sts", region).get_caller_identity()["Account"])
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cli import aws
 from cli.aws import asking
 from cli.credentials import ERRORS
 from cli.errors import UsageError
@@ -21,9 +22,9 @@ def client_for(session: Any, bucket: str) -> Any:
         FruitsError: no credentials, or AWS refuses.
     """
     first = session.region_name or PARIS
-    client = _client(session, first)
+    client = aws.client(session, "s3", first)
     real = region_of(client, bucket)
-    return client if real == first else _client(session, real)
+    return client if real == first else aws.client(session, "s3", real)
 
 
 def region_of(client: Any, bucket: str) -> str:
@@ -40,18 +41,3 @@ def region_of(client: Any, bucket: str) -> str:
             if error.response["ResponseMetadata"].get("HTTPStatusCode") == 404:
                 raise UsageError(f"there is no bucket `{bucket}`", "create the bucket, or check its name") from error
             raise
-
-
-def _client(session: Any, region: str) -> Any:
-    from botocore.config import Config
-
-    config = Config(
-        retries={"mode": "adaptive", "max_attempts": 8},
-        connect_timeout=5,
-        read_timeout=60,
-        max_pool_connections=32,
-        # Checksums that S3-compatible servers may not know, https://github.com/boto/boto3/issues/4392
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-    )
-    return session.client("s3", region_name=region, config=config)

@@ -23,7 +23,7 @@ from typing import Any
 
 from cli.config import settings
 from cli.errors import RefusedError, UsageError
-from job.aws_session import Errors, certificates_of, make_session
+from job.aws_session import Errors, certificates_of, make_client, make_session
 
 # boto3 and the AWS SDKs ask again 15 minutes before the end: every 5 minutes.
 LIFETIME = timedelta(minutes=20)
@@ -98,7 +98,6 @@ def job_environment(session: Any) -> Iterator[dict[str, str | None]]:
 
 def _settings(session: Any) -> dict[str, str | None]:
     """Region and endpoint as boto3 finds them, once it is sure that there are credentials."""
-    from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
@@ -106,8 +105,8 @@ def _settings(session: Any) -> dict[str, str | None]:
         if credentials is None:
             raise UsageError("no AWS credentials found", "set AWS_PROFILE, or run `aws configure`")
         credentials.get_frozen_credentials()  # logs in, assumes the role, starts the credential_process
-        endpoint = session.client("s3").meta.endpoint_url
-        aws = session.client("s3", config=Config(ignore_configured_endpoint_urls=True)).meta.endpoint_url
+        endpoint = make_client(session, "s3").meta.endpoint_url
+        aws = make_client(session, "s3", ignore_configured_endpoint_urls=True).meta.endpoint_url
     except (BotoCoreError, ClientError) as error:
         why = " ".join(str(error).split())  # a credential_process may have said more than a line
         raise UsageError(f"cannot get AWS credentials: {why}", "log in again, for example by `aws sso login`") from error

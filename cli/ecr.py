@@ -10,10 +10,10 @@ import re
 from contextlib import suppress
 from typing import Any
 
+from cli import aws
 from cli.aws import asking
 from cli.errors import FruitsError
 from cli.logins import Login
-from cli.regions import refuse_outside_eu
 
 UNTAGGED_DAYS = 14  # then what a push left behind without a tag goes
 ACTIONS = {"create_repository": "ecr:CreateRepository", "put_lifecycle_policy": "ecr:PutLifecyclePolicy"}
@@ -35,10 +35,7 @@ def client(session: Any, region: str) -> Any:
     Raises:
         RefusedError: `region` is outside the European Union.
     """
-    refuse_outside_eu(region)
-    from botocore.config import Config
-
-    return session.client("ecr", region_name=region, config=Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10))
+    return aws.client(session, "ecr", region)
 
 
 def own_registry(session: Any, region: str) -> str:
@@ -49,10 +46,7 @@ def own_registry(session: Any, region: str) -> str:
         RefusedError: `region` is outside the European Union.
         FruitsError: no credentials, or AWS does not know them.
     """
-    refuse_outside_eu(region)
-    with asking("sts:GetCallerIdentity"):
-        account = session.client("sts", region_name=region).get_caller_identity()["Account"]
-    return f"{account}.dkr.ecr.{region}.{dns_suffix(region)}"
+    return f"{aws.account_of(session, region)}.dkr.ecr.{region}.{dns_suffix(region)}"
 
 
 def dns_suffix(region: str) -> str:

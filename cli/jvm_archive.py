@@ -21,6 +21,7 @@ from pathlib import Path
 from cli.config import settings
 from cli.errors import UsageError
 from cli.java import java_for_spark
+from cli.replacing import replacing
 from cli.surroundings import JVM_OPTIONS, for_spark, temporary_folder
 
 QUIET = "-Xlog:cds=off -Xlog:cds+dynamic=off"  # an archive that does not fit is no message on stdout
@@ -63,10 +64,15 @@ def make(archive: Path) -> None:
     with open(archive.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not archive.is_file():
-            _make(archive, archive.with_suffix(".part"))
+            for left in archive.parent.glob(f".{archive.name}.*.part"):  # by a process that was killed: the lock is ours
+                left.unlink()
+            with replacing(archive) as partial:
+                _make(partial)
+                for old in archive.parent.glob("*.jsa"):
+                    old.unlink()
 
 
-def _make(archive: Path, partial: Path) -> None:
+def _make(partial: Path) -> None:
     from PIL import Image
 
     with tempfile.TemporaryDirectory(prefix="fruitsctl-", dir=temporary_folder()) as folder:
@@ -84,11 +90,7 @@ def _make(archive: Path, partial: Path) -> None:
         # Its pipes are the JVM's too, which writes the archive when it ends: this waits for both.
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode or not partial.is_file():
-        partial.unlink(missing_ok=True)
         sys.exit(f"no archive was written, exit code {done.returncode}:\n{done.stderr[-3000:]}")
-    for old in archive.parent.glob("*.jsa"):
-        old.unlink()
-    partial.replace(archive)
 
 
 def _java_home() -> Path:

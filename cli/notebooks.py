@@ -19,6 +19,7 @@ from typing import BinaryIO
 from cli.config import Settings, environment
 from cli.errors import FruitsError, UsageError
 from cli.java import java_for_spark, say_passed_over
+from cli.replacing import replacing
 from cli.surroundings import for_spark
 from cli.user import require_name
 from job.uris import from_text, is_s3
@@ -151,17 +152,14 @@ def execute(todo: Plan, path: Path) -> None:
         UsageError: there is no such program.
         FruitsError: `path` cannot be written, or a cell failed.
     """
-    part = path.with_suffix(".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            code, interrupted = _wait(todo, {}, file)
-        if part.stat().st_size:
-            part.replace(path)
+        with replacing(path) as part:
+            with part.open("wb") as file:
+                code, interrupted = _wait(todo, {}, file)
+            if not part.stat().st_size:  # what is at `path` stays
+                part.unlink()
     except OSError as error:
         raise FruitsError(f"cannot write `{error.filename or path}`: {error.strerror}", "give another folder") from error
-    finally:
-        part.unlink(missing_ok=True)
     if code or interrupted:
         hint = f"see the executed cells in {path}" if path.is_file() else "see its output above"
         raise FruitsError("the notebook was interrupted" if interrupted else "the notebook failed", hint, 130 if interrupted else code)

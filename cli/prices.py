@@ -7,7 +7,6 @@ Asking sends the Region's name and nothing else. https://docs.aws.amazon.com/aws
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,10 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cli.aws import asking
+from cli.aws import asking, client
 from cli.errors import FruitsError, UsageError
 from cli.output import say
 from cli.regions import refuse_outside_eu
+from cli.replacing import replacing
 
 SOVEREIGN = "eusc-de-east-1"  # a partition of its own: accounts and price list are not those of the others
 PRICING_REGION = "eu-central-1"  # the only one in the Union that has the API: https://docs.aws.amazon.com/general/latest/gr/pricing.html
@@ -100,13 +100,10 @@ def listed(session: Any, region: str, architecture: str, now: float) -> Prices:
     Raises:
         FruitsError: AWS refuses or does not answer, or its list has no such price.
     """
-    from botocore.config import Config
-
-    config = Config(retries={"mode": "standard", "max_attempts": 3}, connect_timeout=5, read_timeout=20)
     where = SOVEREIGN if region == SOVEREIGN else PRICING_REGION
-    client = session.client("pricing", region_name=where, config=config)
+    pricing = client(session, "pricing", where, attempts=3, read_seconds=20)
     meters = METERS[architecture]
-    found = {name: price(_products(client, region, meter), usage) for name, (meter, usage) in meters.items()}
+    found = {name: price(_products(pricing, region, meter), usage) for name, (meter, usage) in meters.items()}
     missing = [meters[name][1] for name, usd in found.items() if usd is None]
     if missing:
         raise FruitsError(f"no USD price of {', '.join(missing)} in the price list of `{region}`")
@@ -135,10 +132,10 @@ def price(products: list[dict[str, Any]], usage: str) -> float | None:
     return max(found, default=0.0) or None
 
 
-def _products(client: Any, region: str, meter: str) -> list[dict[str, Any]]:
+def _products(pricing: Any, region: str, meter: str) -> list[dict[str, Any]]:
     filters = [{"Type": "TERM_MATCH", "Field": field, "Value": value} for field, value in (("regionCode", region), ("meterunit", meter))]
     with asking("pricing:GetProducts"):
-        pages = client.get_paginator("get_products").paginate(ServiceCode="ElasticMapReduce", Filters=filters)
+        pages = pricing.get_paginator("get_products").paginate(ServiceCode="ElasticMapReduce", Filters=filters)
         return [json.loads(item) for page in pages for item in page["PriceList"]]
 
 
@@ -152,8 +149,5 @@ def _kept(file: Path, now: float) -> Prices | None:
 
 
 def _keep(file: Path, found: Prices, now: float) -> None:
-    part = file.with_suffix(f".{os.getpid()}")
-    with suppress(OSError):  # without a cache the next command asks again
-        file.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError), replacing(file) as part:  # without a cache the next command asks again
         part.write_text(json.dumps({"at": now, "prices": asdict(found)}) + "\n", encoding="utf-8")
-        part.replace(file)  # a reader sees the old file or the new one

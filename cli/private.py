@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from cli.replacing import replacing
+
 
 def for_its_owner(path: str, flags: int) -> int:
     """An `opener` for `open`."""
@@ -18,13 +20,7 @@ def write_private(path: Path, text: str) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(part, "w", encoding="utf-8", opener=for_its_owner) as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as part, open(part, "w", encoding="utf-8", opener=for_its_owner) as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())

@@ -14,6 +14,7 @@ from cli.errors import FruitsError, UsageError
 from cli.logins import Login, logged_in, stored_login
 from cli.manifest import INDEX, Manifest, read_manifest
 from cli.output import say
+from cli.waiting import retried
 
 T = TypeVar("T")
 
@@ -125,18 +126,13 @@ def _attempt(image: Mapping[str, Any], target: Target, login: Login | None) -> M
 
 
 def _patiently(action: Callable[[], T], sleep: Callable[[float], None]) -> T:
-    pauses = iter(PAUSES_SECONDS)
-    while True:
-        try:
-            return action()
-        except UsageError:
-            raise
-        except FruitsError as error:
-            pause = next(pauses, None) if NETWORK.search(str(error)) else None
-            if pause is None:
-                raise
-            say(f"{error}\nRetrying in {pause:.0f} s")
-            sleep(pause)
+    def passes(error: BaseException) -> bool:
+        return isinstance(error, FruitsError) and not isinstance(error, UsageError) and bool(NETWORK.search(str(error)))
+
+    def tell(error: BaseException, seconds: float) -> None:
+        say(f"{error}\nRetrying in {seconds:.0f} s")
+
+    return retried(action, passes, PAUSES_SECONDS, before=tell, sleep=sleep)
 
 
 def _refuse_index(descriptor: Mapping[str, Any], target: Target) -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from cli.errors import AssetError
 from cli.output import say
+from cli.waiting import retried
 from job.records import counted
 
 if TYPE_CHECKING:
@@ -65,19 +66,14 @@ class RemoteFile:
         """`action`, and again after a message and a pause if the connection or the server failed."""
         from requests import RequestException
 
-        pauses = iter(PAUSES_SECONDS)
-        while True:
-            try:
-                return action()
-            except RequestException as error:
-                pause = next(pauses, None) if _may_pass(error) else None
-                if pause is None:
-                    raise AssetError(f"cannot get {self.what}: {_reason(error, self.url)}", self.otherwise) from error
-                self._tell(f"cannot get {self.what}: {_reason(error, self.url)}; trying again in {pause:g} s")
-                time.sleep(pause)
+        try:
+            return retried(action, _may_pass, PAUSES_SECONDS, before=self._tell)
+        except RequestException as error:
+            raise AssetError(f"cannot get {self.what}: {_reason(error, self.url)}", self.otherwise) from error
 
-    def _tell(self, text: str) -> None:
-        """Once: connections fail together."""
+    def _tell(self, error: Any, pause_seconds: float) -> None:
+        """Say each problem once: connections fail together."""
+        text = f"cannot get {self.what}: {_reason(error, self.url)}; trying again in {pause_seconds:g} s"
         if text not in self._told:
             self._told.add(text)
             say(text)
@@ -143,10 +139,10 @@ def _version(response: Response) -> str:
     return etag if etag and not etag.startswith("W/") else str(response.headers.get("Last-Modified", ""))
 
 
-def _may_pass(error: RequestException) -> bool:
+def _may_pass(error: BaseException) -> bool:
     from requests import exceptions
 
-    if error.response is not None:
+    if isinstance(error, exceptions.RequestException) and error.response is not None:
         return error.response.status_code >= 500 or error.response.status_code in (408, 429)
     return isinstance(error, (exceptions.ConnectionError, exceptions.Timeout, exceptions.ChunkedEncodingError))
 

@@ -6,8 +6,9 @@ import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from cli.aws import client
 from cli.config import Settings
 from cli.errors import FruitsError, UsageError
 from cli.private import write_private
@@ -72,7 +73,7 @@ def keep_log(log: Path, output: str, run_id: str, session: boto3.session.Session
     uri = join(output, "runs", run_id, LOG)
     bucket, key = bucket_and_key(uri)
     try:
-        _client(session).put_object(Bucket=bucket, Key=key, Body=log.read_bytes())
+        client(session, "s3", session.region_name).put_object(Bucket=bucket, Key=key, Body=log.read_bytes())
     except (BotoCoreError, ClientError, FruitsError):
         return str(log)  # the run has failed for the same reason, and says so
     log.unlink()
@@ -94,17 +95,10 @@ def read(uri: str, session: boto3.session.Session | None) -> bytes:
 
     bucket, key = bucket_and_key(uri)
     try:
-        content: bytes = _client(session).get_object(Bucket=bucket, Key=key)["Body"].read()
+        content: bytes = client(session, "s3", session.region_name).get_object(Bucket=bucket, Key=key)["Body"].read()
     except (NoCredentialsError, PartialCredentialsError) as error:
         raise UsageError(f"no AWS credentials for `{uri}`", "set AWS_PROFILE, or run `aws configure`") from error
     except (BotoCoreError, ClientError) as error:
         hint = f"check the network, and that `{session.region_name}` is the Region of the bucket"
         raise FruitsError(f"cannot read `{uri}`: {error}", hint) from error
     return content
-
-
-def _client(session: boto3.session.Session) -> Any:
-    from botocore.config import Config
-
-    config = Config(request_checksum_calculation="when_required", response_checksum_validation="when_required")
-    return session.client("s3", config=config)

@@ -22,6 +22,8 @@ LOOKUPS = {"HeadBucket", "GetBucketLocation"}  # they ask for the Region, with t
 UNGUARDED = LOOKUPS | {"CreateBucket"}  # there is no bucket yet
 DENIED = {"403", "AccessDenied", "AllAccessDisabled"}  # unlike what is wrong with the keys, which is told as such
 ATTEMPTS = 4  # to ask for a Region
+READ_SECONDS = 30.0  # between two packets of an answer
+USER_AGENT = "fruitsctl"  # in the logs of the account, CloudTrail for one
 
 
 class Errors(NamedTuple):
@@ -64,6 +66,30 @@ def make_session(errors: Errors, region: str | None = None, profile: str | None 
     return session
 
 
+def make_client(
+    session: Any, service: str, region: str | None = None, attempts: int = 8, read_seconds: float = READ_SECONDS, **settings: Any
+) -> Any:
+    """
+    Return a client of `service` in `region`, or in that of the session. All clients of AWS are made here.
+
+    `attempts` of one request; botocore waits longer and longer between them, and sends fewer requests after 503 SlowDown.
+    """
+    from botocore.config import Config
+
+    config = Config(
+        retries={"mode": "adaptive", "max_attempts": attempts},
+        connect_timeout=5,
+        read_timeout=read_seconds,
+        max_pool_connections=64,
+        user_agent_extra=USER_AGENT,
+        # Checksums that S3-compatible servers may not know, https://github.com/boto/boto3/issues/4392
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        **settings,
+    )
+    return session.client(service, region_name=region or session.region_name, config=config)
+
+
 def certificates_of(session: Any) -> str | None:
     """Path of the certificates that `session` trusts instead of the system's; None: those of the system."""
     path: str | None = session._session.get_config_variable("ca_bundle")  # boto3 has no public way
@@ -89,12 +115,10 @@ class BucketGuard:
 
     def _is_there(self, bucket: str) -> bool:
         """False: there is no such bucket, which the request itself will be told."""
-        from botocore.config import Config
         from botocore.exceptions import ClientError
 
         if self._client is None:
-            config = Config(retries={"mode": "adaptive", "max_attempts": ATTEMPTS}, connect_timeout=5, read_timeout=30)
-            self._client = self._session.client("s3", region_name=self._session.region_name, config=config)
+            self._client = make_client(self._session, "s3", attempts=ATTEMPTS)
         try:
             allowed_region(self._client, bucket, self._errors)
         except ClientError as error:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from job.imaging.untrained import untrained_weights
+from job.replacing import replacing
 
 UNWRITABLE = 73  # the exit code where OUT cannot be written; EX_CANTCREAT of sysexits.h
 
@@ -40,20 +40,11 @@ def convert(weights: str | None) -> bytes:
     return flatbuffer
 
 
-def write(target: Path, content: bytes) -> None:
-    """Whole or not at all. Raises OSError."""
-    partial = Path(f"{target}.{os.getpid()}.part")
-    try:
-        partial.write_bytes(content)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 if __name__ == "__main__":
     flatbuffer = convert(sys.argv[2] if len(sys.argv) > 2 else None)
     try:
-        write(Path(sys.argv[1]), flatbuffer)
+        with replacing(sys.argv[1]) as file:
+            file.write(flatbuffer)
     except OSError as error:
         sys.stderr.write(f"{error.strerror}\n")
         sys.exit(UNWRITABLE)

@@ -11,22 +11,21 @@ import fcntl
 import hashlib
 import os
 import shutil
-import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from email.utils import formatdate, parsedate_to_datetime
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from job.errors import OutputError
-from job.s3 import S3_ERRORS, client, code_of, explain
+from job.replacing import replacing
+from job.s3 import S3_ERRORS, client, code_of, explain, read_whole
 from job.uris import bucket_and_key, is_foreign, is_s3, join, local_path
 
 ATTEMPTS = 4  # of one request to S3: a wrong endpoint is known within seconds
-PARTIAL = ".part"  # ends the hidden name of a file that is not yet whole
 GUARD_SECONDS = 10.0  # that a local swap waits for another one
 # 404: deleted under an If-Match. 409: another conditional write is under way.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html#conditional-error-response
@@ -107,7 +106,7 @@ class LocalFolder(Folder):
         return Stored(content, _version(content), max(0.0, time.time() - written))
 
     def write(self, name: str, content: bytes) -> None:
-        with _local_errors(self._path(name)) as path, _replacing(path) as file:
+        with _local_errors(self._path(name)) as path, replacing(path) as file:
             file.write(content)
 
     def swap(self, name: str, content: bytes, version: str | None) -> str:
@@ -119,7 +118,7 @@ class LocalFolder(Folder):
         return _version(content)
 
     def upload(self, name: str, path: str) -> None:
-        with _local_errors(self._path(name)) as target, open(path, "rb") as source, _replacing(target) as file:
+        with _local_errors(self._path(name)) as target, open(path, "rb") as source, replacing(target) as file:
             shutil.copyfileobj(source, file)
 
     def delete(self, name: str) -> None:
@@ -153,7 +152,7 @@ class S3Folder(Folder):
     def read(self, name: str) -> Stored | None:
         with self._errors(name):
             try:
-                found, content = self._whole(name)
+                found, content = read_whole(client(ATTEMPTS), **self._at(name))
             except client(ATTEMPTS).exceptions.NoSuchKey:
                 return None
         answered = parsedate_to_datetime(found["ResponseMetadata"]["HTTPHeaders"].get("date", formatdate()))
@@ -211,22 +210,6 @@ class S3Folder(Folder):
         files = (File(file["Key"][start:], file["LastModified"].timestamp(), file["ETag"]) for file in found)
         return sorted(file for file in files if file.name and not file.name.startswith("."))
 
-    def _whole(self, name: str) -> tuple[dict[str, Any], bytes]:
-        """boto3 tries requests again, but not the rest of a body that breaks off, nor where that body was to say why there is none."""
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                found: dict[str, Any] = client(ATTEMPTS).get_object(**self._at(name))
-            except ClientError as error:
-                if attempt == ATTEMPTS or not code_of(error).isdigit():  # HTTP's status, in the place of S3's own word
-                    raise
-                continue
-            try:
-                return found, found["Body"].read()
-            except BotoCoreError:
-                if attempt == ATTEMPTS:
-                    raise
-        raise AssertionError("never reached")
-
     @property
     def _bucket(self) -> str:
         return bucket_and_key(self.uri)[0]
@@ -270,39 +253,6 @@ def _file(entry: os.DirEntry[str]) -> File:
 
 def _version(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def is_partial(name: str) -> bool:
-    """Whether a file of this name is one that is being written, or that a process which was killed did not finish."""
-    return name.startswith(".") and name.endswith(PARTIAL)
-
-
-@contextmanager
-def _replacing(path: str) -> Iterator[BinaryIO]:
-    """A new file that takes the place of `path` at the end, whole and on the disk, or vanishes on an error."""
-    folder, name = os.path.split(path)
-    os.makedirs(folder, exist_ok=True)
-    partial = os.path.join(folder, f".{name}.{os.getpid()}-{threading.get_ident()}{PARTIAL}")
-    try:
-        with open(partial, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except BaseException:
-        if os.path.lexists(partial):
-            os.unlink(partial)
-        raise
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: str) -> None:
-    """The new name too survives a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

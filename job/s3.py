@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, NoCredentialsError, PartialCredentialsError
 
-from job.aws_session import Errors, make_session
+from job.aws_session import Errors, make_client, make_session
 from job.errors import CredentialsError, JobError, RegionError, SetupError
 from job.regions import PARIS
 
@@ -34,18 +34,7 @@ def session() -> Any:
 @cache
 def client(attempts: int = 8) -> Any:
     """One per process. boto3's own chain finds the credentials, and `AWS_ENDPOINT_URL_S3`."""
-    from botocore.config import Config
-
-    config = Config(
-        retries={"mode": "adaptive", "max_attempts": attempts},  # backs off on throttling: 503 SlowDown
-        connect_timeout=5,
-        read_timeout=30,
-        max_pool_connections=64,
-        # Checksums that S3-compatible servers may not know, https://github.com/boto/boto3/issues/4392
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-    )
-    return session().client("s3", config=config)
+    return make_client(session(), "s3", attempts=attempts)
 
 
 def code_of(error: Exception) -> str:
@@ -56,17 +45,34 @@ def code_of(error: Exception) -> str:
 
 def read_object(bucket: str, key: str, etag: str) -> bytes:
     """
-    The whole object, if it is still the one with `etag`. boto3 tries requests again, but not the rest of a body that breaks off.
+    Return the whole object, if it is still the one with `etag`.
 
     Raises:
         BotoCoreError, ClientError: it cannot be read.
     """
-    for attempt in range(BODY_ATTEMPTS):
-        body = client().get_object(Bucket=bucket, Key=key, IfMatch=f'"{etag}"')["Body"]
+    return read_whole(client(), Bucket=bucket, Key=key, IfMatch=f'"{etag}"')[1]
+
+
+def read_whole(s3: Any, **request: str) -> tuple[dict[str, Any], bytes]:
+    """
+    Return GetObject's answer and its body.
+
+    boto3 tries requests again, but not the rest of a body that breaks off, nor where that body was to say why there is none.
+
+    Raises:
+        BotoCoreError, ClientError: it cannot be read, also in BODY_ATTEMPTS.
+    """
+    for attempt in range(1, BODY_ATTEMPTS + 1):
         try:
-            return bytes(body.read())
+            found: dict[str, Any] = s3.get_object(**request)
+        except ClientError as error:
+            if attempt == BODY_ATTEMPTS or not code_of(error).isdigit():  # HTTP's status, in the place of S3's own word
+                raise
+            continue
+        try:
+            return found, bytes(found["Body"].read())
         except BotoCoreError:
-            if attempt == BODY_ATTEMPTS - 1:
+            if attempt == BODY_ATTEMPTS:
                 raise
     raise AssertionError("never reached")
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -53,45 +55,19 @@ WORDS = {"Add": "make", "Modify": "change", "Remove": "remove"}
 NO_APPLICATION = "The application that runs the jobs is not included yet: push an image first with `fruitsctl image push`."
 
 
-@app.command(epilog=examples("infra plan"))
-def plan(
-    project: Project = None,
-    region: Region = None,
-    own_key: OwnKey = False,
-    log_days: LogDays = None,
-    vpc: Vpc = None,
-    max_vcpu: MaxVcpu = None,
-    architecture: Arch = None,
-    image: Image = None,
-    interactive: Interactive = None,
-    budget_usd: BudgetUsd = None,
-    budget_email: BudgetEmail = None,
-    deployer: Role = None,
-    as_json: AsJson = False,
-) -> None:
-    """Say what `infra up` would change.
+def options_of(command: Callable[..., None], without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a function that takes them by `**` the options of `command`: Typer reads them from its signature."""
+    signature = inspect.signature(command, eval_str=True)
+    kept = [option for option in signature.parameters.values() if option.name != without]
 
-    These are CloudFormation's own change sets; nothing is changed.
-    """
-    up(
-        project,
-        region,
-        own_key,
-        log_days,
-        vpc,
-        max_vcpu,
-        architecture,
-        image,
-        interactive,
-        budget_usd,
-        budget_email,
-        deployer,
-        True,
-        as_json,
-    )
+    def decorated(function: Callable[..., None]) -> Callable[..., None]:
+        function.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
+        function.__annotations__ = {option.name: option.annotation for option in kept}
+        return function
+
+    return decorated
 
 
-@app.command(epilog=examples("infra up"))
 def up(
     project: Project = None,
     region: Region = None,
@@ -136,6 +112,16 @@ def up(
     application = f"{name}-app" in changes
     data = {"stacks": {stack: [asdict(change) for change in found] for stack, found in changes.items()}, "application": application}
     emit(data, text if application else f"{text}\n{NO_APPLICATION}", as_json)
+
+
+@app.command(epilog=examples("infra plan"))
+@options_of(up, without="dry_run")
+def plan(**options: Any) -> None:
+    """Say what `infra up` would change; CloudFormation's own change sets, nothing is changed."""
+    up(**options, dry_run=True)
+
+
+app.command(epilog=examples("infra up"))(up)
 
 
 @app.command(epilog=examples("infra status"))
@@ -220,25 +206,20 @@ def policy(
     if account is not None and not re.fullmatch(r"\d{12}", account):
         raise UsageError(f"`{account}` is not the number of an account", "give its 12 digits, for example --account 111122223333")
     name, where = _scope(project, region)
+    from cli.aws import account_of
+    from cli.credentials import aws_session
     from cli.ecr import dns_suffix
     from cli.infra import policies
 
     partition = {"amazonaws.com": "aws", "amazonaws.eu": "aws-eusc"}[dns_suffix(where)]
-    scope = policies.Scope(partition, where, account or _account(where), name, own_key, vpc, budget)
+    try:
+        number = account or account_of(aws_session(), where)
+    except FruitsError as error:  # the policy is often printed for who has no access yet
+        raise type(error)(str(error), f"add --account NUMBER, or {error.hint}", error.exit_code) from error
+    scope = policies.Scope(partition, where, number, name, own_key, vpc, budget)
     statements = policies.operator(scope) if who is Who.operator else policies.deployer(scope)
     document = policies.document(statements)
     emit(document, json.dumps(document, indent=2), as_json=False)
-
-
-def _account(region: str) -> str:
-    from cli.aws import asking
-    from cli.credentials import aws_session
-
-    try:
-        with asking("sts:GetCallerIdentity"):
-            return str(aws_session().client("sts", region_name=region).get_caller_identity()["Account"])
-    except FruitsError as error:  # the policy is often printed for who has no access yet
-        raise type(error)(str(error), f"add --account NUMBER, or {error.hint}", error.exit_code) from error
 
 
 def _scope(project: str | None, region: str | None) -> tuple[str, str]:

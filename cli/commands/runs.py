@@ -58,28 +58,32 @@ def logs(
     """Print the driver's log of a run on EMR Serverless."""
     from cli.backends.serverless import state_of
     from cli.serverless import logs as driver
-    from cli.serverless.clients import jittered, patiently
-    from cli.serverless.follow import LATE_SECONDS, POLL_SECONDS
+    from cli.serverless.clients import patiently
+    from cli.serverless.follow import FOLLOW_SECONDS, LATE_SECONDS, POLL_SECONDS
     from cli.serverless.runs import get_job_run
+    from cli.waiting import until
 
     clients, sent, job_run = find(run_id)
     stream = "stderr" if stderr else "stdout"
     place = driver.Place.of(job_run)
     log, shown, over_at = driver.DriverLog(place, stream), 0, 0.0
     again = f"run `fruitsctl logs {sent.run_id}`: the run does not wait for it"
+
+    def complete() -> bool:
+        """Print what is new, and return whether that was the end of it."""
+        nonlocal shown, over_at, job_run
+        lines = patiently(clients, lambda: log.new(clients), say, POLL_SECONDS, then=again)
+        for line in lines:
+            _print(line, stream, as_json)
+        shown += len(lines)
+        if not follow or (over_at and (lines == [] or time.monotonic() > over_at + LATE_SECONDS)):
+            return True
+        job_run = patiently(clients, lambda: get_job_run(clients, sent.application_id, str(sent.job_run_id)), say, POLL_SECONDS, then=again)
+        over_at = over_at or (time.monotonic() if state_of(job_run).ended else 0.0)
+        return False
+
     try:
-        while True:
-            lines = patiently(clients, lambda: log.new(clients), say, POLL_SECONDS, then=again)
-            for line in lines:
-                _print(line, stream, as_json)
-            shown += len(lines)
-            if not follow or (over_at and (lines == [] or time.monotonic() > over_at + LATE_SECONDS)):
-                break
-            time.sleep(jittered(POLL_SECONDS))
-            job_run = patiently(
-                clients, lambda: get_job_run(clients, sent.application_id, str(sent.job_run_id)), say, POLL_SECONDS, then=again
-            )
-            over_at = over_at or (time.monotonic() if state_of(job_run).ended else 0.0)
+        until(complete, bool, POLL_SECONDS, FOLLOW_SECONDS, lambda _: f"the log of run `{sent.run_id}` has not ended", again)
     except KeyboardInterrupt:
         say(f"Detached, the run continues. Follow it with fruitsctl logs -f {sent.run_id}; cancel it with fruitsctl cancel {sent.run_id}")
         return

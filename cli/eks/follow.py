@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,11 +10,10 @@ from cli.backends.base import RunState
 from cli.backends.eks import STATES
 from cli.errors import FruitsError
 from cli.output import say
-from cli.serverless.clients import Clients, at_first, jittered, once, patiently
-from cli.serverless.follow import read
+from cli.serverless.clients import Clients, at_first, once, patiently
+from cli.serverless.follow import CANCEL_SECONDS, FOLLOW_SECONDS, read_outcome
 from cli.serverless.redact import redact
-from job.records import Outcome, RecordError
-from job.uris import join
+from cli.waiting import news, until
 
 POLL_SECONDS = 10.0
 SERVICE = "emr-containers"
@@ -47,22 +45,27 @@ def describe(clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: C
     return at_first(clients, lambda: _describe(clients, virtual_cluster_id, job_run_id), tell)
 
 
-def follow(clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: Callable[[str], None]) -> dict[str, Any]:
+def follow(
+    clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: Callable[[str], None], most_seconds: float = FOLLOW_SECONDS
+) -> dict[str, Any]:
     """
     The job run once it has ended; each new state is told. Throttling, a lost network and expired credentials only delay it, up to an hour.
 
     Raises:
         FruitsError: AWS refuses, or cannot be reached any more: the run continues without us.
     """
-    said, look = None, f"run `fruitsctl eks status {job_run_id} --virtual-cluster {virtual_cluster_id}`: the run does not wait for it"
-    while True:
-        job_run = patiently(clients, lambda: _describe(clients, virtual_cluster_id, job_run_id), tell, POLL_SECONDS, then=look)
-        if job_run["state"] != said:
-            said = job_run["state"]
-            tell(f"{job_run_id}: {said}")
-        if state(job_run).ended:
-            return job_run
-        time.sleep(jittered(POLL_SECONDS))
+    tell_new = news(tell)
+    then = f"run `fruitsctl eks status {job_run_id} --virtual-cluster {virtual_cluster_id}`: the run does not wait for it"
+
+    def look() -> dict[str, Any]:
+        job_run = patiently(clients, lambda: _describe(clients, virtual_cluster_id, job_run_id), tell, POLL_SECONDS, then=then)
+        tell_new(f"{job_run_id}: {job_run['state']}")
+        return job_run
+
+    def still(job_run: dict[str, Any]) -> str:
+        return f"job run `{job_run_id}` is still `{job_run['state']}`"
+
+    return until(look, lambda job_run: state(job_run).ended, POLL_SECONDS, most_seconds, still, then)
 
 
 def cancel(clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: Callable[[str], None]) -> dict[str, Any]:
@@ -75,7 +78,7 @@ def cancel(clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: Cal
     job_run = describe(clients, virtual_cluster_id, job_run_id, tell)
     if not state(job_run).ended:
         at_first(clients, lambda: _cancel(clients, virtual_cluster_id, job_run_id), tell)
-    return follow(clients, virtual_cluster_id, job_run_id, tell)
+    return follow(clients, virtual_cluster_id, job_run_id, tell, CANCEL_SECONDS)
 
 
 def state(job_run: dict[str, Any]) -> RunState:
@@ -97,15 +100,6 @@ def raise_unless_done(clients: Clients, job_run: dict[str, Any], output: str, ru
         raise FruitsError(outcome.message, outcome.hint or f"see the logs in {logs}", outcome.code)
     reason = ": ".join(str(job_run[key]) for key in ("failureReason", "stateDetails") if job_run.get(key))
     raise FruitsError(f"run `{run_id}` failed: {redact(reason) or 'no reason given by EMR'}", f"see the logs in {logs}")
-
-
-def read_outcome(clients: Clients, output: str, run_id: str) -> Outcome | None:
-    """None: the job did not live long enough to write one."""
-    content = read(clients, join(output, "runs", run_id, "outcome.json"))
-    try:
-        return Outcome.from_json(content) if content else None
-    except RecordError:
-        return None
 
 
 def _describe(clients: Clients, virtual_cluster_id: str, job_run_id: str) -> dict[str, Any]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cli.aws import asking
+from cli.aws import asking, client
 from cli.errors import UsageError
-from cli.regions import refuse_outside_eu
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -50,12 +49,11 @@ def trust_of(session: Any, region: str, virtual_cluster_id: str, role_name: str)
         UsageError: its cluster has no OIDC issuer.
         FruitsError: no credentials, or AWS refuses.
     """
-    refuse_outside_eu(region)
     with asking("emr-containers:DescribeVirtualCluster"):
-        virtual = session.client("emr-containers", region_name=region).describe_virtual_cluster(id=virtual_cluster_id)["virtualCluster"]
+        virtual = client(session, "emr-containers", region).describe_virtual_cluster(id=virtual_cluster_id)["virtualCluster"]
     provider = virtual["containerProvider"]
     with asking("eks:DescribeCluster"):
-        cluster = session.client("eks", region_name=region).describe_cluster(name=provider["id"])["cluster"]
+        cluster = client(session, "eks", region).describe_cluster(name=provider["id"])["cluster"]
     issuer = cluster.get("identity", {}).get("oidc", {}).get("issuer")
     if not issuer:
         raise UsageError(

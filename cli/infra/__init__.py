@@ -12,14 +12,13 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
 
-from cli.aws import asking
+from cli import aws
 from cli.config import settings
 from cli.errors import FruitsError, UsageError
 from cli.infra import application, presence, stacks
 from cli.infra.application import TAG
 from cli.infra.stacks import Change, Stack
 from cli.pushed import last_pushed
-from cli.regions import refuse_outside_eu
 from cli.release import RELEASE
 
 STACKS = ("data", "base", "app", "budget")
@@ -64,10 +63,7 @@ class Deployed:
 
 def client(session: Any, region: str) -> Any:
     """CloudFormation's. Raises RefusedError if `region` is outside the European Union."""
-    refuse_outside_eu(region)
-    from botocore.config import Config
-
-    return session.client("cloudformation", region_name=region, config=Config(retries={"mode": "adaptive", "max_attempts": 8}))
+    return aws.client(session, "cloudformation", region)
 
 
 def deployed(session: Any, region: str, project: str) -> Deployed:
@@ -186,9 +182,7 @@ def _check(session: Any, cloudformation: Any, region: str, wanted: Wanted) -> No
             "run `fruitsctl infra down --keep-data`, then `fruitsctl infra up --own-key`",
         )
     if data is None:
-        with asking("sts:GetCallerIdentity"):
-            account = session.client("sts", region_name=region).get_caller_identity()["Account"]
-        bucket = f"{wanted.project}-{account}-{region}"
+        bucket = f"{wanted.project}-{aws.account_of(session, region)}-{region}"
         if presence.exists(session, region, "AWS::S3::Bucket", bucket):
             raise UsageError(
                 f"the bucket `{bucket}` already exists and does not belong to this project", "set FRUITS_PROJECT to another name"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
+from cli import aws
 from cli.aws import asking
 from cli.backends.serverless import STATES
-from cli.errors import FruitsError, RefusedError
+from cli.errors import RefusedError
+from cli.waiting import news, until
 from job.records import counted, noun
 
 TAG = "fruitsctl"  # on everything, with the project's name
@@ -19,9 +20,7 @@ PATIENCE_SECONDS = 1800.0
 
 
 def client(session: Any, region: str) -> Any:
-    from botocore.config import Config
-
-    return session.client("emr-serverless", region_name=region, config=Config(retries={"mode": "adaptive", "max_attempts": 8}))
+    return aws.client(session, "emr-serverless", region)
 
 
 def find(emr: Any, project: str) -> list[str]:
@@ -34,30 +33,31 @@ def find(emr: Any, project: str) -> list[str]:
     return [item["applicationId"] for item in details if item.get("tags", {}).get(TAG) == project]
 
 
-def active_runs(emr: Any, application_id: str) -> dict[str, str]:
-    """Id to state of each run that has not ended."""
+def active_runs(emr: Any, application_id: str) -> list[dict[str, Any]]:
+    """Return ListJobRuns' entry of each run that has not ended."""
     with asking("emr-serverless:ListJobRuns"):
         pages = emr.get_paginator("list_job_runs").paginate(applicationId=application_id, states=ACTIVE)
-        return {run["id"]: run["state"] for page in pages for run in page["jobRuns"]}
+        return [run for page in pages for run in page["jobRuns"]]
 
 
 def state(emr: Any, application_id: str) -> str:
     """TERMINATED also if nobody knows it any more."""
-    with asking("emr-serverless:GetApplication"):
-        try:
-            return str(emr.get_application(applicationId=application_id)["application"]["state"])
-        except emr.exceptions.ResourceNotFoundException:
-            return "TERMINATED"
+    return str(_get(emr, application_id).get("state", "TERMINATED"))
 
 
 def image(emr: Any, application_id: str) -> str | None:
     """`<repository>@sha256:…` as it is now; None if there is none, or no such application."""
+    uri: str | None = _get(emr, application_id).get("imageConfiguration", {}).get("imageUri")
+    return uri
+
+
+def _get(emr: Any, application_id: str) -> dict[str, Any]:
+    """Return GetApplication's answer; {} if there is no such application."""
     with asking("emr-serverless:GetApplication"):
         try:
-            found = emr.get_application(applicationId=application_id)["application"]
+            return dict(emr.get_application(applicationId=application_id)["application"])
         except emr.exceptions.ResourceNotFoundException:
-            return None
-    return found.get("imageConfiguration", {}).get("imageUri")  # type: ignore[no-any-return]
+            return {}
 
 
 def rest(emr: Any, application_id: str, cancel: bool, tell: Callable[[str], None]) -> None:
@@ -68,9 +68,12 @@ def rest(emr: Any, application_id: str, cancel: bool, tell: Callable[[str], None
         RefusedError: there are active runs, and `cancel` is False.
         FruitsError: AWS refuses, or it does not come to rest within PATIENCE_SECONDS.
     """
-    end, told = time.monotonic() + PATIENCE_SECONDS, ""
-    while (now := state(emr, application_id)) not in RESTING:
-        runs = active_runs(emr, application_id)
+    tell_new = news(tell)
+
+    def look() -> str:
+        if (now := state(emr, application_id)) in RESTING:
+            return now
+        runs = {run["id"]: run["state"] for run in active_runs(emr, application_id)}
         if runs and not cancel:
             raise RefusedError(
                 f"`{len(runs)}` active {noun(len(runs), 'runs')} on application `{application_id}`: {', '.join(runs)}",
@@ -80,13 +83,11 @@ def rest(emr: Any, application_id: str, cancel: bool, tell: Callable[[str], None
             _cancel(emr, application_id, runs)
         elif now == "STARTED":
             _stop(emr, application_id)
-        doing = f"{application_id}: waiting for {counted(len(runs), 'cancelled runs')}" if runs else f"{application_id}: stopping"
-        if doing != told:
-            tell(doing)
-            told = doing
-        if time.monotonic() > end:
-            raise FruitsError(f"application `{application_id}` did not stop: state `{now}`", "try again later")
-        time.sleep(POLL_SECONDS)
+        tell_new(f"{application_id}: waiting for {counted(len(runs), 'cancelled runs')}" if runs else f"{application_id}: stopping")
+        return now
+
+    hint = "run the same command again; if it does not help, stop the application in the console of EMR Serverless"
+    until(look, RESTING.__contains__, POLL_SECONDS, PATIENCE_SECONDS, lambda now: f"application `{application_id}` is still `{now}`", hint)
 
 
 def delete(emr: Any, application_id: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from cli import aws
 from cli.aws import asking
 
 NOT_FOUND = {"404", "NoSuchBucket", "NoSuchEntity", "NotFoundException", "RepositoryNotFoundException", "ResourceNotFoundException"}
@@ -57,7 +58,7 @@ def exists(session: Any, region: str, kind: str, physical: str) -> bool:
     if kind not in QUESTIONS:
         return True
     service, action, question = QUESTIONS[kind]
-    client = session.client(service, region_name=region)
+    client = aws.client(session, service, region)
     with asking(action):
         try:
             return question(client, physical)

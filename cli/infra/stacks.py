@@ -14,11 +14,12 @@ from typing import Any
 from cli.aws import asking
 from cli.errors import FruitsError, RefusedError
 from cli.infra import events
-from job.records import counted
+from cli.waiting import until
 
 POLL_SECONDS = 3.0
 CHANGE_SET_SECONDS = 300.0  # until CloudFormation has compared; it takes seconds
 REST_SECONDS = 3600.0  # until a stack is made, changed or deleted; it takes minutes
+LOOK = "look at its events in the console of CloudFormation, then run the same command again: it continues"
 # A first creation that failed can only be deleted: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html
 DEAD = {"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}
 STUCK = {
@@ -193,12 +194,14 @@ def _change_set(cloudformation: Any, stack: Stack, found: Mapping[str, Any] | No
             **role,
         )
     with asking("cloudformation:DescribeChangeSet"):
-        give_up = time.monotonic() + CHANGE_SET_SECONDS
-        while True:
-            answer = cloudformation.describe_change_set(ChangeSetName=made["Id"])
-            if answer["Status"] not in ("CREATE_PENDING", "CREATE_IN_PROGRESS"):
-                break
-            _wait_on(f"the change set of stack `{stack.name}`", answer["Status"], give_up, CHANGE_SET_SECONDS)
+        answer = until(
+            lambda: cloudformation.describe_change_set(ChangeSetName=made["Id"]),
+            lambda found: found["Status"] not in ("CREATE_PENDING", "CREATE_IN_PROGRESS"),
+            POLL_SECONDS,
+            CHANGE_SET_SECONDS,
+            lambda found: f"the change set of stack `{stack.name}` is still in {found['Status']}",
+            LOOK,
+        )
     if answer["Status"] == "FAILED":
         reason = answer.get("StatusReason", "")
         with asking("cloudformation:DeleteChangeSet"):
@@ -231,22 +234,17 @@ def _refuse_stuck(name: str, state: str | None) -> None:
 def _wait(cloudformation: Any, name: str, began: float, tell: Callable[[str], None]) -> str | None:
     """The state in which the stack comes to rest; None if it is gone. Raises FruitsError if it does not within REST_SECONDS."""
     told: set[str] = set()
-    give_up = time.monotonic() + REST_SECONDS
-    while True:
+
+    def look() -> str | None:
         state = status(cloudformation, name)
         if state is not None:
             events.tell_new(cloudformation, name, began, told, tell)
-        if state is None or not state.endswith("_IN_PROGRESS"):
-            return state
-        _wait_on(f"stack `{name}`", state, give_up, REST_SECONDS)
+        return state
 
+    def at_rest(state: str | None) -> bool:
+        return state is None or not state.endswith("_IN_PROGRESS")
 
-def _wait_on(what: str, state: str, give_up: float, seconds: float) -> None:
-    """Until the next look. Raises FruitsError once `give_up` (of the monotonic clock) has passed."""
-    if time.monotonic() > give_up:
-        hint = "look at its events in the console of CloudFormation, then run the same command again: it continues"
-        raise FruitsError(f"{what} is still in {state} after {counted(round(seconds / 60), 'minutes')}", hint)
-    time.sleep(POLL_SECONDS)
+    return until(look, at_rest, POLL_SECONDS, REST_SECONDS, lambda state: f"stack `{name}` is still in {state}", LOOK)
 
 
 def _ended(cloudformation: Any, name: str, identity: str, state: str, began: float, command: str) -> FruitsError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from cli import aws
 from cli.aws import asking
 from cli.errors import FruitsError
 from cli.infra import application, presence, stacks
@@ -25,7 +26,7 @@ def down(session: Any, region: str, project: str, keep_data: bool, tell: Callabl
         RefusedError: somebody else is changing a stack now.
         FruitsError: AWS refuses, or something cannot be deleted.
     """
-    cloudformation = session.client("cloudformation", region_name=region)
+    cloudformation = aws.client(session, "cloudformation", region)
 
     def gone(resource: Resource) -> bool:
         return not presence.exists(session, region, resource.kind, resource.physical)
@@ -38,7 +39,7 @@ def down(session: Any, region: str, project: str, keep_data: bool, tell: Callabl
         application.delete(emr, identity)
         tell(f"{identity}: deleted")
     stacks.delete(cloudformation, f"{project}-budget", tell, gone)
-    ecr = session.client("ecr", region_name=region)
+    ecr = aws.client(session, "ecr", region)
     if any(resource.kind == "AWS::ECR::Repository" for resource in stacks.resources(cloudformation, f"{project}-base")):
         empty_repository(ecr, project, tell)
     stacks.delete(cloudformation, f"{project}-base", tell, gone)
@@ -54,9 +55,9 @@ def _delete_data(
     made = {resource.logical: resource for resource in stacks.resources(cloudformation, name)}
     if found and "Bucket" in made and not gone(made["Bucket"]):
         account = found["StackId"].split(":")[4]
-        delete_bucket(session.client("s3", region_name=region), made["Bucket"].physical, account, tell)
+        delete_bucket(aws.client(session, "s3", region), made["Bucket"].physical, account, tell)
     if "Key" in made and not gone(made["Key"]):
-        delete_key(session.client("kms", region_name=region), made["Key"].physical, tell)
+        delete_key(aws.client(session, "kms", region), made["Key"].physical, tell)
     stacks.delete(cloudformation, name, tell, gone)
 
 
@@ -135,7 +136,7 @@ def left(session: Any, region: str, project: str) -> list[str]:
     https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/supported-services.html
     """
     with asking("tag:GetResources"):
-        pages = session.client("resourcegroupstaggingapi", region_name=region).get_paginator("get_resources")
+        pages = aws.client(session, "resourcegroupstaggingapi", region).get_paginator("get_resources")
         tagged = [
             item["ResourceARN"]
             for page in pages.paginate(TagFilters=[{"Key": TAG, "Values": [project]}])

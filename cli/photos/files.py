@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-import os
 from pathlib import Path
 
 from cli.errors import NO_SPACE, AssetError
+from cli.replacing import replacing
 
 FULL = (*NO_SPACE, errno.EFBIG)
 
@@ -16,14 +16,9 @@ def write_photo(target: Path, content: bytes) -> None:
     Raises:
         AssetError: the disk or its permissions refuse it.
     """
-    part = target.with_name(target.name + ".part")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with replacing(target) as part:
             part.write_bytes(content)
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
     except OSError as error:
         raise unwritable(target, error, "choose another folder") from error
 

@@ -7,20 +7,18 @@ https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/application-stat
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from typing import Any
 
 from cli.aws import asking
-from cli.backends.serverless import STATES
 from cli.errors import FruitsError, RefusedError, UsageError
-from cli.serverless.clients import PATIENCE_SECONDS, Clients, jittered, patiently
-from job.records import counted
+from cli.infra.application import active_runs
+from cli.serverless.clients import PATIENCE_SECONDS, Clients, patiently
+from cli.waiting import news, until
 
 POLL_SECONDS = 5.0
 REST_SECONDS = 900.0  # until an application has started or stopped; it takes a minute or two
 AT_REST = ("CREATED", "STOPPED")
-ACTIVE = [state for state, meaning in STATES.items() if not meaning.ended]
 
 # Why an application does not start, and what helps; the words are the service's.
 HINTS = (
@@ -63,13 +61,6 @@ def check(application: dict[str, Any], release: str) -> None:
         )
 
 
-def active_runs(clients: Clients, application_id: str) -> list[str]:
-    """Names of job runs that are not over, CANCELLING included."""
-    with asking("emr-serverless:ListJobRuns"):
-        pages = clients("emr-serverless").get_paginator("list_job_runs").paginate(applicationId=application_id, states=ACTIVE)
-        return [run.get("name", run["id"]) for page in pages for run in page["jobRuns"]]
-
-
 def put_image(clients: Clients, application: dict[str, Any], image: str, run_id: str, tell: Callable[[str], None]) -> None:
     """
     Give the application `image`, `<uri>@sha256:…`. A started one is stopped first: up to release 7.13 the start fixes the image.
@@ -81,7 +72,8 @@ def put_image(clients: Clients, application: dict[str, Any], image: str, run_id:
     identifier = application["applicationId"]
     if application.get("imageConfiguration", {}).get("imageUri") == image:
         return
-    others = [name for name in active_runs(clients, identifier) if name != run_id]
+    names = [run.get("name", run["id"]) for run in active_runs(clients("emr-serverless"), identifier)]
+    others = [name for name in names if name != run_id]
     if others:
         users = "active run uses" if len(others) == 1 else "active runs use"
         raise RefusedError(
@@ -127,17 +119,19 @@ def wait_for(clients: Clients, application_id: str, states: tuple[str, ...], tel
     Raises:
         FruitsError: it is not within REST_SECONDS, or AWS refuses or does not answer.
     """
-    said, give_up = None, time.monotonic() + REST_SECONDS
-    while True:
+    tell_new = news(tell)
+
+    def look() -> dict[str, Any]:
         found = patiently(clients, lambda: get(clients, application_id), tell, POLL_SECONDS, most_seconds=PATIENCE_SECONDS)
-        if found["state"] in states:
-            return found
-        if time.monotonic() > give_up:
-            raise FruitsError(
-                f"application `{application_id}` is still `{found['state']}` after {counted(round(REST_SECONDS / 60), 'minutes')}",
-                "run the same command again; if it does not help, stop the application in the console of EMR Serverless",
-            )
-        if found["state"] != said:
-            said = found["state"]
-            tell(f"Application: {str(said).lower()}")
-        time.sleep(jittered(POLL_SECONDS))
+        if found["state"] not in states:
+            tell_new(f"Application: {found['state'].lower()}")
+        return found
+
+    return until(
+        look,
+        lambda found: found["state"] in states,
+        POLL_SECONDS,
+        REST_SECONDS,
+        lambda found: f"application `{application_id}` is still `{found['state']}`",
+        "run the same command again; if it does not help, stop the application in the console of EMR Serverless",
+    )

@@ -4,15 +4,13 @@ AWS clients of one Region, made once, and again after a login; and calls that ou
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
-from cli.aws import STALE
+from cli.aws import STALE, client
 from cli.errors import FruitsError
 from cli.regions import refuse_outside_eu
-from job.records import counted
+from cli.waiting import jittered, news, retried
 
 T = TypeVar("T")
 
@@ -38,17 +36,7 @@ class Clients:
 
     def __call__(self, service: str) -> Any:
         if service not in self._made:
-            from botocore.config import Config
-
-            config = Config(
-                retries={"mode": "adaptive", "max_attempts": ATTEMPTS},
-                connect_timeout=5,
-                read_timeout=60,
-                # Checksums that S3-compatible servers may not know, https://github.com/boto/boto3/issues/4392
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-            )
-            self._made[service] = self.session.client(service, region_name=self.region, config=config)
+            self._made[service] = client(self.session, service, self.region, ATTEMPTS)
         return self._made[service]
 
     def renew(self) -> None:
@@ -58,12 +46,12 @@ class Clients:
         self.session, self._made = aws_session(), {}
 
 
-def passing(error: FruitsError) -> str | None:
-    """What to say while waiting, if that helps; `error` is one of `cli.aws.asking`."""
+def passing(error: BaseException) -> str | None:
+    """What to say while waiting, if that helps; None of an error that is not one of `cli.aws.asking`."""
     from botocore import exceptions as aws
     from botocore.parsers import ResponseParserError
 
-    cause = error.__cause__
+    cause = error.__cause__ if isinstance(error, FruitsError) else None
     if isinstance(cause, aws.ClientError):
         code = cause.response["Error"].get("Code", "")
         status = cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -93,17 +81,16 @@ def once(clients: Clients, start: Callable[[], T], tell: Callable[[str], None], 
     Raises:
         FruitsError: AWS refuses, or does not answer; then with `hint`, as the run may have started.
     """
-    for attempt in range(1, SEND_ATTEMPTS + 1):
-        try:
-            return at_first(clients, start, tell)
-        except FruitsError as error:
-            if passing(error) != SILENT:
-                raise
-            if attempt == SEND_ATTEMPTS:
-                raise FruitsError(f"no response from AWS when starting run `{run_id}`", hint) from error
-            tell("no response from AWS; retrying with the same token, so that the run starts once")
-            time.sleep(jittered(pause_seconds * attempt))
-    raise AssertionError("never reached")
+    pauses = [jittered(pause_seconds * attempt) for attempt in range(1, SEND_ATTEMPTS)]
+    again = "no response from AWS; retrying with the same token, so that the run starts once"
+    try:
+        return retried(
+            lambda: at_first(clients, start, tell), lambda error: passing(error) == SILENT, pauses, before=lambda *_: tell(again)
+        )
+    except FruitsError as error:
+        if passing(error) != SILENT:
+            raise
+        raise FruitsError(f"no response from AWS when starting run `{run_id}`", hint) from error
 
 
 def patiently(
@@ -122,31 +109,25 @@ def patiently(
         FruitsError: an error that waiting does not fix, or one that lasts longer than the limit. The hint is what helps, and `then`.
     """
     most = LOST_SECONDS if most_seconds is None else most_seconds
-    said, give_up = None, time.monotonic() + most
-    while True:
-        try:
-            result = call()
-        except FruitsError as error:
-            reason = passing(error)
-            if reason is None or reason not in outlasts:
-                raise
-            if time.monotonic() > give_up:
-                hint = f"{HELP[reason]}, then {then}"
-                raise type(error)(
-                    f"{error}, after {counted(round(most / 60), 'minutes')} of retries", hint, error.exit_code
-                ) from error.__cause__
-            if reason != said:
-                tell(reason)
-                said = reason
-            time.sleep(jittered(pause_seconds))
-            if reason == EXPIRED:
-                clients.renew()
-        else:
-            if said:
-                tell("AWS is reachable again")
-            return result
+    reason, tell_new = "", news(tell)
 
+    def attempt() -> T:
+        if reason == EXPIRED:
+            clients.renew()
+        return call()
 
-def jittered(seconds: float) -> float:
-    """So that many who wait do not ask at the same moment."""
-    return seconds * random.uniform(0.8, 1.2)
+    def say_why(error: BaseException, _: float) -> None:
+        nonlocal reason
+        reason = passing(error) or ""
+        tell_new(reason)
+
+    try:
+        result = retried(attempt, lambda error: passing(error) in outlasts, [jittered(pause_seconds)], most, say_why)
+    except FruitsError as error:
+        if passing(error) not in outlasts:
+            raise
+        hint = f"{HELP[str(passing(error))]}, then {then}"
+        raise type(error)(f"{error}, after {most / 60:.0f} minutes of retries", hint, error.exit_code) from error.__cause__
+    if reason:
+        tell("AWS is reachable again")
+    return result

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from cli.aws import asking
-from cli.backends.serverless import state_of
+from cli.backends.serverless import MOST_TIMEOUT_MINUTES, state_of
 from cli.errors import FruitsError
-from cli.serverless.clients import Clients, jittered, patiently
+from cli.serverless.clients import Clients, patiently
 from cli.serverless.ending import verdict
 from cli.serverless.logs import DriverLog, Place, archived
 from cli.serverless.runs import Sent, get_job_run
+from cli.waiting import until
 from job.records import Outcome, Progress, RecordError, from_line
 from job.uris import bucket_and_key, join
 
@@ -22,6 +23,9 @@ T = TypeVar("T")
 POLL_SECONDS = 5.0  # GetJobRun takes 10 requests a second, of everybody in the account: docs of the service's quotas
 LATE_SECONDS = 20.0  # after the end, for lines that are still on their way
 BILLED_SECONDS = 90.0  # after the end, until AWS has settled what it bills
+BILLED = "billedResourceUtilization"  # in GetJobRun's answer
+FOLLOW_SECONDS = 60.0 * MOST_TIMEOUT_MINUTES + 24 * 3600.0  # a day more than the longest run
+CANCEL_SECONDS = 1800.0  # until the workers of a cancelled run have stopped; it takes a minute or two
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,9 @@ def follow(clients: Clients, sent: Sent, tell: Callable[[str], None], on_progres
     state, since = "", time.monotonic()
     stdout: DriverLog | None = None
     readable = True
-    while True:
+
+    def look() -> dict[str, Any]:
+        nonlocal state, since, stdout, readable
         job_run = _patiently(clients, sent, lambda: _get(clients, sent), tell)
         if job_run["state"] != state:
             before = f"; was {state.lower()} for {time.monotonic() - since:,.0f} s" if state else ""
@@ -50,14 +56,15 @@ def follow(clients: Clients, sent: Sent, tell: Callable[[str], None], on_progres
         stdout = stdout or DriverLog(Place.of(job_run), "stdout")
         if readable:
             readable = _pass_on(clients, sent, stdout, tell, on_progress)
-        if state_of(job_run).ended:
-            return Ending(job_run, conclude(clients, sent, job_run, tell))
-        time.sleep(jittered(POLL_SECONDS))
+        return job_run
+
+    job_run = _until_over(sent, look, FOLLOW_SECONDS)
+    return Ending(job_run, conclude(clients, sent, job_run, tell))
 
 
 def conclude(clients: Clients, sent: Sent, job_run: dict[str, Any], tell: Callable[[str], None]) -> Outcome:
     """How a run that is over ended; its log is asked only if it left no word in OUTPUT."""
-    outcome = _patiently(clients, sent, lambda: read_outcome(clients, sent), tell)
+    outcome = _patiently(clients, sent, lambda: read_outcome(clients, sent.output, sent.run_id), tell)
     stderr: list[str] = []
     if job_run["state"] == "FAILED":
         stderr = _patiently(clients, sent, lambda: last_words(clients, Place.of(job_run), 0.0 if outcome else LATE_SECONDS), tell)
@@ -65,16 +72,18 @@ def conclude(clients: Clients, sent: Sent, job_run: dict[str, Any], tell: Callab
 
 
 def wait_until_over(clients: Clients, sent: Sent, tell: Callable[[str], None]) -> dict[str, Any]:
-    """GetJobRun's answer once the run is over; CANCELLING is not."""
-    while True:
-        job_run = _patiently(clients, sent, lambda: _get(clients, sent), tell)
-        if state_of(job_run).ended:
-            return job_run
-        time.sleep(jittered(POLL_SECONDS))
+    """
+    Return GetJobRun's answer once the run is over; CANCELLING is not.
+
+    Raises:
+        FruitsError: it is not within CANCEL_SECONDS, or AWS refuses or cannot be reached.
+    """
+    return _until_over(sent, lambda: _patiently(clients, sent, lambda: _get(clients, sent), tell), CANCEL_SECONDS)
 
 
-def read_outcome(clients: Clients, sent: Sent) -> Outcome | None:
-    content = read(clients, join(sent.output, "runs", sent.run_id, "outcome.json"))
+def read_outcome(clients: Clients, output: str, run_id: str) -> Outcome | None:
+    """None: the job did not live long enough to write one."""
+    content = read(clients, join(output, "runs", run_id, "outcome.json"))
     try:
         return Outcome.from_json(content) if content else None
     except RecordError:
@@ -95,21 +104,34 @@ def read(clients: Clients, uri: str) -> bytes | None:
 
 def last_words(clients: Clients, place: Place, patience_seconds: float) -> list[str]:
     """The driver's stderr: from CloudWatch, as soon as some of it is there, else from the bucket."""
-    log, give_up = DriverLog(place, "stderr"), time.monotonic() + patience_seconds
-    while True:
-        lines = [line.text for line in log.new(clients)] or archived(clients, place, "stderr")
-        if lines or time.monotonic() >= give_up:
-            return lines
-        time.sleep(min(POLL_SECONDS, patience_seconds))
+    log = DriverLog(place, "stderr")
+
+    def look() -> list[str]:
+        return [line.text for line in log.new(clients)] or archived(clients, place, "stderr")
+
+    return until(look, bool, min(POLL_SECONDS, patience_seconds), patience_seconds)
 
 
 def settled(clients: Clients, sent: Sent, job_run: dict[str, Any]) -> dict[str, Any]:
     """GetJobRun's answer with what is billed; without it if AWS takes too long."""
-    give_up = time.monotonic() + BILLED_SECONDS
-    while "billedResourceUtilization" not in job_run and time.monotonic() < give_up:
-        time.sleep(jittered(POLL_SECONDS))
-        job_run = _get(clients, sent)
-    return job_run
+    if BILLED in job_run:
+        return job_run
+    return until(lambda: _get(clients, sent), lambda job_run: BILLED in job_run, POLL_SECONDS, BILLED_SECONDS)
+
+
+def _until_over(sent: Sent, look: Callable[[], dict[str, Any]], most_seconds: float) -> dict[str, Any]:
+    return until(
+        look,
+        lambda job_run: state_of(job_run).ended,
+        POLL_SECONDS,
+        most_seconds,
+        lambda job_run: f"run `{sent.run_id}` is still `{job_run['state']}`",
+        _look_later(sent),
+    )
+
+
+def _look_later(sent: Sent) -> str:
+    return f"run `fruitsctl status {sent.run_id}`: the run does not wait for it"
 
 
 def _get(clients: Clients, sent: Sent) -> dict[str, Any]:
@@ -118,7 +140,7 @@ def _get(clients: Clients, sent: Sent) -> dict[str, Any]:
 
 
 def _patiently(clients: Clients, sent: Sent, call: Callable[[], T], tell: Callable[[str], None]) -> T:
-    return patiently(clients, call, tell, POLL_SECONDS, then=f"run `fruitsctl status {sent.run_id}`: the run does not wait for it")
+    return patiently(clients, call, tell, POLL_SECONDS, then=_look_later(sent))
 
 
 def _pass_on(clients: Clients, sent: Sent, stdout: DriverLog, tell: Callable[[str], None], on_progress: Callable[[Progress], None]) -> bool:

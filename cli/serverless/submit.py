@@ -5,7 +5,6 @@ A planned run to a run of the service: Regions, quota and image first, then Star
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from cli.aws import asking
 from cli.buckets import region_of
 from cli.errors import FruitsError, RefusedError, UsageError
-from cli.serverless.clients import EXPIRED, Clients, jittered, once, passing, patiently
+from cli.serverless.clients import EXPIRED, Clients, once, passing, patiently
 from cli.serverless.runs import Sent, get_job_run, remember
 from cli.sizing import QUOTA_VCPU
+from cli.waiting import until
 from job.params import Params
 from job.uris import bucket_and_key, shown
 
@@ -96,18 +96,20 @@ def verify_image(clients: Clients, sent: Sent, digest: str, tell: Callable[[str]
     """
     identifier = str(sent.job_run_id)
     look = f"run `fruitsctl status {sent.run_id}`: the run continues"
-    for _ in range(IMAGE_POLLS):
+
+    def resolved() -> str | None:
         job_run = patiently(clients, lambda: get_job_run(clients, sent.application_id, identifier), tell, PAUSE_SECONDS, then=look)
-        real = job_run.get("imageConfiguration", {}).get("resolvedImageDigest")
-        if real == digest:
-            return
-        if real:
-            patiently(clients, lambda: cancel(clients, sent), tell, PAUSE_SECONDS, then=f"run `fruitsctl cancel {sent.run_id}`")
-            raise FruitsError(
-                f"EMR used image `{real}` instead of {digest}; the run is cancelled", "run the command again: it restarts the application"
-            )
-        time.sleep(jittered(PAUSE_SECONDS))
-    tell("note: EMR has not reported the image of the run; the image of the application was checked before")
+        digest: str | None = job_run.get("imageConfiguration", {}).get("resolvedImageDigest")
+        return digest
+
+    real = until(resolved, bool, PAUSE_SECONDS, IMAGE_POLLS * PAUSE_SECONDS)
+    if not real:
+        tell("note: EMR has not reported the image of the run; the image of the application was checked before")
+    elif real != digest:
+        patiently(clients, lambda: cancel(clients, sent), tell, PAUSE_SECONDS, then=f"run `fruitsctl cancel {sent.run_id}`")
+        raise FruitsError(
+            f"EMR used image `{real}` instead of {digest}; the run is cancelled", "run the command again: it restarts the application"
+        )
 
 
 def cancel(clients: Clients, sent: Sent) -> None:

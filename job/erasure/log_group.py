@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from job.aws_session import make_client
 from job.errors import RegionError, SetupError
 from job.regions import outside_eu
 from job.s3 import S3_ERRORS, code_of, session
@@ -43,14 +44,11 @@ class LogGroup:
             raise self._explained(error) from error
 
     def _client(self) -> Any:
-        from botocore.config import Config
-
-        # FilterLogEvents: five requests a second, https://repost.aws/knowledge-center/cloudwatch-logs-throttling
-        config = Config(retries={"mode": "adaptive", "max_attempts": 8})
         own = session()
         if problem := outside_eu(own.region_name):
             raise RegionError(*problem)
-        return own.client("logs", config=config)
+        # FilterLogEvents: five requests a second, https://repost.aws/knowledge-center/cloudwatch-logs-throttling
+        return make_client(own, "logs", read_seconds=60)
 
     def _explained(self, error: Exception) -> SetupError:
         code = code_of(error)

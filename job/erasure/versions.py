@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 from botocore.exceptions import ClientError
 
 from job.errors import InputError, OutputError
-from job.objects import is_partial
+from job.replacing import is_partial
 from job.s3 import S3_ERRORS, client, code_of, explain
 from job.uris import bucket_and_key, is_s3, local_path, printable
 

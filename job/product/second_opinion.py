@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from job.convert import write
 from job.errors import ModelError
 from job.models import known_answer, unwritable
+from job.replacing import replacing
 
 CLASSES = {  # number in ILSVRC 2012 to our group; https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json
     938: "Cauliflower",
@@ -79,8 +79,8 @@ def load_head(weights: Path, cache: Path) -> Head:
         content = io.BytesIO()
         np.savez(content, kernel=kernel.astype(np.float16), bias=bias)
         try:
-            cached.parent.mkdir(parents=True, exist_ok=True)
-            write(cached, content.getvalue())
+            with replacing(str(cached)) as file:
+                file.write(content.getvalue())
         except OSError as error:
             raise unwritable(cached, error.strerror) from error
     with np.load(cached) as arrays:

@@ -6,11 +6,11 @@ vl_convert (84 MB) makes it once; from then on the file in the cache is enough, 
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from pathlib import Path
 
 from job.errors import SetupError
+from job.replacing import replacing
 
 VERSION = "6.4.1"  # of Vega-Lite, what charts.py is written for; a test compares it with altair, whose schema holds the charts
 
@@ -32,17 +32,6 @@ def bundle(cache: Path | None) -> str:
         raise SetupError(f"`{kept or 'vega.js'}` is missing and vl_convert is not installed", "pip install vl-convert-python") from error
     text: str = javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VERSION.rpartition(".")[0])
     if kept is not None:
-        with suppress(OSError):  # the image's own cache is read-only, a disk may be full
-            keep(kept, text)
+        with suppress(OSError), replacing(str(kept)) as file:  # the image's own cache is read-only, a disk may be full
+            file.write(text.encode())
     return text
-
-
-def keep(path: Path, text: str) -> None:
-    """Whole or not at all: another run may read it meanwhile. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from cli.serverless import application, clients, submit
+from cli.serverless import application, clients, follow, submit
 from cli.serverless.clients import BUSY
 from tests.aws.account import PROGRESS, RUN, an_account, ended, leave, nobody_waits, started  # noqa: F401
 from tests.aws.fruitsctl import done, fruitsctl
@@ -74,6 +74,29 @@ def test_a_run_is_not_followed_for_ever(account, monkeypatch, code, said):
 
     found = ended(RUN, 2 if code == "ExpiredTokenException" else 1, said, "after 0 minutes of retries", "then run `fruitsctl status r1`")
     assert found.stderr.count(said) == 1
+
+
+def test_a_cancelled_run_is_not_waited_for_for_ever(account, monkeypatch):
+    monkeypatch.setattr(follow, "CANCEL_SECONDS", 0.3)
+    account.runner, account.durations.cancelling = ScriptedRunner(seconds=30), 30.0
+    done(*RUN, "--detach")
+
+    ended(("cancel", "r1"), 1, "run `r1` is still `CANCELLING` after 0 minutes", "hint: run `fruitsctl status r1`: the run does not wait")
+
+
+def test_a_log_is_not_followed_for_ever(account, monkeypatch):
+    monkeypatch.setattr(follow, "FOLLOW_SECONDS", 0.3)
+    account.runner = ScriptedRunner(seconds=30)
+    done(*RUN, "--detach")
+
+    ended(("logs", "-f", "r1"), 1, "the log of run `r1` has not ended after 0 minutes", "hint: run `fruitsctl logs r1`")
+
+
+def test_a_run_that_does_not_end_is_not_followed_for_ever(account, monkeypatch):
+    monkeypatch.setattr(follow, "FOLLOW_SECONDS", 0.3)
+    account.runner = ScriptedRunner(seconds=30)
+
+    ended(RUN, 1, "run `r1` is still `RUNNING` after 0 minutes", "hint: run `fruitsctl status r1`")
 
 
 def test_an_application_that_does_not_start_is_not_waited_for_for_ever(account, monkeypatch):

@@ -155,6 +155,15 @@ def test_a_run_is_not_followed_for_ever(account, clients, virtual_cluster, bucke
     assert said[0].startswith(told)
 
 
+def test_a_run_that_does_not_end_is_not_followed_for_ever(clients, virtual_cluster, bucket, capsys):
+    job_run_id = follow.start(clients, request_of(capsys, virtual_cluster))
+
+    with pytest.raises(FruitsError, match=f"^job run `{job_run_id}` is still `RUNNING` after 0 minutes$") as error:
+        follow.follow(clients, virtual_cluster, job_run_id, lambda _: None, most_seconds=0)
+
+    assert error.value.hint.startswith(f"run `fruitsctl eks status {job_run_id}")
+
+
 def test_a_status_that_cannot_be_had_is_an_error_at_once(account, clients, virtual_cluster, bucket, capsys):
     job_run_id = follow.start(clients, request_of(capsys, virtual_cluster))
     account.fail("emr-containers:DescribeJobRun", "ExpiredTokenException")

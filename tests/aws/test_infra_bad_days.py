@@ -1,7 +1,6 @@
 """What goes wrong between an empty account and an empty account: refusals, interruptions, others at work, things deleted by hand."""
 
 import json
-import time
 from types import SimpleNamespace
 
 import boto3
@@ -11,7 +10,7 @@ from botocore.exceptions import ClientError
 from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
 
-from cli import infra
+from cli import infra, waiting
 from cli.errors import FruitsError
 from cli.infra import application, stacks, teardown
 from tests.aws.fruitsctl import done, fruitsctl
@@ -141,9 +140,7 @@ def test_what_an_earlier_call_of_ours_began_is_waited_for(aws, monkeypatch):
     stack.status = "UPDATE_IN_PROGRESS"
     stack._add_stack_event("UPDATE_IN_PROGRESS")
     stack.events[-1].client_request_token = "fruitsctl-of-another-machine"
-    # In this module alone: others in this process sleep too.
-    ends = {"sleep": lambda seconds: setattr(stack, "status", "UPDATE_COMPLETE")}
-    monkeypatch.setattr(stacks, "time", SimpleNamespace(**(vars(time) | ends)))
+    monkeypatch.setattr(waiting, "pause", lambda seconds: setattr(stack, "status", "UPDATE_COMPLETE"))
 
     again = fruitsctl("infra", "up")
 

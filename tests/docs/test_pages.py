@@ -125,9 +125,12 @@ def test_a_link_works_in_the_checkout_too(page):
 
 
 def test_a_formula_is_drawn_without_a_script():
-    assert formulas.mathml("s = \\sum_i x_i^\\top") == (
-        "<math><semantics><mrow><mi>s</mi><mo>=</mo><msub><mo>∑</mo><mi>i</mi></msub><msubsup><mi>x</mi><mi>i</mi><mi>⊤</mi></msubsup></mrow>"
-        '<annotation encoding="application/x-tex">s = \\sum_i x_i^\\top</annotation></semantics></math>'
+    page = formulas.drawn('<p><span class="arithmatex">\\(s = \\sum_i x_i^\\top\\)</span></p>')
+
+    assert html.unescape(page) == (
+        '<p><math xmlns="http://www.w3.org/1998/Math/MathML" display="inline"><semantics><mrow><mi>s</mi><mo>=</mo>'
+        "<msub><mo>∑</mo><mi>i</mi></msub><msubsup><mi>x</mi><mi>i</mi><mo>⊤</mo></msubsup></mrow>"
+        '<annotation encoding="application/x-tex">s = \\sum_i x_i^\\top</annotation></semantics></math></p>'
     )
     assert "<mfrac><mrow><mi>s</mi></mrow><mrow><mi>n</mi></mrow></mfrac>" in formulas.mathml("\\frac{s}{n}", block=True)
 

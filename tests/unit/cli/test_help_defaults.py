@@ -88,3 +88,11 @@ def test_an_option_of_run_has_the_default_of_the_jobs_argument(field):
 
 def test_the_data_stack_keeps_logs_as_long_as_the_base_stack():
     assert of_template("data", "LogDays") == of_template("base", "LogDays")
+
+
+def test_infra_plan_takes_what_infra_up_takes():
+    options = {name: {option.name: (option.help, option.opts) for option in COMMANDS[f"infra {name}"].params} for name in ("plan", "up")}
+
+    assert options["up"].pop("dry_run")[1] == ["--dry-run"]
+    assert options["plan"] == options["up"]
+    assert len(options["plan"]) == 13

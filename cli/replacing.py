@@ -1,0 +1,27 @@
+"""Replace a file whole: a reader sees the old one or the new one, also after a crash."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """
+    Give the name of a new file beside `path`. At the end, if it was written, it takes the place of `path`; after an error it is deleted.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    try:
+        yield part
+        if part.is_file():
+            part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

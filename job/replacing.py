@@ -1,0 +1,49 @@
+"""Replace a file of this machine whole: a reader sees the old content or the new, also after a power cut."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+PARTIAL = ".part"  # ends the hidden name of a file that is not yet whole
+
+
+def is_partial(name: str) -> bool:
+    """Return whether a file of this name is being written, or was left by a process that was killed."""
+    return name.startswith(".") and name.endswith(PARTIAL)
+
+
+@contextmanager
+def replacing(path: str) -> Iterator[BinaryIO]:
+    """
+    Give a new file that takes the place of `path` at the end, whole and on the disk, or vanishes on an error.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    folder, name = os.path.split(os.path.abspath(path))
+    os.makedirs(folder, exist_ok=True)
+    partial = os.path.join(folder, f".{name}.{os.getpid()}-{threading.get_ident()}{PARTIAL}")
+    try:
+        with open(partial, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except BaseException:
+        if os.path.lexists(partial):
+            os.unlink(partial)
+        raise
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: str) -> None:
+    """The new name too survives a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
