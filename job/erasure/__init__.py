@@ -18,7 +18,7 @@ from job.erasure import proof, receipt, refit, runs, tables
 from job.erasure.known import Known
 from job.erasure.log_group import LogGroup
 from job.erasure.receipt import Receipt
-from job.erasure.targets import Targets, find, keep, kept, read_photos
+from job.erasure.targets import Targets, find, keep, kept, read_photos, read_shared
 from job.erasure.versions import Progress, remove, unfinished, unseen, versions_below, versions_of_each
 from job.errors import JobError, OutputError
 from job.lease import Lease
@@ -59,6 +59,7 @@ def plan(wanted: Forget, folder: Folder, report: Report) -> Targets:
         targets = _meant(spark, wanted, folder)
     with report.stage("read", total=len(targets.uris)) as stage:
         read_photos(targets, stage.update)
+        read_shared(folder, targets)
     return targets
 
 
@@ -146,10 +147,7 @@ def _asked(wanted: Forget) -> dict[str, list[str]]:
 
 def _meant(spark: SparkSession, wanted: Forget, folder: Folder) -> Targets:
     asked = _asked(wanted)
-    targets = find(spark, folder, asked["uris"], asked["prefixes"], wanted.older_than, wanted.copies)
-    for _, before in kept(folder):
-        targets.add(before)
-    return targets
+    return find(spark, folder, asked["uris"], asked["prefixes"], wanted.older_than, wanted.copies)
 
 
 def _fitted_with(folder: Folder, run: str, touched: Iterable[str]) -> bool:
