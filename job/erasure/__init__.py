@@ -105,7 +105,7 @@ def erase(wanted: Forget, folder: Folder, lease: Lease, report: Report) -> Recei
                 stage.update(number)
     with report.stage("report", unit="runs") as stage:
         for number, run in enumerate(folder.names("runs"), start=1):
-            runs.settle(folder, run, wanted.cache, (runs.REFITTED if wanted.refit else runs.FITTED) if run in fitted else "")
+            runs.settle(folder, run, wanted.cache, (runs.REFITTED if wanted.refit else runs.FITTED) if run in fitted else "", lease)
             stage.update(number)
     with report.stage("purge", unit="versions") as stage:
         done(versions=_purge(folder, stage.update))

@@ -2,14 +2,18 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import pyarrow.dataset as ds
 import pytest
 
 from job import erasure
+from job.erasure import tables
 from job.errors import LeaseError
 from job.lease import Lease
 from job.objects import open_folder
+from job.product import report
+from job.storage.delta_log import DeltaLog
 from job.uris import from_text
 from tests.conftest import SHORT
 from tests.spark.erasure.traces import files_that_hold, stored
@@ -108,3 +112,36 @@ def test_a_running_job_is_not_disturbed(forget, after_a_run):
     with Lease.acquire(open_folder(from_text(str(output))), "a run"), pytest.raises(LeaseError, match="a run"):
         forget(output, [one])
     assert one.exists()
+
+
+def test_a_run_that_was_taken_over_cannot_commit_after_an_erasure_that_dropped_no_row(spark, after_a_run):
+    """The files that it would commit belonged to no version, and are deleted."""
+    folder = open_folder(from_text(str(after_a_run[0])))
+    with Lease.acquire(folder, "late") as lease:
+        late, erasure = (SimpleNamespace(generation=lease.generation + more, check=lambda: None, taken_over=bool(more)) for more in (0, 1))
+
+    assert tables.erase(spark, folder, {"file:///p/a.jpg"}, erasure) == {"features": 0, "rejects": 0}
+
+    for table in ("features", "rejects"):
+        with pytest.raises(LeaseError, match="another run has written to"):
+            DeltaLog(folder, table, late).commit([])
+
+
+def test_no_erasure_begins_while_a_report_is_written_again(forget, after_a_run, cache, monkeypatch):
+    """The search would not see what that report holds."""
+    output, photos = after_a_run
+    one, build = min(photos.glob("*/*.jpg")), report.build
+
+    def slowly(*arguments):
+        monkeypatch.undo()
+        made = build(*arguments)
+        with pytest.raises(LeaseError, match="run `report-"):
+            forget(output, [one])
+        return made
+
+    monkeypatch.setattr(report, "build", slowly)
+    report.rebuild(from_text(str(output)), "first", cache)
+    assert f"{one.parent.name}/{one.name}" in (output / "runs" / "first" / "report.html").read_text()
+
+    assert forget(output, [one]).found == []
+    assert files_that_hold(output, f"{one.parent.name}/{one.name}".encode()) == []
