@@ -22,10 +22,12 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TextIO
 
 from job.errors import JobError, SetupError
+from job.lease import Lease
 from job.objects import Folder
 from job.params import Params
 from job.progress import Report, Running
 from job.records import MARK, STAGES, Stage, counted
+from job.tombstones import FOLDER
 from job.uris import from_text, join, shown
 
 if TYPE_CHECKING:
@@ -84,6 +86,7 @@ def execute(params: Params, folder: Folder) -> str:
     Raises:
         SetupError: there is no such notebook.
         NotebookError: a cell raised, or the kernel died; what was executed is stored all the same.
+        LeaseError: another run or an erasure holds OUTPUT by now; the notebook is not stored.
     """
     import nbformat
 
@@ -93,12 +96,22 @@ def execute(params: Params, folder: Folder) -> str:
     except (OSError, ValueError) as error:  # nbformat's NotJSONError is a ValueError
         raise SetupError(f"`{path}` is not a valid notebook: {error}", "use a notebook in /opt/fruits/notebooks of the image") from error
     name = f"runs/{params.run_id}/{path.name}"
+    erasures = folder.names(FOLDER)
     try:
         with tempfile.TemporaryDirectory(prefix="fruitsctl-") as scratch:
             run_cells(notebook, Path(scratch), {ARGUMENTS: json.dumps(params.to_argv())}, f"see {shown(join(folder.uri, name))}")
     finally:
-        folder.write(name, nbformat.writes(notebook).encode())  # type: ignore[no-untyped-call]
+        with Lease.acquire(folder, params.run_id, params.lease_seconds):
+            if folder.names(FOLDER) != erasures:  # its cells may show what is erased by now
+                _clear(notebook)
+            folder.write(name, nbformat.writes(notebook).encode())  # type: ignore[no-untyped-call]
     return join(folder.uri, name)
+
+
+def _clear(notebook: nbformat.NotebookNode) -> None:
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = []
 
 
 def run_cells(

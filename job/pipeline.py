@@ -108,7 +108,7 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
     manifest = publish.describe(params, model.fingerprint, lease.generation, report.stages, counts, reasons, listing.ignored, fitted, cores)
     publish.publish(folder, manifest, lease)
     with report.stage("report") as stage:
-        manifest = publish.add_report(spark, folder, manifest, listing.images)
+        manifest = publish.add_report(spark, folder, manifest, listing.images, lease)
         stage.update(rows)
     publish.complete(folder, manifest, lease)
     publish.prune_runs(folder, params.keep_runs, lease)

@@ -136,12 +136,15 @@ def prepare_report(params: Params) -> None:
         bundle(Path(params.cache) if params.cache else None)
 
 
-def add_report(spark: SparkSession, folder: Folder, manifest: Manifest, images: Rows) -> Manifest:
+def add_report(spark: SparkSession, folder: Folder, manifest: Manifest, images: Rows, lease: Lease) -> Manifest:
     """
     Write `report.html` of a run that is published, from its scores and its listing `images` (LISTED); photos are made small by tasks.
 
     Return the manifest with what was found on the way, to be given to `complete`. Never fails a run whose results are good: without a
     report it has a note.
+
+    Raises:
+        LeaseError: another run or an erasure has taken over meanwhile; the report, which may show what was erased, is not written.
     """
     from job.product import report, thumbnails
 
@@ -156,7 +159,10 @@ def add_report(spark: SparkSession, folder: Folder, manifest: Manifest, images: 
 
     try:
         html, identify = report.build(folder, manifest, keys_of, tiles_of)
+        lease.check()
         folder.write(f"runs/{manifest.run_id}/report.html", html.encode())
+    except LeaseError:
+        raise
     except (*report.ERRORS, Py4JJavaError) as error:
         traceback.print_exception(error)  # on stderr: the run's log
         reason = str(error).partition("\n")[0] or type(error).__name__

@@ -2,8 +2,9 @@
 `python -m benchmarks.scale`: how the job grows. Tables on stdout, JSON in `--json`, with `--docs` the guide's page, progress on stderr.
 
 1. The real command on 4,000 to 64,000 real-sized photos. 2. The real pipeline on synthetic listings and features, to a million: two sizes
-with the rows on the driver, two with the rows in Spark, whose lines lead to larger ones.
-3. Requests, counted at a real S3 server. 4. What follows for 10^4 to 10^7 photos and 4 to 256 vCPUs. 5. Executors of several sizes.
+with the rows on the driver, two with the rows in Spark, whose lines lead to larger ones. 3. The real `fruitsctl forget` of one photo in a
+hundred of the largest of these. 4. Requests, counted at a real S3 server. 5. What follows for 10^4 to 10^7 photos and 4 to 256 vCPUs.
+6. Executors of several sizes.
 Exits 1, and says which, if a claim does not hold: benchmarks/scale/claims.py.
 """
 
@@ -24,6 +25,7 @@ from typing import Any
 from benchmarks.machine import describe_machine
 from benchmarks.runs import Bench, BenchmarkError, prepare, say
 from benchmarks.scale import claims, model, plots, tables
+from benchmarks.scale.erase import SHARE, Forgotten, forget
 from benchmarks.scale.files import Written
 from benchmarks.scale.grow import Grown, grow, run_command, surroundings
 from benchmarks.scale.requests import Requests, measure_requests
@@ -66,6 +68,7 @@ class Results:
     cores: int
     grown: list[Grown] = field(default_factory=list)
     simulated: list[Simulated] = field(default_factory=list)
+    forgotten: Forgotten | None = None
     requests: Requests | None = None
     tried: list[Tried] = field(default_factory=list)
 
@@ -92,6 +95,7 @@ class Results:
             + claims.of_simulation(self.simulated)
             + claims.of_files(self.simulated)
             + claims.of_moments(self.simulated)
+            + claims.of_erasure(self.forgotten)
         )
         cells, again = self.cells(), self.again()
         return judged + (claims.of_model(cells, again[-1]) if cells else [])
@@ -109,6 +113,7 @@ def sections(results: Results) -> dict[str, tuple[str, str]]:
         "claims": ("Claims", table(results.claims())),
         "measured": ("Measured: the real command on real-sized photos, seconds by stage", tables.grown_table(results.grown)),
         "simulated": ("Simulated: the real pipeline on synthetic features, seconds by stage", tables.simulated_table(results.simulated)),
+        "forgotten": ("Measured: `fruitsctl forget` on the largest simulated OUTPUT", tables.forgotten_table(results.forgotten)),
         "requests": ("Counted: requests to S3", tables.requests_table(results.requests) if results.requests else ""),
         "model": ("Computed: a run with only new photos", tables.model_table(results.cells())),
         "again": ("Computed: a run with 1,000 new photos", tables.model_table(results.again())),
@@ -132,14 +137,14 @@ def into_page(page: str, results: Results) -> str:
     return page
 
 
-def simulate(bench: Bench, sizes: Iterable[int], chunk: int) -> Iterator[Simulated]:
-    """Each in a process of its own, which begins with an empty folder. Raises BenchmarkError if one fails."""
+def simulate(bench: Bench, sizes: Iterable[int], chunk: int) -> Iterator[tuple[Simulated, Path]]:
+    """Each in its own process, and its folder, which is removed before the next one. Raises BenchmarkError if one fails."""
     environment = surroundings(bench, f"local[{bench.cores}]") | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     for images in sorted(sizes):
         with tempfile.TemporaryDirectory(dir=bench.work) as work:
             options = [f"--images={images}", f"--chunk={chunk}", f"--work={work}", f"--cache={bench.work / 'cache'}", "--json"]
             told, _ = run_command(["-m", "benchmarks.scale.simulate", *options], environment, bench.log)
-        yield simulated_from(told)
+            yield simulated_from(told), Path(work)
 
 
 def simulated_from(told: dict[str, Any]) -> Simulated:
@@ -170,10 +175,13 @@ def measure(bench: Bench, scope: Scope, out: Path) -> Results:
         say("| " + " | ".join(tables.grown_row(grown)) + " |")
     say(f"synthetic photos: {', '.join(f'{size:,}' for size in scope.simulated)}")
     say("| " + " | ".join(tables.SIMULATED) + " |")
-    for one in simulate(bench, scope.simulated, scope.chunk):
+    for one, work in simulate(bench, scope.simulated, scope.chunk):
         results = keep(replace(results, simulated=[*results.simulated, one]))
         for row in tables.simulated_rows(one):
             say("| " + " | ".join(row) + " |")
+        if one.images == max(scope.simulated):
+            say(f"forget {one.images // SHARE:,} of them")
+            results = keep(replace(results, forgotten=forget(bench, work, one.images)))
     say("requests to S3")
     results = keep(replace(results, requests=measure_requests(bench, scope.per_file)))
     say("executors of several sizes")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from benchmarks.scale.erase import Forgotten
 from benchmarks.scale.grow import Grown
 from benchmarks.scale.model import Cell, deadline_seconds, matrix_parts
 from benchmarks.scale.simulate import MORE, Simulated
@@ -18,6 +19,7 @@ FLAT_FROM = 100_000
 CSV_BYTES = 256_000_000
 RUN_FILES = 60  # in runs/<run_id>/, without the matrix
 MINUTES = 60.0  # "minutes, not hours"
+ERASURE_MINUTES = 15.0
 ESTIMATE = 0.90  # time that `--deadline` assumes, against the model
 
 
@@ -79,6 +81,14 @@ def of_moments(simulated: Sequence[Simulated]) -> list[Measure]:
         )
         for one in simulated[-1:]
     ]
+
+
+def of_erasure(forgotten: Forgotten | None) -> list[Measure]:
+    """Return the claim about the time of an erasure, none without one."""
+    if forgotten is None:
+        return []
+    what = f"`fruitsctl forget` of {forgotten.images:,} photos out of {forgotten.known:,}"
+    return [Measure(what, [forgotten.seconds / 60], AT_MOST, ERASURE_MINUTES, "minutes", 1)]
 
 
 def of_model(cells: Iterable[Cell], again: Cell) -> list[Measure]:

@@ -45,6 +45,7 @@ from job.rows import ArrowRows, SparkRows, driver_rows
 from job.schema import EMBEDDED, FOUND
 
 LABELS = 131
+PHOTO_BYTES = 4_640  # as those of Fruits-360
 ROWS_PER_LISTING_TASK = 250_000
 MORE = 1_000  # photos that the second run finds
 LOADS = 10  # kept moments that are read again for the seconds of one
@@ -100,7 +101,7 @@ def listing_rows(input_uri: str, numbers: Iterable[int]) -> pa.RecordBatch:
     columns = {
         "uri": uris,
         "etag": [hashlib.md5(uri.encode(), usedforsecurity=False).hexdigest() for uri in uris],
-        "size": [4_640] * rows,
+        "size": [PHOTO_BYTES] * rows,
         "label": [uri.rsplit("/", 2)[1] for uri in uris],
     }
     return pa.RecordBatch.from_arrays([pa.array(columns.get(field.name, [None] * rows), field.type) for field in FOUND], schema=FOUND)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from benchmarks.scale.erase import Forgotten
 from benchmarks.scale.grow import Grown
 from benchmarks.scale.model import Cell
 from benchmarks.scale.requests import Requests
@@ -43,6 +44,17 @@ SIMULATED = ["photos", *SHOWN, "driver MB", "live in JVM MB", "JVM MB", "files",
 
 def simulated_table(simulated: Sequence[Simulated]) -> str:
     return markdown(SIMULATED, [row for one in simulated for row in simulated_rows(one)])
+
+
+def forgotten_table(forgotten: Forgotten | None) -> str:
+    """Return the table of one erasure, empty without one."""
+    if forgotten is None:
+        return ""
+    counts = [f"{forgotten.images:,}", f"{forgotten.known:,}"]
+    speed = [f"{forgotten.seconds:,.0f}", f"{forgotten.images_per_second:,.1f}"]
+    rest = [f"{value:,.0f}" for value in (forgotten.driver_mb, forgotten.jvm_mb, forgotten.files, forgotten.searched_mb)]
+    header = ["forgotten", "of", "seconds", "photos/s", "driver MB", "JVM MB", "files searched", "MB searched"]
+    return markdown(header, [[*counts, *speed, *rest]])
 
 
 def model_table(cells: Sequence[Cell]) -> str:

@@ -20,7 +20,7 @@ from job.erasure import proof, receipt, refit, runs, tables
 from job.erasure.known import Known
 from job.erasure.log_group import LogGroup
 from job.erasure.receipt import Receipt
-from job.erasure.targets import OPTIONS, Targets, find, keep, kept, read_photos, rows_in
+from job.erasure.targets import OPTIONS, Targets, find, keep, kept, read_photos, read_shared, rows_in
 from job.erasure.versions import Progress, remove, unfinished, unfinished_of, unseen, versions_below, versions_of_each
 from job.errors import JobError, OutputError
 from job.lease import Lease
@@ -63,6 +63,7 @@ def plan(wanted: Forget, folder: Folder, report: Report) -> Targets:
         targets = _meant(spark, wanted, folder)
     with report.stage("read", total=len(targets.uris)) as stage:
         read_photos(targets, stage.update)
+        read_shared(folder, targets)
     return targets
 
 
@@ -106,7 +107,7 @@ def erase(wanted: Forget, folder: Folder, lease: Lease, report: Report) -> Recei
     with report.stage("report", unit="runs") as stage:
         for number, run in enumerate(folder.names("runs"), start=1):
             note = runs.REFITTED if run in refitted else runs.FITTED if run in fitted else ""
-            runs.settle(folder, run, wanted.cache, note)
+            runs.settle(folder, run, wanted.cache, note, lease)
             stage.update(number)
     with report.stage("purge", unit="versions") as stage:
         done(versions=_purge(folder, stage.update))

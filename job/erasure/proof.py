@@ -69,12 +69,12 @@ class Needles:
 
     def __init__(self, targets: Targets, longer: Others = no_others, around: Others = no_others) -> None:
         self.uris = column_of(targets.uris)
-        staying = targets.staying()
-        contents = (targets.etags | targets.contents) - staying
+        shared, staying = targets.staying()
+        contents = (targets.etags | targets.contents) - shared
         self.contents = pa.array(sorted(contents), pa.string())
-        self.copies = pa.array(sorted(targets.copies), pa.string())
+        self.staying = pa.array(sorted(staying), pa.string())
         self.heads = targets.heads()
-        self.unshared = {base64.b64decode(numbers) for numbers in targets.numbers - staying}
+        self.unshared = {base64.b64decode(numbers) for numbers in targets.numbers - shared}
         telling = [head for head in self.unshared if len(head) >= TELLING_BYTES and any(head)]
         wide = [np.frombuffer(head, np.float32).astype(np.float64).tobytes() for head in telling]  # as sums of one image have it
         self._numbers = frozenset(telling + wide)
@@ -166,7 +166,7 @@ def traces(uri: str, content: bytes, needles: Needles) -> str:
 
 def _in_parquet(content: bytes, needles: Needles) -> str:
     table = pq.ParquetFile(pa.BufferReader(content)).read()
-    others = pc.invert(pc.is_in(table["uri"], value_set=needles.copies)) if "uri" in table.column_names else None
+    others = pc.invert(pc.is_in(table["uri"], value_set=needles.staying)) if "uri" in table.column_names else None
     for name, column in zip(table.column_names, table.columns, strict=True):
         if name == "uri" and _has(column, needles.uris):
             return "address"

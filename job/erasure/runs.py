@@ -18,6 +18,7 @@ from job.erasure.proof import spellings
 from job.erasure.refit import manifest_of
 from job.erasure.strings import Strings
 from job.erasure.targets import Targets
+from job.errors import LeaseError
 from job.lease import Lease
 from job.objects import Folder
 from job.product import report
@@ -63,12 +64,13 @@ def rows_of(folder: Folder, run: str, targets: Targets) -> int:
     )
 
 
-def settle(folder: Folder, run: str, cache: str | None, note: str) -> None:
+def settle(folder: Folder, run: str, cache: str | None, note: str, lease: Lease) -> None:
     """
     After `clean`, and after a refit: the manifest's counts are those of the matrix as it is, its notes hold `note`; the report is
     there again, made from what is left. Where that is not possible, a note says so.
 
     Raises:
+        LeaseError: another run took over.
         OutputError, CredentialsError: OUTPUT cannot be read or written.
     """
     stored = folder.read(f"runs/{run}/manifest.json")
@@ -85,7 +87,9 @@ def settle(folder: Folder, run: str, cache: str | None, note: str) -> None:
         folder.write(f"runs/{run}/manifest.json", manifest.to_json().encode())
     if manifest.identify is not None and folder.read(f"runs/{run}/report.html") is None and rows:
         try:
-            report.rebuild(folder.uri, run, Path(cache) if cache else None)
+            report.rewrite(folder, run, Path(cache) if cache else None, lease)
+        except LeaseError:
+            raise
         except report.ERRORS as error:
             why = f"the report was not rewritten after an erasure: {error}; retry with `fruitsctl report --rebuild`"
             folder.write(f"runs/{run}/manifest.json", replace(manifest, notes=[*manifest.notes, why]).to_json().encode())

@@ -22,11 +22,11 @@ import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
 from job.erasure.known import Known
-from job.erasure.parquet import column_of
+from job.erasure.parquet import column_of, heads_of
 from job.erasure.tables import TABLES
 from job.erasure.versions import Progress, content_of, in_parallel, unseen, versions_of
-from job.errors import InputError
-from job.fetch import is_stat_etag
+from job.errors import InputError, SetupError
+from job.fetch import content_etag
 from job.objects import Folder
 from job.rows import ArrowRows
 from job.schema import FEATURES, REJECTS, only
@@ -34,7 +34,7 @@ from job.storage.data_files import read as read_parquet
 from job.storage.data_files import rows_of
 from job.storage.delta_log import DeltaLog
 from job.tombstones import FOLDER
-from job.uris import printable, shown
+from job.uris import is_s3, printable, shown
 
 TASKS_PER_CORE = 4
 DESCRIBED = pa.schema([*((name, pa.string()) for name in ("uri", "etag", "model")), ("head", pa.binary()), ("digest", pa.binary())])
@@ -52,7 +52,7 @@ class Targets:
     contents: set[str] = field(default_factory=set)  # SHA-256 of their bytes, of every version
     numbers: set[str] = field(default_factory=set)  # base64 of float32: the first HEAD numbers of each embedding
     copies: set[str] = field(default_factory=set)  # other URIs of the very same picture, which stay
-    shared: set[str] = field(default_factory=set)  # `value uri`: etags and numbers that these copies have too
+    shared: set[str] = field(default_factory=set)  # `value uri`: etags, hashes and numbers that photos which stay have too
     runs: set[str] = field(default_factory=set)  # whose matrix had rows of them
     asked: set[str] = field(default_factory=set)  # of OPTIONS
     removed: Counter[str] = field(default_factory=Counter)  # so far; see Receipt.removed
@@ -76,9 +76,10 @@ class Targets:
     def heads(self) -> set[bytes]:
         return {base64.b64decode(numbers) for numbers in self.numbers}
 
-    def staying(self) -> set[str]:
-        """Etags and numbers that a copy has which stays: only its address tells it from what is erased."""
-        return {value for value, _, uri in (one.partition(" ") for one in self.shared) if uri in self.copies}
+    def staying(self) -> tuple[set[str], set[str]]:
+        """Return what photos that stay have too, and their addresses, which alone tell them from what is erased."""
+        pairs = [(value, uri) for value, _, uri in (one.partition(" ") for one in self.shared) if uri not in self.uris]
+        return {value for value, _ in pairs}, {uri for _, uri in pairs}
 
 
 def find(
@@ -105,20 +106,22 @@ def find(
     if older_than is not None:
         aged = _older(folder, "features", older_than, "embedded_at") | _older(folder, "rejects", older_than, "rejected_at")
     found = Targets(uris=known.meant({*uris, *aged}, prefixes))
-    if copies:
-        found.uris |= _copies(spark, folder, found.uris)
     for _, before in kept(folder):
         found.add(before)
-    found.copies |= _copies(spark, folder, found.uris)
-    for row in _rows(spark, folder, found.copies) if found.copies else []:
-        found.shared |= {f"{value} {row['uri']}" for value in (row["etag"], base64.b64encode(row["head"]).decode())}
-    for row in _rows(spark, folder, found.uris):
+    rows = _rows(spark, folder, found.uris)
+    alike = [row for row in _rows(spark, folder, heads=found.heads() | {row["head"] for row in rows}) if row["uri"] not in found.uris]
+    pictures = {(row["model"], row["digest"]) for row in rows}
+    others = {row["uri"] for row in alike if (row["model"], row["digest"]) in pictures} | _equal_rejects(folder, found.uris)
+    if copies:
+        found.uris |= others
+    else:
+        found.copies |= others
+    for row in [*rows, *(row for row in alike if row["uri"] in found.uris)]:
         found.etags.add(row["etag"])
         found.numbers.add(base64.b64encode(row["head"]).decode())
-    for rows in rows_of(folder, "rejects", only(REJECTS, ["uri", "etag"])):
-        meant = rows.filter(pc.is_in(rows["uri"], value_set=column_of(found.uris)))
-        found.etags |= {etag for etag in meant["etag"].to_pylist() if etag}
-    found.etags = {etag for etag in found.etags if not is_stat_etag(etag)}  # other photos may have the same size and time
+    found.etags |= {etag for uri, etag in _rejected(folder) if etag and uri in found.uris}
+    # What an interrupted erasure knew of photos that stay is not true for ever: they may be gone by now.
+    found.shared = {f"{base64.b64encode(row['head']).decode()} {row['uri']}" for row in alike}
     return found
 
 
@@ -129,17 +132,23 @@ def read_photos(targets: Targets, progress: Progress = unseen) -> None:
     Raises:
         OutputError, CredentialsError: one cannot be read.
     """
-
-    def hashed(uri: str) -> list[str]:
-        contents = (content_of(version) for version in versions_of(uri))
-        return [hashlib.sha256(content).hexdigest() for content in contents if content is not None]
-
     uris = sorted(targets.uris)
-    for done, (uri, contents) in enumerate(zip(uris, in_parallel(hashed, uris), strict=True), start=1):
+    for done, (uri, contents) in enumerate(zip(uris, in_parallel(_hashes, uris), strict=True), start=1):
         if contents:
             targets.photos.add(uri)
             targets.contents.update(contents)
         progress(done)
+
+
+def read_shared(folder: Folder, targets: Targets) -> None:
+    """
+    Add which etags and hashes of `targets` photos that stay have too: there only an address tells what is erased. After `read_photos`.
+
+    Raises:
+        OutputError, CredentialsError: the tables cannot be read.
+    """
+    values = pa.array(sorted(targets.etags | targets.contents), pa.string())
+    targets.shared |= {f"{etag} {uri}" for uri, etag in _with_etags(folder, values) if uri not in targets.uris}
 
 
 def keep(folder: Folder, run_id: str, targets: Targets) -> None:
@@ -163,10 +172,52 @@ def _older(folder: Folder, table: str, older_than: float, taken_in: str) -> set[
     return set(newest.filter(pc.field(f"{taken_in}_max") < before)["uri"].to_pylist())
 
 
-def _copies(spark: SparkSession | None, folder: Folder, uris: set[str]) -> set[str]:
-    """Other URIs with the very same numbers: the same bytes, or the same pixels."""
-    meant = {(row["model"], row["digest"]) for row in _rows(spark, folder, uris)}
-    return {row["uri"] for row in _rows(spark, folder, None, meant)} - uris if meant else set()
+def _equal_rejects(folder: Folder, uris: set[str]) -> set[str]:
+    """Other URIs whose file has the very bytes of one of `uris` that was rejected; what their etags tell to be other bytes is not read."""
+    rejected = {(uri, etag) for uri, etag in _rejected(folder) if etag}
+    meant = {uri: etag for uri, etag in rejected if uri in uris}
+    if not meant:
+        return set()
+    sizes = {_size_or_etag(uri, etag) for uri, etag in meant.items()}
+    maybe = {uri for uri, etag in rejected if _size_or_etag(uri, etag) in sizes}
+    maybe |= {uri for uri, _ in _with_etags(folder, pa.array(sorted({*meant.values()}), pa.string()))}
+    contents = {hashed for hashes in in_parallel(_hashes, meant) for hashed in hashes}
+    others = sorted(maybe - uris)
+    return {uri for uri, hashed in zip(others, in_parallel(_hash_if_readable, others), strict=True) if hashed in contents}
+
+
+def _size_or_etag(uri: str, etag: str) -> str:
+    """Return what files of equal bytes have in common: on a disk an etag is size and time, or a hash."""
+    return etag if is_s3(uri) else etag.partition("-")[0]
+
+
+def _rejected(folder: Folder) -> Iterator[tuple[str, str]]:
+    """Yield URI and etag of each reject; without an etag it was not listed."""
+    for rows in rows_of(folder, "rejects", only(REJECTS, ["uri", "etag"])):
+        yield from zip(*(column.to_pylist() for column in rows.columns), strict=True)
+
+
+def _with_etags(folder: Folder, etags: pa.Array) -> Iterator[tuple[str, str]]:
+    """Yield URI and etag of each row of the tables with one of `etags`."""
+    for table, schema in TABLES.items():
+        for rows in rows_of(folder, table, only(schema, ["uri", "etag"])):
+            same = rows.filter(pc.is_in(rows["etag"], value_set=etags))
+            yield from zip(*(column.to_pylist() for column in same.columns), strict=True)
+
+
+def _hashes(uri: str) -> list[str]:
+    """Return the SHA-256 of the content of each version."""
+    contents = (content_of(version) for version in versions_of(uri))
+    return [content_etag(content) for content in contents if content is not None]
+
+
+def _hash_if_readable(uri: str) -> str:
+    """Return the SHA-256 of what a reader sees, or "": a photo that stays and cannot be read does not stop the erasure."""
+    try:
+        contents = (content_of(version) for version in versions_of(uri) if version.current)
+        return next((content_etag(content) for content in contents if content is not None), "")
+    except SetupError:
+        return ""
 
 
 def rows_in(folder: Folder) -> int:
@@ -175,20 +226,19 @@ def rows_in(folder: Folder) -> int:
 
 
 def _rows(
-    spark: SparkSession | None, folder: Folder, uris: set[str] | None, numbers: set[tuple[str, bytes]] | None = None
+    spark: SparkSession | None, folder: Folder, uris: set[str] | None = None, heads: set[bytes] | None = None
 ) -> list[dict[str, Any]]:
-    """DESCRIBED rows of the table features/: of `uris`, or with `numbers` of a model, by Spark's tasks or, without Spark, here."""
+    """DESCRIBED rows of the table features/: of `uris`, or whose first numbers are among `heads`, by Spark's tasks, else here."""
+    if not (uris or heads):
+        return []
     log = DeltaLog(folder, "features")
     meant, uri = column_of(uris or ()), log.uri
 
     def described(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for name in (name for batch in batches for name in batch.column(0).to_pylist()):
             rows = read_parquet(uri, name, FEATURES)
-            if uris is not None:
-                rows = rows.filter(pc.is_in(rows["uri"], value_set=meant))
-            found = [_described(row) for row in _with_bytes(rows)]
-            chosen = [row for row in found if numbers is None or (row["model"], row["digest"]) in numbers]
-            yield pa.RecordBatch.from_pylist(chosen, DESCRIBED)
+            chosen = _begins_with(rows["embedding"], heads) if heads else pc.is_in(rows["uri"], value_set=meant)
+            yield pa.RecordBatch.from_pylist([_described(row) for row in _with_bytes(rows.filter(chosen))], DESCRIBED)
 
     names = ArrowRows(pa.table({"name": pa.array([file.name for file in log.files()], pa.string())}))
     if spark is None:
@@ -197,6 +247,14 @@ def _rows(
         found = names.mapped(spark, TASKS_PER_CORE * spark.sparkContext.defaultParallelism, described, DESCRIBED).arrow()
     rows: list[dict[str, Any]] = found.to_pylist()
     return rows
+
+
+def _begins_with(embeddings: pa.ChunkedArray, heads: set[bytes]) -> pa.Array:
+    """Return which rows have their first HEAD numbers among `heads`."""
+    chosen = np.zeros(len(embeddings), np.bool_)
+    for rows, found in heads_of(embeddings.combine_chunks(), HEAD):
+        chosen[rows] = [head.tobytes() in heads for head in found]
+    return pa.array(chosen)
 
 
 def _with_bytes(rows: pa.Table) -> Iterator[tuple[dict[str, Any], bytes]]:

@@ -11,6 +11,7 @@ import json
 import shlex
 from datetime import datetime
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ import pyarrow as pa
 from PIL import Image
 
 from job.errors import JobError, SetupError
+from job.lease import Lease
 from job.listing_rows import ignored_in_words
 from job.objects import Folder, open_folder
 from job.params import Params
@@ -63,21 +65,34 @@ def build(folder: Folder, manifest: Manifest, keys_of: KeysOf, tiles_of: TilesOf
 
 def rebuild(output: str, run_id: str, cache: Path | None) -> None:
     """
-    Write the report of a complete run in `output` (URI) again. A photo that has changed since shows no picture.
+    Write the report of a complete run in `output` (URI) again, under a lease: an erasure that ran meanwhile could not see what it holds.
 
     Raises:
         SetupError: there is no such complete run.
+        LeaseError: another run or an erasure holds OUTPUT, or took it over.
         ERRORS: as `build`.
     """
     folder = open_folder(output)
-    stored = folder.read(f"runs/{run_id}/manifest.json")
-    if stored is None:
-        raise SetupError(f"there is no finished run `{run_id}` in `{shown(folder.uri)}`", "omit RUN_ID to use the newest run")
-    manifest = Manifest.from_json(stored.content)
+    _manifest(folder, run_id)  # before a lease is written into an OUTPUT without this run
+    with Lease.acquire(folder, f"report-{token_hex(4)}") as lease:  # not `run_id`: its own run may not be over
+        rewrite(folder, run_id, cache, lease)
+
+
+def rewrite(folder: Folder, run_id: str, cache: Path | None, lease: Lease) -> None:
+    """`rebuild` under a lease that is held already. A photo that has changed since the run shows no picture. Raises as `rebuild`."""
+    manifest = _manifest(folder, run_id)
     manifest.params["cache"] = str(cache) if cache else None
     keys_of = keys_unchanged_since(datetime.fromisoformat(manifest.created_at).timestamp() + 1)
     html, _ = build(folder, manifest, keys_of)
+    lease.check()
     folder.write(f"runs/{run_id}/report.html", html.encode())
+
+
+def _manifest(folder: Folder, run_id: str) -> Manifest:
+    stored = folder.read(f"runs/{run_id}/manifest.json")
+    if stored is None:
+        raise SetupError(f"there is no finished run `{run_id}` in `{shown(folder.uri)}`", "omit RUN_ID to use the newest run")
+    return Manifest.from_json(stored.content)
 
 
 def page(folder: Folder, manifest: Manifest, sample: review.Sample, found: review.Neighbours, keys_of: KeysOf, tiles_of: TilesOf) -> str:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from benchmarks.scale import claims, plots, tables
 from benchmarks.scale.__main__ import Results, into_page, numbers, sections, simulated_from, to_json, to_markdown
+from benchmarks.scale.erase import Forgotten
 from benchmarks.scale.files import Written, kind_of, written
 from benchmarks.scale.grow import Grown
 from benchmarks.scale.model import Line, cell, chunks_of, features_files, matrix_parts, parts
@@ -27,6 +28,7 @@ from job.schema import EMBEDDED, LISTED
 ROOT = Path(__file__).parents[2]
 PARIS = estimate("eu-west-3", "x86_64")
 REQUESTS = Requests(1000, 100, 50, 10, 8, 6, 2)
+FORGOTTEN = Forgotten(10_000, 1_001_000, 600.0, 900.0, 2_500.0, 2_300, 7_700.0)
 STAGES = ("list", "new", "embed", "fit", "project", "publish", "report")
 
 
@@ -59,7 +61,7 @@ def grown(images, seconds, driver_mb=300.0):
 @pytest.fixture
 def results():
     both = [simulated(100_000, 10.0), simulated(1_000_000, 100.0)]
-    return Results({"cores": "2"}, 2, [grown(4_000, 30.0), grown(16_000, 110.0)], both, REQUESTS)
+    return Results({"cores": "2"}, 2, [grown(4_000, 30.0), grown(16_000, 110.0)], both, FORGOTTEN, REQUESTS)
 
 
 def test_a_photo_encoded_anew_is_the_same_picture_in_other_bytes():
@@ -239,7 +241,7 @@ def test_a_line_needs_two_sizes(results):
 
 def test_every_claim_holds_for_what_grows_in_proportion(results):
     assert [claim.what for claim in results.claims() if not claim.met] == []
-    assert len(results.claims()) == 7 + 1 + 7 + 1 + 5 + 1 + 2
+    assert len(results.claims()) == 7 + 1 + 7 + 1 + 5 + 1 + 1 + 2
 
 
 def test_a_stage_that_grows_faster_than_the_photos_is_named(results):
@@ -288,6 +290,17 @@ def test_moments_that_grow_with_the_commits_are_named(results):
     ]
 
 
+def test_an_erasure_that_takes_too_long_is_named(results):
+    late = claims.of_erasure(replace(FORGOTTEN, seconds=901.0))
+
+    assert [(claim.what, claim.met) for claim in (*claims.of_erasure(FORGOTTEN), *late)] == [
+        ("`fruitsctl forget` of 10,000 photos out of 1,001,000", True),
+        ("`fruitsctl forget` of 10,000 photos out of 1,001,000", False),
+    ]
+    assert claims.of_erasure(None) == []
+    assert "forgotten" not in sections(replace(results, forgotten=None))
+
+
 def test_hours_for_a_thousand_new_photos_and_a_deadline_that_is_too_short_are_named(results):
     cells, again = results.cells(), results.again()[-1]
     late = [replace(one, stages=one.stages | {"publish": 40_000.0}) for one in [*cells, again]]
@@ -322,7 +335,8 @@ def test_what_was_found_is_a_table_a_file_and_two_pictures(results, tmp_path):
     shown = to_markdown(results)
     assert "| 1,000,000, all new | 100.0 |" in shown
     assert "| 10,000,000 | 1,000 | 12 + 4 |" in shown
-    assert shown.count("### ") == 8  # nothing was tried yet
+    assert "| 10,000 | 1,001,000 | 600 | 16.7 | 900 | 2,500 | 2,300 | 7,700 |" in shown
+    assert shown.count("### ") == 9  # nothing was tried yet
     drawn = plots.draw(results.grown, results.simulated, results.cells(), tmp_path)
     assert [path.name for path in drawn] == ["growth-stages.svg", "growth-model.svg"]
     assert all(path.read_text().startswith("<svg") for path in drawn)

@@ -100,6 +100,21 @@ def test_a_cell_that_fails_ends_the_run_and_what_was_executed_is_stored(tmp_path
     assert json.loads((tmp_path / "out" / "lease.json").read_text())["released"] is True
 
 
+def test_a_notebook_during_whose_run_photos_were_erased_is_stored_without_what_its_cells_show(tmp_path, photos, cache, java):
+    """An erasure may begin once the run of the cells is published: its search cannot see a notebook that is stored later."""
+    receipt = tmp_path / "out" / "erasures" / "an-erasure.json"
+    cells = ["print('a photo')", f"import pathlib\np = pathlib.Path({str(receipt)!r})\np.parent.mkdir(parents=True)\np.touch()"]
+    showing = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    nbformat.write(showing, tmp_path / "showing.ipynb")
+    places = (f"--input=file://{photos}", f"--output=file://{tmp_path}/out")
+
+    first, second = (job(cache, java, *places, f"--run-id={run}", f"--notebook={tmp_path}/showing.ipynb")[0] for run in ("s1", "s2"))
+
+    assert (first.returncode, second.returncode) == (0, 1)  # the second one finds the folder of the receipt
+    assert printed(read(tmp_path / "out" / "runs" / "s1" / "showing.ipynb")) == ""
+    assert printed(read(tmp_path / "out" / "runs" / "s2" / "showing.ipynb")) == "a photo\n"
+
+
 def test_a_kernel_that_dies_ends_the_run_too(tmp_path, photos, cache, java):
     dying = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import os; os._exit(9)")])
     nbformat.write(dying, tmp_path / "dying.ipynb")

@@ -129,3 +129,20 @@ def test_photos_on_s3_of_a_local_output_are_forgotten_with_the_profile_of_fruits
     fruitsctl("forget", "--retention", "0s", "--yes", **here)
 
     assert list(versions(client, "few/")) == []
+
+
+def test_one_of_two_equal_broken_photos_is_forgotten_and_the_other_is_kept_as_its_copy(client, fruitsctl):
+    """They have the same etag, which the table of rejects keeps for the other one."""
+    good = [key for key, content in sorted(versions(client, "photos/"), key=itemgetter(0)) if content][4:7]
+    for number, key in enumerate(good):
+        client.copy_object(Bucket=BUCKET, Key=f"torn/Label/{number}.jpg", CopySource={"Bucket": BUCKET, "Key": key})
+    for name in ("one.jpg", "two.jpg"):
+        client.put_object(Bucket=BUCKET, Key=f"torn/Label/{name}", Body=b"\xff\xd8\xff torn")
+    out, one = f"s3://{BUCKET}/torn-out", f"s3://{BUCKET}/torn/Label/one.jpg"
+    options = ("--model", "mean_colour", "--components", "2", "--max-reject-ratio", "1")
+    fruitsctl("run", f"s3://{BUCKET}/torn", out, "--local", *options)
+
+    receipt = json.loads(fruitsctl("forget", one, "--output", out, "--yes", "--json").stdout)
+
+    assert (receipt["removed"]["rejects"], receipt["copies_left"], receipt["found"]) == (1, 1, [])
+    assert sorted(key for key, _ in versions(client, "torn/")) == [f"torn/Label/{name}.jpg" for name in ("0", "1", "2", "two")]

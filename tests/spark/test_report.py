@@ -5,12 +5,15 @@ import re
 
 import pytest
 
+from job.errors import LeaseError
 from job.lease import Lease
 from job.objects import open_folder
 from job.params import Params
 from job.pipeline import run
+from job.product import report
 from job.progress import Report
 from job.uris import from_text
+from tests.leases import take_over
 
 
 @pytest.fixture
@@ -66,3 +69,19 @@ def test_a_report_that_cannot_be_made_is_a_note_and_the_run_is_good(run_job, pho
     assert note.startswith(f"the report could not be written: `{place}`: Is a directory")
     assert list(place.iterdir()) == []
     assert json.loads((tmp_path / "out" / "latest.json").read_text())["run_id"] == "second"
+
+
+def test_a_run_that_was_taken_over_meanwhile_writes_no_report(run_job, photos, tmp_path, monkeypatch):
+    """It may show what an erasure has removed since."""
+    folder, build = open_folder(f"file://{tmp_path}/out"), report.build
+
+    def slowly(*arguments):
+        made = build(*arguments)
+        take_over(folder, "an erasure")
+        return made
+
+    monkeypatch.setattr(report, "build", slowly)
+    with pytest.raises(LeaseError, match="`an erasure` took over"):
+        run_job(photos, tmp_path / "out", "third", components=2)
+
+    assert "report.html" not in folder.names("runs/third")

@@ -8,6 +8,8 @@ import sys
 import numpy as np
 import pytest
 
+from job.lease import Lease
+from job.objects import open_folder
 from tests.unit.job.product.run_files import RUN, write_run
 
 
@@ -88,6 +90,23 @@ def test_rebuild_writes_the_page_anew(report, output):
 
     assert done.returncode == 0, done.stderr
     assert "4 photos of 2 labels" in (output / "runs" / RUN / "report.html").read_text()
+
+
+def test_rebuild_is_refused_while_another_run_holds_the_lease_and_names_it(report, output):
+    """A report that is written while photos are erased would keep what the search for them cannot see yet."""
+    with Lease.acquire(open_folder(f"file://{output}"), "an erasure"):
+        done = report("--output", output, "--rebuild", "--no-open")
+
+    assert done.returncode == 3
+    assert done.stderr.startswith("error: run `an erasure` (process ")
+    assert done.stderr.endswith("hint: wait until that run has finished, then run the command again\n")
+    assert [path.name for path in (output / "runs" / RUN).iterdir() if "report.html" in path.name] == []
+    assert report("--output", output, "--rebuild", "--no-open").returncode == 0
+
+
+def test_a_rebuild_of_no_run_leaves_no_lease(report, output):
+    assert report("absent", "--output", output, "--rebuild", "--no-open").returncode == 2
+    assert not (output / "lease.json").exists()
 
 
 def test_what_is_missing_is_named_with_the_way_out(report, output, tmp_path):

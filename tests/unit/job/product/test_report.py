@@ -6,10 +6,11 @@ import re
 import numpy as np
 import pytest
 
-from job.errors import SetupError
+from job.errors import LeaseError, SetupError
 from job.objects import open_folder
 from job.product import report
 from job.product.thumbnails import keys_unchanged_since
+from tests.leases import take_over
 from tests.unit.job.product.run_files import RUN, copy_photos, write_run
 
 NOW = 4_000_000_000  # later than any file of these tests
@@ -169,3 +170,20 @@ def test_a_rebuilt_report_is_the_same_and_a_missing_run_is_named(page, sample, t
     assert markup_of(html).count("<img src=") == 0  # these photos are newer than the run
     with pytest.raises(SetupError, match=r"no finished run `nothing`"):
         report.rebuild(f"file://{tmp_path}/out", "nothing", cache)
+
+
+def test_a_rebuild_whose_lease_was_taken_over_writes_nothing(tmp_path, cache, monkeypatch):
+    """It was suspended, say, and what it read is erased by now."""
+    write_run(tmp_path / "out", tmp_path / "photos", [f"file:///{number}" for number in range(4)], ["a", "a", "b", "b"], np.eye(4, 2))
+    folder, build = open_folder(f"file://{tmp_path}/out"), report.build
+
+    def slowly(*arguments):
+        made = build(*arguments)
+        take_over(folder, "an erasure")
+        return made
+
+    monkeypatch.setattr(report, "build", slowly)
+    with pytest.raises(LeaseError, match="`an erasure` took over"):
+        report.rebuild(folder.uri, RUN, cache)
+
+    assert "report.html" not in folder.names(f"runs/{RUN}")

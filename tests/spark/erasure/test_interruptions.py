@@ -1,0 +1,147 @@
+"""Erasures that stop anywhere, and what other processes leave: a second try converges."""
+
+import json
+import shutil
+from types import SimpleNamespace
+
+import pyarrow.dataset as ds
+import pytest
+
+from job import erasure
+from job.erasure import tables
+from job.errors import LeaseError
+from job.lease import Lease
+from job.objects import open_folder
+from job.product import report
+from job.storage.delta_log import DeltaLog
+from job.uris import from_text
+from tests.conftest import SHORT
+from tests.spark.erasure.traces import files_that_hold, stored
+
+STEPS = ["remove", "tables.erase", "runs.clean", "runs.settle", "proof.search"]
+
+
+def test_erasures_that_stop_before_any_step_are_brought_to_their_end_by_the_next(forget, after_a_run, monkeypatch):
+    output, photos = after_a_run
+    files = sorted(photos.glob("*/*.jpg"))
+
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    for step, file in zip(STEPS, files, strict=False):
+        place, _, name = step.rpartition(".")
+        with monkeypatch.context() as patch:
+            patch.setattr(getattr(erasure, place) if place else erasure, name, stop)
+            with pytest.raises(KeyboardInterrupt):
+                forget(output, [file])
+    assert len(list((output / "erasures").glob("*.pending"))) == 1  # each takes over what the one before had begun
+    done = forget(output, [files[30]])  # somebody else's: what was begun is not left behind
+
+    gone = [*files[: len(STEPS)], files[30]]
+    assert done.found == []
+    assert len(stored(output)) == 60 - len(gone)
+    assert [file for file in gone if file.exists()] == []
+    assert files_that_hold(output, *(str(file).encode() for file in gone)) == []
+    assert not list((output / "erasures").glob("*.pending"))
+
+
+STAGES = ["tables.erase", "runs.clean", "_fitted_with", "refit.refit", "runs.settle", "_purge", "proof.search"]
+
+
+@pytest.mark.parametrize("refits", [False, True], ids=["mark", "refit"])
+@pytest.mark.parametrize("step", STAGES[2:3] if SHORT else STAGES)
+def test_an_erasure_that_stops_between_two_stages_ends_as_one_that_did_not(forget, after_a_run, monkeypatch, tmp_path, step, refits):
+    """The same state of OUTPUT and the same receipt, once the same command was repeated."""
+    output, photos = after_a_run
+    files = sorted(photos.glob("*/*.jpg"))[:2]
+    calm_photos, calm = tmp_path / "calm photos", tmp_path / "calm"
+    shutil.copytree(output, calm)
+    shutil.copytree(photos, calm_photos)
+    expected = forget(calm, files, refit=refits)
+    for file in files:  # the calm erasure took the photos, too
+        shutil.copy2(calm_photos / file.relative_to(photos), file)
+
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    place, _, name = step.rpartition(".")
+    with monkeypatch.context() as patch:
+        patch.setattr(getattr(erasure, place) if place else erasure, name, stop)
+        if step == "refit.refit" and not refits:
+            forget(output, files, refit=refits)  # has no such stage
+            return
+        with pytest.raises(KeyboardInterrupt):
+            forget(output, files, refit=refits)
+    done = forget(output, files, refit=refits)
+
+    assert (done.images != [], len(done.images)) == (True, len(expected.images))
+    assert (done.removed, done.refitted, done.marked) == (expected.removed, expected.refitted, expected.marked)
+    assert (done.refitted if refits else done.marked) != []
+    assert end_state(output) == end_state(calm)
+
+
+def end_state(output):
+    """Matrix and manifest of each run, and what the tables hold, but for times and names of files."""
+    runs = {}
+    for manifest in sorted(output.glob("runs/*/manifest.json")):
+        said = json.loads(manifest.read_text())
+        rows = ds.dataset(manifest.parent / "pca").to_table().sort_by("uri").to_pylist()
+        numbers = [round(abs(float(number)), 4) for row in rows for number in row["pc"]]
+        runs[manifest.parent.name] = (said["counts"], said["k"], said["notes"], [row["uri"] for row in rows], numbers)
+    return runs, sorted(stored(output)["uri"]), (output / "latest.json").read_text()
+
+
+def test_what_killed_writers_left_goes_too(forget, after_a_run):
+    output, photos = after_a_run
+    one = min(photos.glob("*/*.jpg"))
+    rows = min(output.glob("features/*.parquet"))
+    left = [rows.with_name(f".{rows.name}.4711-140.part"), output / "runs" / "first" / ".outcome.json.4711-140.part"]
+    shutil.copy(rows, left[0])
+    left[1].write_text(f"cannot read {one}")
+    kept = output / "mine.part"
+    kept.touch()
+
+    assert forget(output, [one]).found == []
+    assert [path for path in left if path.exists()] == []
+    assert kept.exists()
+
+
+def test_a_running_job_is_not_disturbed(forget, after_a_run):
+    output, photos = after_a_run
+    one = sorted(photos.glob("*/*.jpg"))[0]
+    with Lease.acquire(open_folder(from_text(str(output))), "a run"), pytest.raises(LeaseError, match="a run"):
+        forget(output, [one])
+    assert one.exists()
+
+
+def test_a_run_that_was_taken_over_cannot_commit_after_an_erasure_that_dropped_no_row(spark, after_a_run):
+    """The files that it would commit belonged to no version, and are deleted."""
+    folder = open_folder(from_text(str(after_a_run[0])))
+    with Lease.acquire(folder, "late") as lease:
+        late, erasure = (SimpleNamespace(generation=lease.generation + more, check=lambda: None, taken_over=bool(more)) for more in (0, 1))
+
+    assert tables.erase(spark, folder, {"file:///p/a.jpg"}, erasure) == {"features": 0, "rejects": 0}
+
+    for table in ("features", "rejects"):
+        with pytest.raises(LeaseError, match="another run has written to"):
+            DeltaLog(folder, table, late).commit([])
+
+
+def test_no_erasure_begins_while_a_report_is_written_again(forget, after_a_run, cache, monkeypatch):
+    """The search would not see what that report holds."""
+    output, photos = after_a_run
+    one, build = min(photos.glob("*/*.jpg")), report.build
+
+    def slowly(*arguments):
+        monkeypatch.undo()
+        made = build(*arguments)
+        with pytest.raises(LeaseError, match="run `report-"):
+            forget(output, [one])
+        return made
+
+    monkeypatch.setattr(report, "build", slowly)
+    report.rebuild(from_text(str(output)), "first", cache)
+    assert f"{one.parent.name}/{one.name}" in (output / "runs" / "first" / "report.html").read_text()
+
+    assert forget(output, [one]).found == []
+    assert files_that_hold(output, f"{one.parent.name}/{one.name}".encode()) == []
