@@ -39,7 +39,7 @@ from pyspark.sql.functions import col, element_at, split, udf
 from pyspark.sql.pandas.functions import PandasUDFType, pandas_udf
 
 from job.packages import s3a
-from job.s3 import s3a_conf
+from job.s3 import client, region, s3a_conf
 from job.uris import from_text, is_s3, join
 
 FEATURISE = "featurise and write"
@@ -70,7 +70,7 @@ def start_session(cores: int, event_log: Path, uses_s3: bool) -> SparkSession:
         "spark.eventLog.dir": event_log.as_uri(),
     }
     if uses_s3:
-        settings |= {"spark.jars.packages": s3a(pyspark.__version__), **s3a_conf(os.environ)}
+        settings |= {"spark.jars.packages": s3a(pyspark.__version__), **s3a_conf(client().meta.endpoint_url, region())}
     builder = SparkSession.builder.appName("P8").master(f"local[{cores}]")
     for name, value in settings.items():
         builder = builder.config(name, value)

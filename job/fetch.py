@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -87,11 +86,6 @@ def read_local(key: Key) -> bytes:
 
 def stat_etag(status: os.stat_result) -> str:
     return f"{status.st_size}-{status.st_mtime_ns}"
-
-
-def is_stat_etag(etag: str) -> bool:
-    """Whether `stat_etag` may have made it. It says when a file was written, not what is in it."""
-    return re.fullmatch(r"\d{1,19}--?\d+", etag) is not None  # S3's of a file sent in parts: 32 digits, and the number of parts
 
 
 def content_etag(content: bytes) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -11,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalE
 
 from job.aws_session import Errors, make_client, make_session
 from job.errors import CredentialsError, JobError, RegionError, SetupError
-from job.regions import PARIS
+from job.regions import is_aws
 
 ERRORS = Errors(SetupError, RegionError)
 REFUSED = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "ExpiredTokenException"}
@@ -111,29 +110,24 @@ def endpoint_of(region: str, bucket: str | None = None) -> str:
     return own.replace("://", f"://{bucket}.") if bucket else own
 
 
-def s3a_conf(environ: Mapping[str, str]) -> dict[str, str]:
+def s3a_conf(endpoint: str, region: str) -> dict[str, str]:
     """
     Spark settings that lead S3A to the S3 that boto3 uses. Never a credential: S3A's default chain takes those from the environment.
 
     https://hadoop.apache.org/docs/r3.3.4/hadoop-aws/tools/hadoop-aws/index.html
     """
-    conf = {
-        "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",  # `s3://` is ours everywhere, as on EMR
-        "spark.hadoop.fs.s3a.experimental.input.fadvise": "random",  # Parquet's footer first, then its columns
-        # A rename on S3 is a copy: once, by the tasks, instead of twice. A second attempt of a task writes the same names, and
-        # nobody reads a run before its manifest is there.
-        "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",
-    }
-    endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
-    # Without a Region S3A takes us-east-1.
-    conf["spark.hadoop.fs.s3a.endpoint.region"] = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or PARIS
-    if not endpoint:
-        return conf
     s3a = {
+        "experimental.input.fadvise": "random",  # Parquet's footer first, then its columns
+        # Always set: without an endpoint S3A takes that of a cluster's own settings, or follows a bucket into any Region.
         "endpoint": endpoint,
-        "path.style.access": "true",  # bucket names as host names need a DNS of their own
+        "endpoint.region": region,
+        "cross.region.access.enabled": "false",  # of Hadoop 3.4
         "connection.ssl.enabled": str(endpoint.startswith("https://")).lower(),
-        # Servers on a file system take a deleted marker for a deleted folder, and writes stall.
-        "directory.marker.retention": "keep",
     }
-    return conf | {f"spark.hadoop.fs.s3a.{name}": value for name, value in s3a.items()}
+    if not is_aws(endpoint) or ".vpce." in endpoint:
+        s3a["path.style.access"] = "true"  # bucket names as host names need a DNS of their own
+    if not is_aws(endpoint):
+        s3a["directory.marker.retention"] = "keep"  # servers on a file system take a deleted marker for a deleted folder, and writes stall
+    # `s3://` is ours everywhere, as on EMR.
+    own = {"spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem"}
+    return own | {f"spark.hadoop.fs.s3a.{name}": value for name, value in s3a.items()}

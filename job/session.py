@@ -17,7 +17,8 @@ from pyspark import SparkConf, SparkContext
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
-from job.s3 import region, s3a_conf
+from job.errors import RegionError
+from job.s3 import client, region, s3a_conf
 from job.uris import is_s3, join
 
 SETTINGS = {
@@ -31,7 +32,12 @@ SETTINGS = {
     "spark.python.daemon.module": "job.daemon",  # forks workers that have their imports already
     "spark.python.worker.reuse": "true",  # the network is built once per worker process
     "spark.ui.showConsoleProgress": "false",
+    # A rename on S3 is a copy: once, by the tasks, instead of twice. A second attempt of a task writes the same names, and
+    # nobody reads a run before its manifest is there.
+    "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",
 }
+# Settings of S3A for one bucket, which come before those for all.
+OF_ONE_BUCKET = r"^fs\.s3a\.bucket\..+\.(endpoint|endpoint\.region|accesspoint\.arn)$"
 
 # What the JVM itself unpacks goes where Python's temporary files go, and goes away with them. Spark parses options as a shell does.
 TEMPORARY_FILES = shlex.quote(f"-Djava.io.tmpdir={tempfile.gettempdir()}")
@@ -81,14 +87,14 @@ def launch_jvm() -> None:
 
 def start_session(app_name: str, uses_s3: bool) -> SparkSession:
     """
-    The session of this process, in the JVM that `launch_jvm` started, if it did.
+    The session of this process, in the JVM that `launch_jvm` started, if it did. Raises RegionError as `_refuse_another_s3` does.
 
     Under spark-submit the master and the jars are given; without, it is FRUITS_MASTER, or `local[*,4]` (a task has four attempts, as on a
     cluster). There Spark itself reads no S3, so it needs no S3A; a cluster brings its own.
     """
     conf = _launch_conf().setAppName(app_name)
-    s3a = s3a_conf({**os.environ, "AWS_REGION": region()} if uses_s3 else os.environ)
-    for name, value in {**SETTINGS, **s3a, **({"spark.executorEnv.FRUITS_S3": "1"} if uses_s3 else {})}.items():
+    s3a = {**s3a_conf(client().meta.endpoint_url, region()), "spark.executorEnv.FRUITS_S3": "1"} if uses_s3 else {}
+    for name, value in {**SETTINGS, **s3a}.items():
         conf.set(name, value)
     heeded = signal.getsignal(signal.SIGINT)
     if _jvm:
@@ -97,7 +103,18 @@ def start_session(app_name: str, uses_s3: bool) -> SparkSession:
     if heeded is not None and current_thread() is main_thread():
         # Spark's own cancels jobs over the connection that this thread waits on, and breaks it: no KeyboardInterrupt comes out.
         signal.signal(signal.SIGINT, heeded)
+    if uses_s3:
+        _refuse_another_s3(session)
     return session
+
+
+def _refuse_another_s3(session: SparkSession) -> None:
+    """Raises RegionError if settings of Spark or Hadoop lead S3A elsewhere than boto3, whose places are checked."""
+    assert session.sparkContext._jsc is not None
+    found = list(session.sparkContext._jsc.hadoopConfiguration().getValByRegex(OF_ONE_BUCKET))
+    if found:
+        hint = "remove it; AWS_ENDPOINT_URL_S3 sets the endpoint of boto3 and Spark"
+        raise RegionError(f"setting `{found[0]}` of Spark leads to another S3 than the one that is checked", hint)
 
 
 def _launch_conf() -> SparkConf:

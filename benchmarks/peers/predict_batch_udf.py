@@ -25,7 +25,7 @@ from pyspark.sql.types import ArrayType, FloatType
 
 from benchmarks.peers.task import BATCH, Features, Task, build, decode, parse
 from job.packages import s3a
-from job.s3 import s3a_conf
+from job.s3 import client, region, s3a_conf
 
 
 def start_session(task: Task) -> SparkSession:
@@ -39,7 +39,7 @@ def start_session(task: Task) -> SparkSession:
         "spark.ui.showConsoleProgress": "false",
     }
     if task.on_s3:
-        settings |= {"spark.jars.packages": s3a(pyspark.__version__), **s3a_conf(os.environ)}
+        settings |= {"spark.jars.packages": s3a(pyspark.__version__), **s3a_conf(client().meta.endpoint_url, region())}
     for name, value in settings.items():
         builder = builder.config(name, value)
     return builder.getOrCreate()

@@ -129,6 +129,31 @@ def test_a_profile_alone_with_keys_endpoint_and_region_leads_boto3_and_spark(
         assert running.lines(1) == ["[]"]
 
 
+def test_spark_takes_the_endpoint_of_a_profile_as_boto3_does(photos: str, s3_server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """As where the image is started by hand: nothing has turned the profile into variables."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.secret_key)
+    (tmp_path / "config").write_text(f"[default]\nregion = eu-west-3\nendpoint_url = {s3_server.endpoint}\n")
+
+    with job(photos, {}, tmp_path / "log") as running:
+        assert running.read() == ALL_IS_READ
+        assert running.process.stdin
+        running.process.stdin.close()
+        running.lines(1)
+
+
+@pytest.mark.parametrize("name", ["endpoint", "endpoint.region", "accesspoint.arn"])
+def test_no_setting_leads_spark_elsewhere_than_boto3(photos: str, s3_server, tmp_path: Path, name: str):
+    conf = f"--conf spark.hadoop.fs.s3a.endpoint=http://127.0.0.1:9 --conf spark.hadoop.fs.s3a.bucket.{photos}.{name}=us-east-1"
+    command = [sys.executable, "-c", JOB, photos]
+    environment = s3_server.environment() | {"FRUITS_MASTER": "local[1]", "PYSPARK_SUBMIT_ARGS": f"{conf} pyspark-shell"}
+
+    done = subprocess.run(command, env=environment, input="", capture_output=True, text=True)
+
+    assert done.returncode == 1
+    assert f"RegionError: setting `fs.s3a.bucket.{photos}.{name}` of Spark leads to another S3 than the one that is checked" in done.stderr
+
+
 def test_a_session_that_expires_in_mid_run_is_renewed_in_the_living_process(photos: str, s3_server, tmp_path: Path):
     first_key, first_secret, second_key, second_secret = KEY_PARTS
     s3_server.create_user(first_key, first_secret)

@@ -20,7 +20,7 @@ from cli.credentials import aws_session, job_environment, region
 from cli.errors import RefusedError, UsageError
 from job.aws_session import certificates_of
 from job.errors import RegionError, SetupError
-from job.s3 import s3a_conf
+from job.s3 import endpoint_of, s3a_conf
 from job.s3 import session as job_session
 
 CHILD = """
@@ -208,9 +208,7 @@ def test_without_a_region_everything_is_in_paris(home: Path, monkeypatch: pytest
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very secret")
 
     with job_environment(aws_session()) as extra:
-        conf = s3a_conf({name: value for name, value in extra.items() if value is not None})
         assert (extra["AWS_REGION"], seen_by_a_child(extra)[-1]) == ("eu-west-3", "https://s3.eu-west-3.amazonaws.com")
-    assert conf["spark.hadoop.fs.s3a.endpoint.region"] == s3a_conf({})["spark.hadoop.fs.s3a.endpoint.region"] == "eu-west-3"
     assert (job_session().region_name, region()) == ("eu-west-3", "eu-west-3")
 
 
@@ -354,37 +352,47 @@ def test_an_endpoint_of_aws_inside_the_union_is_used(home: Path, monkeypatch: py
     assert aws_session().client("s3").meta.endpoint_url == "https://vpce-0a1b.s3.eu-west-3.vpce.amazonaws.com"
 
 
-def test_the_jobs_environment_leads_s3a_to_the_same_server_without_a_secret(home: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "FRUITSKEY")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very secret")
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://s3.example.org:9000")
-    monkeypatch.setenv("AWS_REGION", "eu-south-2")
-
-    with job_environment(aws_session()) as extra:
-        conf = s3a_conf({name: value for name, value in extra.items() if value is not None})
-
-    assert conf == {
+def test_s3a_is_led_to_a_server_elsewhere_as_boto3_is():
+    assert s3a_conf("http://127.0.0.1:7070", "eu-south-2") == {
         "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
         "spark.hadoop.fs.s3a.experimental.input.fadvise": "random",
-        "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",
-        "spark.hadoop.fs.s3a.endpoint": "https://s3.example.org:9000",
+        "spark.hadoop.fs.s3a.endpoint": "http://127.0.0.1:7070",
         "spark.hadoop.fs.s3a.endpoint.region": "eu-south-2",
+        "spark.hadoop.fs.s3a.cross.region.access.enabled": "false",
+        "spark.hadoop.fs.s3a.connection.ssl.enabled": "false",
         "spark.hadoop.fs.s3a.path.style.access": "true",
-        "spark.hadoop.fs.s3a.connection.ssl.enabled": "true",
         "spark.hadoop.fs.s3a.directory.marker.retention": "keep",
     }
 
 
 @pytest.mark.parametrize(
-    ("environment", "endpoint", "tls"),
+    ("endpoint", "path_style"),
     [
-        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:7070"}, "http://127.0.0.1:7070", "false"),
-        ({"AWS_ENDPOINT_URL": "http://a", "AWS_ENDPOINT_URL_S3": "https://b"}, "https://b", "true"),
-        ({"AWS_REGION": "eu-west-3", "AWS_ENDPOINT_URL_S3": ""}, None, None),
+        ("https://s3.eu-west-3.amazonaws.com", None),
+        ("https://s3.eusc-de-east-1.amazonaws.eu", None),
+        ("https://vpce-0a1b.s3.eu-west-3.vpce.amazonaws.com", "true"),
     ],
 )
-def test_s3a_has_the_endpoint_that_boto3_would_take(environment: dict[str, str], endpoint: str | None, tls: str | None):
-    conf = s3a_conf(environment)
+def test_s3a_is_told_the_endpoint_of_aws_too(endpoint: str, path_style: str | None):
+    """Without one it would follow a bucket to any Region, or take the endpoint of a cluster's own settings."""
+    conf = s3a_conf(endpoint, "eu-west-3")
 
-    assert conf.get("spark.hadoop.fs.s3a.endpoint") == endpoint
-    assert conf.get("spark.hadoop.fs.s3a.connection.ssl.enabled") == tls
+    assert conf["spark.hadoop.fs.s3a.endpoint"] == endpoint
+    assert conf.get("spark.hadoop.fs.s3a.path.style.access") == path_style
+    assert "spark.hadoop.fs.s3a.directory.marker.retention" not in conf
+
+
+@pytest.mark.parametrize(
+    ("region", "bucket", "endpoint"),
+    [
+        ("eu-west-3", None, "https://s3.eu-west-3.amazonaws.com"),
+        ("eu-central-1", "fruits", "https://fruits.s3.eu-central-1.amazonaws.com"),
+        ("eusc-de-east-1", "fruits", "https://fruits.s3.eusc-de-east-1.amazonaws.eu"),
+    ],
+)
+def test_the_endpoint_of_a_region_is_awss_own_whatever_is_set(
+    home: Path, monkeypatch: pytest.MonkeyPatch, region: str, bucket: str | None, endpoint: str
+):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:7070")
+
+    assert endpoint_of(region, bucket) == endpoint
