@@ -104,9 +104,7 @@ def region() -> str:
 
 def endpoint_of(region: str, bucket: str | None = None) -> str:
     """AWS's own endpoint of S3 in `region`, whatever other is set, with `bucket` in its host."""
-    from botocore.config import Config
-
-    own = str(session().client("s3", region_name=region, config=Config(ignore_configured_endpoint_urls=True)).meta.endpoint_url)
+    own = str(make_client(session(), "s3", region, ignore_configured_endpoint_urls=True).meta.endpoint_url)
     return own.replace("://", f"://{bucket}.") if bucket else own
 
 

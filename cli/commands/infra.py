@@ -117,7 +117,10 @@ def up(
 @app.command(epilog=examples("infra plan"))
 @options_of(up, without="dry_run")
 def plan(**options: Any) -> None:
-    """Say what `infra up` would change; CloudFormation's own change sets, nothing is changed."""
+    """Say what `infra up` would change; nothing is changed.
+
+    These are CloudFormation's own change sets.
+    """
     up(**options, dry_run=True)
 
 
@@ -182,7 +185,7 @@ def down(
     left = teardown.left(session, where, name)
     if left:
         raise FruitsError(
-            f"`{len(left)}` {noun(len(left), 'resources')} remain{'s' if len(left) == 1 else ''}: {', '.join(left)}",
+            f"`{len(left)}` {noun(len(left), 'resources')} still there: {', '.join(left)}",
             "run `fruitsctl infra down` again, or delete them by hand",
         )
     emit({"removed": going, "left": left}, "all resources are removed", as_json)

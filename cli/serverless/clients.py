@@ -11,6 +11,7 @@ from cli.aws import STALE, client
 from cli.errors import FruitsError
 from cli.regions import refuse_outside_eu
 from cli.waiting import jittered, news, retried
+from job.records import counted
 
 T = TypeVar("T")
 
@@ -127,7 +128,7 @@ def patiently(
         if passing(error) not in outlasts:
             raise
         hint = f"{HELP[str(passing(error))]}, then {then}"
-        raise type(error)(f"{error}, after {most / 60:.0f} minutes of retries", hint, error.exit_code) from error.__cause__
+        raise type(error)(f"{error}, after {counted(round(most / 60), 'minutes')} of retries", hint, error.exit_code) from error.__cause__
     if reason:
         tell("AWS is reachable again")
     return result

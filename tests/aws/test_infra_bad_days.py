@@ -279,7 +279,7 @@ def test_nothing_is_left_is_said_only_if_it_is_true(aws):
     said = fruitsctl("infra", "down", "--yes")
 
     assert (said.returncode, said.stdout) == (1, "")
-    assert "`1` resource remains: arn:aws:s3:::another" in said.stderr
+    assert "`1` resource still there: arn:aws:s3:::another" in said.stderr
 
 
 def test_a_budget_where_cloudformation_has_none_and_a_key_for_a_registry_without_are_refused_before_anything_is_made(aws):

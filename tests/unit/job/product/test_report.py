@@ -10,6 +10,7 @@ from job.errors import LeaseError, SetupError
 from job.objects import open_folder
 from job.product import report
 from job.product.thumbnails import keys_unchanged_since
+from job.records import counted
 from tests.leases import take_over
 from tests.unit.job.product.run_files import RUN, copy_photos, write_run
 
@@ -94,7 +95,7 @@ def test_hostile_labels_and_names_stay_text(page):
 def test_the_smallest_runs_have_a_report(page, labels, scores):
     html = page([f"file:///gone/{i}.jpg" for i in range(len(labels))], labels, scores)
 
-    assert f"{len(labels)} photos of" in prose_of(html)
+    assert f"{counted(len(labels), 'photos')} of" in prose_of(html)
     assert len(data_of(html)["map"]["points"]) == len(labels)
 
 
