@@ -165,7 +165,12 @@ def traces(uri: str, content: bytes, needles: Needles) -> str:
 
 
 def _in_parquet(content: bytes, needles: Needles) -> str:
-    table = pq.ParquetFile(pa.BufferReader(content)).read()
+    """One row group after the other: as numbers, a whole file is several times its bytes, and IN_FLIGHT of them are read at a time."""
+    file = pq.ParquetFile(pa.BufferReader(content))
+    return next(filter(None, (_in_table(file.read_row_group(number), needles) for number in range(file.num_row_groups))), "")
+
+
+def _in_table(table: pa.Table, needles: Needles) -> str:
     others = pc.invert(pc.is_in(table["uri"], value_set=needles.staying)) if "uri" in table.column_names else None
     for name, column in zip(table.column_names, table.columns, strict=True):
         if name == "uri" and _has(column, needles.uris):

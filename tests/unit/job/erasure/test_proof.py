@@ -116,6 +116,16 @@ def test_parquet_is_read_whatever_its_name_is(name: str):
     assert traces(name, file.getvalue(), Needles(Targets(uris={URI}))) == "address"
 
 
+@pytest.mark.parametrize("row", [0, 5, 9])
+def test_every_row_group_is_searched(row: int):
+    for column, value, found in (("uri", URI, "address"), ("said", f"about {URI}", FOUND)):
+        file = io.BytesIO()
+        values = [f"s3://bucket/{number}.jpg" if number != row else value for number in range(10)]
+        pq.write_table(pa.table({column: values}), file, row_group_size=3)
+
+        assert seen(file.getvalue(), Needles(Targets(uris={URI}))) == found
+
+
 LOCAL = "file:///photos/é & co/a.jpg"
 
 
