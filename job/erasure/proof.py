@@ -167,7 +167,9 @@ def traces(uri: str, content: bytes, needles: Needles) -> str:
 def _in_parquet(content: bytes, needles: Needles) -> str:
     """One row group after the other: as numbers, a whole file is several times its bytes, and IN_FLIGHT of them are read at a time."""
     file = pq.ParquetFile(pa.BufferReader(content))
-    return next(filter(None, (_in_table(file.read_row_group(number), needles) for number in range(file.num_row_groups))), "")
+    groups = (_in_table(file.read_row_group(number), needles) for number in range(file.num_row_groups))
+    footer = content[-8 - int.from_bytes(content[-8:-4], "little") :]  # names, notes, bounds: https://parquet.apache.org/docs/file-format
+    return next(filter(None, groups), "") or needles.in_bytes(footer + file.schema_arrow.serialize().to_pybytes())
 
 
 def _in_table(table: pa.Table, needles: Needles) -> str:
@@ -184,8 +186,7 @@ def _in_table(table: pa.Table, needles: Needles) -> str:
                     return "embedding"
         elif what := next(filter(None, map(needles.in_bytes, text_of(column))), ""):
             return what
-    footer = content[-8 - int.from_bytes(content[-8:-4], "little") :]  # names, notes, bounds: https://parquet.apache.org/docs/file-format
-    return needles.in_bytes(footer + table.schema.serialize().to_pybytes())
+    return ""
 
 
 def _has(column: pa.ChunkedArray, values: pa.Array) -> bool:
