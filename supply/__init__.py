@@ -1,1 +1,1 @@
-"""What this software is made of: parts listed (sbom), licences judged, known holes looked up (audit), built twice (reproducible)."""
+"""What this software is made of: its parts (sbom), their licences, known vulnerabilities (audit), builds compared (reproducible)."""

@@ -1,10 +1,10 @@
 """
-`python -m supply.audit SBOM…`: the parts of bills of materials against a snapshot of known advisories; no network but for `--fetch`.
+Check the parts of bills of materials against a snapshot of known advisories: `python -m supply.audit SBOM…`. Only `--fetch` uses a network.
 
 A snapshot is OSV's own export, one archive per ecosystem with GitHub's and PyPA's advisories in it (https://google.github.io/osv.dev/data/),
-kept in a folder with the SHA-256 of each archive: what was audited with what can be repeated. Exits 0: looked, nothing found in what this
+kept in a folder with the SHA-256 of each archive, so that the audit can be repeated. Exit code 0: audited, nothing found in what this
 project chooses; 1: something found; 2: NOT AUDITED, and why. Jars are the base's: findings in them are listed and leave the exit code as
-it is, for the way out is another release of EMR.
+it is, because the way out is another release of EMR.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import json
 import os
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import requests
 from packageurl import PackageURL
@@ -29,15 +29,14 @@ ECOSYSTEMS = {"pypi": "PyPI", "maven": "Maven"}
 EXPORT = "https://osv-vulnerabilities.storage.googleapis.com"  # <ecosystem>/all.zip; another address for a mirror: --from
 SUMS = "SHA256SUMS"
 TIMEOUT_SECONDS = 60
-CHOSEN_HERE = "pypi"
+HINT = "hint: `python -m supply.audit --fetch` where there is a network, or name a folder that has one: FRUITS_ADVISORIES"
 
 
 class NotAuditedError(Exception):
     """There is nothing to audit with."""
 
 
-@dataclass(frozen=True, order=True)
-class Finding:
+class Finding(NamedTuple):
     purl: str
     advisory: str
     aliases: str
@@ -46,16 +45,18 @@ class Finding:
 
     @property
     def ours(self) -> bool:
-        return self.purl.startswith(f"pkg:{CHOSEN_HERE}/")
+        return self.purl.startswith("pkg:pypi/")
 
 
 def fetch(folder: Path, source: str) -> None:
     """
+    Download a snapshot.
+
     Raises:
         NotAuditedError: the export could not be reached.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    sums = []
+    sums = ""
     for ecosystem in ECOSYSTEMS.values():
         try:
             answer = requests.get(f"{source}/{ecosystem}/all.zip", timeout=TIMEOUT_SECONDS)
@@ -63,13 +64,13 @@ def fetch(folder: Path, source: str) -> None:
         except requests.RequestException as error:
             raise NotAuditedError(f"the advisories could not be fetched from {source}: {type(error).__name__}") from error
         (folder / f"{ecosystem}.zip").write_bytes(answer.content)
-        sums.append(f"{hashlib.sha256(answer.content).hexdigest()}  {ecosystem}.zip\n")
-    (folder / SUMS).write_text("".join(sums), encoding="utf-8")
+        sums += f"{hashlib.sha256(answer.content).hexdigest()}  {ecosystem}.zip\n"
+    (folder / SUMS).write_text(sums, encoding="utf-8")
 
 
 def check_sums(folder: Path) -> list[str]:
     """
-    Lines of SHA256SUMS, each held against its file.
+    Return the lines of SHA256SUMS, after comparing each with its file.
 
     Raises:
         NotAuditedError: no snapshot, or not the one that was kept.
@@ -81,83 +82,70 @@ def check_sums(folder: Path) -> list[str]:
         wanted, name = line.split()
         if not (folder / name).is_file() or hashlib.sha256((folder / name).read_bytes()).hexdigest() != wanted:
             raise NotAuditedError(f"{folder / name} is not what {SUMS} beside it says")
+    for archive in (folder / f"{ecosystem}.zip" for ecosystem in ECOSYSTEMS.values()):
+        if not zipfile.is_zipfile(archive):  # such as the page of a portal that asks for a login
+            raise NotAuditedError(f"{archive} is not an archive of advisories")
     return lines
 
 
 def parts_of(sbom: Path) -> list[PackageURL]:
     components = json.loads(sbom.read_text(encoding="utf-8"))["components"]
-    return [PackageURL.from_string(each["purl"]) for each in components if each.get("purl")]
+    parts = [PackageURL.from_string(each["purl"]) for each in components if each.get("purl")]
+    return [part for part in parts if part.type in ECOSYSTEMS]
 
 
-def audit(parts: list[PackageURL], folder: Path) -> tuple[list[Finding], str]:
-    """Findings, and when the newest advisory of the snapshot was changed last (ISO 8601)."""
+def audit(parts: Iterable[PackageURL], folder: Path) -> tuple[list[Finding], str]:
+    """Return the findings, and when the newest advisory of the snapshot was changed last (ISO 8601)."""
+    here = defaultdict(list)
+    for part in parts:
+        here[ECOSYSTEMS[part.type], canonicalize_name(part.name) if part.type == "pypi" else f"{part.namespace}:{part.name}"].append(part)
     found: set[Finding] = set()
     newest = ""
-    for kind, ecosystem in ECOSYSTEMS.items():
-        wanted: dict[str, list[PackageURL]] = {}
-        for part in parts:
-            if part.type == kind:
-                wanted.setdefault(_name(part), []).append(part)
-        for advisory in read(folder / f"{ecosystem}.zip"):
-            newest = max(newest, advisory.get("modified", ""))
-            if "withdrawn" in advisory:
-                continue
-            for affected in advisory.get("affected", []):
-                package = affected.get("package", {})
-                name = canonicalize_name(package.get("name", "")) if kind == "pypi" else package.get("name", "")
-                for part in wanted.get(name, []) if package.get("ecosystem") == ecosystem else []:
-                    if hit(affected, str(part.version), kind):
-                        found.add(_finding(advisory, affected, part))
+    for advisory in read(folder):
+        newest = max(newest, advisory.get("modified", ""))
+        for affected in [] if "withdrawn" in advisory else advisory.get("affected", []):
+            ecosystem, name = (affected.get("package", {}).get(field, "") for field in ("ecosystem", "name"))
+            for part in here.get((ecosystem, canonicalize_name(name) if ecosystem == "PyPI" else name), []):
+                if hit(affected, part):
+                    found.add(_finding(advisory, affected, part))
     return sorted(found), newest
 
 
-def read(archive: Path) -> Iterator[dict[str, Any]]:
-    with zipfile.ZipFile(archive) as content:
-        for name in content.namelist():
-            yield json.loads(content.read(name))
+def read(folder: Path) -> Iterator[dict[str, Any]]:
+    for ecosystem in ECOSYSTEMS.values():
+        with zipfile.ZipFile(folder / f"{ecosystem}.zip") as content:
+            for name in content.namelist():
+                yield json.loads(content.read(name))
 
 
-def hit(affected: Mapping[str, Any], version: str, kind: str) -> bool:
-    """The listed versions, and for Python ranges too; Amazon's own builds count as the version that they are made from."""
-    plain = version.split("-amzn")[0]
-    if {version, plain} & set(affected.get("versions", [])):
+def hit(affected: Mapping[str, Any], part: PackageURL) -> bool:
+    """Look into the listed versions, and for Python into ranges too; Amazon's builds count as the version that they are made from."""
+    version = str(part.version)
+    if {version, version.split("-amzn")[0]} & set(affected.get("versions", [])):
         return True
-    if kind != "pypi":
-        return False
+    spans = [span for span in affected.get("ranges", []) if part.type == "pypi" and span.get("type") == "ECOSYSTEM"]
+    return any(_within(span["events"], version) for span in spans)
+
+
+def _within(events: Iterable[Mapping[str, str]], version: str) -> bool:
+    """https://ossf.github.io/osv-schema/#evaluation"""
     try:
         ours = Version(version)
-    except InvalidVersion:
+        steps = sorted((Version("0.dev0" if text == "0" else text), kind) for event in events for kind, text in event.items())
+    except InvalidVersion:  # the listed versions decide
         return False
-    return any(_within(span["events"], ours) for span in affected.get("ranges", []) if span.get("type") == "ECOSYSTEM")
-
-
-def _within(events: list[dict[str, str]], ours: Version) -> bool:
-    """https://ossf.github.io/osv-schema/#evaluation"""
     inside = False
-    for event in sorted(events, key=lambda event: _version(next(iter(event.values())))):
-        if "introduced" in event and _version(event["introduced"]) <= ours:
-            inside = True
-        if "fixed" in event and _version(event["fixed"]) <= ours:
-            inside = False
-        if "last_affected" in event and _version(event["last_affected"]) < ours:
-            inside = False
+    for at, kind in steps:
+        if at <= ours if kind == "introduced" else at < ours if kind == "last_affected" else kind == "fixed" and at <= ours:
+            inside = kind == "introduced"
     return inside
 
 
-def _version(text: str) -> Version:
-    return Version("0.dev0" if text == "0" else text)
-
-
-def _name(part: PackageURL) -> str:
-    return canonicalize_name(part.name) if part.type == "pypi" else f"{part.namespace}:{part.name}"
-
-
 def _finding(advisory: Mapping[str, Any], affected: Mapping[str, Any], part: PackageURL) -> Finding:
-    fixed = [
-        event["fixed"] for span in affected.get("ranges", []) if span.get("type") != "GIT" for event in span["events"] if "fixed" in event
-    ]
+    spans = [span for span in affected.get("ranges", []) if span.get("type") != "GIT"]
+    fixed = ", ".join(event["fixed"] for span in spans for event in span["events"] if "fixed" in event)
     said = str(advisory.get("summary") or advisory.get("details") or "").strip().split("\n")[0][:120]
-    return Finding(str(part), advisory["id"], ", ".join(advisory.get("aliases", [])), ", ".join(fixed), said)
+    return Finding(str(part), advisory["id"], ", ".join(advisory.get("aliases", [])), fixed, said)
 
 
 def main(arguments: list[str]) -> int:
@@ -173,13 +161,9 @@ def main(arguments: list[str]) -> int:
             fetch(wanted.advisories, wanted.source)
         sums = check_sums(wanted.advisories)
     except NotAuditedError as error:
-        print(f"NOT AUDITED: {error}", file=sys.stderr)
-        print(
-            "hint: `python -m supply.audit --fetch` where there is a network, or name a folder that has one: FRUITS_ADVISORIES",
-            file=sys.stderr,
-        )
+        print(f"NOT AUDITED: {error}\n{HINT}", file=sys.stderr)
         return 2
-    parts = [part for sbom in wanted.sbom for part in parts_of(sbom) if part.type in ECOSYSTEMS]
+    parts = [part for sbom in wanted.sbom for part in parts_of(sbom)]
     findings, newest = audit(parts, wanted.advisories)
     for finding in findings:
         mark = "" if finding.ours else "  (the base's: choose another release of EMR)"

@@ -1,5 +1,5 @@
 """
-`python -m supply.licences [--image IMAGE]`: each part's licence against allowed-licences.toml; exits 1 and names the parts that fail.
+Check the licence of each part against allowed-licences.toml: `python -m supply.licences [--image IMAGE]`. Exit with 1 if one fails.
 
 Packages of the image's system come with the base, under its distributor's terms: they are in the SBOM, and not judged here.
 """
@@ -13,11 +13,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from license_expression import ExpressionError, get_spdx_licensing
 
-from supply.parts import Part, of_environment, of_image
+from supply.parts import Part, add_options, of
 
 LIST = Path(__file__).with_name("allowed-licences.toml")
 JUDGED = {"pypi", "jar", "model"}
@@ -37,8 +36,7 @@ class Allowed:
 class Verdict:
     part: Part
     licence: str  # SPDX expression; "" if it could not be told
-    ok: bool
-    reason: str
+    reason: str  # why it is not allowed; "" if it is
 
 
 def read(path: Path = LIST) -> Allowed:
@@ -51,15 +49,14 @@ def judge(parts: Iterable[Part], allowed: Allowed) -> list[Verdict]:
 
 
 def licence_of(part: Part, allowed: Allowed) -> str:
-    """As one SPDX expression; "" if the part says nothing that can be read. The list's own word about a part comes first."""
+    """Return one SPDX expression; "" if the part says nothing that can be read. The list's own word about a part comes first."""
     if part.key in allowed.parts:
         return allowed.parts[part.key]["licence"]
-    read_as = [allowed.names.get(" ".join(word.lower().split()), word) for word in part.licences]
-    if part.choice:  # what cannot be read need not be chosen
-        read_as = [word for word in read_as if _known(word)]
-    if not read_as or not all(map(_known, read_as)):
+    said = [allowed.names.get(" ".join(word.lower().split()), word) for word in part.licences]
+    known = [word for word in said if _known(word)]
+    if not known or (known != said and not part.choice):  # of a choice, what cannot be read need not be chosen
         return ""
-    return str(SPDX.parse((" OR " if part.choice else " AND ").join(f"({word})" for word in read_as)).simplify())
+    return str(SPDX.parse((" OR " if part.choice else " AND ").join(f"({word})" for word in known)).simplify())
 
 
 def _known(text: str) -> bool:
@@ -73,34 +70,24 @@ def _verdict(part: Part, allowed: Allowed) -> Verdict:
     licence = licence_of(part, allowed)
     if not licence:
         said = ", ".join(part.licences) or "nothing"
-        return Verdict(part, "", False, f"says `{said}` about its licence: read it, then name it under [parts] or [names]")
-    if not _permitted(SPDX.parse(licence), allowed.licences):
-        return Verdict(part, licence, False, f"`{licence}` is not on the list")
-    return Verdict(part, licence, True, "")
+        return Verdict(part, "", f"says `{said}` about its licence: read it, then name it under [parts] or [names]")
+    return Verdict(part, licence, "" if _permitted(licence, allowed) else f"`{licence}` is not on the list")
 
 
-def _permitted(expression: Any, allowed: Mapping[str, str]) -> bool:
-    if isinstance(expression, SPDX.OR):
-        return any(_permitted(each, allowed) for each in expression.args)
-    if isinstance(expression, SPDX.AND):
-        return all(_permitted(each, allowed) for each in expression.args)
-    return str(expression) in allowed
-
-
-def unused(verdicts: Iterable[Verdict], allowed: Allowed) -> list[str]:
-    """Entries of [parts] that no part here needs."""
-    return sorted(set(allowed.parts) - {verdict.part.key for verdict in verdicts})
+def _permitted(licence: str, allowed: Allowed) -> bool:
+    """Replace each licence by whether it is on the list, and return what is left of the expression."""
+    expression = SPDX.parse(licence)
+    answers = {each: SPDX.TRUE if str(each) in allowed.licences else SPDX.FALSE for each in expression.symbols}
+    return bool(expression.subs(answers, simplify=True) == SPDX.TRUE)
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m supply.licences", description=(__doc__ or "").split("\n")[1])
-    parser.add_argument("--image", help="look into this image instead of the environment that runs this")
-    parser.add_argument("--python", type=Path, default=Path(sys.executable), help="of another environment with fruitsctl in it")
-    wanted = parser.parse_args(arguments)
-    verdicts = judge(of_image(wanted.image) if wanted.image else of_environment(wanted.python), read())
+    add_options(parser)
+    verdicts = judge(of(parser.parse_args(arguments)), read())
     for licence, count in Counter(verdict.licence or "unknown" for verdict in verdicts).most_common():
         print(f"{count:5}  {licence}")
-    bad = [verdict for verdict in verdicts if not verdict.ok]
+    bad = [verdict for verdict in verdicts if verdict.reason]
     for verdict in bad:
         print(f"error: {verdict.part.key} {verdict.part.version} {verdict.reason}", file=sys.stderr)
     print(f"{len(verdicts)} parts, {len(bad)} not allowed", file=sys.stderr)

@@ -1,5 +1,5 @@
 """
-`python -m supply.reproducible`: the wheel and the image built twice from this commit, without a cache; the same digest, or what differs.
+Build the wheel and the image twice from this commit, without a cache, and compare them: `python -m supply.reproducible`.
 
 Times come from the commit (SOURCE_DATE_EPOCH, https://reproducible-builds.org/docs/source-date-epoch/). BuildKit from 0.13 on
 writes them into the layers (`rewrite-timestamp`); an older one cannot: files are compared without times. Exits 1 if contents differ.
@@ -15,10 +15,9 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NamedTuple
 
 from cli.image_build import plan
 
@@ -26,87 +25,82 @@ CHECKOUT = Path(__file__).parents[1]
 SHOWN = 20  # differences of a layer
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A file of a layer without its time."""
 
     kind: bytes
     mode: int
     owner: tuple[int, int]
     link: str
-    sha256: str
+    content: str  # SHA-256
 
 
-@dataclass(frozen=True)
-class Layer:
-    digest: str  # of the uncompressed archive, times and all
-    entries: dict[str, Entry]
-
-
-@dataclass(frozen=True)
-class Difference:
-    layer: int
-    what: str  # "only times", or which file and how
+Layer = Mapping[str, Entry]
 
 
 def layers(archive: Path) -> tuple[dict[str, Any], list[Layer]]:
-    """Configuration and layers of what `docker save`, or BuildKit's exporter `docker`, wrote."""
+    """Return configuration and layers of what `docker save`, or BuildKit's exporter `docker`, wrote."""
     with tarfile.open(archive) as image:
         manifest = json.load(_open(image, "manifest.json"))[0]
-        config: dict[str, Any] = json.load(_open(image, manifest["Config"]))
-        return config, [_layer(image, name, config["rootfs"]["diff_ids"][i]) for i, name in enumerate(manifest["Layers"])]
+        return json.load(_open(image, manifest["Config"])), [_layer(_open(image, name)) for name in manifest["Layers"]]
 
 
-def _layer(image: tarfile.TarFile, name: str, digest: str) -> Layer:
-    entries = {}
-    with tarfile.open(fileobj=_open(image, name), mode="r:*") as content:
-        for member in content:
-            data = content.extractfile(member) if member.isfile() else None
-            sha256 = hashlib.file_digest(data, "sha256").hexdigest() if data else ""  # type: ignore[arg-type]
-            entries[member.name] = Entry(member.type, member.mode, (member.uid, member.gid), member.linkname, sha256)
-    return Layer(digest, entries)
+def _layer(archive: IO[bytes]) -> Layer:
+    with tarfile.open(fileobj=archive, mode="r:*") as content:
+        return {each.name: Entry(each.type, each.mode, (each.uid, each.gid), each.linkname, _sha256(content, each)) for each in content}
 
 
-def _open(image: tarfile.TarFile, name: str) -> Any:
-    found = image.extractfile(name)
-    assert found is not None, f"{name} is no file of the archive"
+def _sha256(content: tarfile.TarFile, member: tarfile.TarInfo) -> str:
+    return hashlib.file_digest(_open(content, member), "sha256").hexdigest() if member.isfile() else ""  # type: ignore[arg-type]
+
+
+def _open(archive: tarfile.TarFile, member: str | tarfile.TarInfo) -> IO[bytes]:
+    found = archive.extractfile(member)
+    assert found is not None, f"{member} is not a file of the archive"
     return found
 
 
-def compare(first: list[Layer], second: list[Layer]) -> list[Difference]:
-    """Nothing, if all layers have the same digest."""
+def changes(one: Layer, other: Layer) -> list[str]:
+    """Return which files differ and how, `only times` if none does."""
+    both = [(name, one.get(name), other.get(name)) for name in sorted(one.keys() | other.keys())]
+    return [f"/{name}: {_how(first, second)}" for name, first, second in both if first != second] or ["only times"]
+
+
+def _how(first: Entry | None, second: Entry | None) -> str:
+    if first is None or second is None:
+        return "in one of the two only"
+    return ", ".join(field for field, mine, theirs in zip(Entry._fields, first, second, strict=True) if mine != theirs)
+
+
+def report(one: Path, other: Path) -> int:
+    """Print a line per layer and what differs; return 1 if contents differ, for times alone do not."""
+    (config, first), (other_config, second) = layers(one), layers(other)
     if len(first) != len(second):
-        return [Difference(0, f"{len(first)} layers, then {len(second)}")]
-    found: list[Difference] = []
-    for number, (one, other) in enumerate(zip(first, second, strict=True), 1):
-        if one.digest != other.digest:
-            changed = [Difference(number, what) for what in _changes(one.entries, other.entries)]
-            found += changed or [Difference(number, "only times")]
-    return found
-
-
-def _changes(one: dict[str, Entry], other: dict[str, Entry]) -> Iterable[str]:
-    for name in sorted(one.keys() | other.keys()):
-        if name not in one or name not in other:
-            yield f"/{name}: in one of the two only"
-        elif one[name] != other[name]:
-            fields = [
-                field for field in ("kind", "mode", "owner", "link", "sha256") if getattr(one[name], field) != getattr(other[name], field)
-            ]
-            yield f"/{name}: {', '.join(fields).replace('sha256', 'content')}"
+        print(f"image  {len(first)} layers, then {len(second)}")
+        return 1
+    digests, others = config["rootfs"]["diff_ids"], other_config["rootfs"]["diff_ids"]
+    found_in = [[] if digests[i] == others[i] else changes(first[i], second[i]) for i in range(len(first))]
+    for number, (digest, layer, found) in enumerate(zip(digests, first, found_in, strict=True), 1):
+        said = f"{len(found)} differ" if len(found) > 1 else (found or ["the same"])[0]
+        print(f"layer {number:2}  {digest[:19]}  {len(layer):6} files  {said}")
+        print(*(f"    {what}\n" for what in found[:SHOWN] if len(found) > 1), sep="", end="")
+    keys = sorted(key for key in config.keys() | other_config.keys() if config.get(key) != other_config.get(key))
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+    same = f"the same twice: sha256:{digest} of its configuration, which names each layer"
+    print("image ", f"another digest; its configuration differs in {', '.join(keys)}" if keys else same)
+    return int(any(found not in ([], ["only times"]) for found in found_in))
 
 
 def build_wheel(folder: Path, environment: dict[str, str]) -> str:
-    """SHA-256 of the wheel."""
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder], cwd=CHECKOUT, env=environment, check=True, stdout=2
-    )
+    """Build the wheel and return its SHA-256."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=CHECKOUT, env=environment, check=True, stdout=2)
     (wheel,) = folder.glob("*.whl")
     return hashlib.sha256(wheel.read_bytes()).hexdigest()
 
 
 def build_image(archive: Path, environment: dict[str, str], base: str | None, rewrite: bool) -> None:
-    """The whole image without a cache, as `docker save` has it."""
+    """Build the whole image without a cache, as `docker save` has it."""
     name = f"fruitsctl-reproducible:{archive.stem}"
     command = plan(CHECKOUT, "serverless", base, name, "linux/amd64", rewrite).command
     options = ["--no-cache", f"--build-arg=SOURCE_DATE_EPOCH={environment['SOURCE_DATE_EPOCH']}"]
@@ -131,7 +125,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--work", type=Path, help="folder for two archives of the image: 6 GB [a temporary one]")
     wanted = parser.parse_args(arguments)
     if wanted.archives:
-        return report(*(layers(path) for path in wanted.archives))
+        return report(*wanted.archives)
     environment = {**os.environ, "SOURCE_DATE_EPOCH": commit_time(), "DOCKER_BUILDKIT": "1"}
     with tempfile.TemporaryDirectory(dir=wanted.work) as folder:
         digests = [build_wheel(Path(folder, f"wheel{i}"), environment) for i in (1, 2)]
@@ -142,28 +136,8 @@ def main(arguments: list[str]) -> int:
         archives = [Path(folder, f"{i}.tar") for i in (1, 2)]
         for archive in archives:
             build_image(archive, environment, wanted.base_image, rewrite)
-        code = report(*map(layers, archives))
+        code = report(*archives)
     return int(code or digests[0] != digests[1])
-
-
-def report(first: tuple[dict[str, Any], list[Layer]], second: tuple[dict[str, Any], list[Layer]]) -> int:
-    """1 if contents differ; times alone do not."""
-    differences = compare(first[1], second[1])
-    for number, layer in enumerate(first[1], 1):
-        here = [each.what for each in differences if each.layer in (0, number)]
-        said = here[0] if len(here) == 1 else f"{len(here)} differ" if here else "the same"
-        print(f"layer {number:2}  {layer.digest[:19]}  {len(layer.entries):6} files  {said}")
-        for what in here[:SHOWN] if len(here) > 1 else []:
-            print(f"    {what}")
-    configs = [json.dumps(config, sort_keys=True) for config, _ in (first, second)]
-    if configs[0] == configs[1]:
-        print(
-            f"image  the same twice: sha256:{hashlib.sha256(configs[0].encode()).hexdigest()} of its configuration, which names each layer"
-        )
-    else:
-        keys = [key for key in first[0] | second[0] if first[0].get(key) != second[0].get(key)]
-        print(f"image  another digest; its configuration differs in {', '.join(sorted(keys))}")
-    return int(any(difference.what != "only times" for difference in differences))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Parts, licences, known holes and the two builds: real ones of this environment, and made ones that must be caught."""
 
+import hashlib
 import http.server
 import json
 import os
@@ -10,15 +11,17 @@ import tarfile
 import threading
 import zipfile
 from datetime import UTC, datetime
+from importlib import metadata
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 from packageurl import PackageURL
 
-from supply import audit, licences, reproducible, sbom
-from supply.collect import about_jar
-from supply.parts import Part, of_environment
+from job.params import MODELS
+from supply import audit, licences, sbom
+from supply.collect import about_jar, declared
+from supply.parts import COLLECT, Part, of_environment, read
 
 ROOT = Path(__file__).parents[2]
 TIME = datetime(2026, 11, 21, tzinfo=UTC)
@@ -41,7 +44,7 @@ def allowed():
 
 def verdict(allowed, *said, kind="pypi", choice=False):
     (found,) = licences.judge([Part(kind, "thing", "1.0", said, choice)], allowed)
-    return found.ok, found.licence
+    return found.reason == "", found.licence
 
 
 def test_everything_that_the_wheel_needs_is_found_and_nothing_of_the_tests(parts):
@@ -55,7 +58,7 @@ def test_everything_that_the_wheel_needs_is_found_and_nothing_of_the_tests(parts
 
 
 def test_every_licence_here_is_on_the_list(parts, allowed):
-    assert [f"{bad.part.key} {bad.reason}" for bad in licences.judge(parts, allowed) if not bad.ok] == []
+    assert [f"{bad.part.key} {bad.reason}" for bad in licences.judge(parts, allowed) if bad.reason] == []
 
 
 def test_a_package_under_another_licence_is_named_and_the_command_fails(tmp_path):
@@ -94,6 +97,13 @@ def test_packages_of_the_base_s_system_are_not_judged(allowed):
     assert licences.judge([Part("deb", "bash", "5.2")], allowed) == []
 
 
+@pytest.mark.parametrize("network", [name for name in MODELS if name != "mean_colour"])  # which has no weights
+def test_the_weights_of_each_network_in_the_image_have_a_licence(allowed, network):
+    (found,) = licences.judge([Part("model", f"{network}-8807ba2e8bb2.float32.tflite", "1.0")], allowed)
+
+    assert (found.licence, found.reason) == ("Apache-2.0", "")
+
+
 def test_each_entry_of_the_list_says_where_it_was_read(allowed):
     for key, entry in allowed.parts.items():
         assert entry["source"].startswith("https://"), key
@@ -119,18 +129,67 @@ def test_a_jar_is_known_by_its_own_pom_and_not_by_those_of_what_it_holds():
     assert (about["group"], about["licences"]) == ("org.outer", ["Apache-2.0"])
 
 
-def test_a_jar_with_no_more_than_a_text_is_known_by_the_words_that_come_first():
-    text = "Apache  License\nVersion 2.0 …\nThis product includes others: Redistribution and use in source and binary forms …"
+@pytest.mark.parametrize(
+    ("files", "licences"),
+    [
+        (
+            {"META-INF__LICENSE.txt": "Apache  License\nVersion 2.0 …\nOthers: Redistribution and use in source and binary forms …"},
+            ["Apache-2.0"],
+        ),
+        (
+            {"META-INF__MANIFEST.MF": "Bundle-License: https://example.org/a-very-lo\r\n ng-name\r\nBundle-Name: thing\r\n"},
+            ["https://example.org/a-very-long-name"],
+        ),
+        (
+            {"META-INF__MANIFEST.MF": "Bundle-License: MIT;link=x, EPL-2.0\r\n", "LICENSE": "Apache License"},
+            ["MIT", "EPL-2.0"],
+        ),
+        ({"META-INF__MANIFEST.MF": "Manifest-Version: 1.0\r\n", "LICENCE.md": "All rights reserved"}, []),
+    ],
+)
+def test_a_jar_without_a_pom_is_known_by_its_bundle_s_field_then_by_the_words_that_come_first(files, licences):
+    assert about_jar(jar(**files), "thing-1") == {"group": None, "licences": licences}
 
-    assert about_jar(jar(**{"META-INF__LICENSE.txt": text}), "thing-1")["text"] == "Apache-2.0"
-    assert about_jar(jar(**{"META-INF__MANIFEST.MF": "Bundle-License: https://example.org/a-very-lo\r\n ng-name\r\n"}), "thing-1")[
-        "bundle"
-    ] == ("https://example.org/a-very-long-name")
+
+def test_a_jar_that_is_there_twice_is_one_part_and_two_builds_of_it_are_two(tmp_path):
+    for folder, text in (("a", "MIT"), ("b", "MIT"), ("c", "BSD-3-Clause")):
+        (tmp_path / folder).mkdir()
+        with zipfile.ZipFile(tmp_path / folder / "thing-1.0-amzn-0.jar", "w") as archive:
+            archive.writestr(zipfile.ZipInfo("META-INF/MANIFEST.MF"), f"Bundle-License: {text}\n")
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "network_weights.h5").write_bytes(b"weights")
+    found = read(subprocess.run([sys.executable, COLLECT, tmp_path], capture_output=True, text=True, check=True).stdout)
+
+    assert [(part.name, part.version, part.licences) for part in found if part.kind == "jar"] == [
+        ("thing", "1.0-amzn-0", ["MIT"]),
+        ("thing", "1.0-amzn-0", ["BSD-3-Clause"]),
+    ]
+    (weights,) = (part for part in found if part.kind == "model")
+    assert (weights.key, weights.sha256) == ("model/network", hashlib.sha256(b"weights").hexdigest())
+
+
+@pytest.mark.parametrize(
+    ("fields", "licences"),
+    [
+        ("License-Expression: MIT OR Apache-2.0\nLicense: other\nClassifier: License :: OSI Approved :: ISC", ["MIT OR Apache-2.0"]),
+        ("License: other\nClassifier: License :: OSI Approved :: MIT License\nClassifier: License :: OSI Approved", ["MIT License"]),
+        ("License:  BSD 3-Clause ", ["BSD 3-Clause"]),
+        (f"License: {'a whole text, ' * 10}", []),
+        ("License: first line\n        second line", []),
+        ("Summary: nothing", []),
+    ],
+)
+def test_a_package_declares_by_expression_then_classifiers_then_a_short_field(tmp_path, fields, licences):
+    (tmp_path / "borrowed-9.dist-info").mkdir()
+    (tmp_path / "borrowed-9.dist-info" / "METADATA").write_text(f"Metadata-Version: 2.4\nName: borrowed\nVersion: 9\n{fields}\n")
+    (found,) = metadata.distributions(path=[str(tmp_path)])
+
+    assert declared(found.metadata) == licences
 
 
 def test_the_bill_of_materials_holds_to_the_schema_and_is_the_same_twice(parts, allowed):
-    written = sbom.text(sbom.bom(sbom.one_each(parts), "wheel", allowed, TIME))
-    again = sbom.text(sbom.bom(sbom.one_each(reversed(parts)), "wheel", allowed, TIME))
+    written = sbom.text(sbom.bom(parts, "wheel", allowed, TIME))
+    again = sbom.text(sbom.bom(parts[::-1], "wheel", allowed, TIME))
     told = json.loads(written)
 
     assert written == again
@@ -141,6 +200,9 @@ def test_the_bill_of_materials_holds_to_the_schema_and_is_the_same_twice(parts, 
     assert re.fullmatch(r"[0-9a-f]{64}", by_name["hadoop-client-api"]["hashes"][0]["content"])
     needs = {each["ref"].split("@")[0]: [ref.split("@")[0] for ref in each.get("dependsOn", [])] for each in told["dependencies"]}
     assert "pkg:pypi/botocore" in needs["pkg:pypi/boto3"]
+    assert "pkg:pypi/boto3" in needs["root"]
+    assert "pkg:pypi/botocore" not in needs["root"]
+    assert {"pkg:maven/org.apache.hadoop/hadoop-client-api"} <= set(needs["root"])
 
 
 def test_a_bill_of_materials_that_breaks_the_schema_is_not_written(allowed):
@@ -238,6 +300,36 @@ def test_a_hole_in_what_is_chosen_here_fails_the_command_and_one_in_a_jar_of_the
     assert len(re.findall(r"^snapshot [0-9a-f]{64}  (PyPI|Maven)\.zip$", offline.stdout, re.M)) == 2
 
 
+def test_a_download_that_is_no_archive_of_advisories_is_not_audited(export, tmp_path):
+    (tmp_path / "export" / "Maven" / "all.zip").write_text("<html>Please log in</html>")
+    done = supply("audit", bill(tmp_path / "sbom.json"), "--advisories", tmp_path / "kept", "--fetch", "--from", export)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.search(r"NOT AUDITED: \S+Maven\.zip is not an archive of advisories", done.stderr)
+
+
+def test_a_version_that_cannot_be_read_is_found_where_it_is_listed_and_breaks_nothing(export, tmp_path):
+    audit.fetch(tmp_path / "kept", export)
+    odd = [PackageURL.from_string(purl) for purl in ("pkg:pypi/soft-ware@unknown", "pkg:maven/org.example/jar@4.0.2-amzn-1")]
+
+    assert [finding.advisory for finding in audit.audit(odd, tmp_path / "kept")[0]] == ["GHSA-1"]
+
+
+@pytest.mark.parametrize(
+    ("events", "inside"),
+    [
+        ([{"introduced": "1.0"}, {"last_affected": "1.9"}], ["1.0", "1.9"]),
+        ([{"introduced": "0"}, {"fixed": "1.0"}, {"introduced": "1.9"}], ["0.1", "1.9", "2.0"]),
+        ([{"fixed": "1.9"}, {"introduced": "0.1"}], ["0.1", "1.0"]),
+    ],
+)
+def test_a_range_is_evaluated_as_osv_says(events, inside):
+    unreadable = {"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "1.0-and-more"}]}
+    affected = {"ranges": [unreadable, {"type": "ECOSYSTEM", "events": events}, {"type": "GIT", "events": [{"introduced": "0"}]}]}
+
+    assert [v for v in ("0.1", "1.0", "1.9", "2.0") if audit.hit(affected, PackageURL("pypi", None, "thing", v))] == inside
+
+
 def test_without_advisories_nothing_is_said_to_be_sound(tmp_path):
     sbom_file = bill(tmp_path / "sbom.json", "pkg:pypi/soft-ware@1.0")
     done = supply("audit", sbom_file, "--advisories", tmp_path / "none")
@@ -258,22 +350,22 @@ def test_a_snapshot_that_is_not_the_one_that_was_kept_is_refused(export, tmp_pat
     assert "Maven.zip is not what SHA256SUMS beside it says" in done.stderr
 
 
-def saved(path, time, content=b"one", mode=0o644):
-    """An image of one layer with one file, as `docker save` writes it."""
+def saved(path, time, content=b"one", mode=0o644, name="opt/file", count=1):
+    """An image of `count` equal layers with one file, as `docker save` writes it."""
     layer = BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as archive:
-        member = tarfile.TarInfo("opt/file")
+        member = tarfile.TarInfo(name)
         member.size, member.mtime, member.mode = len(content), time, mode
         archive.addfile(member, BytesIO(content))
-    digest = "sha256:" + reproducible.hashlib.sha256(layer.getvalue()).hexdigest()
+    digest = "sha256:" + hashlib.sha256(layer.getvalue()).hexdigest()
     files = {
         "layer.tar": layer.getvalue(),
-        "config.json": json.dumps({"rootfs": {"diff_ids": [digest]}}).encode(),
-        "manifest.json": json.dumps([{"Config": "config.json", "Layers": ["layer.tar"]}]).encode(),
+        "config.json": json.dumps({"rootfs": {"diff_ids": [digest] * count}}).encode(),
+        "manifest.json": json.dumps([{"Config": "config.json", "Layers": ["layer.tar"] * count}]).encode(),
     }
     with tarfile.open(path, "w") as archive:
-        for name, data in files.items():
-            member = tarfile.TarInfo(name)
+        for file, data in files.items():
+            member = tarfile.TarInfo(file)
             member.size = len(data)
             archive.addfile(member, BytesIO(data))
     return path
@@ -286,6 +378,9 @@ def saved(path, time, content=b"one", mode=0o644):
         ({"time": 2}, 0, "only times"),
         ({"time": 1, "content": b"two"}, 1, "/opt/file: content"),
         ({"time": 1, "mode": 0o755}, 1, "/opt/file: mode"),
+        ({"time": 1, "content": b"two", "mode": 0o755}, 1, "/opt/file: mode, content"),
+        ({"time": 1, "name": "opt/other"}, 1, "2 differ\n    /opt/file: in one of the two only\n    /opt/other: in one of the two only\n"),
+        ({"time": 1, "count": 2}, 1, "image  1 layers, then 2"),
     ],
 )
 def test_two_builds_are_compared_file_by_file(tmp_path, second, code, said):
