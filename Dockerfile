@@ -1,5 +1,5 @@
 # Image of the job: Spark of EMR, and in /opt/fruits Python 3.11 with TensorFlow, LiteRT, the job and its converted model.
-# Layers that change rarely come first, so that an edit in job/ rebuilds only the last ones. RELEASE equals cli/release.py; a test compares them.
+# Layers that change rarely come first, so that an edit in job/ rebuilds only the last ones. RELEASE equals cli/settings/release.py; a test compares them.
 ARG RELEASE=emr-7.13.0
 ARG BASE_IMAGE=public.ecr.aws/emr-serverless/spark/${RELEASE}:latest
 
@@ -29,12 +29,16 @@ RUN sh /build/slim.sh /opt/fruits/venv
 
 # Keras's official weights, from build/weights/ of the context or downloaded, converted and checked against the known answer; and Vega for reports.
 FROM packages AS model
-COPY cli/__init__.py cli/assets.py cli/errors.py cli/output.py cli/remote.py cli/replacing.py cli/waiting.py /opt/fruits/app/cli/
-COPY cli/photos/__init__.py cli/photos/files.py /opt/fruits/app/cli/photos/
-COPY job/__init__.py job/convert.py job/errors.py job/models.py job/params.py job/records.py job/replacing.py /opt/fruits/app/job/
-COPY job/imaging /opt/fruits/app/job/imaging
-COPY job/known_answers /opt/fruits/app/job/known_answers
-COPY job/product/__init__.py job/product/vega.py /opt/fruits/app/job/product/
+COPY cli/__init__.py cli/errors.py /opt/fruits/app/cli/
+COPY cli/photos/__init__.py cli/photos/assets.py cli/photos/files.py cli/photos/http_file.py /opt/fruits/app/cli/photos/
+COPY cli/settings/__init__.py cli/settings/replacing.py cli/settings/waiting.py /opt/fruits/app/cli/settings/
+COPY cli/ui/__init__.py cli/ui/output.py /opt/fruits/app/cli/ui/
+COPY job/__init__.py /opt/fruits/app/job/
+COPY job/contract/__init__.py job/contract/errors.py job/contract/params.py job/contract/records.py job/contract/replacing.py /opt/fruits/app/job/contract/
+COPY job/imaging/__init__.py job/imaging/keras_to_litert.py job/imaging/networks.py job/imaging/untrained.py /opt/fruits/app/job/imaging/
+COPY job/imaging/known_answers /opt/fruits/app/job/imaging/known_answers
+COPY job/product/__init__.py /opt/fruits/app/job/product/
+COPY job/product/report/__init__.py job/product/report/vega.py /opt/fruits/app/job/product/report/
 # The pattern may match nothing; the script beside it always does.
 COPY docker/bake_model.py build/weights*/*no_top*.h5 /build/weights/
 RUN /opt/fruits/venv/bin/python /build/weights/bake_model.py /opt/fruits/cache

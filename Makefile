@@ -57,8 +57,8 @@ demo: .venv/runnable  ## install the runtime packages, then run the whole chain 
 test: install s3-server build/spark.jsa  ## run all tests that need no Docker
 	$(BIN)/pytest $(SIDE_BY_SIDE)
 
-build/spark.jsa: requirements/dev.txt cli/jvm_archive.py | install
-	@mkdir -p build && ln -sf "$$($(BIN)/python -m cli.jvm_archive)" $@
+build/spark.jsa: requirements/dev.txt cli/targets/local/jvm_archive.py | install
+	@mkdir -p build && ln -sf "$$($(BIN)/python -m cli.targets.local.jvm_archive)" $@
 
 image: install s3-server  ## build the image of the job on the simulated EMR base; needs Docker, or root to install it
 	$(STANDIN) && $(BIN)/fruitsctl image build

@@ -18,8 +18,8 @@ from benchmarks.machine import describe_machine
 from benchmarks.runs import say
 from benchmarks.s3 import BUCKET, copy_photos
 from benchmarks.targets import AT_LEAST, Measure, markdown, ratios, table
-from job import fetch
-from job.s3 import client
+from job.inputs import fetch
+from job.storage.s3_client import client
 from tests.s3.server import versitygw
 
 

@@ -28,11 +28,11 @@ from benchmarks.galleries import write_large
 from benchmarks.machine import describe_machine
 from benchmarks.targets import AT_LEAST, AT_MOST, Measure, markdown, table
 from benchmarks.variants import VARIANTS, Variant
-from cli.config import settings
-from job.models import Features
-from job.product.crops import open_photo
+from cli.settings.config import settings
+from job.imaging.networks import Features
 from job.product.fruits import group_of
-from job.product.identify import Identifier
+from job.product.identify.crops import open_photo
+from job.product.identify.identifier import Identifier
 
 PHOTOS = ("apple", "banana", "orange")
 GROCERY = {"Red-Grapefruit": "Grapefruit", "Satsumas": "Mandarine", "Red-Beet": "Beetroot"}  # `grocery/` to Fruits-360

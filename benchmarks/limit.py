@@ -18,8 +18,8 @@ from pathlib import Path
 from threading import Barrier
 from typing import Any
 
-from job.decode import decode_image
-from job.models import LiteRtNetwork, litert_flatbuffer
+from job.imaging.decode import decode_image
+from job.imaging.networks import LiteRtNetwork, litert_flatbuffer
 
 WARM_UP_IMAGES = 20
 START_SECONDS = 120.0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from cli.java import find_java_home
+from cli.targets.local.java import find_java_home
 
 PACKAGES = ("pyspark", "tensorflow-cpu", "keras", "ai-edge-litert", "numpy", "pandas", "pyarrow", "pillow", "deltalake")
 

@@ -10,7 +10,7 @@ from typing import Self
 
 import psutil
 
-from job.session import SETTINGS
+from job.spark.session import SETTINGS
 
 DAEMONS = {"pyspark.daemon", SETTINGS["spark.python.daemon.module"]}  # the notebook's, and ours
 INTERVAL_SECONDS = 0.25

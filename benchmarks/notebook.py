@@ -38,9 +38,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import col, element_at, split, udf
 from pyspark.sql.pandas.functions import PandasUDFType, pandas_udf
 
-from job.packages import s3a
-from job.s3 import client, region, s3a_conf
-from job.uris import from_text, is_s3, join
+from job.contract.uris import from_text, is_s3, join
+from job.spark.packages import s3a
+from job.storage.s3_client import client, region, s3a_conf
 
 FEATURISE = "featurise and write"
 VARIANTS = ("B0", "B1")

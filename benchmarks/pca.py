@@ -23,12 +23,12 @@ from pyspark.ml.feature import PCA
 from pyspark.ml.functions import array_to_vector
 from pyspark.sql import DataFrame
 
-from job import moments
-from job.features import KEYS, Features
-from job.pca import fit
-from job.rows import ArrowRows
-from job.schema import only
-from job.session import start_session
+from job.inputs.rows import ArrowRows
+from job.spark.session import start_session
+from job.stages import moments
+from job.stages.pca import fit
+from job.stages.tables.features import KEYS, Features
+from job.storage.schema import only
 
 FEATURES = 1280
 COMPONENTS = 50

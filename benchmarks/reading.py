@@ -18,13 +18,13 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from benchmarks.memory import MB, Sampler
-from job.embed import tasks_for
-from job.errors import FetchError
-from job.fetch import Key, fetch
-from job.listing import list_images
-from job.rows import ArrowRows, Rows, SparkRows, frame_of
-from job.session import start_session
-from job.uris import from_text, is_s3, join
+from job.contract.errors import FetchError
+from job.contract.uris import from_text, is_s3, join
+from job.inputs.fetch import Key, fetch
+from job.inputs.rows import ArrowRows, Rows, SparkRows, frame_of
+from job.spark.session import start_session
+from job.stages.embed import tasks_for
+from job.stages.listing import list_images
 
 FETCHED = pa.schema([("images", pa.int64()), ("bytes", pa.int64())])
 

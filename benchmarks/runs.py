@@ -17,10 +17,10 @@ from subprocess import PIPE
 from typing import Any
 
 from benchmarks.memory import Sampler, peaks
-from cli import jvm_archive
-from cli.java import find_java_home, in_words, supported
-from cli.surroundings import JVM_OPTIONS
-from job.records import STAGES, Stage
+from cli.targets.local import jvm_archive
+from cli.targets.local.java import find_java_home, in_words, supported
+from cli.targets.local.surroundings import JVM_OPTIONS
+from job.contract.records import STAGES, Stage
 
 CHECKOUT = Path(__file__).parents[1]  # where `-m` finds these modules
 NO_TOP_WEIGHTS = "*no_top*.h5"

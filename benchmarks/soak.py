@@ -30,7 +30,7 @@ from benchmarks.runs import BenchmarkError, say
 from benchmarks.soak_places import LocalPlace, Place, StackPlace
 from benchmarks.soak_report import Round, by_folder, judge, rounds_table
 from benchmarks.targets import markdown, table
-from job.tidy import FILES_TO_MERGE
+from job.stages.tables.compaction import FILES_TO_MERGE
 
 
 class Trickle:

@@ -23,8 +23,8 @@ from deltalake import DeltaTable
 from benchmarks.memory import Sampler, peaks
 from benchmarks.runs import CHECKOUT, BenchmarkError, say
 from benchmarks.stack import down
-from cli.backends.compose import program
-from cli.java import find_java_home, in_words, supported
+from cli.targets.compose import program
+from cli.targets.local.java import find_java_home, in_words, supported
 
 PARTS = ("jvm", "driver", "worker")  # of a local run
 SERVICES = ("job", "spark-worker", "spark-master", "s3", "history")

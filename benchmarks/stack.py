@@ -23,8 +23,8 @@ from benchmarks.machine import describe_machine
 from benchmarks.runs import CHECKOUT, BenchmarkError, say
 from benchmarks.s3 import choose
 from benchmarks.targets import AT_MOST, Measure, markdown, table
-from cli.backends.compose import program
-from cli.docker import inspect_image
+from cli.container.docker import inspect_image
+from cli.targets.compose import program
 
 EMBEDDED = re.compile(r"Embed images: [1-9]")  # the job's progress without a terminal
 PROJECT = "fruitsctl-bench"

@@ -19,7 +19,7 @@ from benchmarks.datasets import copy_images
 from benchmarks.machine import describe_machine
 from benchmarks.runs import BenchmarkError, Run, prepare, say
 from benchmarks.targets import markdown
-from job.records import STAGES
+from job.contract.records import STAGES
 
 BEFORE, AFTER = "command starts, imports", "session ends, summary"
 BAR_PER_SECOND = 4

@@ -30,19 +30,20 @@ from benchmarks.datasets import copy_images
 from benchmarks.machine import describe_machine
 from benchmarks.runs import Bench, BenchmarkError, prepare, say
 from benchmarks.targets import markdown
-from job.decode import decode_image
-from job.embed import IMAGES_PER_TASK, embed_images, embed_keys, tasks_for
-from job.fetch import Key, stat_etag
-from job.lease import Lease
-from job.models import LiteRtNetwork, Model, litert_flatbuffer
-from job.objects import Folder, open_folder
-from job.rows import ArrowRows
-from job.schema import FEATURES, LISTED
-from job.session import start_session
+from job.imaging.decode import decode_image
+from job.imaging.networks import LiteRtNetwork, Model, litert_flatbuffer
+from job.inputs.fetch import Key, stat_etag
+from job.inputs.rows import ArrowRows
+from job.spark.session import start_session
+from job.stages.embed import IMAGES_PER_TASK, embed_images, embed_keys, tasks_for
+from job.stages.tables.store import FeatureStore
 from job.storage import data_files
 from job.storage.delta_log import DataFile
-from job.store import FeatureStore
-from job.tombstones import NOTHING_ERASED
+from job.storage.folders import open_folder
+from job.storage.lease import Lease
+from job.storage.object_store import Folder
+from job.storage.schema import FEATURES, LISTED
+from job.storage.tombstones import NOTHING_ERASED
 
 WARM_UP_IMAGES = 20
 DECODED_AHEAD = 8

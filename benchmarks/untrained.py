@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.targets import markdown
-from job.decode import decode_image
-from job.models import LiteRtNetwork, litert_flatbuffer, untrained_flatbuffer
+from job.imaging.decode import decode_image
+from job.imaging.networks import LiteRtNetwork, litert_flatbuffer, untrained_flatbuffer
 
 Floats = npt.NDArray[np.float32]
 

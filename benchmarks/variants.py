@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from job.models import Features
-from job.product.evidence import LOOKS, evidence_of
+from job.imaging.networks import Features
 from job.product.gallery import Gallery, calibration_of
-from job.product.identify import Identifier
+from job.product.identify.evidence import LOOKS, evidence_of
+from job.product.identify.identifier import Identifier
+from job.product.identify.verdict import AGREE, ALONE, CERTAIN, decide
 from job.product.neighbours import unit_rows
-from job.product.verdict import AGREE, ALONE, CERTAIN, decide
 
 NEVER = 2.0  # no probability reaches it
 WHOLE = (("whole",),)

@@ -1,3 +1,3 @@
-"""The control flow: what the user wants, where it runs, what came of it. Of `job` it imports `params` and `records` only."""
+"""The control flow: what the user wants, where it runs, what came of it. Of `job` it imports `job.contract` only."""
 
 __version__ = "0.1.0"

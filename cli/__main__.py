@@ -15,11 +15,11 @@ def main() -> None:
 
 def _main() -> None:
     if sys.platform == "win32":  # no fcntl, which locks files
-        from cli.output import say_error
+        from cli.ui.output import say_error
 
         say_error("fruitsctl does not run on native Windows", "use WSL2 (https://learn.microsoft.com/windows/wsl/install), Linux or macOS")
         sys.exit(2)
-    from cli.main import main as command
+    from cli.commands.app import main as command
 
     command()
 

@@ -9,10 +9,10 @@ import shutil
 import sys
 from pathlib import Path
 
-from cli.assets import KERAS_WEIGHTS_URL, weights
-from job.models import LiteRtNetwork, fingerprint, litert_flatbuffer, prove, untrained_flatbuffer
-from job.params import UNTRAINED
-from job.product.vega import bundle
+from cli.photos.assets import KERAS_WEIGHTS_URL, weights
+from job.contract.params import UNTRAINED
+from job.imaging.networks import LiteRtNetwork, fingerprint, litert_flatbuffer, prove, untrained_flatbuffer
+from job.product.report.vega import bundle
 
 
 def main(cache: Path) -> None:

@@ -27,7 +27,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     && rm -rf /build
 
 # S3A and AWS's SDK on Spark's own class path, resolved by Spark itself. What else Ivy brings Spark has already.
-COPY job/packages.py docker/spark_packages.sh /build/
+COPY job/spark/packages.py docker/spark_packages.sh /build/
 RUN "$SPARK_HOME/bin/spark-sql" --master 'local[1]' --conf spark.jars.ivy=/build/ivy --packages "$(sh /build/spark_packages.sh)" -e 'SELECT 1' \
     && find /build/ivy/jars -name '*hadoop-aws*' -o -name '*aws*bundle*' -o -name '*analyticsaccelerator*' | xargs mv -t "$SPARK_HOME/jars/" \
     && for jar in "$SPARK_HOME"/jars/hadoop-*.jar; do ln -s "$jar" /usr/lib/hadoop/lib/; done \

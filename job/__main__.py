@@ -6,9 +6,9 @@ import signal
 import sys
 from contextlib import suppress
 
-from job.outcomes import failure, interrupted, leave, refuse, unexpected
-from job.params import Params
-from job.records import Outcome, to_line
+from job.contract.params import Params
+from job.contract.records import Outcome, to_line
+from job.storage.outcomes import failure, interrupted, leave, refuse, unexpected
 
 
 def main(argv: list[str]) -> int:
@@ -27,7 +27,7 @@ def main(argv: list[str]) -> int:
 
 
 def attempted(params: Params) -> Outcome:
-    from job.session import launch_jvm
+    from job.spark.session import launch_jvm
 
     launch_jvm()
     from job.attempt import attempt  # most of a second of imports, while the JVM starts
@@ -38,7 +38,7 @@ def attempted(params: Params) -> Outcome:
 def told(outcome: Outcome) -> int:
     """Print the outcome and return its exit code."""
     with suppress(BrokenPipeError):  # the parent process is gone; the outcome is in OUTPUT
-        print(to_line(outcome), flush=True)  # noqa: T201 - as job.progress, which has imports of its own
+        print(to_line(outcome), flush=True)  # noqa: T201 - as job.spark.progress, which has imports of its own
     return outcome.code
 
 

@@ -8,18 +8,19 @@ import shutil
 import tempfile
 from dataclasses import asdict
 
-from job.errors import CredentialsError, JobError, LeaseError, OutputError, SetupError
-from job.lease import Lease
-from job.listing import check_apart, check_input
-from job.objects import Folder, open_folder
-from job.outcomes import failure, interrupted, leave, outcome_of, unexpected
-from job.params import Params
+from job.contract.errors import CredentialsError, JobError, LeaseError, OutputError, SetupError
+from job.contract.params import Params
+from job.contract.records import Manifest, Outcome, RecordError, counted
+from job.contract.uris import is_s3, local_path, shown
 from job.pipeline import run
-from job.progress import Report
-from job.records import Manifest, Outcome, RecordError, counted
-from job.s3 import region
-from job.session import stop_session
-from job.uris import is_s3, local_path, shown
+from job.spark.progress import Report
+from job.spark.session import stop_session
+from job.stages.listing import check_apart, check_input
+from job.storage.folders import open_folder
+from job.storage.lease import Lease
+from job.storage.object_store import Folder
+from job.storage.outcomes import failure, interrupted, leave, outcome_of, unexpected
+from job.storage.s3_client import region
 
 
 def attempt(params: Params) -> Outcome:
@@ -73,7 +74,7 @@ def finished(params: Params, folder: Folder) -> Outcome | None:
 
 def executed(params: Params, folder: Folder) -> Outcome:
     """What the cells of the run's notebook came to; with its libraries, which no other run needs."""
-    from job import notebook
+    from job.spark import notebook
 
     try:
         return Outcome(params.run_id, 0, "done", f"the notebook is {shown(notebook.execute(params, folder))}")

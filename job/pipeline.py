@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-from job import moments, pca, publish
-from job.chunks import chunks
-from job.embed import Reject, embed_images, tasks_for
-from job.errors import RejectsError
+from job.contract.errors import RejectsError
+from job.contract.params import Params
+from job.contract.records import Manifest, counted
+from job.contract.uris import is_s3, join, shown
+from job.imaging.networks import load_model
 from job.inputs.first_photos import first_photos
-from job.lease import Lease
-from job.listing import list_by_tasks, list_here, read_listing, refuse_empty
-from job.models import load_model
-from job.objects import Folder
-from job.params import Params
-from job.progress import Report, counting_tasks
-from job.records import Manifest, counted
-from job.session import start_session, start_workers, work_uri
-from job.store import FeatureStore
-from job.tombstones import read_tombstones
-from job.uris import is_s3, join, shown
+from job.spark.progress import Report, counting_tasks
+from job.spark.session import start_session, start_workers, work_uri
+from job.stages import moments, pca, publish
+from job.stages.chunks import chunks
+from job.stages.embed import Reject, embed_images, tasks_for
+from job.stages.listing import list_by_tasks, list_here, read_listing, refuse_empty
+from job.stages.tables.store import FeatureStore
+from job.storage.lease import Lease
+from job.storage.object_store import Folder
+from job.storage.tombstones import read_tombstones
 
 
 def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifest:
@@ -28,7 +28,7 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
     One run into `folder` (OUTPUT) under `lease`; every stage reports its progress.
 
     Raises:
-        JobError: as the tree in job/errors.py says; what was embedded before stays.
+        JobError: as the tree in job/contract/errors.py says; what was embedded before stays.
     """
     beside = ThreadPoolExecutor()  # what waits for no other stage; its threads end with their work
     listed = beside.submit(list_here, params.input, params.content_hash)

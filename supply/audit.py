@@ -1,10 +1,10 @@
 """
 Check the parts of bills of materials against a snapshot of known advisories: `python -m supply.audit SBOM…`. Only `--fetch` uses a network.
 
-A snapshot is OSV's own export, one archive per ecosystem with GitHub's and PyPA's advisories in it (https://google.github.io/osv.dev/data/),
-kept in a folder with the SHA-256 of each archive, so that the audit can be repeated. Exit code 0: audited, nothing found in what this
-project chooses; 1: something found; 2: NOT AUDITED, and why. Jars are the base's: findings in them are listed and leave the exit code as
-it is, because the way out is another release of EMR.
+A snapshot is OSV's own export, one archive per ecosystem with GitHub's and PyPA's advisories in it
+(https://google.github.io/osv.dev/data/), kept in a folder with the SHA-256 of each archive, so that the audit can be repeated. Exit code 0:
+audited, nothing found in what this project chooses; 1: something found; 2: NOT AUDITED, and why. Jars are the base's: findings in them are
+listed and leave the exit code as it is, because the way out is another release of EMR.
 """
 
 from __future__ import annotations

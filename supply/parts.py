@@ -15,8 +15,8 @@ from packageurl import PackageURL
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from cli.docker import docker
-from cli.image_facts import OFFLINE
+from cli.container.docker import docker
+from cli.container.facts import OFFLINE
 
 COLLECT = Path(__file__).with_name("collect.py")
 PROJECT = "fruitsctl"

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from cli.image_build import plan
+from cli.container.build import plan
 
 CHECKOUT = Path(__file__).parents[1]
 SHOWN = 20  # differences of a layer

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from cli.photos.generated import KINDS, generate_photos
-from job.models import untrained_flatbuffer
+from job.imaging.networks import untrained_flatbuffer
 
 SHORT = os.environ.get("FRUITS_TESTS") == "short"  # of tests/faults: without what is marked `full`
 ASSETS = os.environ.get("FRUITS_ASSETS")
@@ -66,7 +66,7 @@ def short_jvm(pytestconfig):
     the processor time.
     """
     options = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-    archive = pytestconfig.rootpath / "build" / "spark.jsa"  # cli/jvm_archive.py
+    archive = pytestconfig.rootpath / "build" / "spark.jsa"  # cli/targets/local/jvm_archive.py
     # Of Spark 3.5's jars: the JVM of another Spark would complain about it, on stdout.
     if archive.is_file() and version("pyspark").startswith("3.5"):
         options += f" -XX:SharedArchiveFile={archive}"

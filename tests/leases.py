@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from job.lease import Lease
-from job.objects import Folder
+from job.storage.lease import Lease
+from job.storage.object_store import Folder
 
 
 def take_over(folder: Folder, run_id: str) -> None:

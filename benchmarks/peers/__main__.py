@@ -30,7 +30,7 @@ from benchmarks.peers.report import faster, table
 from benchmarks.runs import CHECKOUT, Bench, BenchmarkError, prepare, say
 from benchmarks.s3 import BUCKET, DELAY_SECONDS, copy_photos
 from benchmarks.targets import markdown
-from job.models import litert_flatbuffer
+from job.imaging.networks import litert_flatbuffer
 from tests.s3.proxy import Faults, Proxy
 from tests.s3.server import versitygw
 

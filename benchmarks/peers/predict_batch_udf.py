@@ -24,8 +24,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql.types import ArrayType, FloatType
 
 from benchmarks.peers.task import BATCH, Features, Task, build, decode, parse
-from job.packages import s3a
-from job.s3 import client, region, s3a_conf
+from job.spark.packages import s3a
+from job.storage.s3_client import client, region, s3a_conf
 
 
 def start_session(task: Task) -> SparkSession:

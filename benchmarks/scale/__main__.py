@@ -33,8 +33,8 @@ from benchmarks.scale.simulate import Pass, Simulated
 from benchmarks.scale.workers import SIZES as EXECUTORS
 from benchmarks.scale.workers import Choice, Tried, choices, try_executors
 from benchmarks.targets import Measure, markdown, table
-from cli.prices import estimate
-from job.embed import IMAGES_PER_TASK
+from cli.billing.prices import estimate
+from job.stages.embed import IMAGES_PER_TASK
 
 QUICK_DRIVER_ROWS = 2_500  # so that the quick runs, too, have rows on the driver and in Spark
 QUICK_NOTE = "Quick: too few photos for figures; only the claims about files are checked.\n\n"

@@ -9,8 +9,8 @@ from benchmarks.scale.grow import Grown
 from benchmarks.scale.model import Cell, deadline_seconds, matrix_parts
 from benchmarks.scale.simulate import MORE, Simulated
 from benchmarks.targets import AT_LEAST, AT_MOST, Measure
-from job.embed import IMAGES_PER_TASK
-from job.moments import most_files
+from job.stages.embed import IMAGES_PER_TASK
+from job.stages.moments import most_files
 
 LINEAR = 1.15  # seconds per photo, at most, relative to the size before
 LEAST_SECONDS = 3.0  # of a stage at the larger size: below, a figure is noise

@@ -2,8 +2,8 @@
 What follows for 10^4 to 10^7 photos and 4 to 256 vCPUs from what was measured: parts in, one Cell per case out. Pure.
 
 Straight lines through the two largest simulated sizes: what Spark shares out is divided by the vCPUs, what the driver does alone is not.
-Both sizes are above the driver's limit of rows. Below it the job works on the driver, which is faster: figures there are upper bounds.
-A vCPU is taken for one core of the machine that measured; embedding and prices are those of cli/sizing.py and cli/prices.py.
+Both sizes are above the driver's limit of rows. Below it the job works on the driver, which is faster: figures there are upper bounds. A
+vCPU is taken for one core of the machine that measured; embedding and prices are those of cli/billing/sizing.py and cli/billing/prices.py.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from dataclasses import dataclass
 
 from benchmarks.scale.requests import Requests
 from benchmarks.scale.simulate import Pass, Simulated
-from cli import cost
-from cli.prices import Prices
-from cli.sizing import IMAGES_PER_SECOND_AND_VCPU, WORKER, Fleet, minutes_for
-from job.chunks import SECONDS_PER_CHUNK
-from job.embed import tasks_for
-from job.moments import most_files
-from job.publish import BYTES_PER_NUMBER, CSV_PART_BYTES
+from cli.billing import estimate
+from cli.billing.prices import Prices
+from cli.billing.sizing import IMAGES_PER_SECOND_AND_VCPU, WORKER, Fleet, minutes_for
+from job.stages.chunks import SECONDS_PER_CHUNK
+from job.stages.embed import tasks_for
+from job.stages.moments import most_files
+from job.stages.publish import BYTES_PER_NUMBER, CSV_PART_BYTES
 
 IMAGES = (10_000, 100_000, 1_000_000, 10_000_000)
 VCPUS = (4, 16, 64, 256)  # of all executors together; the driver's come on top
 COMPONENTS = 50
-START_SECONDS = 180.0  # assumed, as in cli/sizing.py: workers start and pull the image
+START_SECONDS = 180.0  # assumed, as in cli/billing/sizing.py: workers start and pull the image
 KEYS_PER_SECOND_AND_VCPU = (
     200_000 / 23.0 / 2
 )  # docs/reference/benchmarks.md, `make bench-s3`: 200,000 keys in 23.0 s on two cores, the S3 server on the same ones
@@ -125,12 +125,12 @@ def parts(simulated: Sequence[Simulated], cores: int, requests: Requests) -> Par
 
 
 def chunks_of(images: int, vcpu: int) -> int:
-    """As job/chunks.py cuts them once it knows the rate."""
+    """As job/stages/chunks.py cuts them once it knows the rate."""
     return max(1, math.ceil(images / (IMAGES_PER_SECOND_AND_VCPU * vcpu * SECONDS_PER_CHUNK)))
 
 
 def matrix_parts(images: int) -> int:
-    """As job/publish.py shares out the matrix: so many files in csv/, and as many in pca/."""
+    """As job/stages/publish.py shares out the matrix: so many files in csv/, and as many in pca/."""
     return max(1, -(-images * (150 + COMPONENTS * BYTES_PER_NUMBER) // CSV_PART_BYTES))
 
 
@@ -155,14 +155,14 @@ def cell(parts: Parts, prices: Prices, images: int, vcpu: int, new: int | None =
     stages["report"] = lines["report"].at(images)
     fleet = Fleet(WORKER, WORKER, vcpu // WORKER.vcpu)
     own_chunks = chunks_of(embedded, vcpu)
-    reads, writes = parts.requests.count(embedded, -(-images // cost.LIST_PAGE), own_chunks, features_files(embedded, vcpu), known)
+    reads, writes = parts.requests.count(embedded, -(-images // estimate.LIST_PAGE), own_chunks, features_files(embedded, vcpu), known)
     return Cell(
         images=images,
         new=embedded,
         vcpu=vcpu,
         stages=stages,
-        usd=cost.fleet_hourly(fleet, prices) * sum(stages.values()) / 3600,
-        usd_requests=reads * cost.S3_READ + writes * cost.S3_WRITE,
+        usd=estimate.fleet_hourly(fleet, prices) * sum(stages.values()) / 3600,
+        usd_requests=reads * estimate.S3_READ + writes * estimate.S3_WRITE,
         reads=reads,
         writes=writes,
         driver_mb=parts.memory_mb,

@@ -33,16 +33,17 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from benchmarks.memory import Sampler, peaks
 from benchmarks.pca import FEATURES, synthetic_rows
 from benchmarks.scale.files import Written, written
-from job import embed, moments, pipeline
-from job.embed import ROWS_PER_BATCH
-from job.fetch import Key
-from job.lease import Lease
-from job.listing import BATCH_ROWS
-from job.objects import open_folder
-from job.params import Params
-from job.progress import Report, Running
-from job.rows import ArrowRows, SparkRows, driver_rows
-from job.schema import EMBEDDED, FOUND
+from job import pipeline
+from job.contract.params import Params
+from job.inputs.fetch import Key
+from job.inputs.rows import ArrowRows, SparkRows, driver_rows
+from job.spark.progress import Report, Running
+from job.stages import embed, moments
+from job.stages.embed import ROWS_PER_BATCH
+from job.stages.listing import BATCH_ROWS
+from job.storage.folders import open_folder
+from job.storage.lease import Lease
+from job.storage.schema import EMBEDDED, FOUND
 
 LABELS = 131
 PHOTO_BYTES = 4_640  # as those of Fruits-360
@@ -108,12 +109,12 @@ def listing_rows(input_uri: str, numbers: Iterable[int]) -> pa.RecordBatch:
 
 
 def list_here(input_uri: str, images: int) -> ArrowRows | None:
-    """`images` photos in the place of `job.listing.list_here`."""
+    """`images` photos in the place of `job.stages.listing.list_here`."""
     return ArrowRows(pa.Table.from_batches([listing_rows(input_uri, range(images))], FOUND)) if images <= driver_rows() else None
 
 
 def list_by_tasks(spark: SparkSession, input_uri: str, work: str, images: int) -> SparkRows:
-    """`images` photos in the place of `job.listing.list_by_tasks`."""
+    """`images` photos in the place of `job.stages.listing.list_by_tasks`."""
 
     def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:

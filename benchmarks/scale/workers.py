@@ -18,9 +18,9 @@ from benchmarks.memory import peaks
 from benchmarks.runs import Bench
 from benchmarks.scale.grow import run_command, surroundings
 from benchmarks.scale.photos import make_photos
-from cli.cost import fleet_hourly
-from cli.prices import Prices
-from cli.sizing import IMAGES_PER_SECOND_AND_VCPU, MEMORY_GB, QUOTA_VCPU, WORKER, Fleet, Worker, spark_conf
+from cli.billing.estimate import fleet_hourly
+from cli.billing.prices import Prices
+from cli.billing.sizing import IMAGES_PER_SECOND_AND_VCPU, MEMORY_GB, QUOTA_VCPU, WORKER, Fleet, Worker, spark_conf
 
 SIZES = (1, 2, 4, 8)
 DRIVERS = (Worker(4, 16), Worker(4, 8), Worker(2, 8))

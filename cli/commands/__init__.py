@@ -1,1 +1,1 @@
-"""One file per noun: parse, call, print."""
+"""Parse, call, print: one module for each command or group of commands. Only `app` imports them."""

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from cli.aws import asking
+from cli.aws.errors import asking
 
 OURS = "fruitsctl-"  # begins every token that we send; CloudFormation repeats it in each event of that operation
 

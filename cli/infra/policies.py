@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cli.infra.application import TAG
+from cli.aws.emr_serverless import TAG
 
 
 @dataclass(frozen=True)

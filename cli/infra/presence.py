@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cli import aws
-from cli.aws import asking
+from cli.aws import errors as aws
+from cli.aws.errors import asking
 
 NOT_FOUND = {"404", "NoSuchBucket", "NoSuchEntity", "NotFoundException", "RepositoryNotFoundException", "ResourceNotFoundException"}
 

@@ -1,7 +1,8 @@
 """
 CloudFormation: a template with its parameters in; what would change, or what was changed, out. Interrupted at any point, it goes on.
 
-A change set is the dry run: CloudFormation itself says what it would do. https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-changesets.html
+A change set is the dry run: CloudFormation itself says what it would do.
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-changesets.html
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cli.aws import asking
+from cli.aws.errors import asking
 from cli.errors import FruitsError, RefusedError
 from cli.infra import events
-from cli.waiting import until
+from cli.settings.waiting import until
 
 POLL_SECONDS = 3.0
 CHANGE_SET_SECONDS = 300.0  # until CloudFormation has compared; it takes seconds

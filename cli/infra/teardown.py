@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cli import aws
-from cli.aws import asking
+from cli.aws import emr_serverless as application
+from cli.aws import errors as aws
+from cli.aws.emr_serverless import TAG
+from cli.aws.errors import asking
 from cli.errors import FruitsError
-from cli.infra import application, presence, stacks
-from cli.infra.application import TAG
+from cli.infra import presence, stacks
 from cli.infra.stacks import Resource
-from job.records import counted, noun
+from job.contract.records import counted, noun
 
 KEY_DAYS = 7  # the shortest that KMS allows between asking for a key's deletion and it
 

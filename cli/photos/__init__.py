@@ -1,0 +1,1 @@
+"""Photos and weights: drawn or downloaded, stripped of metadata, uploaded."""

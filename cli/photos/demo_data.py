@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from cli import assets
-from cli.config import Settings
 from cli.errors import AssetError
-from cli.output import progress_bar, say
+from cli.photos import assets
 from cli.photos.generated import generate_photos
-from cli.remote import reachable
-from job.params import MODELS, UNTRAINED
+from cli.photos.http_file import reachable
+from cli.settings.config import Settings
+from cli.ui.output import progress_bar, say
+from job.contract.params import MODELS, UNTRAINED
 
 IMAGES, CLASSES = assets.SAMPLE_IMAGES, assets.SAMPLE_CLASSES
 

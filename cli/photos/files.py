@@ -6,7 +6,7 @@ import errno
 from pathlib import Path
 
 from cli.errors import NO_SPACE, AssetError
-from cli.replacing import replacing
+from cli.settings.replacing import replacing
 
 FULL = (*NO_SPACE, errno.EFBIG)
 

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from cli.assets import SampleResult
 from cli.errors import UsageError
+from cli.photos.assets import SampleResult
 from cli.photos.files import write_photo
-from cli.remote import Progress
-from job.records import noun
+from cli.photos.http_file import Progress
+from job.contract.records import noun
 
 # Labels as the real sample has them. Few classes take the first ones, which differ most.
 KINDS = (

@@ -15,13 +15,13 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from cli.assets import SAMPLE_CLASSES, SAMPLE_IMAGES, sample
-from cli.boundary import explain
 from cli.errors import AssetError
-from cli.output import say_error
-from job.errors import JobError
-from job.s3 import S3_ERRORS, client
-from job.s3 import explain as explain_s3
+from cli.photos.assets import SAMPLE_CLASSES, SAMPLE_IMAGES, sample
+from cli.ui.boundary import explain
+from cli.ui.output import say_error
+from job.contract.errors import JobError
+from job.storage.s3_client import S3_ERRORS, client
+from job.storage.s3_client import explain as explain_s3
 
 PREFIX = "photos/"
 SAMPLE = ".sample"  # a file of docker/sample

@@ -22,9 +22,9 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parents[2]
 OUTSIDE = {  # target of a link in the checkout -> page of the site
     "README.md": "index.md",
-    "cli/main.py": "reference/commands.md",
-    "job/params.py": "reference/parameters.md",
-    "job/schema.py": "reference/files.md",
+    "cli/commands/app.py": "reference/commands.md",
+    "job/contract/params.py": "reference/parameters.md",
+    "job/storage/schema.py": "reference/files.md",
     "cli/errors.py": "reference/errors.md",
 }
 LINK = re.compile(r"\[([^]\n]*)\]\((?!\w+:|#)([^)\s]+)\)")

@@ -14,10 +14,11 @@ import typer.main
 from pyspark.sql.pandas.types import from_arrow_schema
 
 import cli.errors
-import job.errors
-from cli.main import app, main
-from job import records, schema
-from job.params import Params
+import job.contract.errors
+from cli.commands.app import app, main
+from job.contract import records
+from job.contract.params import Params
+from job.storage import schema
 
 MADE = "<!-- generated from {source} when the site is built -->\n\n"
 
@@ -109,41 +110,41 @@ def field_table(cls: type, source: Path) -> str:
 
 
 def parameters(root: Path) -> str:
-    text = MADE.format(source="`job/params.py`") + "# Job arguments\n\n"
+    text = MADE.format(source="`job/contract/params.py`") + "# Job arguments\n\n"
     text += "`fruitsctl run` passes these arguments to the job, on every target.\n"
     text += "A field that is set becomes `--name=value`, with `-` for `_`.\n"
     text += "A run's `manifest.json` has them under `params`, so that you can repeat the run.\n\n"
-    return text + field_table(Params, root / "job" / "params.py")
+    return text + field_table(Params, root / "job" / "contract" / "params.py")
 
 
 def files(root: Path) -> str:
-    text = MADE.format(source="`job/schema.py` and `job/records.py`") + "# Tables and JSON files\n\n"
+    text = MADE.format(source="`job/storage/schema.py` and `job/contract/records.py`") + "# Tables and JSON files\n\n"
     text += "Columns and fields of the files that [Output of a run](output.md) lists.\n\n## Tables\n"
     for name, words, columns in schemas(root):
         text += f"\n### `{name}`\n\n{plain(words)}\n\n"
         rows = [(f"`{column.name}`", f"`{column.dataType.simpleString()}`") for column in from_arrow_schema(columns)]
         text += table(("column", "type"), rows)
-    text += "\n## `manifest.json`\n\n" + field_table(records.Manifest, root / "job" / "records.py")
-    text += "\nEach entry of `stages` has:\n\n" + field_table(records.Stage, root / "job" / "records.py")
+    text += "\n## `manifest.json`\n\n" + field_table(records.Manifest, root / "job" / "contract" / "records.py")
+    text += "\nEach entry of `stages` has:\n\n" + field_table(records.Stage, root / "job" / "contract" / "records.py")
     stages = table(("key", "stage"), [(f"`{key}`", words) for key, words in records.STAGES.items()])
     text += f"\n{stages}\n## `outcome.json`\n\nA failed run writes this file too.\n\n" + field_table(
-        records.Outcome, root / "job" / "records.py"
+        records.Outcome, root / "job" / "contract" / "records.py"
     )
     return text
 
 
 def schemas(root: Path) -> Iterator[tuple[str, str, pa.Schema]]:
-    """Yield name, comment and columns of each table of job/schema.py."""
-    source = (root / "job" / "schema.py").read_text(encoding="utf-8")
+    """Yield name, comment and columns of each table of job/storage/schema.py."""
+    source = (root / "job" / "storage" / "schema.py").read_text(encoding="utf-8")
     for comment, name in re.findall(r"^# (.+)\n([A-Z_]+) = ", source, re.M):
         yield name, comment, getattr(schema, name)
 
 
 def errors() -> str:
-    text = MADE.format(source="`cli/errors.py` and `job/errors.py`") + "# Errors and exit codes\n\n"
+    text = MADE.format(source="`cli/errors.py` and `job/contract/errors.py`") + "# Errors and exit codes\n\n"
     text += f"{(main.__doc__ or '').strip()}\n\n"
     text += "stderr has the error, with the value in backticks, and one hint. stdout has data only.\n"
-    for title, module in (("The command", cli.errors), ("The job", job.errors)):
+    for title, module in (("The command", cli.errors), ("The job", job.contract.errors)):
         text += f"\n## {title}\n\n" + table(("error", "exit code", "when"), list(tree(module.__doc__ or "")))
     return text + "\nEvery target returns the exit code and the message of the job unchanged.\n"
 

@@ -15,22 +15,23 @@ from itertools import chain
 
 from pyspark.sql import SparkSession
 
-from job import moments
-from job.erasure import proof, receipt, refit, runs, tables
+from job.contract.errors import JobError, OutputError
+from job.contract.params import Forget
+from job.contract.uris import is_s3, join, printable, shown
+from job.erasure import receipt, refit, runs, tables
 from job.erasure.known import Known
-from job.erasure.log_group import LogGroup
 from job.erasure.receipt import Receipt
+from job.erasure.search import proof
+from job.erasure.search.log_group import LogGroup
 from job.erasure.targets import OPTIONS, Targets, find, keep, kept, read_photos, read_shared, rows_in
 from job.erasure.versions import Progress, remove, unfinished, unfinished_of, unseen, versions_below, versions_of_each
-from job.errors import JobError, OutputError
-from job.lease import Lease
-from job.objects import Folder
-from job.params import Forget
-from job.progress import Report, showing_tasks
-from job.rows import driver_rows
-from job.session import start_session
-from job.tombstones import FOLDER, bury, key_of, keyed
-from job.uris import is_s3, join, printable, shown
+from job.inputs.rows import driver_rows
+from job.spark.progress import Report, showing_tasks
+from job.spark.session import start_session
+from job.stages import moments
+from job.storage.lease import Lease
+from job.storage.object_store import Folder
+from job.storage.tombstones import FOLDER, bury, key_of, keyed
 
 
 class LeftOverError(JobError):
@@ -73,7 +74,7 @@ def erase(wanted: Forget, folder: Folder, lease: Lease, report: Report) -> Recei
 
     Raises:
         LeftOverError: something is left; the receipt says where.
-        JobError: as the tree in job/errors.py says; the same command goes on from there.
+        JobError: as the tree in job/contract/errors.py says; the same command goes on from there.
     """
     targets = plan(wanted, folder, report)
     spark = SparkSession.active()

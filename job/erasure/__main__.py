@@ -10,17 +10,18 @@ from dataclasses import asdict
 from pathlib import Path
 
 from job.attempt import in_our_words
+from job.contract.errors import JobError
+from job.contract.params import Forget
+from job.contract.records import Outcome
+from job.contract.uris import printable, shown
 from job.erasure import erase, plan, require_results, runs, unknown
-from job.errors import JobError
-from job.lease import Lease
-from job.objects import Folder, open_folder
-from job.outcomes import failure, interrupted
-from job.params import Forget
-from job.progress import Report, send
-from job.records import Outcome
-from job.session import stop_session
-from job.tombstones import key_of, keyed
-from job.uris import printable, shown
+from job.spark.progress import Report, send
+from job.spark.session import stop_session
+from job.storage.folders import open_folder
+from job.storage.lease import Lease
+from job.storage.object_store import Folder
+from job.storage.outcomes import failure, interrupted
+from job.storage.tombstones import key_of, keyed
 
 
 def main(argv: list[str]) -> int:

@@ -9,15 +9,15 @@ from itertools import chain
 
 import pyarrow.compute as pc
 
+from job.contract.filenames import ignored_as
+from job.contract.records import Manifest
+from job.contract.uris import is_inside, is_s3, local_path, printable
 from job.erasure.parquet import read
 from job.erasure.tables import TABLES
 from job.erasure.versions import versions_below, versions_of_each
-from job.listing_rows import ignored_as
-from job.objects import Folder
-from job.records import Manifest
-from job.schema import only
 from job.storage.data_files import rows_of
-from job.uris import is_inside, is_s3, local_path, printable
+from job.storage.object_store import Folder
+from job.storage.schema import only
 
 
 class Known:

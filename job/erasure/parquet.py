@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from job.errors import OutputError
-from job.objects import Folder
-from job.uris import join, printable, shown
+from job.contract.errors import OutputError
+from job.contract.uris import join, printable, shown
+from job.storage.object_store import Folder
 
 
 def read(folder: Folder, name: str, columns: list[str] | None = None) -> pa.Table | None:

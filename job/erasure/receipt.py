@@ -6,9 +6,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from job.erasure.proof import Proof
-from job.objects import Folder
-from job.tombstones import FOLDER
+from job.erasure.search.proof import Proof
+from job.storage.object_store import Folder
+from job.storage.tombstones import FOLDER
 
 
 @dataclass(frozen=True)

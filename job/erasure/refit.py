@@ -9,18 +9,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
-from job import moments, pca, publish
+from job.contract.errors import NoPhotosError, SetupError, VarianceError
+from job.contract.params import Params
+from job.contract.records import Manifest
+from job.contract.uris import join, shown
 from job.erasure.known import uris_of_run
-from job.errors import NoPhotosError, SetupError, VarianceError
-from job.features import Features
-from job.lease import Lease
-from job.objects import Folder
-from job.params import Params
-from job.records import Manifest
-from job.rows import ArrowRows
-from job.session import work_uri
+from job.inputs.rows import ArrowRows
+from job.spark.session import work_uri
+from job.stages import moments, pca, publish
+from job.stages.tables.features import Features
 from job.storage.delta_log import DeltaLog
-from job.uris import join, shown
+from job.storage.lease import Lease
+from job.storage.object_store import Folder
 
 ASIDE = "manifest.refit"  # the manifest while its run is being rewritten, and so does not exist for a reader
 

@@ -13,16 +13,16 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from job.contract.errors import LeaseError
+from job.contract.records import Manifest
 from job.erasure import parquet
-from job.erasure.proof import spellings
 from job.erasure.refit import manifest_of
-from job.erasure.strings import Strings
+from job.erasure.search.proof import spellings
+from job.erasure.search.strings import Strings
 from job.erasure.targets import Targets
-from job.errors import LeaseError
-from job.lease import Lease
-from job.objects import Folder
-from job.product import report
-from job.records import Manifest
+from job.product.report import report
+from job.storage.lease import Lease
+from job.storage.object_store import Folder
 
 ERASED = "images were erased from this run after it was published"
 FITTED = f"{ERASED}; its PCA was fitted with them"

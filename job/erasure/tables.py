@@ -9,14 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
+from job.contract.uris import local_path, printable
 from job.erasure.parquet import column_of
-from job.lease import Lease
-from job.objects import Folder
-from job.schema import FEATURES, REJECTS, only
-from job.storage import rewriting
+from job.stages.tables import rewriting
 from job.storage.data_files import rows_of
 from job.storage.delta_log import DeltaLog
-from job.uris import local_path, printable
+from job.storage.lease import Lease
+from job.storage.object_store import Folder
+from job.storage.schema import FEATURES, REJECTS, only
 
 TABLES = {"features": FEATURES, "rejects": REJECTS}
 

@@ -21,20 +21,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
+from job.contract.errors import InputError, SetupError
+from job.contract.uris import is_s3, printable, shown
 from job.erasure.known import Known
 from job.erasure.parquet import column_of, heads_of
 from job.erasure.tables import TABLES
 from job.erasure.versions import Progress, content_of, in_parallel, unseen, versions_of
-from job.errors import InputError, SetupError
-from job.fetch import content_etag
-from job.objects import Folder
-from job.rows import ArrowRows
-from job.schema import FEATURES, REJECTS, only
+from job.inputs.fetch import content_etag
+from job.inputs.rows import ArrowRows
 from job.storage.data_files import read as read_parquet
 from job.storage.data_files import rows_of
 from job.storage.delta_log import DeltaLog
-from job.tombstones import FOLDER
-from job.uris import is_s3, printable, shown
+from job.storage.object_store import Folder
+from job.storage.schema import FEATURES, REJECTS, only
+from job.storage.tombstones import FOLDER
 
 TASKS_PER_CORE = 4
 DESCRIBED = pa.schema([*((name, pa.string()) for name in ("uri", "etag", "model")), ("head", pa.binary()), ("digest", pa.binary())])

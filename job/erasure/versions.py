@@ -10,10 +10,10 @@ from typing import NamedTuple, TypeVar
 
 from botocore.exceptions import ClientError
 
-from job.errors import InputError, OutputError
-from job.replacing import is_partial
-from job.s3 import S3_ERRORS, client, code_of, explain
-from job.uris import bucket_and_key, is_s3, local_path, printable
+from job.contract.errors import InputError, OutputError
+from job.contract.replacing import is_partial
+from job.contract.uris import bucket_and_key, is_s3, local_path, printable
+from job.storage.s3_client import S3_ERRORS, client, code_of, explain
 
 T = TypeVar("T")
 R = TypeVar("R")

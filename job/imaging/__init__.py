@@ -1,1 +1,1 @@
-"""From pixels to features, without Spark."""
+"""Turn the bytes of photos into features, without Spark."""

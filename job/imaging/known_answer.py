@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-import job
-from job.convert import untrained_mobilenet_v2
-from job.models import KerasNetwork, known_image
-from job.params import UNTRAINED
+from job.contract.params import UNTRAINED
+from job.imaging.keras_to_litert import untrained_mobilenet_v2
+from job.imaging.networks import KerasNetwork, known_image
 
 if __name__ == "__main__":
     answer = KerasNetwork(untrained_mobilenet_v2().get_weights())(known_image())
-    np.save(Path(job.__file__).parent / "known_answers" / f"{UNTRAINED}.npy", answer)
+    np.save(Path(__file__).parent / "known_answers" / f"{UNTRAINED}.npy", answer)

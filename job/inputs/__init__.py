@@ -1,1 +1,1 @@
-"""What a run reads: which photos of INPUT it takes."""
+"""List INPUT and fetch its photos."""

@@ -14,8 +14,8 @@ import pyarrow as pa
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from job.listing_rows import Row
-from job.rows import ArrowRows, Rows, SparkRows
+from job.contract.filenames import Row
+from job.inputs.rows import ArrowRows, Rows, SparkRows
 
 
 def first_photos(images: Rows, limit: int) -> Rows:

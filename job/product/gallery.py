@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from job.errors import InputError, OutputError
-from job.objects import File, Folder, open_folder
+from job.contract.errors import InputError, OutputError
+from job.contract.uris import join, shown
 from job.product.neighbours import Scores, nearest, unit_rows
 from job.product.threshold import calibrate
-from job.uris import join, shown
+from job.storage.folders import open_folder
+from job.storage.object_store import File, Folder
 
 Number = TypeVar("Number", np.float32, np.int32)
 READERS = 8  # parts of pca/ in flight: on S3 each of them mostly waits
@@ -30,7 +31,7 @@ class Gallery:
     run_id: str
     pca_run_id: str
     model: str  # fingerprint
-    network: str  # name, one of job.params.MODELS
+    network: str  # name, one of job.contract.params.MODELS
     created: float  # when the run was published, seconds since 1970
     mean: npt.NDArray[np.float64]  # (d,)
     loadings: npt.NDArray[np.float64]  # (d, k)
@@ -80,7 +81,7 @@ def open_gallery(output: str, run_id: str | None = None) -> Gallery:
     about = json.loads(manifest.content)
     with np.load(io.BytesIO(fitted.content)) as arrays:
         mean, scale, components = arrays["mean"], arrays["scale"], arrays["components"]
-    inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)  # as in job.pca.Fitted, which needs Spark
+    inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)  # as in job.stages.pca.Fitted, which needs Spark
     files = matrix_files(folder, wanted)
     units, codes, names, uris = read_scores(folder, wanted)
     return Gallery(

@@ -19,12 +19,12 @@ from itertools import accumulate
 import pyarrow as pa
 from PIL import Image, ImageFile, ImageOps
 
-from job.decode import load_pixels, open_image, upright_rgb8
-from job.errors import DecodeError, FetchError, RegionError
-from job.fetch import IN_FLIGHT, Key, fetch, stat_etag
-from job.orientation import orientation
-from job.s3 import S3_ERRORS, client
-from job.uris import bucket_and_key, is_s3, local_path
+from job.contract.errors import DecodeError, FetchError, RegionError
+from job.contract.orientation import orientation
+from job.contract.uris import bucket_and_key, is_s3, local_path
+from job.imaging.decode import load_pixels, open_image, upright_rgb8
+from job.inputs.fetch import IN_FLIGHT, Key, fetch, stat_etag
+from job.storage.s3_client import S3_ERRORS, client
 
 KeysOf = Callable[[list[str]], list[Key]]  # URIs to what is known of them; those that are gone are left out
 TilesOf = Callable[[list[Key]], dict[str, Image.Image]]  # URI -> tile of those that can be read

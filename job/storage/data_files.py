@@ -16,10 +16,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from job.errors import OutputError
-from job.objects import Folder, open_folder
+from job.contract.errors import OutputError
+from job.contract.uris import bucket_and_key, is_s3, join, local_path, shown
 from job.storage.delta_log import DataFile, DeltaLog
-from job.uris import bucket_and_key, is_s3, join, local_path, shown
+from job.storage.folders import open_folder
+from job.storage.object_store import Folder
 
 ROWS_PER_GROUP = 4096  # 21 MB of embeddings
 READS_IN_FLIGHT = 8
@@ -131,8 +132,7 @@ class S3File(io.RawIOBase):
         import obstore
         from obstore.exceptions import GenericError
 
-        from job.fetch import bucket_store
-        from job.s3 import S3_ERRORS, explain
+        from job.storage.s3_client import S3_ERRORS, bucket_store, explain
 
         bucket, key = bucket_and_key(uri)
         try:

@@ -27,10 +27,10 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 
-from job.errors import LeaseError, OutputError
-from job.lease import Lease
-from job.objects import Conflict, Folder
-from job.uris import join, shown
+from job.contract.errors import LeaseError, OutputError
+from job.contract.uris import join, shown
+from job.storage.lease import Lease
+from job.storage.object_store import Conflict, Folder
 
 APPLICATION = "fruitsctl"  # Delta's txnAppId
 COMMITS_PER_GENERATION = 1 << 20

@@ -5,12 +5,12 @@ import json
 import boto3
 import pytest
 
-from cli import infra
-from cli.infra import application as infra_application
-from cli.infra import stacks
-from cli.pushed import Pushed, remember
-from cli.serverless import application, clients, follow, submit
-from job.records import Manifest, Outcome, Progress, Stage, to_line
+from cli.aws import clients
+from cli.aws import emr_serverless as infra_application
+from cli.container.pushed import Pushed, remember
+from cli.infra import deploy, stacks
+from cli.targets.emr_serverless import application, follow, submit
+from job.contract.records import Manifest, Outcome, Progress, Stage, to_line
 from tests.aws.fruitsctl import fruitsctl
 from tests.aws.standin.runner import ScriptedRunner
 
@@ -61,7 +61,7 @@ def an_account(standin, aws, monkeypatch, tmp_path):
     aws("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-3"})
     aws("ecr").set_repository_policy(repositoryName="fruitsctl", policyText=json.dumps({"Version": "2012-10-17", "Statement": [READERS]}))
     digest = pushed(aws, tmp_path, "1")
-    infra.put_application(boto3.session.Session(), "eu-west-3", "fruitsctl", f"{REPOSITORY}@{digest}", lambda _: None)
+    deploy.put_application(boto3.session.Session(), "eu-west-3", "fruitsctl", f"{REPOSITORY}@{digest}", lambda _: None)
     standin.runner = ScriptedRunner(PROGRESS, meanwhile=leave(aws))
     return standin
 

@@ -1,12 +1,12 @@
-"""The command as `cli.main` runs it, in this process."""
+"""The command as `cli.commands.app` runs it, in this process."""
 
 import json
 from dataclasses import dataclass
 
 from typer.testing import CliRunner
 
+from cli.commands.app import app
 from cli.errors import FruitsError
-from cli.main import app
 
 
 @dataclass

@@ -10,7 +10,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket
 
-from cli.aws import asking
+from cli.aws.errors import asking
 from cli.errors import FruitsError
 from tests.aws.account import BUCKET, RUN, an_account, ended, leave, nobody_waits, only_application, pushed, started  # noqa: F401
 from tests.aws.fruitsctl import done, fruitsctl

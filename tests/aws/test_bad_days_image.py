@@ -1,6 +1,6 @@
 """Images that the service cannot use, or that were pushed elsewhere."""
 
-from cli.commands import run_serverless
+from cli.targets.emr_serverless import run as run_serverless
 from tests.aws.account import RUN, an_account, ended, nobody_waits, only_application, pushed, started  # noqa: F401
 
 

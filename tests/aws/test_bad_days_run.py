@@ -4,8 +4,9 @@ import time
 
 import pytest
 
-from cli.serverless import application, clients, follow, submit
-from cli.serverless.clients import BUSY
+from cli.aws import clients
+from cli.aws.clients import BUSY
+from cli.targets.emr_serverless import application, follow, submit
 from tests.aws.account import PROGRESS, RUN, an_account, ended, leave, nobody_waits, started  # noqa: F401
 from tests.aws.fruitsctl import done, fruitsctl
 from tests.aws.standin.runner import Ended, ScriptedRunner

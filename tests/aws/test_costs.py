@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import boto3
 import pytest
 
-from cli.cost import Cost
-from cli.costs import keep_cost, kept_costs, months
+from cli.billing.estimate import Cost
+from cli.billing.history import keep_cost, kept_costs, months
+from cli.commands.app import main
 from cli.errors import FruitsError, RefusedError, UsageError
-from cli.main import main
 
 BUCKET = "fruitsctl-111122223333-eu-west-3"
 OUTPUT = f"s3://{BUCKET}/out"

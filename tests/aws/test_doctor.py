@@ -6,7 +6,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from cli.pushed import Pushed, remember
+from cli.container.pushed import Pushed, remember
 from tests.aws import moto_repairs
 from tests.aws.account import BUCKET, REPOSITORY, an_account, nobody_waits, only_application, pushed  # noqa: F401
 from tests.aws.fruitsctl import done, fruitsctl

@@ -10,16 +10,16 @@ import boto3
 import pytest
 from moto.emrcontainers.models import emrcontainers_backends
 
-from cli.backends.base import RunState
-from cli.commands.run_eks import Wanted, run_eks
-from cli.config import settings
-from cli.eks import follow
-from cli.eks.trust import trust_of
+from cli.aws import clients as aws_clients
+from cli.aws.clients import Clients
+from cli.aws.run_state import RunState
 from cli.errors import FruitsError, RefusedError, UsageError
-from cli.serverless import clients as aws_clients
-from cli.serverless.clients import Clients
-from job.params import Params
-from job.records import Outcome
+from cli.settings.config import settings
+from cli.targets.emr_eks import follow
+from cli.targets.emr_eks.run import Wanted, run_eks
+from cli.targets.emr_eks.trust import trust_of
+from job.contract.params import Params
+from job.contract.records import Outcome
 from tests.aws.account import BUCKET, DONE, ended, leave
 from tests.aws.fruitsctl import done
 from tests.image_registry import image_registry

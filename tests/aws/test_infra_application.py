@@ -6,10 +6,10 @@ from pathlib import Path
 import boto3
 import pytest
 
-from cli import infra
+from cli.aws import emr_serverless as application
+from cli.container.pushed import Pushed, remember
 from cli.errors import RefusedError, UsageError
-from cli.infra import application, stacks
-from cli.pushed import Pushed, remember
+from cli.infra import deploy, stacks
 from tests.aws.emr import run as emr_run
 from tests.aws.fruitsctl import done, fruitsctl
 from tests.aws.standin.runner import ScriptedRunner
@@ -32,11 +32,11 @@ def push(image=IMAGE):
 
 
 def deployed():
-    return infra.deployed(boto3.Session(), "eu-west-3", "fruitsctl")
+    return deploy.deployed(boto3.Session(), "eu-west-3", "fruitsctl")
 
 
 def put(image):
-    return infra.put_application(boto3.Session(), "eu-west-3", "fruitsctl", image, lambda _: None)
+    return deploy.put_application(boto3.Session(), "eu-west-3", "fruitsctl", image, lambda _: None)
 
 
 def start_run(aws):

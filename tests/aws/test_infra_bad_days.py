@@ -10,9 +10,10 @@ from botocore.exceptions import ClientError
 from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
 
-from cli import infra, waiting
+from cli.aws import emr_serverless as application
 from cli.errors import FruitsError
-from cli.infra import application, stacks, teardown
+from cli.infra import deploy, stacks, teardown
+from cli.settings import waiting
 from tests.aws.fruitsctl import done, fruitsctl
 
 BUCKET = "fruitsctl-123456789012-eu-west-3"
@@ -86,7 +87,7 @@ def test_up_interrupted_after_any_step_goes_on(aws, standin, monkeypatch):
     ended, steps = interrupted_at_every_step(monkeypatch, "up", "--image", IMAGE)
 
     assert (ended.returncode, steps) == (0, ["ExecuteChangeSet", "ExecuteChangeSet", "ExecuteChangeSet"]), ended.stderr
-    there = infra.deployed(boto3.Session(), "eu-west-3", "fruitsctl")
+    there = deploy.deployed(boto3.Session(), "eu-west-3", "fruitsctl")
     assert (there.bucket, there.image) == (BUCKET, IMAGE)
     assert set(map(len, done("infra", "up")["stacks"].values())) == {0}
 
@@ -94,7 +95,7 @@ def test_up_interrupted_after_any_step_goes_on(aws, standin, monkeypatch):
 def test_down_interrupted_after_any_step_goes_on(aws, standin, monkeypatch):
     done("infra", "up", "--image", IMAGE, "--own-key")
     aws("s3").put_object(Bucket=BUCKET, Key="photos/a.jpg", Body=b"fruit")
-    aws("emr-serverless").start_application(applicationId=infra.deployed(boto3.Session(), "eu-west-3", "fruitsctl").application_id)
+    aws("emr-serverless").start_application(applicationId=deploy.deployed(boto3.Session(), "eu-west-3", "fruitsctl").application_id)
 
     ended, steps = interrupted_at_every_step(monkeypatch, "down", "--yes")
 

@@ -14,7 +14,7 @@ from cli.infra.policies import Scope
 from tests.aws.fruitsctl import fruitsctl
 
 ROOT = Path(__file__).parents[2]
-TEMPLATES = sorted((ROOT / "cli" / "infra").glob("*.yaml"))
+TEMPLATES = sorted((ROOT / "cli" / "infra" / "templates").glob("*.yaml"))
 SCOPE = Scope("aws", "eu-west-3", "111122223333", "fruitsctl", own_key=True, vpc=True, budget=True)
 
 

@@ -8,10 +8,10 @@ from cfnlint.config import ManualArgs
 from cfnlint.schema import ResourceNotFoundError
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER as schemas
 
-from cli.infra import BUDGET_REGIONS
-from cli.regions import EU_REGIONS
+from cli.aws.regions import EU_REGIONS
+from cli.infra.deploy import BUDGET_REGIONS
 
-TEMPLATES = sorted((Path(__file__).parents[2] / "cli" / "infra").glob("*.yaml"))
+TEMPLATES = sorted((Path(__file__).parents[2] / "cli" / "infra" / "templates").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.stem)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from job.records import Outcome
+from job.contract.records import Outcome
 from tests.aws.account import BUCKET, REPOSITORY, ended, leave, only_application, started
 from tests.aws.account import an_account as an_account
 from tests.aws.account import nobody_waits as nobody_waits

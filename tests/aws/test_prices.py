@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import boto3
 import pytest
 
+from cli.billing.prices import prices
 from cli.errors import RefusedError, UsageError
-from cli.prices import prices
 
 NOW = 1_795_000_000.0  # 2026-11-18, UTC
 
@@ -27,7 +27,10 @@ PRODUCTS = {
 
 
 def listed(meter, usage, usd):
-    """A product as the API has it: JSON in a string. https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_pricing_GetProducts.html"""
+    """
+    A product as the API has it: JSON in a string. https://docs.aws.amazon.com/aws-cost-
+    management/latest/APIReference/API_pricing_GetProducts.html
+    """
     sku = f"SKU{abs(hash(usage)) % 10**8}"
     rate = f"{sku}.JRTCKXETXF.6YS6EN2CT7"
     attributes = {"regionCode": "eu-west-3", "servicecode": "ElasticMapReduce", "meterunit": meter, "usagetype": usage}

@@ -5,9 +5,9 @@ from pathlib import Path
 import boto3
 import pytest
 
-from cli.commands.run_serverless import NEEDS
 from cli.infra import policies
 from cli.infra.policies import Scope
+from cli.targets.emr_serverless.run import NEEDS
 from tests.aws.account import PROGRESS, RUN, leave, nobody_waits, pushed  # noqa: F401
 from tests.aws.fruitsctl import fruitsctl
 from tests.aws.standin.runner import ScriptedRunner

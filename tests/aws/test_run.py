@@ -8,8 +8,8 @@ import time
 import boto3
 import pytest
 
-from cli.serverless import application, follow
-from job.records import Outcome
+from cli.targets.emr_serverless import application, follow
+from job.contract.records import Outcome
 from tests.aws.account import BUCKET, DONE, PROGRESS, REPOSITORY, RUN, an_account, ended, leave, nobody_waits, pushed, started  # noqa: F401
 from tests.aws.fruitsctl import done, fruitsctl
 from tests.aws.standin.runner import ScriptedRunner

@@ -4,8 +4,8 @@ import time
 
 import boto3
 
-from cli.serverless.clients import Clients
-from cli.serverless.logs import DriverLog, Line, Place, archived
+from cli.aws.clients import Clients
+from cli.targets.emr_serverless.logs import DriverLog, Line, Place, archived
 
 GROUP = "/aws/emr-serverless/fruitsctl"
 BELOW = "applications/00f1/jobs/00f2/"

@@ -6,9 +6,9 @@ import re
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from cli.aws import asking
+from cli.aws.errors import asking
 from cli.errors import FruitsError
-from job.records import Outcome
+from job.contract.records import Outcome
 from tests.aws.account import BUCKET, RUN, an_account, leave, nobody_waits  # noqa: F401
 from tests.aws.fruitsctl import fruitsctl
 from tests.aws.standin.runner import Ended

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from tests.waiting import wait_until
 
-TEMPLATE = (Path(__file__).parents[2] / "cli" / "infra" / "app.yaml").read_text()
+TEMPLATE = (Path(__file__).parents[2] / "cli" / "infra" / "templates" / "app.yaml").read_text()
 IMAGE = "123456789012.dkr.ecr.eu-west-3.amazonaws.com/fruitsctl@sha256:" + "a" * 64
 OTHER = "123456789012.dkr.ecr.eu-west-3.amazonaws.com/fruitsctl@sha256:" + "b" * 64
 IN_LONDON = IMAGE.replace("eu-west-3", "eu-west-2")

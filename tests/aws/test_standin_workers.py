@@ -2,8 +2,8 @@
 
 import pytest
 
-from cli.backends.serverless import submit_parameters
-from cli.sizing import Fleet, Worker, fleet, spark_conf
+from cli.billing.sizing import Fleet, Worker, fleet, spark_conf
+from cli.targets.emr_serverless.plan import submit_parameters
 from tests.aws.standin.workers import spark_settings, workers
 
 

@@ -13,11 +13,14 @@ import boto3
 import pytest
 import yaml
 
-from cli import image_check, infra, photo_push
-from cli.aws import client
-from cli.infra import application, stacks
-from cli.serverless import clients, follow
-from cli.serverless.policy import session_policy
+from cli.aws import clients
+from cli.aws import emr_serverless as application
+from cli.aws.errors import client
+from cli.container import rules as image_check
+from cli.infra import deploy, stacks
+from cli.photos import upload
+from cli.targets.emr_serverless import follow
+from cli.targets.emr_serverless.policy import session_policy
 from tests.aws.account import REPOSITORY, RUN, an_account, ended, nobody_waits, started  # noqa: F401
 from tests.aws.fruitsctl import done, fruitsctl
 from tests.aws.standin.runner import ScriptedRunner
@@ -31,7 +34,7 @@ IMAGE = f"{REPOSITORY}@sha256:{'a' * 64}"
 
 
 def template(name):
-    return yaml.load((ROOT / "cli" / "infra" / f"{name}.yaml").read_text(), Loader)["Resources"]
+    return yaml.load((ROOT / "cli" / "infra" / "templates" / f"{name}.yaml").read_text(), Loader)["Resources"]
 
 
 def arguments(*words):
@@ -57,7 +60,7 @@ def test_nobody_gets_at_glue(account):
 
     assert "s3:GetObject" in named
     assert {action.partition(":")[0] for action in named} & {"glue", "lakeformation", "athena", "dynamodb"} == set()
-    deployed = infra.deployed(boto3.session.Session(), "eu-west-3", "fruitsctl")
+    deployed = deploy.deployed(boto3.session.Session(), "eu-west-3", "fruitsctl")
     assert "glue" not in session_policy(f"s3://{deployed.bucket}/photos", f"s3://{deployed.bucket}/out", deployed)
 
 
@@ -85,7 +88,7 @@ def test_keys_on_s3_have_slashes_whatever_the_system_thinks_of_paths(aws, tmp_pa
     photo.parent.mkdir(parents=True)
     photo.write_bytes(b"fruit")
 
-    (found,), _ = photo_push.find(tmp_path / "photos", "s3://bucket/some/photos")
+    (found,), _ = upload.find(tmp_path / "photos", "s3://bucket/some/photos")
     assert found.key == "some/photos/Apple Red/a.jpg"
     assert [path.name for path in (ROOT / "cli").rglob("*.py") if "os.path.join" in path.read_text()] == []
 

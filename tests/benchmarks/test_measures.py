@@ -16,9 +16,9 @@ from benchmarks.report import Repeat, Results, judge
 from benchmarks.runs import BenchmarkError, Run, embed_window
 from benchmarks.steps import files_of_the_job, keys_of
 from benchmarks.targets import AT_LEAST, AT_MOST, Measure, ratios, table
-from job.models import MeanColour
-from job.records import Stage
-from job.schema import FEATURES
+from job.contract.records import Stage
+from job.imaging.networks import MeanColour
+from job.storage.schema import FEATURES
 
 
 def test_the_median_of_the_ratios_is_judged_and_the_range_is_shown():
@@ -70,8 +70,12 @@ def test_every_target_is_judged_from_the_stages_it_speaks_of():
         (["/usr/lib/jvm/java-17/bin/java", "-cp", "x"], ["python"], "jvm"),
         (["/venv/bin/python", "-m", "pyspark.daemon", "pyspark.worker"], ["/usr/bin/java"], "daemon"),
         (["/venv/bin/python", "-m", "pyspark.daemon", "pyspark.worker"], ["python", "-m", "pyspark.daemon", "pyspark.worker"], "worker"),
-        (["/venv/bin/python", "-m", "job.daemon", "pyspark.worker"], ["/usr/bin/java"], "daemon"),
-        (["/venv/bin/python", "-m", "job.daemon", "pyspark.worker"], ["python", "-m", "job.daemon", "pyspark.worker"], "worker"),
+        (["/venv/bin/python", "-m", "job.spark.python_daemon", "pyspark.worker"], ["/usr/bin/java"], "daemon"),
+        (
+            ["/venv/bin/python", "-m", "job.spark.python_daemon", "pyspark.worker"],
+            ["python", "-m", "job.spark.python_daemon", "pyspark.worker"],
+            "worker",
+        ),
         (["/venv/bin/python3.11", "-m", "cli", "run"], [], "cli"),
         (["/venv/bin/python", "-m", "job", "--input=file:///a"], ["python", "-m", "cli"], "driver"),
         (["bash", "/venv/bin/spark-submit"], ["python"], "other"),

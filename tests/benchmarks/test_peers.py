@@ -14,8 +14,8 @@ from PIL import Image
 from benchmarks.peers import race, task
 from benchmarks.peers.check import Check, check, short_name
 from benchmarks.peers.report import OURS, OURS_WHOLE, Timed, faster, table
-from job.decode import decode_image
-from job.models import LiteRtNetwork, untrained_flatbuffer
+from job.imaging.decode import decode_image
+from job.imaging.networks import LiteRtNetwork, untrained_flatbuffer
 
 ROOT = Path(__file__).parents[2]
 ORIENTATION = 0x0112

@@ -18,12 +18,12 @@ from benchmarks.scale.photos import encode_anew, make_photos
 from benchmarks.scale.requests import Requests, tally
 from benchmarks.scale.simulate import Pass, Simulated, embed_synthetic, list_here, listing_rows
 from benchmarks.scale.workers import Tried, choice, choices
-from cli.prices import estimate
-from cli.sizing import Worker
-from job.fetch import Key
-from job.listing import read_listing
-from job.rows import ArrowRows
-from job.schema import EMBEDDED, LISTED
+from cli.billing.prices import estimate
+from cli.billing.sizing import Worker
+from job.inputs.fetch import Key
+from job.inputs.rows import ArrowRows
+from job.stages.listing import read_listing
+from job.storage.schema import EMBEDDED, LISTED
 
 ROOT = Path(__file__).parents[2]
 PARIS = estimate("eu-west-3", "x86_64")

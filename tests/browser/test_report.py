@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from job.objects import open_folder
-from job.product import report
+from job.product.report import report
 from job.product.thumbnails import keys_unchanged_since
+from job.storage.folders import open_folder
 from tests.unit.job.product.run_files import copy_photos, write_run
 
 LABELS = ["Apple Granny Smith", "Apple Red 1", "Banana", "Cherry 1", "Kiwi", "Lemon", "Orange", "Pear", "Plum", "Tomato 1"]

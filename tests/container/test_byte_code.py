@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from cli.docker import inspect_image
+from cli.container.docker import inspect_image
 from tests.container.conftest import ROOT, docker
 
 # Every module that the imports loaded from /opt/fruits, and has no byte code or a stale one.
@@ -40,7 +40,7 @@ def built(target, image):
 @pytest.mark.parametrize(
     ("target", "modules"),
     [
-        ("job", ("job.__main__", "job.daemon", "job.pipeline", "job.product.report", "cli.main")),
+        ("job", ("job.__main__", "job.spark.python_daemon", "job.pipeline", "job.product.report.report", "cli.commands.app")),
         ("test", ("pytest", "moto.server")),
         ("notebook", ("jupyterlab.labapp", "nbclient")),
     ],

@@ -124,7 +124,7 @@ def test_a_killed_driver_goes_on_from_the_last_chunk(compose):
 def test_the_tests_of_the_job_run_inside_the_image(compose):
     """All of them take minutes; one that needs Spark shows that they can."""
     done = compose(
-        "run", "--rm", "-T", "test", "tests/unit/job/test_params.py", "tests/spark/test_store.py", "-k", "params or new_or_changed"
+        "run", "--rm", "-T", "test", "tests/unit/job/contract/test_params.py", "tests/spark/test_store.py", "-k", "params or new_or_changed"
     )
 
     assert done.returncode == 0, said(done)[-5000:]

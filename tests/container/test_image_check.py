@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
-from cli import image_facts
-from cli.docker import inspect_image
-from cli.image_check import judge
-from cli.image_facts import gather, list_files, probe, run_job
-from cli.main import app
-from cli.release import MODEL, RELEASE
+from cli.commands.app import app
+from cli.container import facts as image_facts
+from cli.container.docker import inspect_image
+from cli.container.facts import gather, list_files, probe, run_job
+from cli.container.rules import judge
+from cli.settings.release import MODEL, RELEASE
 from tests.container.conftest import docker, fruitsctl
 
 PACKAGES = "/opt/fruits/venv/lib/python3.11/site-packages"

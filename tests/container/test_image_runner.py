@@ -11,7 +11,7 @@ import pytest
 import requests
 from moto.server import ThreadedMotoServer
 
-from job.records import Outcome, from_line
+from job.contract.records import Outcome, from_line
 from tests.aws.standin.image_runner import ImageRunner
 from tests.aws.standin.server import Standin
 from tests.s3.server import REGION, versitygw

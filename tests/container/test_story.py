@@ -13,7 +13,7 @@ import requests
 from moto.server import ThreadedMotoServer
 
 import tests.aws.moto_repairs  # noqa: F401 - changes moto
-from cli.pushed import Pushed, remember
+from cli.container.pushed import Pushed, remember
 from tests.aws import session
 from tests.aws.standin.image_runner import ImageRunner
 from tests.aws.standin.server import ACCOUNT, REGION, Standin

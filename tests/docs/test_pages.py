@@ -13,9 +13,9 @@ from mkdocs.commands.build import build
 from mkdocs.config import load_config
 
 import cli.errors
-import job.errors
-from job.params import Params
-from job.records import Manifest
+import job.contract.errors
+from job.contract.params import Params
+from job.contract.records import Manifest
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
@@ -92,13 +92,13 @@ def test_the_reference_says_what_the_code_says(site, page, words):
 
 def test_every_field_has_its_row_and_a_hidden_option_has_none():
     for cls, name in ((Params, "params"), (Manifest, "records")):
-        rows = reference.fields_of(cls, ROOT / "job" / f"{name}.py")
+        rows = reference.fields_of(cls, ROOT / "job" / "contract" / f"{name}.py")
         assert [row[0] for row in rows] == [field.name for field in dataclasses.fields(cls)]
     assert "--lease-seconds" not in reference.commands()
 
 
 def test_the_exit_codes_are_those_of_the_classes():
-    for module, code in ((cli.errors, "exit_code"), (job.errors, "code")):
+    for module, code in ((cli.errors, "exit_code"), (job.contract.errors, "code")):
         rows = {name.strip("`"): number for name, number, _ in reference.tree(module.__doc__)}
         classes = {name: str(getattr(kind, code)) for name, kind in vars(module).items() if hasattr(kind, code)}
         assert classes.items() <= rows.items()

@@ -12,7 +12,7 @@ import pytest
 import typer.main
 from typer.core import TyperGroup
 
-from cli.main import app
+from cli.commands.app import app
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cli.main import app
+from cli.commands.app import app
 
 DOCS = Path(__file__).parents[2] / "docs"
 ENGLISH, FRENCH = ((DOCS / name).read_text(encoding="utf-8") for name in ("tutorial.md", "tutorial.fr.md"))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from job.params import UNTRAINED as UNTRAINED_MODEL
+from job.contract.params import UNTRAINED as UNTRAINED_MODEL
 from tests.conftest import made_once
 
 CLI = [sys.executable, "-m", "cli"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.jvm_archive import archive_of
+from cli.targets.local.jvm_archive import archive_of
 from tests.e2e.conftest import UNTRAINED, Command
 
 FAST = ("--model", "mean_colour", "--components", "2")
@@ -79,7 +79,7 @@ def test_a_damaged_archive_of_jvm_classes_is_ignored(photos, tmp_path):
 
 
 def test_random_weights_stop_the_run_before_the_first_image(fruitsctl, photos, tmp_path):
-    script = "import sys; from job.convert import keras_mobilenet_v2; keras_mobilenet_v2(None).save_weights(sys.argv[1])"
+    script = "import sys; from job.imaging.keras_to_litert import keras_mobilenet_v2; keras_mobilenet_v2(None).save_weights(sys.argv[1])"
     path = tmp_path / "random.weights.h5"
     subprocess.run([sys.executable, "-c", script, str(path)], check=True, capture_output=True)
 

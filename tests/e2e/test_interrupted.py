@@ -9,8 +9,8 @@ from pathlib import Path
 import pyspark
 import pytest
 
-from cli.java import find_java_home
-from job.records import Outcome
+from cli.targets.local.java import find_java_home
+from job.contract.records import Outcome
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -38,8 +38,8 @@ def test_a_second_run_on_the_same_output_is_refused(fruitsctl, sample, photos, t
 # `fruitsctl run --submit`, as `docker compose up` starts it, by the spark-submit of this machine's Spark.
 SUBMIT = """
 import sys
-from cli import main
-from cli.backends import local
+from cli.commands import app as main
+from cli.targets.local import process as local
 local.ENTRY_POINT = sys.argv.pop(1)
 main.main()
 """

@@ -18,8 +18,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from cli.java import find_java_home
-from cli.notebooks import NAMES
+from cli.targets.local.java import find_java_home
+from cli.targets.local.notebooks import NAMES
 from tests.e2e.conftest import CLI
 from tests.waiting import wait_until
 
@@ -69,7 +69,11 @@ def test_a_notebook_calls_functions_of_the_job_and_defines_none(name):
     tree = ast.parse("\n".join(cell.source for cell in code_of(read(NOTEBOOKS / name))))
 
     assert [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)] == []
-    assert {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)} >= {"job.embed", "job.models", "job.store"}
+    assert {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)} >= {
+        "job.stages.embed",
+        "job.imaging.networks",
+        "job.stages.tables.store",
+    }
 
 
 def job(cache, java, *arguments):
@@ -83,7 +87,7 @@ def job(cache, java, *arguments):
 
 
 def test_a_cell_that_fails_ends_the_run_and_what_was_executed_is_stored(tmp_path, photos, cache, java):
-    cells = ["from job.notebook import run_params\nprint(run_params().run_id)", "raise ValueError('no such fruit')", "print('never')"]
+    cells = ["from job.spark.notebook import run_params\nprint(run_params().run_id)", "raise ValueError('no such fruit')", "print('never')"]
     broken = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     nbformat.write(broken, tmp_path / "broken.ipynb")
     places = (f"--input=file://{photos}", f"--output=file://{tmp_path}/out", "--run-id=b1")

@@ -3,12 +3,9 @@
 import numpy as np
 import pytest
 
-from job.errors import ModelError
-from job.models import (
-    known_image,
-    load_model,
-)
-from job.params import UNTRAINED, Params
+from job.contract.errors import ModelError
+from job.contract.params import UNTRAINED, Params
+from job.imaging.networks import known_image, load_model
 
 
 def params(**more):

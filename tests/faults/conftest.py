@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from job.params import Params
+from job.contract.params import Params
 from tests.conftest import SHORT as SHORT
 from tests.e2e.conftest import Command
 from tests.faults import table

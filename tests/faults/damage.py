@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
-from job.decode import decode_image
-from job.models import MeanColour
+from job.imaging.decode import decode_image
+from job.imaging.networks import MeanColour
 
 FILES = ("pca.npz", "variance.csv", "pca_model/data", "pca_model/metadata", "report.html")
 

@@ -13,10 +13,12 @@ from typing import Any
 
 import job.__main__
 import job.erasure.__main__
-from job import pca, pipeline, publish
-from job.erasure import proof, refit, runs
-from job.objects import LocalFolder
-from job.store import FeatureStore
+from job import pipeline
+from job.erasure import refit, runs
+from job.erasure.search import proof
+from job.stages import pca, publish
+from job.stages.tables.store import FeatureStore
+from job.storage.local_store import LocalFolder
 
 
 def die() -> None:

@@ -22,8 +22,8 @@ MAX_SECONDS = 60  # of one file
 
 def try_decode(content: bytes) -> None:
     """Raises whatever is neither pixels nor a DecodeError."""
-    from job.decode import decode_image
-    from job.errors import DecodeError
+    from job.contract.errors import DecodeError
+    from job.imaging.decode import decode_image
 
     try:
         pixels = decode_image(content, SIZE_PX).pixels
@@ -35,10 +35,10 @@ def try_decode(content: bytes) -> None:
 def by_atheris(seconds: int, seed: int, corpus: Path) -> None:
     import atheris
 
-    with atheris.instrument_imports(include=["PIL", "job.decode"]):
+    with atheris.instrument_imports(include=["PIL", "job.imaging.decode"]):
         import PIL.Image
 
-        import job.decode  # noqa: F401
+        import job.imaging.decode  # noqa: F401
     PIL.Image.init()
     options = [f"-max_total_time={seconds}", f"-seed={seed}", f"-max_len={MAX_FILE_BYTES}", f"-timeout={MAX_SECONDS}", "-rss_limit_mb=4096"]
     atheris.Setup([sys.argv[0], *options, str(corpus)], try_decode)

@@ -123,7 +123,7 @@ def nested_zip(chance: random.Random) -> bytes:
 
 
 def scans(chance: random.Random) -> bytes:
-    """A progressive JPEG of many megapixels with thousands of scans that change nothing: LJT-01-003, see job/decode.py."""
+    """A progressive JPEG of many megapixels with thousands of scans that change nothing: LJT-01-003, see job/imaging/decode.py."""
     side = chance.choice((4_000, 9_000))
     return scan_bomb(side, side, chance.choice((200, 2_000)))
 

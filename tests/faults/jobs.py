@@ -15,9 +15,9 @@ from pathlib import Path
 
 import psutil
 
-from cli.java import find_java_home
-from job.params import Forget, Params
-from job.records import Manifest, Outcome, from_line
+from cli.targets.local.java import find_java_home
+from job.contract.params import Forget, Params
+from job.contract.records import Manifest, Outcome, from_line
 from tests.waiting import wait_until
 
 DRIVER = Path(__file__).with_name("driver.py")
@@ -98,7 +98,7 @@ class Jobs:
 
 
 def environment(short_jvm: Mapping[str, str], cache: Path) -> dict[str, str]:
-    """As cli/backends/local.py starts the job, with two cores and, as on a cluster, four attempts for each task."""
+    """As cli/targets/local/process.py starts the job, with two cores and, as on a cluster, four attempts for each task."""
     java = find_java_home(os.environ.get("JAVA_HOME"))
     assert java, "no Java: run make install"
     ours = {

@@ -7,10 +7,10 @@ from contextlib import suppress
 
 import pytest
 
-from job import s3
-from job.errors import LeaseError
-from job.lease import Lease
-from job.objects import open_folder
+from job.contract.errors import LeaseError
+from job.storage import s3_client
+from job.storage.folders import open_folder
+from job.storage.lease import Lease
 from tests.faults.damage import Damage
 
 SKEWS = {"an hour slow": -3600.0, "an hour fast": 3600.0, "in another century": 3_200_000_000.0}
@@ -20,7 +20,7 @@ SKEWS = {"an hour slow": -3600.0, "an hour fast": 3600.0, "in another century": 
 def test_a_clock_that_is_wrong_neither_takes_nor_loses_a_lease(faults, bucket, tmp_path, where):
     doubled = 0  # leases held by two at a time
     for name, skew in SKEWS.items():
-        s3.client.cache_clear()
+        s3_client.client.cache_clear()
         folder = open_folder(f"s3://{bucket}/{name}" if where == "on S3" else f"file://{tmp_path}/{name}")
         for ours, theirs in ((0.0, skew), (skew, 0.0)):
             with Lease.acquire(folder, "run-a", 60.0, now=lambda ours=ours: time.time() + ours) as lease:

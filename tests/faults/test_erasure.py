@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from job.params import Forget
+from job.contract.params import Forget
 from tests.conftest import SHORT
 from tests.faults.damage import damage, half_visible, matrix_uris, table_of
 from tests.faults.driver import ERASURE

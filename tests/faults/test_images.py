@@ -45,7 +45,7 @@ def test_hostile_files_among_good_ones_cost_nothing_but_themselves(faults, jobs,
 # a quarter of what the bomb takes and a hundred times what a photo takes.
 SITE = """
 import os, signal
-from job import guard
+from job.imaging import bounded_decode as guard
 
 decode_image = guard.decode_image
 
@@ -61,7 +61,7 @@ guard.decode_image, guard.SECONDS = breaking, 0.5
 # One file kills its process, so that the next attempt decodes apart; there its child sleeps, as after a fork that copied a lock.
 SILENT = """
 import os, signal, time
-from job import guard
+from job.imaging import bounded_decode as guard
 
 decode_image, apart, is_apart = guard.decode_image, guard.apart, []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from job.errors import OutputError
+from job.contract.errors import OutputError
 from tests.faults.damage import damage, half_visible, table_of
 from tests.faults.disks import small_disk
 from tests.faults.jobs import commits, latest, manifest_of

@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from cli.backends import local
-from cli.java import java_for_spark
+from cli.targets.local import process as local
+from cli.targets.local.java import java_for_spark
 from tests.faults.damage import damage, half_visible
 from tests.faults.test_images import patched
 

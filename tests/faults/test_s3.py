@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from job.params import Params
+from job.contract.params import Params
 from tests.faults.conftest import SHORT
 from tests.faults.damage import damage, half_visible, table_of
 from tests.faults.trouble import Rule, Trouble

@@ -42,7 +42,7 @@ def lost_tasks(running) -> int:
 
 def kill_one(running) -> bool:
     """One of those that Spark's daemon has forked, if there are any yet."""
-    for daemon in running.family("job.daemon"):
+    for daemon in running.family("job.spark.python_daemon"):
         with suppress(psutil.NoSuchProcess):
             for worker in daemon.children():
                 worker.kill()
@@ -95,7 +95,7 @@ def test_a_task_that_runs_twice_at_once_counts_once(faults, jobs, params, slow_p
 
 def workers_at_work(running):
     """Python workers that compute."""
-    for daemon in running.family("job.daemon"):
+    for daemon in running.family("job.spark.python_daemon"):
         with suppress(psutil.NoSuchProcess):
             yield from (worker for worker in daemon.children() if worker.cpu_percent(0.1) > 20)
 

@@ -17,9 +17,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from job.decode import MAX_SCANNED_PIXELS, decode_image
-from job.errors import DecodeError
-from job.guard import MEMORY_BYTES, SECONDS
+from job.contract.errors import DecodeError
+from job.imaging.bounded_decode import MEMORY_BYTES, SECONDS
+from job.imaging.decode import MAX_SCANNED_PIXELS, decode_image
 from tests.faults.hostile_files import scan_bomb
 from tests.unit.job import hostile
 

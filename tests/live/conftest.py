@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from cli import infra
-from cli.config import settings
-from cli.credentials import aws_session
-from cli.regions import PARIS
-from cli.serverless.clients import Clients
+from cli.aws.clients import Clients
+from cli.aws.regions import PARIS
+from cli.aws.session import aws_session
+from cli.infra import deploy
+from cli.settings.config import settings
 
 HERE = Path(__file__).parent
 OVER = ("SUCCESS", "FAILED", "CANCELLED")
@@ -41,7 +41,7 @@ def clients():
 
 @pytest.fixture(scope="session")
 def deployed(clients):
-    found = infra.deployed(clients.session, clients.region, settings().project)
+    found = deploy.deployed(clients.session, clients.region, settings().project)
     assert found.application_id, "`fruitsctl image push`, then `fruitsctl infra up`"
     return found
 

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from cli import prices
-from cli.release import BASES, RELEASE
+from cli.billing import prices
+from cli.settings.release import BASES, RELEASE
 
 BASE = BASES["serverless"].format(release=RELEASE)
 

@@ -4,7 +4,7 @@ import secrets
 
 import pytest
 
-from cli import infra
+from cli.infra import deploy
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def project(fruitsctl, clients, tmp_path, monkeypatch):
 
 def test_parts_that_are_gone_do_not_keep_a_stack_from_going(project, fruitsctl, clients):
     """CloudFormation's handlers meet a bucket whose policy they are to delete, a role and a log group that are not there any more."""
-    found = infra.deployed(clients.session, clients.region, project)
+    found = deploy.deployed(clients.session, clients.region, project)
     clients("logs").delete_log_group(logGroupName=found.log_group)
     clients("s3").delete_bucket(Bucket=found.bucket)
     clients("ecr").delete_repository(repositoryName=project)
@@ -27,7 +27,7 @@ def test_parts_that_are_gone_do_not_keep_a_stack_from_going(project, fruitsctl, 
 
 
 def test_data_that_was_kept_is_taken_up_again(project, fruitsctl, clients):
-    bucket = infra.deployed(clients.session, clients.region, project).bucket
+    bucket = deploy.deployed(clients.session, clients.region, project).bucket
     clients("s3").put_object(Bucket=bucket, Key="photos/a.jpg", Body=b"fruit")
 
     fruitsctl("infra", "down", "--keep-data", "--yes")

@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from cli.config import settings
-from cli.serverless.policy import session_policy
-from job.uris import bucket_and_key
+from cli.settings.config import settings
+from cli.targets.emr_serverless.policy import session_policy
+from job.contract.uris import bucket_and_key
 
 
 @pytest.fixture(scope="module")

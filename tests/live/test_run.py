@@ -5,12 +5,12 @@ import json
 import pytest
 import requests
 
-from cli.config import settings
-from cli.serverless.follow import LATE_SECONDS
-from cli.serverless.runs import recall
-from cli.serverless.submit import IMAGE_POLLS, PAUSE_SECONDS
-from cli.sizing import FIXED_MINUTES
-from job.records import Progress, from_line
+from cli.billing.sizing import FIXED_MINUTES
+from cli.settings.config import settings
+from cli.targets.emr_serverless.follow import LATE_SECONDS
+from cli.targets.emr_serverless.runs import recall
+from cli.targets.emr_serverless.submit import IMAGE_POLLS, PAUSE_SECONDS
+from job.contract.records import Progress, from_line
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from job.decode import decode_image
-from job.models import LiteRtNetwork, keras_weights, litert_flatbuffer, scale
+from job.imaging.decode import decode_image
+from job.imaging.networks import LiteRtNetwork, keras_weights, litert_flatbuffer, scale
 from tests.conftest import SHORT
 
 
@@ -15,7 +15,7 @@ def network(weights, cache):
 
 
 def test_litert_gives_what_keras_gives_on_the_test_images(network, weights, real_sample):
-    from job.convert import keras_mobilenet_v2
+    from job.imaging.keras_to_litert import keras_mobilenet_v2
 
     keras_network = keras_mobilenet_v2(None)
     keras_network.set_weights(keras_weights(weights))

@@ -4,16 +4,9 @@ import h5py
 import numpy as np
 import pytest
 
-from job.errors import ModelError
-from job.models import (
-    KerasNetwork,
-    LiteRtNetwork,
-    keras_weights,
-    litert_flatbuffer,
-    load_model,
-    prove,
-)
-from job.params import UNTRAINED, Params
+from job.contract.errors import ModelError
+from job.contract.params import UNTRAINED, Params
+from job.imaging.networks import KerasNetwork, LiteRtNetwork, keras_weights, litert_flatbuffer, load_model, prove
 
 
 def params(**more):

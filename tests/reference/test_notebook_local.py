@@ -5,7 +5,7 @@ import json
 import nbformat
 import pytest
 
-from job.notebook import run_cells
+from job.spark.notebook import run_cells
 from tests.e2e.test_notebook_local import NOTEBOOKS, ROOT, pictures, printed, read
 from tests.e2e.test_notebook_local import java as java
 

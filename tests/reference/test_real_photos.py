@@ -3,12 +3,12 @@
 import numpy as np
 from PIL import Image
 
-from cli.metadata import strip
-from job import decode
-from job.decode import decode_image
-from job.product.crops import open_photo, views
-from tests.unit.cli.test_metadata import upright
-from tests.unit.job.test_decode import plainly
+from cli.photos.strip_metadata import strip
+from job.imaging import decode
+from job.imaging.decode import decode_image
+from job.product.identify.crops import open_photo, views
+from tests.unit.cli.photos.test_strip_metadata import upright
+from tests.unit.job.imaging.test_decode import plainly
 
 
 def test_fifty_photos_of_the_sample_are_what_pillow_alone_makes_of_them(real_sample):

@@ -1,6 +1,6 @@
 """The choice of photos on the published data set."""
 
-from cli import assets as published
+from cli.photos import assets as published
 from tests.unit.cli.asset_files import files_in, silent
 
 

@@ -6,9 +6,9 @@ import h5py
 import numpy as np
 import pytest
 
-from job.errors import ModelError
-from job.models import known_answer
-from job.product.second_opinion import CLASSES, GROUPS, Head, load_head
+from job.contract.errors import ModelError
+from job.imaging.networks import known_answer
+from job.product.identify.second_opinion import CLASSES, GROUPS, Head, load_head
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from cli.docker import inspect_image
+from cli.container.docker import inspect_image
 from tests.container.conftest import docker, image  # noqa: F401 - a fixture
 
 

@@ -12,15 +12,15 @@ import pytest
 import requests
 from moto import mock_aws
 
-from cli import ecr
-from cli import registry as registries
-from cli.commands import image_push
-from cli.docker import inspect_image
+from cli.commands.aws import image_push
+from cli.container import ecr
+from cli.container import push as registries
+from cli.container.docker import inspect_image
+from cli.container.logins import Login, logged_in
+from cli.container.manifest import read_manifest
+from cli.container.push import Target
+from cli.container.pushed import Pushed, last_pushed
 from cli.errors import FruitsError, UsageError
-from cli.logins import Login, logged_in
-from cli.manifest import read_manifest
-from cli.pushed import Pushed, last_pushed
-from cli.registry import Target
 from tests.waiting import wait_until
 
 TOKEN = "123456789012-auth-token"  # moto's

@@ -2,9 +2,9 @@
 The tests of the job on each release's Spark, in an environment of its own, and those of the local stack on an image of that release;
 prints a table. Exits 1 if a test failed or could not be run.
 
-`run.py` takes every release of cli/release.py but the default one, whose tests are `make test` and `make test-image`. `run.py --quick`
-takes the first of them, and the tests of the tables alone. The environments are `.venv-<release>`, which the Makefile makes; the images
-are the stand-in's (docker/standin.sh). Junit's files stay in build/releases/.
+`run.py` takes every release of cli/settings/release.py but the default one, whose tests are `make test` and `make test-image`. `run.py
+--quick` takes the first of them, and the tests of the tables alone. The environments are `.venv-<release>`, which the Makefile makes; the
+images are the stand-in's (docker/standin.sh). Junit's files stay in build/releases/.
 """
 
 import os
@@ -13,8 +13,8 @@ import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-from cli.release import DEFAULT, RELEASES
-from job.packages import s3a
+from cli.settings.release import DEFAULT, RELEASES
+from job.spark.packages import s3a
 
 ROOT = Path(__file__).parents[2]
 WHOLE = ("tests/spark", "tests/e2e/test_run.py")

@@ -10,7 +10,7 @@ import pyarrow.dataset as ds
 import pytest
 from deltalake import DeltaTable
 
-from cli.release import DEFAULT, RELEASES
+from cli.settings.release import DEFAULT, RELEASES
 from tests.releases.test_moving import PYTHONS, add_photos, run  # noqa: F401 - a fixture
 
 SCRIPT = Path(__file__).with_name("delta_spark.py")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cli.release import DEFAULT, RELEASES
+from cli.settings.release import DEFAULT, RELEASES
 
 ROOT = Path(__file__).parents[2]
 PYTHONS = {release: sys.executable if release == DEFAULT else str(ROOT / f".venv-{release}" / "bin" / "python") for release in RELEASES}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from job import s3
+from job.storage import s3_client
 from tests.s3.proxy import Proxy
 from tests.s3.server import REGION, Server, versitygw
 
@@ -29,9 +29,9 @@ def bucket(s3_server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         monkeypatch.setenv(name, value)
     name = f"fruits-{uuid.uuid4().hex[:12]}"
     s3_server.client().create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
-    s3.client.cache_clear()
+    s3_client.client.cache_clear()
     yield name
-    s3.client.cache_clear()
+    s3_client.client.cache_clear()
 
 
 @pytest.fixture
@@ -39,5 +39,5 @@ def proxy(bucket: str, s3_server: Server, monkeypatch: pytest.MonkeyPatch) -> It
     """Between S3 and everything that the environment leads there."""
     with Proxy(s3_server.endpoint) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
-        s3.client.cache_clear()
+        s3_client.client.cache_clear()
         yield proxy

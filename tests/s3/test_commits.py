@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from job.errors import LeaseError
-from job.lease import Lease
-from job.objects import open_folder
-from job.schema import EMBEDDED, FEATURES
+from job.contract.errors import LeaseError
 from job.storage import data_files
 from job.storage.delta_log import DataFile, DeltaLog
+from job.storage.folders import open_folder
+from job.storage.lease import Lease
+from job.storage.schema import EMBEDDED, FEATURES
 from tests.s3.proxy import Faults, Proxy
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import pyspark
 import pytest
 
-from cli.credentials import aws_session, job_environment
-from job.packages import s3a
+from cli.aws.session import aws_session, job_environment
+from job.spark.packages import s3a
 
 S3A = f"--packages {s3a(pyspark.__version__)} pyspark-shell"  # as a cluster has it
 KEY_PARTS = ("FRUITSKEY1", "secret-number-1", "FRUITSKEY2", "secret-number-2")
@@ -26,8 +26,8 @@ KEY_PARTS = ("FRUITSKEY1", "secret-number-1", "FRUITSKEY2", "secret-number-2")
 # Both readers, once for each line on stdin. One process, one JVM, one S3A file system all along.
 JOB = """
 import os, sys
-from job.s3 import S3_ERRORS, client
-from job.session import start_session
+from job.storage.s3_client import S3_ERRORS, client
+from job.spark.session import start_session
 
 def say(*words):
     print("@", *words, flush=True)

@@ -15,9 +15,9 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from cli.metadata import strip
-from cli.photo_push import find
-from tests.unit.cli.test_metadata import SECRET, photo
+from cli.photos.strip_metadata import strip
+from cli.photos.upload import find
+from tests.unit.cli.photos.test_strip_metadata import SECRET, photo
 from tests.waiting import wait_until
 
 

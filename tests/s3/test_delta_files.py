@@ -8,10 +8,11 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from job import s3
-from job.objects import Folder, open_folder
+from job.storage import s3_client
 from job.storage.data_files import rows_of
 from job.storage.delta_log import DeltaLog
+from job.storage.folders import open_folder
+from job.storage.object_store import Folder
 
 
 @pytest.mark.parametrize("output", ["out", "out é+%20#1?a"])
@@ -25,7 +26,7 @@ def test_the_newest_version_is_read_by_columns(bucket: str, tmp_path: Path, outp
         (tmp_path / table / "_delta_log" / "_commits" / "00000000000000000000.0a.json").write_text("{}")
     for path in tmp_path.rglob("*"):
         if path.is_file():
-            s3.client().upload_file(str(path), bucket, f"{output}/{path.relative_to(tmp_path)}")
+            s3_client.client().upload_file(str(path), bucket, f"{output}/{path.relative_to(tmp_path)}")
     for folder in (open_folder(f"s3://{bucket}/{output}"), open_folder(f"file://{tmp_path}")):
 
         def read(table: str, folder: Folder = folder) -> list[str]:

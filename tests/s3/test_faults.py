@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from job.decode import decode_image
-from job.errors import FetchError
-from job.fetch import Key, fetch
-from job.models import MeanColour
-from job.objects import open_folder
-from job.uris import bucket_and_key
+from job.contract.errors import FetchError
+from job.contract.uris import bucket_and_key
+from job.imaging.decode import decode_image
+from job.imaging.networks import MeanColour
+from job.inputs.fetch import Key, fetch
+from job.storage.folders import open_folder
 from tests.s3.proxy import Faults, Proxy
 
 NO_BREAK_SPACE = "photos/a\u00a0b.jpg"  # a key that obstore cannot name: it is read with boto3

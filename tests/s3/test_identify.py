@@ -10,13 +10,13 @@ import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
 
+from job.contract.errors import CredentialsError, InputError
 from job.erasure import parquet
-from job.errors import CredentialsError, InputError
-from job.objects import open_folder
 from job.product.gallery import open_gallery
-from job.product.identify import Identifier
+from job.product.identify.identifier import Identifier
 from job.product.web.app import make_app
 from job.product.web.limits import Limits
+from job.storage.folders import open_folder
 from tests.unit.job.product.galleries import RUN, picture, write_gallery
 
 COLOURS = [("Tomato 1", (200, 40, 30)), ("Limes", (60, 150, 40)), ("Plum", (40, 50, 160)), ("Limes", (70, 150, 50))]
@@ -76,9 +76,9 @@ def test_an_empty_bucket_has_no_run_yet(bucket):
 
 
 def test_wrong_keys_are_said_to_be_refused(both, monkeypatch):
-    from job import s3
+    from job.storage import s3_client
 
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-    s3.client.cache_clear()
+    s3_client.client.cache_clear()
     with pytest.raises(CredentialsError, match="S3 denied access"):
         open_gallery(both[1])

@@ -11,11 +11,11 @@ from socketserver import BaseRequestHandler, ThreadingTCPServer
 
 import pytest
 
-from job import s3
-from job.errors import LeaseError
-from job.lease import Lease
-from job.objects import open_folder
-from tests.unit.job.test_lease import acquire_when_free, holding, race_of_two
+from job.contract.errors import LeaseError
+from job.storage import s3_client
+from job.storage.folders import open_folder
+from job.storage.lease import Lease
+from tests.unit.job.storage.test_lease import acquire_when_free, holding, race_of_two
 
 
 def test_exactly_one_of_two_racing_processes_gets_the_lease(bucket: str):
@@ -125,7 +125,7 @@ def relay(bucket: str, s3_server, monkeypatch: pytest.MonkeyPatch) -> Iterator[R
     with Relay(int(s3_server.endpoint.rpartition(":")[2])) as relay:
         threading.Thread(target=relay.serve_forever, daemon=True).start()
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{relay.server_address[1]}")
-        s3.client.cache_clear()
+        s3_client.client.cache_clear()
         yield relay
         relay.shutdown()
 

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from job import s3
-from job.errors import InputError
-from job.listing import check_input, list_folders, share_out
-from job.listing_rows import Folder, Row
+from job.contract.errors import InputError
+from job.contract.filenames import Folder, Row
+from job.stages.listing import check_input, list_folders, share_out
+from job.storage import s3_client
 
 NAMES = [
     "straight in.jpg",
@@ -30,7 +30,7 @@ NAMES = [
 
 def put(bucket: str, keys: list[str], content: bytes = b"fruit") -> None:
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda key: s3.client().put_object(Bucket=bucket, Key=key, Body=content), keys))
+        list(pool.map(lambda key: s3_client.client().put_object(Bucket=bucket, Key=key, Body=content), keys))
 
 
 def listed(uri: str, at_least: int = 8) -> list[Row]:

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from botocore import auth
 
-from job import s3
-from job.errors import CredentialsError, OutputError
-from job.fetch import Key, bucket_store, read_s3
-from job.objects import Conflict, open_folder
+from job.contract.errors import CredentialsError, OutputError
+from job.inputs.fetch import Key, read_s3
+from job.storage import s3_client
+from job.storage.folders import open_folder
+from job.storage.object_store import Conflict
+from job.storage.s3_client import bucket_store
 
 MD5_OF_A = '"0cc175b9c0f1b6a831c399e269772661"'  # S3's ETag of a plain put, in its quotes
 
@@ -74,7 +76,7 @@ def test_swap_does_not_create_a_file_that_was_deleted_meanwhile(bucket: str):
 def test_a_tree_of_more_than_one_page_is_listed_and_deleted_whole_and_alone(bucket: str):
     folder = open_folder(f"s3://{bucket}/out")
     with ThreadPoolExecutor(16) as pool:  # a page holds 1,000
-        list(pool.map(lambda n: s3.client().put_object(Bucket=bucket, Key=f"out/run/part-{n:04}", Body=b""), range(1100)))
+        list(pool.map(lambda n: s3_client.client().put_object(Bucket=bucket, Key=f"out/run/part-{n:04}", Body=b""), range(1100)))
     folder.write("runner/a.txt", b"1")
 
     assert folder.names("run") == [f"part-{n:04}" for n in range(1100)]
@@ -91,7 +93,7 @@ def test_upload_sends_a_local_file(bucket: str, tmp_path: Path):
 
     open_folder(f"s3://{bucket}/out").upload("logs/run.log", str(tmp_path / "source"))
 
-    assert s3.client().head_object(Bucket=bucket, Key="out/logs/run.log")["ContentLength"] == 3_000_000
+    assert s3_client.client().head_object(Bucket=bucket, Key="out/logs/run.log")["ContentLength"] == 3_000_000
 
 
 def test_a_bucket_that_does_not_exist_is_named_with_a_way_out(bucket: str):
@@ -109,7 +111,7 @@ def test_a_bucket_that_does_not_exist_is_named_with_a_way_out(bucket: str):
 )
 def test_wrong_credentials_are_told_from_other_trouble(bucket: str, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, code: str):
     monkeypatch.setenv(variable, value)
-    s3.client.cache_clear()
+    s3_client.client.cache_clear()
 
     with pytest.raises(CredentialsError) as raised:
         open_folder(f"s3://{bucket}/out").write("a.txt", b"")
@@ -121,7 +123,7 @@ def test_wrong_credentials_are_told_from_other_trouble(bucket: str, monkeypatch:
 def test_no_credentials_at_all_are_said_so(bucket: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    s3.client.cache_clear()
+    s3_client.client.cache_clear()
 
     with pytest.raises(CredentialsError, match=f"^no AWS credentials for `s3://{bucket}/out/a.txt`$"):
         open_folder(f"s3://{bucket}/out").read("a.txt")
@@ -131,7 +133,7 @@ def test_an_endpoint_where_nobody_answers_is_an_output_error(bucket: str, monkey
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # bound, not listening: connections are refused
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{closed.getsockname()[1]}")
-        s3.client.cache_clear()
+        s3_client.client.cache_clear()
         with pytest.raises(OutputError, match=f"^no response from S3 for `s3://{bucket}/out/a.txt`: ") as raised:
             open_folder(f"s3://{bucket}/out").read("a.txt")
 
@@ -142,7 +144,7 @@ def test_an_endpoint_where_nobody_answers_is_an_output_error(bucket: str, monkey
 def test_a_clock_that_is_wrong_is_named(bucket: str, monkeypatch: pytest.MonkeyPatch, minutes: int):
     now = auth.get_current_datetime
     monkeypatch.setattr(auth, "get_current_datetime", lambda: now() + timedelta(minutes=minutes))
-    s3.client.cache_clear()
+    s3_client.client.cache_clear()
 
     with pytest.raises(OutputError, match=r"^the clock of this machine is wrong: ") as raised:
         open_folder(f"s3://{bucket}/out").write("a.txt", b"")
@@ -152,7 +154,7 @@ def test_a_clock_that_is_wrong_is_named(bucket: str, monkeypatch: pytest.MonkeyP
 def test_a_server_of_another_region_than_that_of_the_settings_is_read_all_the_same(bucket: str, s3_server, monkeypatch: pytest.MonkeyPatch):
     """The server says where the bucket is; boto3 signs again, and obstore from the start."""
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
-    s3.client.cache_clear()
+    s3_client.client.cache_clear()
     bucket_store.cache_clear()
     etag = s3_server.client().put_object(Bucket=bucket, Key="a.txt", Body=b"a")["ETag"]
 

@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from moto.server import ThreadedMotoServer
 
-from job import s3
-from job.fetch import Key, fetch
-from job.listing import check_input, list_folders, share_out
-from job.listing_rows import Row
+from job.contract.filenames import Row
+from job.inputs.fetch import Key, fetch
+from job.stages.listing import check_input, list_folders, share_out
+from job.storage import s3_client
 
 LONG = "ü" * 150  # 300 bytes
 LABELS = {
@@ -49,16 +49,16 @@ def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     settings |= {"CONFIG_FILE": os.devnull, "SHARED_CREDENTIALS_FILE": os.devnull, "EC2_METADATA_DISABLED": "true"}
     for name, value in settings.items():
         monkeypatch.setenv(f"AWS_{name}", value)
-    s3.client.cache_clear()
+    s3_client.client.cache_clear()
     name = f"fruits-{uuid.uuid4().hex[:12]}"
-    s3.client().create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-3"})
+    s3_client.client().create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-3"})
     yield name
-    s3.client.cache_clear()
+    s3_client.client.cache_clear()
 
 
 def put(bucket: str, contents: dict[str, bytes]) -> None:
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda key: s3.client().put_object(Bucket=bucket, Key=key, Body=contents[key]), contents))
+        list(pool.map(lambda key: s3_client.client().put_object(Bucket=bucket, Key=key, Body=contents[key]), contents))
 
 
 def listed(uri: str, at_least: int) -> list[Row]:

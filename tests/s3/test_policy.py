@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from cli.serverless.policy import session_policy
-from job import publish
-from job.lease import Lease
-from job.objects import open_folder
-from job.records import Manifest
-from job.schema import FEATURES
+from cli.targets.emr_serverless.policy import session_policy
+from job.contract.records import Manifest
+from job.stages import publish
 from job.storage.delta_log import DeltaLog
+from job.storage.folders import open_folder
+from job.storage.lease import Lease
+from job.storage.schema import FEATURES
 from tests.aws import session
 from tests.s3.proxy import Proxy
 from tests.s3.test_commits import written
-from tests.unit.cli.test_serverless_plan import DEPLOYED
+from tests.unit.cli.targets.emr_serverless.test_plan import DEPLOYED
 
 
 def manifest_of(run: str) -> bytes:

@@ -13,7 +13,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from job.s3 import S3_ERRORS, code_of
+from job.storage.s3_client import S3_ERRORS, code_of
 from tests.s3.proxy import Faults, Proxy
 
 ONE_TRY = Config(retries={"total_max_attempts": 1}, max_pool_connections=32)

@@ -21,15 +21,16 @@ import obstore
 import pytest
 from moto.server import ThreadedMotoServer
 
-from cli.buckets import client_for
-from cli.credentials import aws_session
+from cli.aws.s3 import client_for
+from cli.aws.session import aws_session
 from cli.errors import RefusedError
-from job import s3
-from job.errors import CredentialsError, RegionError
-from job.fetch import Key, bucket_store, read_s3
-from job.listing_rows import Folder
-from job.listing_s3 import _archived, list_folders
-from job.objects import open_folder
+from job.contract.errors import CredentialsError, RegionError
+from job.contract.filenames import Folder
+from job.inputs.fetch import Key, read_s3
+from job.inputs.s3 import _archived, list_folders
+from job.storage import s3_client
+from job.storage.folders import open_folder
+from job.storage.s3_client import bucket_store
 from tests.s3.amazon import Amazon, amazon
 from tests.unit.job.product.galleries import picture
 
@@ -95,10 +96,10 @@ def aws(moto: str, buckets: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with amazon(moto, tmp_path) as running:
         for name, value in running.environment().items():
             monkeypatch.setenv(name, value)
-        s3.client.cache_clear()
+        s3_client.client.cache_clear()
         bucket_store.cache_clear()
         yield running
-    s3.client.cache_clear()
+    s3_client.client.cache_clear()
     bucket_store.cache_clear()
 
 
@@ -138,8 +139,8 @@ def test_every_way_of_the_job_into_a_bucket_is_guarded(aws):
         lambda: open_folder(f"{ELSEWHERE}/out").write("latest.json", b"{}"),
         lambda: open_folder(f"{ELSEWHERE}/out").names(),
         lambda: bucket_store("fruits-virginia"),
-        lambda: s3.read_object("fruits-virginia", "photos/Lime/a.png", "x"),
-        lambda: s3.client().get_object(Bucket="arn:aws:s3:us-east-1:111122223333:accesspoint/fruits", Key="a"),
+        lambda: s3_client.read_object("fruits-virginia", "photos/Lime/a.png", "x"),
+        lambda: s3_client.client().get_object(Bucket="arn:aws:s3:us-east-1:111122223333:accesspoint/fruits", Key="a"),
     ):
         with pytest.raises(RegionError) as raised:
             way()
@@ -316,7 +317,7 @@ def test_no_redirect_leads_a_request_out_of_the_union(aws, tmp_path, monkeypatch
     (tmp_path / "moved").mkdir()
     ways = {
         "job": lambda: open_folder(OUT).write("latest.json", b"{}"),
-        "job, read": lambda: s3.read_object("fruits-paris", "photos/a.png", "e"),
+        "job, read": lambda: s3_client.read_object("fruits-paris", "photos/a.png", "e"),
         "job, list": lambda: open_folder(OUT).names(),
         "CLI": lambda: client_for(aws_session(), "fruits-paris").put_object(Bucket="fruits-paris", Key="photos/a.png", Body=b"photo"),
         "CLI, delete": lambda: client_for(aws_session(), "fruits-paris").delete_object(Bucket="fruits-paris", Key="photos/a.png"),
@@ -345,7 +346,7 @@ def test_obstore_cannot_be_told_not_to_follow_redirects():
 @pytest.mark.parametrize("host", ["s3-accelerate", "s3-accelerate.dualstack", "s3"])
 def test_no_request_is_sent_to_an_endpoint_of_all_regions(aws, host):
     """Whatever made the client choose it."""
-    client = s3.session().client("s3", endpoint_url=f"https://{host}.amazonaws.com")
+    client = s3_client.session().client("s3", endpoint_url=f"https://{host}.amazonaws.com")
     for act in (
         lambda: client.create_bucket(Bucket="fruits-new"),
         lambda: client.list_buckets(),

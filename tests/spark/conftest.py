@@ -6,14 +6,14 @@ from collections.abc import Iterator
 import pytest
 from pyspark.sql import SparkSession
 
-from job.lease import Lease
-from job.objects import open_folder
-from job.params import Params
+from job.contract.params import Params
+from job.contract.uris import from_text
 from job.pipeline import run
-from job.progress import Report
-from job.session import start_session
-from job.store import FeatureStore
-from job.uris import from_text
+from job.spark.progress import Report
+from job.spark.session import start_session
+from job.stages.tables.store import FeatureStore
+from job.storage.folders import open_folder
+from job.storage.lease import Lease
 
 
 @pytest.fixture(scope="session")

@@ -22,13 +22,13 @@ from deltalake import DeltaTable
 from PIL import Image
 
 from job import erasure
+from job.contract.params import Forget
+from job.contract.uris import from_text
 from job.erasure import LeftOverError, erase, refit, tables
-from job.lease import Lease
-from job.objects import open_folder
-from job.params import Forget
 from job.product.thumbnails import data_uri, small_photo
-from job.progress import Report
-from job.uris import from_text
+from job.spark.progress import Report
+from job.storage.folders import open_folder
+from job.storage.lease import Lease
 
 UNTRAINED = "mobilenet_v2_untrained"  # its 1,280 numbers tell photos apart
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from job.errors import InputError
-from job.listing import list_images
-from job.uris import from_text
+from job.contract.errors import InputError
+from job.contract.uris import from_text
+from job.stages.listing import list_images
 from tests.unit.job import hostile
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
-from job import moments
+from job.contract.errors import LeaseError
 from job.erasure import tables
-from job.errors import LeaseError
-from job.lease import Lease
-from job.rows import ArrowRows
+from job.inputs.rows import ArrowRows
+from job.stages import moments
+from job.storage.lease import Lease
 from tests.spark.test_moments import append
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from job import moments
-from job.schema import EMBEDDED, FEATURES
+from job.stages import moments
 from job.storage import data_files
+from job.storage.schema import EMBEDDED, FEATURES
 
 
 @pytest.fixture(params=["1000", "0"], ids=["driver", "spark"], autouse=True)

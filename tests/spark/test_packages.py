@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyspark
 
-from job.packages import s3a
+from job.spark.packages import s3a
 
 JARS = Path(pyspark.__file__).parent / "jars"
 

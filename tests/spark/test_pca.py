@@ -11,16 +11,16 @@ from pyspark.sql.types import StructField, StructType
 from sklearn.decomposition import PCA as SklearnPCA
 
 from benchmarks.pca import synthetic_rows
-from job.features import KEYS
-from job.lease import Lease
-from job.moments import fold
-from job.objects import open_folder
-from job.pca import fit, project
-from job.rows import SparkRows, frame_of
-from job.schema import EMBEDDED, FEATURES
-from job.spark_model import MODEL, UDTS, row_metadata, write_spark_model
+from job.inputs.rows import SparkRows, frame_of
+from job.stages.moments import fold
+from job.stages.pca import fit, project
+from job.stages.spark_model import MODEL, UDTS, row_metadata, write_spark_model
+from job.stages.tables.features import KEYS
+from job.stages.tables.store import FeatureStore
 from job.storage import data_files
-from job.store import FeatureStore
+from job.storage.folders import open_folder
+from job.storage.lease import Lease
+from job.storage.schema import EMBEDDED, FEATURES
 
 K = 50
 

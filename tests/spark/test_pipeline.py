@@ -10,11 +10,11 @@ import pyarrow.dataset as ds
 import pytest
 from deltalake import DeltaTable
 
-from job import moments
-from job.errors import InputError, ModelError, RejectsError, SetupError, VarianceError
+from job.contract.errors import InputError, ModelError, RejectsError, SetupError, VarianceError
+from job.contract.params import Params
 from job.imaging.untrained import NOTE
-from job.inputs.preview import preview
-from job.params import Params
+from job.stages import moments
+from job.stages.preview import preview
 from tests.unit.job.hostile import write_hostile_folder
 
 UNTRAINED = "mobilenet_v2_untrained"

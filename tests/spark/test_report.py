@@ -5,14 +5,14 @@ import re
 
 import pytest
 
-from job.errors import LeaseError
-from job.lease import Lease
-from job.objects import open_folder
-from job.params import Params
+from job.contract.errors import LeaseError
+from job.contract.params import Params
+from job.contract.uris import from_text
 from job.pipeline import run
-from job.product import report
-from job.progress import Report
-from job.uris import from_text
+from job.product.report import report
+from job.spark.progress import Report
+from job.storage.folders import open_folder
+from job.storage.lease import Lease
 from tests.leases import take_over
 
 

@@ -9,15 +9,15 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from job import tidy
-from job.embed import Reject
-from job.errors import LeaseError
-from job.lease import Lease
-from job.objects import open_folder
-from job.rows import ArrowRows, SparkRows, driver_rows, frame_of
-from job.schema import EMBEDDED, FEATURES, LISTED
+from job.contract.errors import LeaseError
+from job.inputs.rows import ArrowRows, SparkRows, driver_rows, frame_of
+from job.stages.embed import Reject
+from job.stages.tables import compaction
+from job.stages.tables.store import FeatureStore
 from job.storage import data_files
-from job.store import FeatureStore
+from job.storage.folders import open_folder
+from job.storage.lease import Lease
+from job.storage.schema import EMBEDDED, FEATURES, LISTED
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def file_counts(output, name="features"):
 def test_many_small_files_become_one_and_every_row_stays(store, output, monkeypatch):
     for name in "abc":
         append(store, (name, "1"))
-    monkeypatch.setattr(tidy, "FILES_TO_MERGE", 3)
+    monkeypatch.setattr(compaction, "FILES_TO_MERGE", 3)
     store.tidy()
     assert file_counts(output) == (3, 3)  # as many as are allowed
     append(store, ("d", "1"), ("e", "1"))
@@ -163,7 +163,7 @@ def test_many_small_files_become_one_and_every_row_stays(store, output, monkeypa
 
 
 def test_a_merged_table_takes_the_next_chunk_and_knows_what_it_has(spark, store, tmp_path, monkeypatch):
-    monkeypatch.setattr(tidy, "FILES_TO_MERGE", 1)
+    monkeypatch.setattr(compaction, "FILES_TO_MERGE", 1)
     for name in ("a", "b"):
         append(store, (name, "1"))
         store.tidy()
@@ -194,7 +194,7 @@ def test_nothing_is_tidied_without_the_lease(store, output, lease, monkeypatch):
         append(store, (name, "1"))
     lease.release()
     Lease.acquire(open_folder(output), "r2", 60.0)
-    monkeypatch.setattr(tidy, "FILES_TO_MERGE", 1)
+    monkeypatch.setattr(compaction, "FILES_TO_MERGE", 1)
     with pytest.raises(LeaseError):
         store.tidy()
     assert file_counts(output)[0] == 2

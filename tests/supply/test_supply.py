@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from packageurl import PackageURL
 
-from job.params import MODELS
+from job.contract.params import MODELS
 from supply import audit, licences, sbom
 from supply.collect import about_jar, declared
 from supply.parts import COLLECT, Part, of_environment, read

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from cli import aws
+from cli.aws import errors as aws
 from cli.errors import RefusedError
-from job import s3
-from job.aws_session import make_client
-from job.s3 import session
+from job.contract.aws_session import make_client
+from job.storage import s3_client
+from job.storage.s3_client import session
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(path for folder in ("cli", "job") for path in (ROOT / folder).rglob("*.py"))
@@ -35,11 +35,14 @@ def is_client(name, given):
 @pytest.mark.parametrize(
     ("wanted", "places"),
     [
-        (is_client, {"job/aws_session.py"}),
-        (lambda name, _: name in ("time.sleep", "Retrying"), {"cli/waiting.py", "job/objects.py"}),  # the latter waits for a lock
+        (is_client, {"job/contract/aws_session.py"}),
+        (
+            lambda name, _: name in ("time.sleep", "Retrying"),
+            {"cli/settings/waiting.py", "job/storage/local_store.py"},
+        ),  # the latter waits for a lock
         (
             lambda name, given: name == "os.replace" or (name.endswith(".replace") and len(given) == 1),
-            {"cli/assets.py", "cli/replacing.py", "job/replacing.py"},
+            {"cli/photos/assets.py", "cli/settings/replacing.py", "job/contract/replacing.py"},
         ),
     ],
     ids=["clients", "waits", "files"],
@@ -103,18 +106,18 @@ def status(code):
 
 def test_a_body_that_breaks_off_is_read_again_a_few_times():
     server = S3(BROKEN, status("503"), b"whole")
-    assert s3.read_whole(server, Bucket="b", Key="k")[1] == b"whole"
+    assert s3_client.read_whole(server, Bucket="b", Key="k")[1] == b"whole"
     assert server.asked == 3
 
     server = S3(*[BROKEN] * 10)
     with pytest.raises(ReadTimeoutError):
-        s3.read_whole(server, Bucket="b", Key="k")
-    assert server.asked == s3.BODY_ATTEMPTS
+        s3_client.read_whole(server, Bucket="b", Key="k")
+    assert server.asked == s3_client.BODY_ATTEMPTS
 
 
 def test_an_object_that_is_not_there_is_asked_for_once():
     server = S3(status("NoSuchKey"), b"never")
 
     with pytest.raises(ClientError):
-        s3.read_whole(server, Bucket="b", Key="k")
+        s3_client.read_whole(server, Bucket="b", Key="k")
     assert server.asked == 1

@@ -4,7 +4,8 @@ import re
 from importlib.metadata import version
 from pathlib import Path
 
-from cli import __version__, image_build
+from cli import __version__
+from cli.container import build as image_build
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
-from job.product.answer import Answer
 from job.product.fruits import fruit_of
+from job.product.identify.answer import Answer
 
 
 class Strict(BaseModel):

@@ -13,9 +13,10 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from job.product.identify import Identifier
-from job.product.web import api, site
+from job.product.identify.identifier import Identifier
+from job.product.web import api
 from job.product.web.desk import Desk
+from job.product.web.html import site
 from job.product.web.limits import Limits, Refused
 from job.product.web.safety import Safety
 

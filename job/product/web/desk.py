@@ -12,15 +12,15 @@ import numpy as np
 import numpy.typing as npt
 from fastapi import Depends, Request
 
-from job.errors import JobError
+from job.contract.errors import JobError
 from job.product.gallery import Gallery
-from job.product.identify import Identifier
+from job.product.identify.identifier import Identifier
 from job.product.web.answers import Identified, to_web
 from job.product.web.limits import Limits, Memory, Rate, Refused, Work
 from job.product.web.photo import read_photo
 
 if TYPE_CHECKING:
-    from job.fetch import Key
+    from job.inputs.fetch import Key
 
 T = TypeVar("T")
 Numbers = npt.NDArray[np.intp]

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from job.records import counted
+from job.contract.records import counted
 
 T = TypeVar("T")
 ADDRESSES = 10_000  # that are remembered; the one longest silent is forgotten first

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from moto.server import ThreadedMotoServer
 
-from cli.docker import inspect_image
-from cli.pushed import Pushed, remember
+from cli.container.docker import inspect_image
+from cli.container.pushed import Pushed, remember
 from tests.aws import moto_repairs
 from tests.aws.standin.image_runner import ImageRunner
 from tests.aws.standin.knobs import Durations

@@ -16,7 +16,7 @@ from contextlib import suppress
 from itertools import pairwise
 from typing import IO, Any
 
-from cli.docker import inspect_image
+from cli.container.docker import inspect_image
 from tests.aws.standin.images import ImageFacts
 from tests.aws.standin.runner import Context, Ended
 
@@ -78,7 +78,7 @@ class ImageRunner:
 
 def run(command: Sequence[str], variables: Mapping[str, str], name: str, context: Context) -> int:
     """The container's exit code. Told to stop, it gets SIGTERM, and is killed when its grace is over."""
-    from cli.config import environment as own
+    from cli.settings.config import environment as own
 
     with subprocess.Popen(
         command, env={**own(), **variables}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"

@@ -10,7 +10,8 @@ from typing import Any
 
 from tests.aws.standin.wire import ServiceError
 
-# vCPU: smallest, largest and step of memory in GB, https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/app-behavior.html#worker-configs
+# vCPU: smallest, largest and step of memory in GB, https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/app-
+# behavior.html#worker-configs
 SIZES = {1: (2, 8, 1), 2: (4, 16, 1), 4: (8, 30, 1), 8: (16, 60, 4), 16: (32, 120, 8)}
 FREE_DISK_GB = 20
 # https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/jobs-spark.html#spark-defaults

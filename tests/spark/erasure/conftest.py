@@ -4,12 +4,12 @@ import json
 
 import pytest
 
+from job.contract.params import Forget
+from job.contract.uris import from_text
 from job.erasure import erase, plan
-from job.lease import Lease
-from job.objects import open_folder
-from job.params import Forget
-from job.progress import Report
-from job.uris import from_text
+from job.spark.progress import Report
+from job.storage.folders import open_folder
+from job.storage.lease import Lease
 
 
 @pytest.fixture

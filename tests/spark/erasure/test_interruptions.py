@@ -8,13 +8,13 @@ import pyarrow.dataset as ds
 import pytest
 
 from job import erasure
+from job.contract.errors import LeaseError
+from job.contract.uris import from_text
 from job.erasure import tables
-from job.errors import LeaseError
-from job.lease import Lease
-from job.objects import open_folder
-from job.product import report
+from job.product.report import report
 from job.storage.delta_log import DeltaLog
-from job.uris import from_text
+from job.storage.folders import open_folder
+from job.storage.lease import Lease
 from tests.conftest import SHORT
 from tests.spark.erasure.traces import files_that_hold, stored
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from job.errors import InputError
+from job.contract.errors import InputError
 from tests.spark.erasure.traces import files_that_hold, stored
 
 

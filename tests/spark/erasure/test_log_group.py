@@ -5,8 +5,8 @@ from unittest.mock import ANY
 
 import pytest
 
+from job.contract.errors import SetupError
 from job.erasure import LeftOverError
-from job.errors import SetupError
 from tests.aws.conftest import REGION, aws, moto  # noqa: F401 - fixtures
 from tests.spark.erasure.traces import tree
 

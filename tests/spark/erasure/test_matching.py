@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from job.errors import InputError
+from job.contract.errors import InputError
 from tests.spark.erasure.traces import files_that_hold, stored, tree
 
 

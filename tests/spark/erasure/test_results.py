@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from job.contract.uris import from_text
 from job.erasure import runs, tables
-from job.lease import Lease
-from job.objects import open_folder
-from job.uris import from_text
+from job.storage.folders import open_folder
+from job.storage.lease import Lease
 from tests.spark.erasure.traces import files_that_hold, stored, tree
 
 

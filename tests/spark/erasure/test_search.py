@@ -7,7 +7,7 @@ import pytest
 from deltalake import CommitProperties, write_deltalake
 
 from job.erasure import LeftOverError
-from job.schema import FEATURES
+from job.storage.schema import FEATURES
 from tests.spark.erasure.traces import files_that_hold, stored
 
 

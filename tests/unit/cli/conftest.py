@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from cli import remote
+from cli.photos import http_file
 from tests.unit.cli.asset_files import fruit_photos
 
 PREFIX = "fruits-360_dataset/fruits-360/"
@@ -193,4 +193,4 @@ def archive(published: dict[str, dict[str, bytes]]) -> bytes:
 
 @pytest.fixture
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "PAUSES_SECONDS", (0.01, 0.01, 0.01))
+    monkeypatch.setattr(http_file, "PAUSES_SECONDS", (0.01, 0.01, 0.01))

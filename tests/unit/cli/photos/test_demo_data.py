@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from cli import remote
-from cli.config import Settings, settings
 from cli.photos import demo_data as module
+from cli.photos import http_file
 from cli.photos.demo_data import Origin, demo_data, fallback, plan_demo
+from cli.settings.config import Settings, settings
 
 WEIGHTS = random.Random(1).randbytes(300_000)
 
@@ -92,8 +92,8 @@ def test_without_a_network_it_says_so_in_one_line_and_draws(closed_url: str, con
 def test_servers_that_hang_are_asked_once_each(hanging: Any, monkeypatch: pytest.MonkeyPatch, config: Settings, tmp_path: Path) -> None:
     url, connections = hanging
     asked: list[float] = []
-    real = remote.reachable
-    monkeypatch.setattr(module, "reachable", lambda urls: asked.append(remote.PROBE_SECONDS) or real(urls, 0.3))
+    real = http_file.reachable
+    monkeypatch.setattr(module, "reachable", lambda urls: asked.append(http_file.PROBE_SECONDS) or real(urls, 0.3))
 
     data = demo_data(tmp_path, config, url + "_no_top.h5", url)
 

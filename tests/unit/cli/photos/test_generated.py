@@ -14,13 +14,13 @@ import pytest
 from PIL import Image
 
 import cli
-from cli.assets import SampleResult
 from cli.errors import AssetError, UsageError
+from cli.photos.assets import SampleResult
 from cli.photos.fruits import DRAWINGS
 from cli.photos.generated import KINDS, draw_photo, generate_photos
 from cli.photos.scene import as_jpeg, upright
-from job.decode import decode_image
-from job.orientation import orientation
+from job.contract.orientation import orientation
+from job.imaging.decode import decode_image
 from tests.unit.cli.asset_files import file_size_limit
 
 

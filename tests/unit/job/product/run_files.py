@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from job.records import Manifest, Stage
+from job.contract.records import Manifest, Stage
 
 RUN = "20260102T030405Z-abcd"
 

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from job.errors import InputError, OutputError
+from job.contract.errors import InputError, OutputError
 from job.product.gallery import open_gallery
 from tests.unit.job.product.galleries import RUN, write_gallery
 

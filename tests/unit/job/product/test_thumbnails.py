@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image, ImageOps
 
-from job.fetch import Key, stat_etag
+from job.inputs.fetch import Key, stat_etag
 from job.product import thumbnails
 from job.product.thumbnails import TILE_PX, data_uri, keys_unchanged_since, shrink, small_photo, small_photos, sprite, tile, tiles, unpacked
 

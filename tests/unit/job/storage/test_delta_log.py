@@ -15,12 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from job.errors import LeaseError, OutputError
-from job.lease import Lease
-from job.objects import Conflict, LocalFolder, open_folder
-from job.schema import EMBEDDED, FEATURES
+from job.contract.errors import LeaseError, OutputError
 from job.storage import data_files
 from job.storage.delta_log import DataFile, DeltaLog
+from job.storage.folders import open_folder
+from job.storage.lease import Lease
+from job.storage.local_store import LocalFolder
+from job.storage.object_store import Conflict
+from job.storage.schema import EMBEDDED, FEATURES
 
 
 def asleep(generation: int, taken_over: bool = False) -> Any:

@@ -1,0 +1,1 @@
+"""Call AWS: sessions, clients, retries, errors."""

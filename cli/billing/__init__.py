@@ -1,0 +1,1 @@
+"""Compute what runs cost, before and after."""

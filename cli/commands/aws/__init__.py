@@ -1,0 +1,1 @@
+"""Prepare the account: image, stacks, photos, cost."""

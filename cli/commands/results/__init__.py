@@ -1,0 +1,1 @@
+"""Use and erase results."""

@@ -1,0 +1,110 @@
+"""`fruitsctl identify`: photos to the fruits they show, by the newest run's matrix. No Spark, no Java."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.errors import FruitsError
+from cli.photos.identifier import open_identifier
+from cli.settings.folders import local
+from cli.ui.output import emit, say_error
+from job.contract.records import counted
+from job.contract.uris import local_path
+
+if TYPE_CHECKING:
+    from job.product.identify.answer import Answer, Result
+
+STDIN = "-"
+
+
+def identify(
+    photos: Annotated[list[str], typer.Argument(metavar="PHOTO...", help="Image files; `-` reads one from stdin.")],
+    output: Annotated[str | None, typer.Option(help="OUTPUT of the run to compare with. [or fruits.toml, or the last local run]")] = None,
+    run: Annotated[str | None, typer.Option(metavar="RUN_ID", help="Another run than the newest.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="Results per photo.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="One object with `answers` as JSON on stdout.")] = False,
+) -> None:
+    """Say which fruit is on a photo, or that it is unknown.
+
+    Nothing is stored and nothing is sent. Exits 1 if a photo cannot be read; the others are answered.
+    """
+    contents, missing = {}, {}
+    for photo in photos:
+        try:
+            contents[photo] = read(photo)
+        except FruitsError as problem:
+            missing[photo] = problem
+    opened = open_identifier(output, run) if contents else None
+    answers = {photo: opened.identify(content, top) for photo, content in contents.items()} if opened else {}
+    data = {"answers": [{"photo": photo, **answer.to_dict()} for photo, answer in answers.items()]}
+    if answers or as_json:
+        emit(data, text_of(answers), as_json)
+    unreadable = [photo for photo, answer in answers.items() if answer.status == "unreadable"]
+    if unreadable:
+        say_error(
+            f"{len(unreadable)} of {counted(len(answers), 'files')} cannot be read: {', '.join(f'`{photo}`' for photo in unreadable)}",
+            "use JPEG, PNG, WebP, GIF, BMP or TIFF; export HEIC photos as JPEG",
+        )
+    for error in missing.values():
+        say_error(str(error), error.hint)
+    if unreadable or missing:
+        raise typer.Exit(max((error.exit_code for error in missing.values()), default=1))
+
+
+def read(photo: str) -> bytes:
+    """
+    Raises:
+        FruitsError: it is not there, not on this machine, or not readable.
+    """
+    if photo == STDIN:
+        return sys.stdin.buffer.read()
+    path = local(photo, "download the photo first, then give its file")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FruitsError(f"cannot read `{photo}`: {error.strerror}", "give image files, for example photos/*/*.jpg") from error
+
+
+def text_of(answers: dict[str, Answer]) -> str:
+    """The cards, and what limits them all."""
+    from job.product.identify.answer import NO_SECOND_OPINION
+
+    limited = any(answer.status != "unreadable" and not answer.second_opinion for answer in answers.values())
+    return "\n\n".join([*(card(photo, answer) for photo, answer in answers.items()), *[NO_SECOND_OPINION] * limited])
+
+
+def card(photo: str, answer: Answer) -> str:
+    """What a person wants to know of one photo."""
+    from job.product.fruits import fruit_of
+
+    if answer.status == "unreadable":
+        return f"{photo}\n  unreadable: {answer.reason}"
+    if answer.status == "ok":
+        variety = f", {answer.best}" if answer.best not in (None, answer.group) else ""
+        lines = [f"{photo}: {answer.group}{variety}  ({answer.score:.0%})"]
+        fruit = fruit_of(answer.best or "") or fruit_of(answer.group or "")
+        if fruit is not None:
+            lines.append(f"  {fruit.about['en']}")
+            lines.append(f"  {fruit.scientific}, {fruit.family}; season: {fruit.season_words('en')}")
+    else:
+        lines = [f"{photo}: unknown, {why_unknown(answer)}"]
+    return "\n".join([*lines, "", "  looks like                       score  distance  nearest photo", *map(line, answer.results)])
+
+
+def why_unknown(answer: Answer) -> str:
+    """Which of `verdict.decide`'s rules kept the name back."""
+    from job.product.identify.verdict import CERTAIN
+
+    if answer.distance is None or answer.distance > answer.threshold:
+        return "no photo of this collection is similar enough"
+    if answer.score < CERTAIN or answer.seen_as is None:
+        return "it resembles several fruits"
+    return f"the nearest photos are only a guess: the ImageNet classifier says `{answer.seen_as}`"
+
+
+def line(result: Result) -> str:
+    nearest = local_path(result.neighbours[0].uri) if result.neighbours else ""
+    return f"  {result.label:<32} {result.score:>5.0%}  {result.distance:>8.3f}  {nearest}"

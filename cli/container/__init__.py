@@ -1,0 +1,1 @@
+"""Build, check and push the image of the job."""

@@ -1,0 +1,92 @@
+"""Builds the job's image from the Dockerfile of a checkout: the exact `docker build`, and what it needs beside it."""
+
+from __future__ import annotations
+
+import filecmp
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli import __version__
+from cli.errors import FruitsError, UsageError
+from cli.settings.release import BASES, MODEL, RELEASE, RELEASES
+
+WEIGHTS = Path("build", "weights")  # of the context, see .dockerignore
+
+
+@dataclass(frozen=True)
+class BuildPlan:
+    image: str
+    base: str
+    command: list[str]
+
+
+def plan(
+    checkout: Path, target: str, base: str | None, image: str | None, platform: str, buildx: bool, cache: str | None = None
+) -> BuildPlan:
+    """
+    `cache` is a layer cache in BuildKit's words, such as `type=gha`; it needs `buildx`.
+
+    Raises:
+        UsageError: there is no Dockerfile here, no such target, or FRUITS_RELEASE is no release whose Spark is known.
+    """
+    if not (checkout / "Dockerfile").is_file():
+        raise UsageError(f"there is no Dockerfile in `{checkout}`", "run the command in the checkout")
+    if target not in BASES:
+        raise UsageError(f"target is one of {', '.join(BASES)}, not `{target}`", "see `fruitsctl image build --help`")
+    if RELEASE not in RELEASES:
+        raise UsageError(f"FRUITS_RELEASE is one of {', '.join(RELEASES)}, not `{RELEASE}`", "see docs/how-to/spark4.md")
+    base = base or BASES[target].format(release=RELEASE)
+    image = image or f"fruitsctl:{target}"
+    arguments = {
+        "RELEASE": RELEASE,
+        "BASE_IMAGE": base,
+        "TARGET": target,
+        "MODEL": MODEL,
+        "VERSION": __version__,
+        "REVISION": _git(checkout, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*") or "unknown",
+        "SOURCE": re.sub(r"//[^/@]*@", "//", _git(checkout, "remote", "get-url", "origin")) or "unknown",  # a remote may hold a token
+    }
+    options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
+    extra = ["--load", "--provenance=false", "--sbom=false"] if buildx else []  # one manifest, no index: the service expects that
+    if cache:
+        extra += [f"--cache-from={cache}", f"--cache-to={cache},mode=max"]
+    command = ["docker", "build", f"--platform={platform}", "--target=job", *extra, *options, f"--tag={image}", str(checkout)]
+    return BuildPlan(image, base, command)
+
+
+def build(todo: BuildPlan, checkout: Path, weights: Path, environment: dict[str, str]) -> None:
+    """
+    `weights` go into the context, so that the build needs no network for them. Docker's own progress is on stderr.
+
+    Raises:
+        FruitsError: Docker is not there, or the build failed.
+    """
+    put_into_context(weights, checkout / WEIGHTS)
+    try:
+        done = subprocess.run(todo.command, env={**environment, "DOCKER_BUILDKIT": "1"}, check=False)
+    except FileNotFoundError as error:
+        raise UsageError("there is no `docker` on this machine", "install Docker Engine 23 or newer") from error
+    if done.returncode:
+        raise FruitsError(f"the build of `{todo.image}` failed with exit code `{done.returncode}`", "see the build output above")
+
+
+def put_into_context(weights: Path, folder: Path) -> None:
+    """The one file of `folder`; left as it is if it is there, for another build may be reading it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for other in folder.iterdir():
+        if other.name != weights.name:
+            other.unlink()
+    inside = folder / weights.name
+    if not inside.is_file() or not filecmp.cmp(weights, inside, shallow=False):
+        shutil.copy(weights, inside)
+
+
+def _git(checkout: Path, *words: str) -> str:
+    """What git says, or nothing: a checkout may be a plain folder."""
+    try:
+        return subprocess.run(["git", "-C", str(checkout), *words], capture_output=True, text=True, check=False).stdout.strip()
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,77 @@
+"""The `docker` program: arguments in, what it printed out. It brings the user's own engine, context and logins with it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping
+from typing import Any
+
+from cli.errors import FruitsError, UsageError
+from cli.settings.config import environment
+
+NO_ENGINE = re.compile(r"cannot connect to the docker daemon|failed to connect to the docker api|error during connect", re.I)
+NOT_ALLOWED = re.compile(r"permission denied while trying to connect", re.I)
+SAID_CHARACTERS = 600  # of what a failed command said, its end
+
+
+def docker(
+    *arguments: str,
+    input: str | None = None,  # noqa: A002 - as in subprocess.run
+    env: Mapping[str, str] | None = None,
+    show: bool = False,
+) -> str:
+    """
+    What `docker ARGUMENTS` printed on stdout. `env` is added to this process's environment. `show` lets the user see it instead, on stderr,
+    with docker's own progress bars, and gives "". What goes in by `input` is never part of an error.
+
+    Raises:
+        UsageError: there is no docker, or its engine does not answer.
+        FruitsError: the command failed; the message ends with the end of its stderr.
+    """
+    stdout = 2 if show else subprocess.PIPE  # the file descriptor: docker sees whether it is a terminal
+    try:
+        done = subprocess.run(
+            ["docker", *arguments],
+            input=input,
+            env={**environment(), **(env or {})},
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise UsageError("there is no `docker` on this machine", "install Docker Engine 23 or newer") from error
+    if done.returncode:
+        raise _failure(arguments[0], done.returncode, " ".join(done.stderr.split())[-SAID_CHARACTERS:])
+    return done.stdout or ""
+
+
+def inspect_image(image: str) -> dict[str, Any]:
+    """
+    `docker image inspect`, as it is.
+
+    Raises:
+        UsageError: there is no docker, its engine does not answer, or it has no such image.
+    """
+    try:
+        found: list[dict[str, Any]] = json.loads(docker("image", "inspect", image))
+    except UsageError:
+        raise
+    except FruitsError as error:
+        if "no such image" not in str(error).lower():
+            raise
+        raise UsageError(f"there is no image `{image}` on this machine", "build it with `fruitsctl image build`") from error
+    return found[0]
+
+
+def _failure(command: str, code: int, said: str) -> FruitsError:
+    if NOT_ALLOWED.search(said):
+        return UsageError(f"no permission to use the Docker engine: {said}", "run `sudo usermod -aG docker $USER`, then log in again")
+    if NO_ENGINE.search(said):
+        return UsageError(
+            f"no response from the Docker engine: {said}", "start Docker (check with `docker info`), then run the command again"
+        )
+    return FruitsError(f"`docker {command}` failed with exit code `{code}`: {said}")

@@ -1,0 +1,124 @@
+"""
+Amazon ECR by its API: the registry's address, a token for it, the repository. Every client gets a Region that the guard has seen.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from contextlib import suppress
+from typing import Any
+
+from cli.aws import errors as aws
+from cli.aws.errors import asking
+from cli.container.logins import Login
+from cli.errors import FruitsError
+
+UNTAGGED_DAYS = 14  # then what a push left behind without a tag goes
+ACTIONS = {"create_repository": "ecr:CreateRepository", "put_lifecycle_policy": "ecr:PutLifecyclePolicy"}
+
+HOST = re.compile(r"(?:(\d{12})\.)?dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.")  # also dual-stack names and VPC endpoints
+PUBLIC, PUBLIC_REGION = "public.ecr.aws", "us-east-1"  # https://docs.aws.amazon.com/general/latest/gr/ecr-public.html
+
+
+def region_of(registry: str) -> str | None:
+    """The Region of an ECR registry's host name, None for any other registry."""
+    if registry.split(":")[0] == PUBLIC:
+        return PUBLIC_REGION
+    found = HOST.search(registry)
+    return found[2] if found else None
+
+
+def client(session: Any, region: str) -> Any:
+    """
+    Raises:
+        RefusedError: `region` is outside the European Union.
+    """
+    return aws.client(session, "ecr", region)
+
+
+def own_registry(session: Any, region: str) -> str:
+    """
+    Host name of the registry of the caller's own account, such as `123456789012.dkr.ecr.eu-west-3.amazonaws.com`.
+
+    Raises:
+        RefusedError: `region` is outside the European Union.
+        FruitsError: no credentials, or AWS does not know them.
+    """
+    return f"{aws.account_of(session, region)}.dkr.ecr.{region}.{dns_suffix(region)}"
+
+
+def dns_suffix(region: str) -> str:
+    """`amazonaws.com`, or what botocore knows of the Region's partition."""
+    from botocore.loaders import create_loader
+
+    partitions = create_loader().load_data("partitions")["partitions"]
+    return next(str(part["outputs"]["dnsSuffix"]) for part in partitions if re.match(part["regionRegex"], region))
+
+
+def login(ecr: Any) -> Login:
+    """
+    Valid for twelve hours.
+
+    Raises:
+        FruitsError: no credentials, or AWS refuses.
+    """
+    with asking("ecr:GetAuthorizationToken"):
+        token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    username, _, password = base64.b64decode(token).decode().partition(":")
+    return Login(username, password)
+
+
+def has_repository(ecr: Any, registry: str, repository: str) -> bool:
+    """
+    Raises:
+        FruitsError: no credentials, or AWS refuses.
+    """
+    owner = HOST.search(registry)
+    account = {"registryId": owner[1]} if owner and owner[1] else {}
+    with asking("ecr:DescribeRepositories"):
+        try:
+            ecr.describe_repositories(repositoryNames=[repository], **account)
+        except ecr.exceptions.RepositoryNotFoundException:
+            return False
+    return True
+
+
+def creation(repository: str, kms_key: str | None = None) -> dict[str, dict[str, Any]]:
+    """The requests that make a repository, by operation: scan on push, immutable tags, encrypted, and no tagged image ever expires."""
+    encryption = {"encryptionType": "KMS", "kmsKey": kms_key} if kms_key else {"encryptionType": "AES256"}
+    rule = {
+        "rulePriority": 1,
+        "description": f"untagged images, after {UNTAGGED_DAYS} days",
+        "selection": {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": UNTAGGED_DAYS},
+        "action": {"type": "expire"},
+    }
+    return {
+        "create_repository": {
+            "repositoryName": repository,
+            "imageTagMutability": "IMMUTABLE",
+            "imageScanningConfiguration": {"scanOnPush": True},
+            "encryptionConfiguration": encryption,
+        },
+        "put_lifecycle_policy": {"repositoryName": repository, "lifecyclePolicyText": json.dumps({"rules": [rule]})},
+    }
+
+
+def create_repository(ecr: Any, repository: str, kms_key: str | None = None) -> None:
+    """
+    All of `creation`, or nothing.
+
+    Raises:
+        FruitsError: no credentials, or AWS refuses.
+    """
+    requests = creation(repository, kms_key)
+    with asking(ACTIONS["create_repository"]):
+        ecr.create_repository(**requests["create_repository"])
+    try:
+        with asking(ACTIONS["put_lifecycle_policy"]):
+            ecr.put_lifecycle_policy(**requests["put_lifecycle_policy"])
+    except FruitsError:
+        with suppress(ecr.exceptions.ClientError):
+            ecr.delete_repository(repositoryName=repository)  # empty as yet; the next attempt makes it whole
+        raise

@@ -1,0 +1,76 @@
+"""A registry's user name and password: what `docker login` keeps, or a token that is on disk only while docker uses it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cli.container.docker import docker
+from cli.settings.config import environment
+from cli.settings.user import expanded
+
+DOCKER_HUB = "https://index.docker.io/v1/"  # what docker calls docker.io in its own files
+
+
+@dataclass(frozen=True)
+class Login:
+    username: str
+    password: str = field(repr=False)
+
+
+@contextmanager
+def logged_in(registry: str, login: Login | None) -> Iterator[dict[str, str]]:
+    """
+    Variables for docker commands that talk to `registry`: nothing without `login`, else a configuration of their own, gone with the `with`.
+
+    Raises:
+        UsageError: there is no docker, or its engine does not answer.
+        FruitsError: the registry refuses the login, or does not answer.
+    """
+    if login is None:
+        yield {}
+        return
+    # A configuration of their own knows no contexts: Docker Desktop, colima and rootless engines are reached by one.
+    engine = docker("context", "inspect", "--format", "{{.Endpoints.docker.Host}}").strip()
+    with tempfile.TemporaryDirectory(prefix="fruitsctl-") as folder:
+        variables = {"DOCKER_CONFIG": folder, "DOCKER_HOST": engine}
+        docker("login", "--username", login.username, "--password-stdin", registry, input=login.password, env=variables)
+        yield variables
+
+
+def stored_login(registry: str, folder: Path | None = None) -> Login | None:
+    """
+    What `docker login` stored for `registry`, in its file or in a credential helper; None: nothing, or nothing that is a password.
+
+    https://docs.docker.com/reference/cli/docker/login/#credential-stores
+    """
+    folder = folder or expanded(environment().get("DOCKER_CONFIG") or "~/.docker")
+    name = DOCKER_HUB if registry == "docker.io" else registry
+    try:
+        config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        helper = config.get("credHelpers", {}).get(name) or config.get("credsStore")
+        return _from_helper(helper, name) if helper else _from_file(config.get("auths", {}), name)
+    except (OSError, ValueError):  # no file or no such program; not JSON or not base64
+        return None
+
+
+def _from_file(auths: Mapping[str, Mapping[str, str]], name: str) -> Login | None:
+    for known, entry in auths.items():
+        if entry.get("auth") and name in (known, known.removeprefix("https://").rstrip("/")):
+            username, _, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
+            return Login(username, password)
+    return None
+
+
+def _from_helper(helper: str, name: str) -> Login | None:
+    """https://github.com/docker/docker-credential-helpers#development"""
+    done = subprocess.run([f"docker-credential-{helper}", "get"], input=name, capture_output=True, text=True, check=False)
+    said = json.loads(done.stdout) if done.returncode == 0 else {}
+    return Login(said["Username"], said["Secret"]) if said.get("Secret") and said.get("Username") != "<token>" else None

@@ -1,0 +1,99 @@
+"""
+Runs inside the image, on its own Python, from stdin: one JSON object about that Python on stdout. `image check` judges it.
+
+Never imports anything of `cli`; standard library at the top, so that a broken image still answers.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import struct
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+MODULES = (
+    "tensorflow",
+    "ai_edge_litert",
+    "pyarrow",
+    "boto3",
+    "PIL",
+    "numpy",
+    "pandas",
+    "typer",
+    "pyspark",
+    "job.__main__",
+    "cli.commands.app",
+)
+
+
+def machine_of(program: str) -> str:
+    """Docker's name of the processor that an ELF file is for: bytes 18 and 19, https://man7.org/linux/man-pages/man5/elf.5.html"""
+    with open(program, "rb") as file:
+        number = struct.unpack_from("<H", file.read(20), 18)[0]
+    return {62: "amd64", 183: "arm64"}.get(number, str(number))
+
+
+def imported(name: str) -> str:
+    """Where the module came from, or why not."""
+    try:
+        module = importlib.import_module(name)
+    except BaseException as error:  # noqa: BLE001 - native libraries raise anything; the answer is the reason
+        return f"error: {type(error).__name__}: {error}"
+    return str(getattr(module, "__file__", None) or next(iter(module.__path__)))
+
+
+def told(measure: Callable[[], Any]) -> Any:
+    try:
+        return measure()
+    except BaseException as error:  # noqa: BLE001 - as above
+        return f"error: {type(error).__name__}: {error}"
+
+
+def embedded() -> dict[str, Any]:
+    """Each baked model on the known picture, through a file and the decoder; the trained one on the photos that were handed in."""
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    from job.contract.params import UNTRAINED
+    from job.imaging.decode import decode_image
+    from job.imaging.networks import LiteRtNetwork, fingerprint, known_answer, known_image
+
+    def baked(model: str) -> LiteRtNetwork:
+        (flatbuffer,) = Path(os.environ["FRUITS_CACHE"], "models").glob(f"{model}-*.tflite")
+        return LiteRtNetwork(flatbuffer.read_bytes())
+
+    file = io.BytesIO()
+    Image.fromarray(known_image()).save(file, "PNG")
+    known = decode_image(file.getvalue(), LiteRtNetwork.size_px).pixels
+    network = baked("mobilenet_v2")
+    answers = {"mobilenet_v2": network(known), UNTRAINED: baked(UNTRAINED)(known)}
+    photos = [
+        network(decode_image(path.read_bytes(), network.size_px).pixels) for path in sorted(Path("/photos").rglob("*")) if path.is_file()
+    ]
+    return {
+        "fingerprint": fingerprint("mobilenet_v2"),
+        "difference": max(float(np.abs(answer - known_answer(model)).max()) for model, answer in answers.items()),
+        "photos": len(photos),
+        "finite": all(bool(np.isfinite(photo).all() and photo.any()) for photo in photos),
+    }
+
+
+def main() -> None:
+    facts: dict[str, Any] = {
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "user": os.getuid(),
+        "machine": told(lambda: machine_of(os.path.realpath(sys.executable))),
+        "modules": {name: imported(name) for name in MODULES},
+        "spark": told(lambda: importlib.import_module("pyspark").__version__),
+        "model": told(embedded),
+    }
+    print("\n" + json.dumps(facts))
+
+
+main()

@@ -1,1 +1,0 @@
-"""Runs on EMR Serverless: sent, followed, found again."""

@@ -1,0 +1,1 @@
+"""Read settings, the user and local paths."""

@@ -1,0 +1,26 @@
+"""Files that only their owner can read: logs and what commands remember name photos, buckets and accounts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cli.settings.replacing import replacing
+
+
+def for_its_owner(path: str, flags: int) -> int:
+    """An `opener` for `open`."""
+    return os.open(path, flags, 0o600)
+
+
+def write_private(path: Path, text: str) -> None:
+    """
+    Replace `path` whole: a reader sees the old file or the new one, also after a power cut.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with replacing(path) as part, open(part, "w", encoding="utf-8", opener=for_its_owner) as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())

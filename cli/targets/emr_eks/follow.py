@@ -1,0 +1,113 @@
+"""A job run on EMR on EKS from its request to its end: sent once, followed by its states, cancelled and waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cli.aws.clients import Clients, at_first, once, patiently
+from cli.aws.errors import asking
+from cli.aws.redact import redact
+from cli.aws.run_state import RunState
+from cli.errors import FruitsError
+from cli.settings.waiting import news, until
+from cli.targets.emr_eks.plan import STATES
+from cli.targets.emr_serverless.follow import CANCEL_SECONDS, FOLLOW_SECONDS, read_outcome
+from cli.ui.output import say
+
+POLL_SECONDS = 10.0
+SERVICE = "emr-containers"
+
+
+def start(clients: Clients, request: dict[str, Any], tell: Callable[[str], None] = say) -> str:
+    """
+    The service's id of the job run. A lost answer is asked for again, a few times: the clientToken finds the same run.
+
+    Raises:
+        FruitsError: AWS refuses, or does not answer.
+    """
+
+    def send() -> str:
+        with asking("emr-containers:StartJobRun"):
+            return str(clients(SERVICE).start_job_run(**request)["id"])
+
+    run_id = request["clientToken"]
+    return once(clients, send, tell, POLL_SECONDS, run_id, f"run the same command with `--run-id {run_id}`: the run starts once")
+
+
+def describe(clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: Callable[[str], None]) -> dict[str, Any]:
+    """
+    What the service knows of a job run, for a command that was just typed.
+
+    Raises:
+        FruitsError: AWS refuses, or does not answer.
+    """
+    return at_first(clients, lambda: _describe(clients, virtual_cluster_id, job_run_id), tell)
+
+
+def follow(
+    clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: Callable[[str], None], most_seconds: float = FOLLOW_SECONDS
+) -> dict[str, Any]:
+    """
+    The job run once it has ended; each new state is told. Throttling, a lost network and expired credentials only delay it, up to an hour.
+
+    Raises:
+        FruitsError: AWS refuses, or cannot be reached any more: the run continues without us.
+    """
+    tell_new = news(tell)
+    then = f"run `fruitsctl eks status {job_run_id} --virtual-cluster {virtual_cluster_id}`: the run does not wait for it"
+
+    def look() -> dict[str, Any]:
+        job_run = patiently(clients, lambda: _describe(clients, virtual_cluster_id, job_run_id), tell, POLL_SECONDS, then=then)
+        tell_new(f"{job_run_id}: {job_run['state']}")
+        return job_run
+
+    def still(job_run: dict[str, Any]) -> str:
+        return f"job run `{job_run_id}` is still `{job_run['state']}`"
+
+    return until(look, lambda job_run: state(job_run).ended, POLL_SECONDS, most_seconds, still, then)
+
+
+def cancel(clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: Callable[[str], None]) -> dict[str, Any]:
+    """
+    The job run once it has ended, however; one that had ended before is no error.
+
+    Raises:
+        FruitsError: AWS refuses.
+    """
+    job_run = describe(clients, virtual_cluster_id, job_run_id, tell)
+    if not state(job_run).ended:
+        at_first(clients, lambda: _cancel(clients, virtual_cluster_id, job_run_id), tell)
+    return follow(clients, virtual_cluster_id, job_run_id, tell, CANCEL_SECONDS)
+
+
+def state(job_run: dict[str, Any]) -> RunState:
+    """A state that is new to this version is not over: the user sees its name, and we wait."""
+    return STATES.get(job_run["state"], RunState.RUNNING)
+
+
+def raise_unless_done(clients: Clients, job_run: dict[str, Any], output: str, run_id: str, logs: str) -> None:
+    """
+    Raises:
+        FruitsError: the run did not succeed: in the job's own words and with its exit code, else in the service's.
+    """
+    if state(job_run) is RunState.SUCCEEDED:
+        return
+    if state(job_run) is RunState.CANCELLED:
+        raise FruitsError(f"run `{run_id}` was cancelled", "run the same command again: it resumes from the last commit")
+    outcome = read_outcome(clients, output, run_id)
+    if outcome is not None and outcome.code:
+        raise FruitsError(outcome.message, outcome.hint or f"see the logs in {logs}", outcome.code)
+    reason = ": ".join(str(job_run[key]) for key in ("failureReason", "stateDetails") if job_run.get(key))
+    raise FruitsError(f"run `{run_id}` failed: {redact(reason) or 'no reason given by EMR'}", f"see the logs in {logs}")
+
+
+def _describe(clients: Clients, virtual_cluster_id: str, job_run_id: str) -> dict[str, Any]:
+    with asking("emr-containers:DescribeJobRun"):
+        found: dict[str, Any] = clients(SERVICE).describe_job_run(virtualClusterId=virtual_cluster_id, id=job_run_id)["jobRun"]
+    return found
+
+
+def _cancel(clients: Clients, virtual_cluster_id: str, job_run_id: str) -> None:
+    with asking("emr-containers:CancelJobRun"):
+        clients(SERVICE).cancel_job_run(virtualClusterId=virtual_cluster_id, id=job_run_id)

@@ -1,0 +1,157 @@
+"""
+Params, a fleet and where to run in; the exact StartJobRun request of EMR on EKS out. Pure, nothing is sent.
+
+The image is in the request, unlike EMR Serverless; there is no timeout, and AWS bills nodes, not the run.
+https://docs.aws.amazon.com/emr-on-eks/latest/APIReference/API_StartJobRun.html
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cli.aws.run_state import RunState
+from cli.billing.sizing import Fleet, Worker, overhead_factor, task_conf
+from cli.errors import UsageError
+from cli.settings.release import RELEASE
+from cli.targets.emr_serverless.plan import CACHE, PYTHON, WEIGHTS, submit_parameters
+from cli.targets.local.process import ENTRY_POINT
+from job.contract.params import Params
+from job.contract.uris import bucket_and_key, is_s3, shown
+
+STATES = {  # https://docs.aws.amazon.com/emr/latest/EMR-on-EKS-DevelopmentGuide/job-runs.html#emr-eks-jobs-states
+    "PENDING": RunState.PENDING,
+    "SUBMITTED": RunState.PENDING,
+    "RUNNING": RunState.RUNNING,
+    "CANCEL_PENDING": RunState.RUNNING,  # not over: its pods are still there
+    "COMPLETED": RunState.SUCCEEDED,
+    "FAILED": RunState.FAILED,
+    "CANCELLED": RunState.CANCELLED,
+}
+
+NAME = re.compile(r"[.\-_/#A-Za-z0-9]{1,64}")  # of a job run
+ROLE = re.compile(r"arn:aws[a-zA-Z0-9-]*:iam::\d{12}:role/.+")
+IMAGE = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where and as whom."""
+
+    region: str
+    virtual_cluster_id: str
+    execution_role_arn: str
+    image: str  # `<repository>@sha256:…`, of target eks
+    project: str
+    log_group: str | None = None  # of CloudWatch, beside S3
+    attempts: int = 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be sent."""
+
+    request: dict[str, Any]
+
+
+def plan(params: Params, options: Options, fleet: Fleet) -> Plan:
+    """
+    The run id is the clientToken too: the same run sent twice is one run.
+
+    Raises:
+        UsageError: INPUT or OUTPUT is not on S3, or a name is none that the service takes.
+    """
+    check(params, options)
+    inside = replace(params, cache=CACHE, weights=WEIGHTS if params.model == "mobilenet_v2" else None)
+    driver = {
+        "entryPoint": f"local://{ENTRY_POINT}",
+        "entryPointArguments": inside.to_argv(),
+        "sparkSubmitParameters": submit_parameters({**image_conf(options), **kubernetes_conf(fleet)}),
+    }
+    return Plan(
+        {
+            "virtualClusterId": options.virtual_cluster_id,
+            "clientToken": params.run_id,
+            "name": params.run_id,
+            "executionRoleArn": options.execution_role_arn,
+            "releaseLabel": f"{RELEASE}-latest",
+            "jobDriver": {"sparkSubmitJobDriver": driver},
+            "configurationOverrides": {"monitoringConfiguration": monitoring(params, options)},
+            "retryPolicyConfiguration": {"maxAttempts": options.attempts},
+            "tags": {"fruitsctl": options.project, "run": params.run_id},
+        }
+    )
+
+
+def check(params: Params, options: Options) -> None:
+    """Raises UsageError as `plan` does."""
+    for uri in (params.input, params.output):
+        if not is_s3(uri):
+            raise UsageError(
+                f"`{shown(uri)}` is not accessible from the cluster: it reads S3 only",
+                "upload the photos with `fruitsctl data push FOLDER s3://bucket/photos`",
+            )
+    if params.weights:
+        raise UsageError("`--weights` cannot be used with --eks", "remove it: the image contains the weights")
+    if not NAME.fullmatch(params.run_id):
+        raise UsageError(f"`{params.run_id}` is not a valid run id", "use up to 64 letters, digits, `.`, `_`, `/`, `#` and `-`")
+    if not ROLE.fullmatch(options.execution_role_arn):
+        raise UsageError(
+            f"`{options.execution_role_arn}` is not the ARN of a role", "give an ARN such as arn:aws:iam::111122223333:role/fruits-eks"
+        )
+    if not IMAGE.fullmatch(options.image):
+        raise UsageError(f"image `{options.image}` has no digest", "give the image as printed by `fruitsctl image push`: …@sha256:…")
+
+
+def image_conf(options: Options) -> dict[str, str]:
+    """Spark settings that follow from the image: its Python on both sides, its jars, one thread per Python worker."""
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    variables = {"PYSPARK_PYTHON": PYTHON, "AWS_REGION": options.region, "AWS_DEFAULT_REGION": options.region, **threads}
+    driver = {**variables, "PYSPARK_DRIVER_PYTHON": PYTHON, "PYTHONUNBUFFERED": "1"}
+    return {
+        "spark.kubernetes.container.image": options.image,
+        "spark.pyspark.python": PYTHON,
+        "spark.pyspark.driver.python": PYTHON,
+        **{f"spark.kubernetes.driverEnv.{name}": value for name, value in driver.items()},
+        **{f"spark.executorEnv.{name}": value for name, value in variables.items()},
+        "spark.sql.catalogImplementation": "in-memory",  # tables are found by path: neither Glue nor Hive is asked
+    }
+
+
+def kubernetes_conf(fleet: Fleet) -> dict[str, str]:
+    """As many pods as the fleet has workers, each as large: here the overhead is megabytes of a pod, and nobody rounds up."""
+    executors = str(fleet.max_executors)
+    return {
+        **_pod("driver", fleet.driver, fleet),
+        **_pod("executor", fleet.executor, fleet),
+        "spark.executor.instances": executors,
+        "spark.dynamicAllocation.enabled": "false",
+        "spark.default.parallelism": str(fleet.max_executors * fleet.executor.vcpu),
+        **task_conf(fleet),
+    }
+
+
+def monitoring(params: Params, options: Options) -> dict[str, Any]:
+    """Logs to the bucket of OUTPUT, and to CloudWatch if there is a group for them; none to buckets of AWS."""
+    group = {"logGroupName": options.log_group, "logStreamNamePrefix": params.run_id}
+    return {
+        "managedLogs": {"allowAWSToRetainLogs": "DISABLED"},
+        "persistentAppUI": "DISABLED",
+        "s3MonitoringConfiguration": {"logUri": log_uri(params)},
+        **({"cloudWatchMonitoringConfiguration": group} if options.log_group else {}),
+    }
+
+
+def log_uri(params: Params) -> str:
+    return f"s3://{bucket_and_key(params.output)[0]}/logs/"
+
+
+def _pod(role: str, worker: Worker, fleet: Fleet) -> dict[str, str]:
+    memory_mb = worker.memory_gb * 1024
+    heap_mb = int(memory_mb / (1 + overhead_factor(fleet.executor)))
+    return {
+        f"spark.{role}.cores": str(worker.vcpu),
+        f"spark.{role}.memory": f"{heap_mb}m",
+        f"spark.{role}.memoryOverhead": f"{memory_mb - heap_mb}m",
+    }

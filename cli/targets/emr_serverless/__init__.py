@@ -1,0 +1,1 @@
+"""Plan, send and follow runs on EMR Serverless."""

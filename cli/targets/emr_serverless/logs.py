@@ -1,0 +1,133 @@
+"""
+The driver's log: GetJobRun's answer in, lines out; live from CloudWatch, later from the bucket. Lines come late and files rotate.
+
+https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/logging.html
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+from cli.aws.clients import Clients
+from cli.aws.errors import asking
+from job.contract.uris import bucket_and_key
+
+OVERLAP_MS = 60_000  # asked for again each time: a line may arrive after younger ones
+GROUP = "/aws/emr-serverless"  # the service's own, where a run names none
+STREAMS_AT_ONCE = 100  # that FilterLogEvents takes
+
+
+@dataclass(frozen=True)
+class Line:
+    at_ms: int  # since 1970, UTC
+    text: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one job run's logs are."""
+
+    group: str | None  # None: not in CloudWatch
+    streams: str  # what the names of its streams begin with
+    archive: str | None  # s3:// URI that its files begin with; None: not in a bucket
+
+    @classmethod
+    def of(cls, job_run: dict[str, Any]) -> Place:
+        """As the run itself was asked to, so that it is found from any machine."""
+        wanted = job_run.get("configurationOverrides", {}).get("monitoringConfiguration", {})
+        watch, bucket = wanted.get("cloudWatchLoggingConfiguration", {}), wanted.get("s3MonitoringConfiguration", {})
+        below = f"applications/{job_run['applicationId']}/jobs/{job_run['jobRunId']}/"
+        prefix = watch.get("logStreamNamePrefix")
+        return cls(
+            group=watch.get("logGroupName", GROUP) if watch.get("enabled") else None,
+            streams=f"{prefix}/{below}" if prefix else below,
+            archive=f"{bucket['logUri'].rstrip('/')}/{below}" if bucket.get("logUri") else None,
+        )
+
+
+class DriverLog:
+    """`stdout` or `stderr` of all attempts. `new` gives each line once, in order of time."""
+
+    def __init__(self, place: Place, stream: str) -> None:
+        self._place, self._stream = place, stream
+        self._since_ms = 0
+        self._seen: dict[str, int] = {}  # event id -> time
+
+    def new(self, clients: Clients) -> list[Line]:
+        """
+        What has come since the last call; nothing as long as there is no stream.
+
+        Raises:
+            FruitsError: AWS refuses or does not answer.
+        """
+        if self._place.group is None:
+            return []
+        names = self._names(clients)
+        found = [
+            event for start in range(0, len(names), STREAMS_AT_ONCE) for event in self._events(clients, names[start:][:STREAMS_AT_ONCE])
+        ]
+        fresh = sorted((event for event in found if event["eventId"] not in self._seen), key=lambda event: int(event["timestamp"]))
+        self._seen |= {event["eventId"]: event["timestamp"] for event in fresh}
+        if fresh:
+            self._since_ms = max(self._since_ms, fresh[-1]["timestamp"] - OVERLAP_MS)
+            self._seen = {event: at for event, at in self._seen.items() if at >= self._since_ms}
+        return [Line(event["timestamp"], event["message"].rstrip("\n")) for event in fresh]
+
+    def _names(self, clients: Clients) -> list[str]:
+        """With those of later attempts, `attempts/<n>/SPARK_DRIVER/…`, and of what was rotated, `stdout_…`."""
+        client = clients("logs")
+        with asking("logs:DescribeLogStreams"):
+            try:
+                pages = client.get_paginator("describe_log_streams").paginate(
+                    logGroupName=self._place.group, logStreamNamePrefix=self._place.streams
+                )
+                names = [stream["logStreamName"] for page in pages for stream in page["logStreams"]]
+            except client.exceptions.ResourceNotFoundException:
+                return []
+        return [name for name in names if f"/SPARK_DRIVER/{self._stream}" in name]
+
+    def _events(self, clients: Clients, names: list[str]) -> list[dict[str, Any]]:
+        client = clients("logs")
+        with asking("logs:FilterLogEvents"):
+            try:
+                pages = client.get_paginator("filter_log_events").paginate(
+                    logGroupName=self._place.group, logStreamNames=names, startTime=self._since_ms
+                )
+                return [event for page in pages for event in page["events"]]
+            except client.exceptions.ResourceNotFoundException:
+                return []  # rotated away between the two calls
+
+
+def archived(clients: Clients, place: Place, stream: str) -> list[str]:
+    """
+    The same lines from the bucket, where they are only after the end; nothing if there are none.
+
+    Raises:
+        FruitsError: AWS refuses or does not answer.
+    """
+    if place.archive is None:
+        return []
+    bucket, prefix = bucket_and_key(place.archive)
+    client = clients("s3")
+    with asking("s3:ListBucket"):
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        files = [file for page in pages for file in page.get("Contents", []) if f"SPARK_DRIVER/{stream}" in file["Key"]]
+    lines: list[str] = []
+    for file in sorted(files, key=lambda file: (file["LastModified"], file["Key"])):
+        with asking("s3:GetObject"):
+            try:
+                content: bytes = client.get_object(Bucket=bucket, Key=file["Key"])["Body"].read()
+            except client.exceptions.NoSuchKey:
+                continue  # rotated since it was listed
+        lines += _unzipped(content).decode("utf-8", "replace").splitlines()
+    return lines
+
+
+def _unzipped(content: bytes) -> bytes:
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error):
+        return content  # written by something else than the service

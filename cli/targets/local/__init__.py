@@ -1,0 +1,1 @@
+"""Run the job on this machine."""

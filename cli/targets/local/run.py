@@ -1,0 +1,118 @@
+"""Run the job on this machine, with its stages on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli.errors import FruitsError, UsageError
+from cli.settings import user
+from cli.settings.config import Settings, environment
+from cli.targets.local import java, jvm_archive
+from cli.targets.local import process as local
+from cli.targets.local.java import Java, say_passed_over
+from cli.ui import run_files
+from cli.ui.output import Stages, progress_bar
+from job.contract.params import Arguments, Params
+from job.contract.records import Manifest
+from job.contract.uris import is_s3, join
+
+if TYPE_CHECKING:
+    from boto3.session import Session
+
+NO_HINTS: Mapping[str, str] = {}
+
+
+def execute(todo: local.Plan, params: Params, config: Settings, hints: Mapping[str, str] = NO_HINTS) -> Manifest:
+    """
+    Run the job with its stages on stderr, and return what it published. `hints`, by kind of the outcome, come before the job's own.
+
+    Raises:
+        FruitsError: the run failed; with the job's own exit code.
+    """
+    session = run_files.session() if is_s3(params.input) or is_s3(params.output) else None
+    with credentials_for(session) as extra, Stages() as stages:
+        outcome = local.start(
+            todo,
+            params.run_id,
+            merged(environment(), extra),
+            stages.show,
+        )
+    log = run_files.keep_log(todo.log, params.output, params.run_id, session)
+    if outcome.code:
+        raise FruitsError(outcome.message, hints.get(outcome.kind) or outcome.hint or f"see the log {log}", outcome.code)
+    run_files.remember(params.output, config)
+    return Manifest.from_json(run_files.read(join(params.output, "runs", params.run_id, "manifest.json"), session))
+
+
+def plan(params: Params, config: Settings, submit: bool) -> local.Plan:
+    """
+    Raises:
+        UsageError: this machine has no Spark, or no Java, for it.
+    """
+    log = run_files.log_path(params.output, params.run_id)
+    if submit:
+        if config.spark_home is None:
+            raise UsageError("SPARK_HOME is not set", "use --local or --compose: --submit works inside the image only")
+        user.require_name()
+        return local.plan_submit(params, config.spark_home, log)
+    return plan_local(params, config, log)
+
+
+def plan_local(arguments: Arguments, config: Settings, log: Path, module: str = "job") -> local.Plan:
+    """
+    Return the plan of a Python `module` on this machine's Spark, whose JVM starts from an archive where there is one.
+
+    Raises:
+        UsageError: this machine has no Spark, or no Java, for it.
+    """
+    found = java_for_spark(config)
+    say_passed_over(config.java_home, found)
+    jvm = {} if config.jvm_options else jvm_archive.options_for(jvm_archive.archive_of(config.cache, found.home))
+    return local.plan(arguments, found.home, config.driver_memory, log, jvm, module)
+
+
+def make_archive(config: Settings) -> None:
+    """Let the next run's JVM start from an archive, unless the user has options for it."""
+    if not config.jvm_options:
+        jvm_archive.make_in_background(jvm_archive.archive_of(config.cache, java_for_spark(config).home))
+
+
+def java_for_spark(config: Settings) -> Java:
+    """
+    The Java for a Spark of this installation.
+
+    Raises:
+        UsageError: this machine has no Spark, no Java, or no name of this user for it.
+    """
+    if find_spec("pyspark") is None:
+        raise UsageError("the extra `job` is not installed", "run `uv tool install '.[job]'` in the checkout")
+    user.require_name()
+    return java.java_for_spark(config.java_home)
+
+
+def credentials_for(session: Session | None) -> AbstractContextManager[dict[str, str | None]]:
+    """What the job's environment needs to reach S3 as `session` does; nothing without one."""
+    if session is None:
+        return nullcontext({})
+    from cli.aws.session import job_environment
+
+    return job_environment(session)
+
+
+def with_weights(params: Params, config: Settings) -> Params:
+    """`params` with the official weights: from FRUITS_ASSETS, the cache, or downloaded once."""
+    from cli.photos.assets import weights
+
+    with progress_bar("Download weights", "bytes") as progress:
+        return replace(params, weights=str(weights(config.assets, config.cache, progress)))
+
+
+def merged(base: dict[str, str], extra: Mapping[str, str | None]) -> dict[str, str]:
+    """`base` with `extra` set; None takes a variable away."""
+    values = {**base, **extra}
+    return {name: value for name, value in values.items() if value is not None}

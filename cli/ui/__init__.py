@@ -1,0 +1,1 @@
+"""Talk to the user: text, JSON, progress, summaries, choices."""

@@ -1,0 +1,104 @@
+"""A run's small files, read and written from the CLI's side: the manifest, the log. Local or S3."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli.aws.errors import client
+from cli.errors import FruitsError, UsageError
+from cli.settings.config import Settings
+from cli.settings.private import write_private
+from job.contract.uris import bucket_and_key, from_text, is_s3, join, local_path
+
+if TYPE_CHECKING:
+    import boto3
+
+LOG = "job.log"
+LAST = "last-output"  # in the state folder: OUTPUT of the last local run
+
+
+def session() -> boto3.session.Session:
+    """The user's own: profile, SSO, assumed role, environment, as boto3 finds them."""
+    from cli.aws.session import aws_session
+
+    return aws_session()
+
+
+def output_of(given: str | None, config: Settings) -> str:
+    """
+    The URI of OUTPUT for who looks at results: `given`, the configuration's, or that of the last local run.
+
+    Raises:
+        UsageError: there is none of them.
+    """
+    place = given or config.output
+    if place is not None:
+        return from_text(place)
+    try:
+        return (config.state / LAST).read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError("no OUTPUT given", "add --output=OUTPUT, or set it in fruits.toml") from error
+
+
+def remember(output: str, config: Settings) -> None:
+    """For `output_of`. Without a place to keep it nothing is lost but this comfort."""
+    with suppress(OSError):
+        write_private(config.state / LAST, output)
+
+
+def lend(config: Settings) -> None:
+    """What fruits.toml says goes where the job's S3 client, here in our own process, looks for it: into the environment."""
+    for variable, value in (("AWS_PROFILE", config.profile), ("AWS_REGION", config.region)):
+        if value and not os.environ.get(variable):
+            os.environ[variable] = value
+
+
+def log_path(output: str, run_id: str) -> Path:
+    """Where the job's log grows: in the run's own folder, or in a temporary file while OUTPUT is on S3."""
+    if is_s3(output):
+        return Path(tempfile.gettempdir()) / f"fruitsctl-{run_id}.log"
+    return Path(local_path(join(output, "runs", run_id, LOG)))
+
+
+def keep_log(log: Path, output: str, run_id: str, session: boto3.session.Session | None) -> str:
+    """Put a log beside its run on S3, and say where it is. It stays where it is if S3 does not take it."""
+    if not is_s3(output) or session is None:
+        return str(log)
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    uri = join(output, "runs", run_id, LOG)
+    bucket, key = bucket_and_key(uri)
+    try:
+        client(session, "s3", session.region_name).put_object(Bucket=bucket, Key=key, Body=log.read_bytes())
+    except (BotoCoreError, ClientError, FruitsError):
+        return str(log)  # the run has failed for the same reason, and says so
+    log.unlink()
+    return uri
+
+
+def read(uri: str, session: boto3.session.Session | None) -> bytes:
+    """
+    Raises:
+        FruitsError: it is not there any more.
+    """
+    if session is None or not is_s3(uri):
+        try:
+            return Path(local_path(uri)).read_bytes()
+        except OSError as error:
+            hint = "make it readable for this user" if isinstance(error, PermissionError) else "check OUTPUT"
+            raise FruitsError(f"cannot read `{local_path(uri)}`: {error.strerror}", hint) from error
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+
+    bucket, key = bucket_and_key(uri)
+    try:
+        content: bytes = client(session, "s3", session.region_name).get_object(Bucket=bucket, Key=key)["Body"].read()
+    except (NoCredentialsError, PartialCredentialsError) as error:
+        raise UsageError(f"no AWS credentials for `{uri}`", "set AWS_PROFILE, or run `aws configure`") from error
+    except (BotoCoreError, ClientError) as error:
+        hint = f"check the network, and that `{session.region_name}` is the Region of the bucket"
+        raise FruitsError(f"cannot read `{uri}`: {error}", hint) from error
+    return content

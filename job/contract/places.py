@@ -1,0 +1,98 @@
+"""
+Check INPUT and OUTPUT before a run writes anything: the CLI does it before it starts, the job again. Local folders are looked at; S3 is
+not asked. Standard library only.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from job.contract import uris
+from job.contract.filenames import is_pattern
+
+WRITTEN = ("features", "rejects", "runs", "moments", "work")  # in OUTPUT, by each run
+OUTPUT_FOLDERS = (*WRITTEN, "erasures")
+
+
+class PlaceError(ValueError):
+    """INPUT or OUTPUT cannot be used. `hint`: what to do about it."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def check_apart(input_uri: str, output_uri: str) -> None:
+    """Raises PlaceError if OUTPUT is or lies inside INPUT, or INPUT inside what an OUTPUT is made of. Symbolic links are resolved."""
+    source, target = _resolved(input_uri), _resolved(output_uri)
+    if uris.is_inside(target, source):
+        raise PlaceError(f"OUTPUT `{uris.shown(output_uri)}` is inside INPUT `{uris.shown(input_uri)}`", "choose an OUTPUT outside INPUT")
+    if any(uris.is_inside(source, uris.join(target, name)) for name in OUTPUT_FOLDERS):
+        raise PlaceError(
+            f"INPUT `{uris.shown(input_uri)}` contains results of OUTPUT `{uris.shown(output_uri)}`", "give the folder with the photos"
+        )
+
+
+def broken_link(path: str) -> str:
+    """Return what is wrong with `path` if it is a symbolic link that leads nowhere, else an empty text."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        if os.path.islink(path) and error.errno in (errno.ENOENT, errno.ELOOP):
+            return f"`{path}` is a symbolic link to `{os.readlink(path)}`, which cannot be found"
+    return ""
+
+
+def check_input_folder(path: str) -> None:
+    """Raises PlaceError if the local folder does not exist, is a file or may not be read."""
+    try:
+        os.scandir(path).close()
+    except FileNotFoundError as error:
+        if broken := broken_link(path):
+            raise PlaceError(broken, "fix the link, or give another folder") from error
+        sample = "check the path, or get sample photos with `fruitsctl sample`"
+        hint = "give the folder with the photos, not a pattern" if is_pattern(path) else sample
+        raise PlaceError(f"there is no folder `{path}`", hint) from error
+    except NotADirectoryError as error:
+        raise PlaceError(f"`{path}` is a file", "give the folder that holds one sub-folder per label") from error
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise PlaceError(f"cannot read `{path}`: {reason}", "make the folder readable") from error
+
+
+def check_folder(path: str) -> None:
+    """Raises PlaceError if `path`, which need not exist, or a folder above it is a file or a symbolic link that leads nowhere."""
+    there = existing(path)
+    if broken := broken_link(there):
+        raise PlaceError(broken, "create the folder that the link names, or choose another")
+    if not os.path.isdir(there):
+        raise PlaceError(f"`{there}` is a file", "choose a folder")
+
+
+def check_output_folder(path: str) -> None:
+    """Raises PlaceError if a run cannot write to the local folder `path`, which need not exist."""
+    for name in ("", *WRITTEN):
+        place = os.path.join(path, name) if name else path
+        check_folder(place)
+        there = existing(place)
+        if not os.access(there, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+            refused = os.path.abspath(there if there == place else _below(there, place))
+            reason = "Read-only file system" if os.statvfs(there).f_flag & os.ST_RDONLY else "Permission denied"
+            raise PlaceError(f"cannot write `{refused}`: {reason}", "make it writable, or choose another OUTPUT")
+
+
+def existing(path: str) -> str:
+    """The longest part of `path` that is there, as far as this user may know; it may be a symbolic link that leads nowhere."""
+    while not (os.path.exists(path) or broken_link(path)):
+        path = os.path.dirname(path.rstrip("/")) or (os.sep if path.startswith(os.sep) else os.curdir)
+    return path
+
+
+def _below(folder: str, path: str) -> str:
+    """The first part of `path` below `folder`: what cannot be made."""
+    return os.path.join(folder, os.path.relpath(path, folder).split(os.sep)[0])
+
+
+def _resolved(uri: str) -> str:
+    return uri if uris.is_s3(uri) else "file://" + os.path.realpath(uris.local_path(uri))

@@ -1,0 +1,1 @@
+"""Search files, versions and logs for what is left of erased photos."""

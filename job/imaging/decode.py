@@ -1,0 +1,238 @@
+"""The bytes of an image file in, its upright RGB pixels at the network's size out, or the reason why not. Pure: no I/O."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
+
+from job.contract.errors import DecodeError
+from job.contract.orientation import PNG, orientation
+from job.imaging.formats import tiff
+from job.imaging.formats.jpeg import MARKER, unended
+from job.imaging.formats.png import without_text
+from job.imaging.formats.strips import STRIP_PIXELS, strips
+
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")  # Pillow opens MPO, what many phones write, through JPEG
+# int(1024 * 1024 * 1024 // 4 // 3): from here on Pillow warns of a decompression bomb, and from twice as many refuses,
+# https://pillow.readthedocs.io/en/stable/reference/Image.html#PIL.Image.MAX_IMAGE_PIXELS. 60-megapixel cameras stay below.
+MAX_PIXELS = 89_478_485
+# Each scan of a progressive JPEG goes over all pixels, and one of a few bytes may change none of them: 38 kB took a minute,
+# https://github.com/libjpeg-turbo/libjpeg-turbo/issues/284. Cameras and editors write ten scans.
+MAX_SCANNED_PIXELS = 16 * MAX_PIXELS
+SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"RIFF", b"BM", b"II*\x00", b"MM\x00*")
+JPEGS = ("JPEG", "MPO")  # Pillow's names
+NOTHING_TO_SEE = "nothing to see"
+OPAQUE, WHITE = 255, (255, 255, 255)
+
+# refuse_oversized takes over: it says the size, and does not warn on a worker's stderr.
+Image.MAX_IMAGE_PIXELS = None
+
+TRANSPOSE = {  # https://www.cipa.jp/std/documents/e/DC-X008-Translation-2019-E.pdf, Orientation, as in ImageOps.exif_transpose
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class Decoded(NamedTuple):
+    pixels: NDArray[np.uint8]  # (size_px, size_px, 3) RGB, C-contiguous
+    width: int  # of the upright original, pixels
+    height: int
+
+
+def decode_image(content: bytes, size_px: int) -> Decoded:
+    """
+    Decode an image file (of an animation the first frame), upright, over white where it is transparent, and resize it.
+
+    Raises:
+        DecodeError: `content` is not an image of FORMATS, is over MAX_PIXELS, is cut short, shows nothing, or breaks its decoder.
+    """
+    if not content:
+        raise DecodeError("empty file")
+    try:
+        image, turn = load_pixels(open_image(content), content), orientation(content)
+        width, height = image.size if turn < 5 else image.size[::-1]
+        small = resize_upright(image, turn, size_px)
+        return Decoded(np.asarray(small), width, height)
+    except DecodeError:
+        raise
+    except Exception as error:  # third-party parsers raise ValueError, SyntaxError, struct.error, zlib.error, MemoryError, ...
+        raise DecodeError(reason_for(error, content)) from error
+
+
+def open_image(content: bytes) -> Image.Image:
+    """Before any pixel is decoded. Raises DecodeError for what is too much work, and whatever Pillow raises."""
+    needed = without_text(content) if content.startswith(PNG) else content
+    image: Image.Image = Image.open(io.BytesIO(needed), formats=FORMATS)
+    refuse_oversized(image.size)
+    if image.format in JPEGS:
+        refuse_endless(content, image.size)
+    if isinstance(image, TiffImageFile):
+        tiff.refuse_misread(image)
+    return image
+
+
+def load_pixels(image: Image.Image, content: bytes, even_if_blank: bool = False) -> Image.Image:
+    """
+    `image`, which was opened from `content`, decoded: with what Pillow gets wrong put right.
+
+    Raises:
+        DecodeError: there is nothing to see, unless `even_if_blank`. And whatever Pillow raises.
+    """
+    try:
+        image.load()
+    except OSError as error:
+        whole = unended(content) if image.format in JPEGS and "truncated" in str(error) else None
+        if whole is None:
+            raise
+        image = whole
+    if isinstance(image, TiffImageFile):
+        image = tiff.corrected(image)
+    return heed_alpha(image, even_if_blank) if image.has_transparency_data else image
+
+
+def heed_alpha(image: Image.Image, even_if_blank: bool) -> Image.Image:
+    """
+    `image`, opaque if it is transparent everywhere: then its alpha is a channel that a program left unused.
+
+    Raises:
+        DecodeError: all of it has one colour then, or all that can be seen is white, as the background; unless `even_if_blank`.
+    """
+    ranges = [alpha(strip).getextrema() for strip in strips(image)]
+    lowest, highest = np.min(ranges), np.max(ranges)
+    if lowest == OPAQUE:
+        return image
+    if highest == 0:
+        image = image if image.mode in ("LA", "RGBA") else image.convert("RGBA")
+        image.putalpha(OPAQUE)  # in place
+    colour = None if even_if_blank else single_colour(image)
+    if colour == WHITE or (colour is not None and highest == 0):
+        raise DecodeError(NOTHING_TO_SEE)
+    return image
+
+
+def alpha(image: Image.Image) -> Image.Image:
+    return (image if image.mode in ("LA", "RGBA") else image.convert("RGBA")).getchannel("A")
+
+
+def single_colour(image: Image.Image) -> tuple[int, ...] | None:
+    """The RGB colour of all pixels of `image`; None if they have more than one."""
+    found = set()
+    for strip in strips(image):
+        lowest, highest = np.asarray(to_rgb8(strip).getextrema()).T.tolist()
+        if lowest != highest:
+            return None
+        found.add(tuple(lowest))
+    return found.pop() if len(found) == 1 else None
+
+
+def refuse_oversized(size: tuple[int, int]) -> None:
+    """Raises DecodeError for an image of more than MAX_PIXELS."""
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise DecodeError(f"too many pixels: {width}x{height}")
+
+
+def refuse_endless(content: bytes, size: tuple[int, int]) -> None:
+    """Raises DecodeError for a JPEG file whose first image has more than MAX_SCANNED_PIXELS over all its scans."""
+    allowed = MAX_SCANNED_PIXELS // (size[0] * size[1])
+    if content.count(b"\xff\xda") <= allowed:  # also those that are none, as in the film behind a phone's photo
+        return
+    scans, at = 0, 2
+    while (found := MARKER.search(content, at)) and found[0] != b"\xff\xd9":
+        scans += found[0] == b"\xff\xda"
+        if scans > allowed:
+            raise DecodeError(f"too many scans for {size[0]}x{size[1]}")
+        at = found.end() + int.from_bytes(content[found.end() : found.end() + 2])
+
+
+def reason_for(error: Exception, content: bytes) -> str:
+    """Why `content` cannot be decoded, in one of a few phrases, so that rejects can be counted by reason."""
+    if content.startswith(tiff.SIGNATURES) and isinstance(error, UnidentifiedImageError | KeyError) and tiff.is_whole(content):
+        return tiff.UNSUPPORTED  # KeyError: of a compression
+    if isinstance(error, UnidentifiedImageError):
+        if content[4:8] == b"ftyp":  # the first box of every ISO base media file, ISO/IEC 14496-12
+            return "HEIC, AVIF or video"
+        return "damaged header" if content.startswith(SIGNATURES) else "not an image"
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    if isinstance(error, TimeoutError):  # of job.imaging.bounded_decode
+        return "decoding timed out"
+    if isinstance(error, EOFError) or "truncated" in str(error).lower():
+        return "truncated"
+    return "damaged image data"
+
+
+def resize_upright(image: Image.Image, turn: int, size_px: int) -> Image.Image:
+    """
+    `to_rgb8`, transposed by `turn` (an EXIF orientation), resized by Pillow's bicubic filter: (size_px, size_px) RGB.
+
+    Pillow resizes rows first and then columns, so a large image gives the same pixels strip by strip, and is never
+    held a second time in RGB, upright or over white.
+    """
+    stored_width, stored_height = image.size
+    sideways = turn >= 5
+    width, height = (stored_height, stored_width) if sideways else (stored_width, stored_height)
+    if width * height <= STRIP_PIXELS:
+        return upright_rgb8(image, turn).resize((size_px, size_px), Image.Resampling.BICUBIC)
+    narrow = Image.new("RGB", (size_px, height))
+    rows = max(1, STRIP_PIXELS // width)
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        # The rows of the upright image, top to bottom, are rows or columns of the stored one, from either end.
+        near, far = (height - bottom, height - top) if turn in (3, 4, 7, 8) else (top, bottom)
+        strip = image.crop((near, 0, far, stored_height) if sideways else (0, near, stored_width, far))
+        strip = upright_rgb8(strip, turn).resize((size_px, bottom - top), Image.Resampling.BICUBIC)
+        narrow.paste(strip, (0, top))
+    return narrow.resize((size_px, size_px), Image.Resampling.BICUBIC)
+
+
+def upright_rgb8(image: Image.Image, turn: int) -> Image.Image:
+    rgb = to_rgb8(image)
+    return rgb.transpose(TRANSPOSE[turn]) if turn in TRANSPOSE else rgb
+
+
+def to_rgb8(image: Image.Image) -> Image.Image:
+    """Any mode Pillow reads to RGB, 8 bits a channel. Raises DecodeError for floating-point pixels: nothing says what white is."""
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode == "F":
+        raise DecodeError("floating-point pixels")
+    if image.mode.startswith("I"):
+        image = to_grey8(image)
+    if image.mode == "LAB":
+        return lab_to_rgb()(image)
+    if image.has_transparency_data:
+        # White is the background of Fruits-360. Without this a cut-out fruit lies on whatever colour its editor left, mostly black.
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def to_grey8(image: Image.Image) -> Image.Image:
+    """16-bit grey to L by its high byte; Pillow's own conversion of these modes clips at 255."""
+    grey = np.asarray(image)
+    if grey.min() < 0 or grey.max() > 0xFFFF:
+        raise DecodeError("more than 16 bits per pixel")
+    return Image.fromarray((grey >> 8).astype(np.uint8))
+
+
+@cache
+def lab_to_rgb() -> Callable[[Image.Image], Image.Image]:
+    transform = ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB")
+
+    def convert(image: Image.Image) -> Image.Image:
+        return ImageCms.applyTransform(image, transform) or image
+
+    return convert

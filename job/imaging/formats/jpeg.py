@@ -1,0 +1,69 @@
+"""JPEG files that end too soon, and still have all of their first picture. Pure: no I/O."""
+
+from __future__ import annotations
+
+import io
+import re
+from contextlib import suppress
+
+from PIL import Image
+
+from job.imaging.formats.strips import strips
+
+MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd9\xff]|\xff\xd9")  # of those with a length, or the end of the image: ITU-T T.81, table B.1
+END, START_OF_SCAN = 0xD9, 0xDA
+FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of frames, the same table
+PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
+COEFFICIENTS, MISSING = 64, 16  # of a block; more than the bits of any coefficient
+# What a decoder would read where data is missing: nothing, or bits for it, also behind each restart marker that it may wait for.
+FILLERS = (b"", *(bits * 64 + b"".join(bytes([0xFF, 0xD0 + number]) + bits * 64 for number in range(8)) for bits in (b"\xaa", b"\x7e")))
+
+
+def unended(content: bytes) -> Image.Image | None:
+    """
+    The first picture of a file without its end marker; None if any data of it is missing.
+
+    Decoders treat such files differently: a progressive one waits for its end. Here both are read if nothing is missing: all scans are
+    there, and what is put behind the last one does not change a pixel.
+    """
+    if not has_all_scans(content):
+        return None
+    data = content.rstrip(b"\xff")  # of the end marker, or of data that is cut: then the fillers make a difference
+    found: Image.Image | None = None
+    for filler in FILLERS:
+        image: Image.Image = Image.open(io.BytesIO(data + filler + b"\xff\xd9"), formats=("JPEG",))
+        try:
+            image.load()
+        except OSError:  # no data at all
+            return None
+        found = found or image
+        if not same(found, image):
+            return None
+    return found
+
+
+def same(one: Image.Image, other: Image.Image) -> bool:
+    """Whether all pixels are equal."""
+    return all(part == that for part, that in zip(strips(one), strips(other), strict=True))
+
+
+def has_all_scans(content: bytes) -> bool:
+    """Whether each coefficient of each component is sent to its last bit, in scans that all begin: ITU-T T.81, G.1.1 and B.2.3."""
+    lowest: dict[int, list[int]] = {}  # component -> lowest bit sent so far, of each coefficient
+    progressive, at = False, 2
+    with suppress(LookupError, ValueError):  # tables that are shorter than they say
+        while found := MARKER.search(content, at):
+            code, begin = found[0][1], found.end()
+            at = begin + max(2, int.from_bytes(content[begin : begin + 2]))
+            if code == END or at > len(content):  # it ends, or inside a table
+                return False
+            data = content[begin + 2 : at]
+            if code in FRAMES:
+                progressive = code in PROGRESSIVE
+                lowest = {data[6 + 3 * number]: [MISSING] * COEFFICIENTS for number in range(data[5])}
+            elif code == START_OF_SCAN:
+                first, last, bits = data[1 + 2 * data[0] : 4 + 2 * data[0]] if progressive else (0, COEFFICIENTS - 1, 0)
+                for number in range(data[0]):
+                    lowest[data[1 + 2 * number]][first : last + 1] = [bits & 15] * (last + 1 - first)
+        return bool(lowest) and not any(map(any, lowest.values()))
+    return False

@@ -1,0 +1,136 @@
+"""
+Keys in, bytes out, in the same order: many reads in flight while the caller decodes and infers, bounded in memory.
+
+Never raises for one image: what cannot be read comes out as a FetchError in its place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+from job.contract.errors import FetchError
+from job.contract.uris import bucket_and_key, is_s3, local_path
+from job.imaging.decode import MAX_PIXELS
+from job.storage.s3_client import bucket_store
+
+IN_FLIGHT = 32  # at 60 ms a GET that is 530 images/s per task: well over what a core infers
+IN_FLIGHT_BYTES = 32 << 20  # of a task, read ahead or waiting; one larger image still goes alone
+# The most pixels that are decoded, as 24-bit bytes that nothing compresses: 256 MiB, and room for headers. What is larger is not read.
+MAX_BYTES = 3 * MAX_PIXELS + (1 << 20)
+
+ARCHIVED = "archived, restore it first"  # in S3 Glacier
+
+
+class Key(NamedTuple):
+    """One listed image."""
+
+    uri: str
+    etag: str
+    size: int | None  # bytes; None: they are archived, and no GET gives them
+    label: str | None
+
+
+def fetch(keys: Iterable[Key]) -> Iterator[tuple[Key, bytes | FetchError]]:
+    """Each key with its content, in order, while up to IN_FLIGHT others are on their way."""
+    waiting: deque[tuple[Key, Future[bytes | FetchError]]] = deque()
+    waiting_bytes = 0
+    with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="fetch") as pool:
+        for key in keys:
+            size = key.size or 0
+            while waiting and (len(waiting) >= IN_FLIGHT or waiting_bytes + size > IN_FLIGHT_BYTES):
+                first, content = waiting.popleft()
+                yield first, content.result()
+                waiting_bytes -= first.size or 0
+            waiting.append((key, pool.submit(_read, key)))
+            waiting_bytes += size
+        while waiting:
+            first, content = waiting.popleft()
+            yield first, content.result()
+
+
+def _read(key: Key) -> bytes | FetchError:
+    if key.size is None:
+        return FetchError(ARCHIVED)
+    if key.size > MAX_BYTES:
+        return FetchError(f"too large: {key.size} bytes")
+    try:
+        return read_s3(key) if is_s3(key.uri) else read_local(key)
+    except FetchError as error:
+        return error
+
+
+def read_local(key: Key) -> bytes:
+    """
+    Raises:
+        FetchError: unreadable, vanished, or not the file that was listed.
+    """
+    try:
+        with open(local_path(key.uri), "rb") as file:
+            status = os.fstat(file.fileno())
+            content = file.read((key.size or 0) + 1)  # it may have grown without end meanwhile
+    except OSError as error:
+        raise FetchError((error.strerror or type(error).__name__).lower()) from error
+    if key.etag not in (stat_etag(status), content_etag(content) if len(key.etag) == 64 else None):
+        raise FetchError("changed since it was listed")
+    return content
+
+
+def stat_etag(status: os.stat_result) -> str:
+    return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def content_etag(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def read_s3(key: Key) -> bytes:
+    """
+    GET with If-Match, so that bytes and etag belong together. Throttling, resets and timeouts are tried again with backoff.
+
+    Raises:
+        FetchError: refused, vanished, changed since it was listed, or still failing after all tries.
+    """
+    bucket, name = bucket_and_key(key.uri)
+    if not _addressable(name):
+        return _read_boto3(bucket, name, key.etag)
+    import obstore  # here and below: workers that read local files start without it and without boto3
+    from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError, PreconditionError
+
+    from job.storage.s3_client import S3_ERRORS
+
+    try:
+        result = obstore.get(bucket_store(bucket), name, options={"if_match": f'"{key.etag}"'})
+        return bytes(result.bytes())
+    except PreconditionError as error:
+        raise FetchError("changed since it was listed") from error
+    except (NotFoundError, FileNotFoundError) as error:
+        raise FetchError("no such file or directory") from error
+    except (PermissionDeniedError, PermissionError) as error:
+        raise FetchError(ARCHIVED if "InvalidObjectState" in str(error) else "permission denied") from error
+    except (BaseError, *S3_ERRORS) as error:
+        raise FetchError("no response from S3") from error
+
+
+def _addressable(name: str) -> bool:
+    """obstore's paths have no empty, `.` or `..` parts and no control characters; S3's keys may."""
+    return all(part not in ("", ".", "..") for part in name.split("/")) and name.isprintable()
+
+
+def _read_boto3(bucket: str, name: str, etag: str) -> bytes:
+    from job.storage.s3_client import S3_ERRORS, code_of, read_object
+
+    try:
+        return read_object(bucket, name, etag)
+    except S3_ERRORS as error:
+        reasons = {
+            "PreconditionFailed": "changed since it was listed",
+            "NoSuchKey": "no such file or directory",
+            "AccessDenied": "permission denied",
+            "InvalidObjectState": ARCHIVED,
+        }
+        raise FetchError(reasons.get(code_of(error), "no response from S3")) from error

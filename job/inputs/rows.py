@@ -1,0 +1,239 @@
+"""
+Rows about photos, where they are few on the driver (`ArrowRows`), else in Spark (`SparkRows`): listings, keys, rejects, scores.
+
+What the two answer is the same. Spark SQL needs seconds before its first answer, Arrow milliseconds; Arrow needs the driver's memory.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from job.storage.schema import only
+
+# Up to so many rows are worked on by the driver: 20 MB of addresses. FRUITS_DRIVER_ROWS sets another number; 0 leaves all to Spark.
+DRIVER_ROWS = 100_000
+
+Batches = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+
+
+def driver_rows() -> int:
+    """Return the most rows that the driver works on itself."""
+    return int(os.environ.get("FRUITS_DRIVER_ROWS") or DRIVER_ROWS)
+
+
+class Rows(ABC):
+    """Rows of the columns `schema`."""
+
+    schema: pa.Schema
+
+    @abstractmethod
+    def count(self) -> int: ...
+
+    @abstractmethod
+    def select(self, *names: str) -> Rows: ...
+
+    @abstractmethod
+    def semi(self, others: Rows, *on: str) -> Rows:
+        """The rows that have a partner in `others` with the same texts in the columns `on`."""
+
+    @abstractmethod
+    def anti(self, others: Rows, *on: str) -> Rows:
+        """The rows that have none."""
+
+    @abstractmethod
+    def below(self, uri: str) -> Rows:
+        """The rows whose `uri` lies below the folder `uri`."""
+
+    @abstractmethod
+    def arrow(self) -> pa.Table:
+        """All rows, on the driver."""
+
+    @abstractmethod
+    def kept(self, uri: str) -> Rows:
+        """The same rows computed once, in Spark as Parquet under `uri`: every later use reads them."""
+
+    @abstractmethod
+    def numbered(self, uri: str) -> Numbered:
+        """The same rows computed once, as `kept`, so that they can be taken by number."""
+
+    @abstractmethod
+    def distinct(self, name: str) -> int:
+        """How many different values a column has, without nulls."""
+
+    @abstractmethod
+    def mapped(self, spark: SparkSession, tasks: int, function: Batches, schema: pa.Schema, by: str | None = None) -> Rows:
+        """
+        What `function`, called in each of so many tasks of Spark, yields for its share of the rows: columns `schema`.
+
+        Shares are even; `by`: rows with the same value of that column are mostly in one share.
+        """
+
+
+class Numbered(ABC):
+    """Rows in an order that stays."""
+
+    count: int
+
+    @abstractmethod
+    def part(self, first: int, count: int) -> Rows:
+        """The rows number `first` to `first + count - 1`."""
+
+
+@dataclass(frozen=True)
+class ArrowRows(Rows):
+    table: pa.Table
+
+    @property
+    def schema(self) -> pa.Schema:
+        return self.table.schema
+
+    def count(self) -> int:
+        return int(self.table.num_rows)
+
+    def select(self, *names: str) -> ArrowRows:
+        return ArrowRows(self.table.select(list(names)))
+
+    def semi(self, others: Rows, *on: str) -> ArrowRows:
+        return ArrowRows(self.table.filter(self._matched(others, on)))
+
+    def anti(self, others: Rows, *on: str) -> ArrowRows:
+        return ArrowRows(self.table.filter(pc.invert(self._matched(others, on))))
+
+    def below(self, uri: str) -> ArrowRows:
+        return ArrowRows(self.table.filter(pc.starts_with(self.table["uri"], uri + "/")))
+
+    def arrow(self) -> pa.Table:
+        return self.table
+
+    def kept(self, uri: str) -> ArrowRows:  # noqa: ARG002
+        return self
+
+    def numbered(self, uri: str) -> Numbered:  # noqa: ARG002
+        return _NumberedHere(self.table)
+
+    def distinct(self, name: str) -> int:
+        return int(pc.count_distinct(self.table[name], mode="only_valid").as_py())
+
+    def mapped(self, spark: SparkSession, tasks: int, function: Batches, schema: pa.Schema, by: str | None = None) -> ArrowRows:
+        if not len(self.table):
+            return ArrowRows(schema.empty_table())
+        if by is None:
+            shares = [np.arange(task, len(self.table), tasks) for task in range(tasks)]
+        else:
+            shares = np.array_split(pc.sort_indices(self.table, [(by, "ascending")]).to_numpy(), tasks)
+
+        def work(packed: Iterable[bytes]) -> Iterator[bytes]:
+            yield _packed(pa.Table.from_batches(function(batch for one in packed for batch in _unpacked(one).to_batches()), schema))
+
+        packed = [_packed(self.table.take(share)) for share in shares if len(share)]
+        done = spark.sparkContext.parallelize(packed, len(packed)).mapPartitions(work).collect()
+        return ArrowRows(pa.concat_tables([schema.empty_table(), *map(_unpacked, done)]))
+
+    def _matched(self, others: Rows, on: Sequence[str]) -> pa.ChunkedArray:
+        if isinstance(others, SparkRows):  # only its partners of these rows come here
+            others = others.select(*on).semi(self.select(*on), *on)
+        return pc.is_in(joined(self.table.select(list(on))), value_set=joined(others.arrow().select(list(on))))
+
+
+class _NumberedHere(Numbered):
+    def __init__(self, table: pa.Table) -> None:
+        self._table, self.count = table, table.num_rows
+
+    def part(self, first: int, count: int) -> Rows:
+        return ArrowRows(self._table.slice(first, count))
+
+
+@dataclass(frozen=True)
+class SparkRows(Rows):
+    frame: DataFrame
+    schema: pa.Schema
+
+    def count(self) -> int:
+        return self.frame.count()
+
+    def select(self, *names: str) -> SparkRows:
+        return SparkRows(self.frame.select(*names), only(self.schema, names))
+
+    def semi(self, others: Rows, *on: str) -> SparkRows:
+        return SparkRows(self.frame.join(self._partners(others, on), list(on), "left_semi").select(*self.schema.names), self.schema)
+
+    def anti(self, others: Rows, *on: str) -> SparkRows:
+        return SparkRows(self.frame.join(self._partners(others, on), list(on), "left_anti").select(*self.schema.names), self.schema)
+
+    def below(self, uri: str) -> SparkRows:
+        return SparkRows(self.frame.where(F.startswith("uri", F.lit(uri + "/"))), self.schema)
+
+    def arrow(self) -> pa.Table:
+        return pa.Table.from_pandas(self.frame.toPandas(), self.schema, preserve_index=False)
+
+    def kept(self, uri: str) -> SparkRows:
+        self.frame.write.mode("overwrite").parquet(uri)
+        return SparkRows(self.frame.sparkSession.read.schema(self.frame.schema).parquet(uri), self.schema)
+
+    def numbered(self, uri: str) -> Numbered:
+        numbered = self.frame.withColumn("id", F.monotonically_increasing_id())
+        numbered.write.mode("overwrite").parquet(uri)
+        frame = self.frame.sparkSession.read.schema(numbered.schema).parquet(uri)
+        # The id is the part's number shifted by 33 bits plus the row's number in it.
+        parts = frame.groupBy(F.shiftright("id", 33)).agg(F.min("id").alias("first"), F.count("*").alias("rows")).collect()
+        return _NumberedThere(frame, self.schema, sorted((row["first"], row["rows"]) for row in parts))
+
+    def distinct(self, name: str) -> int:
+        return int(self.frame.agg(F.count_distinct(name)).collect()[0][0])
+
+    def mapped(self, _: SparkSession, tasks: int, function: Batches, schema: pa.Schema, by: str | None = None) -> SparkRows:
+        shares = self.frame.repartition(tasks, by) if by else self.frame.repartition(tasks)
+        return SparkRows(shares.mapInArrow(function, from_arrow_schema(schema)), schema)
+
+    def _partners(self, others: Rows, on: Sequence[str]) -> DataFrame:
+        if isinstance(others, SparkRows):
+            return others.frame.select(*on)
+        return frame_of(self.frame.sparkSession, others.arrow().select(list(on)))
+
+
+class _NumberedThere(Numbered):
+    def __init__(self, frame: DataFrame, schema: pa.Schema, parts: Sequence[tuple[int, int]]) -> None:
+        self._frame, self._schema, self._parts = frame, schema, parts  # (first id, number of rows), ids within a part follow each other
+        self.count = sum(rows for _, rows in parts)
+
+    def part(self, first: int, count: int) -> Rows:
+        wanted, position = F.lit(False), 0
+        for start, size in self._parts:
+            low, high = max(first - position, 0), min(first + count - position, size)
+            if low < high:
+                wanted = wanted | F.col("id").between(start + low, start + high - 1)
+            position += size
+        return SparkRows(self._frame.where(wanted).drop("id"), self._schema)
+
+
+def frame_of(spark: SparkSession, table: pa.Table) -> DataFrame:
+    """Return `table` as a frame. Through Arrow: rows of Python would start Python workers at each use."""
+    return spark.createDataFrame(table.to_pandas(), from_arrow_schema(table.schema))
+
+
+def joined(rows: pa.Table) -> pa.ChunkedArray:
+    """Return all columns of `rows` as one text; no address or etag holds a null character."""
+    texts = [column.cast(pa.int64()).cast(pa.string()) if pa.types.is_timestamp(column.type) else column for column in rows.columns]
+    return pc.binary_join_element_wise(*texts, "\0")
+
+
+def _packed(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    packed: bytes = sink.getvalue().to_pybytes()
+    return packed
+
+
+def _unpacked(packed: bytes) -> pa.Table:
+    return pa.ipc.open_stream(packed).read_all()

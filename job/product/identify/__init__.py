@@ -1,0 +1,1 @@
+"""Say which fruit is on a photo."""

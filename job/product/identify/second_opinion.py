@@ -1,0 +1,118 @@
+"""
+The classifier that belongs to the network: its 1280 features in, what ImageNet calls the photo out. No training, no second network.
+
+It has seen fruit in kitchens, hands and markets, where Fruits-360 has white paper; but it knows twelve of our groups, and must name
+one of its thousand classes whatever it sees: a grapefruit is a lemon to it. So it is heard as a second opinion, beside the neighbours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from job.contract.errors import ModelError
+from job.contract.replacing import replacing
+from job.imaging.networks import known_answer, unwritable
+
+CLASSES = {  # number in ILSVRC 2012 to our group; https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json
+    938: "Cauliflower",
+    943: "Cucumber",
+    945: "Pepper",
+    948: "Apple",  # Granny Smith
+    949: "Strawberry",
+    950: "Orange",
+    951: "Lemon",
+    952: "Fig",
+    953: "Pineapple",
+    954: "Banana",
+    957: "Pomegranate",
+    987: "Corn",
+    998: "Corn",  # ear
+}
+GROUPS = tuple(sorted(set(CLASSES.values())))
+# Of `known_answer("mobilenet_v2")`: class and probability. Int8 weights differ by 0.003, other weights altogether.
+KNOWN = {906: 0.3133, 811: 0.1021, 616: 0.0705}
+TOLERANCE = 0.02
+
+
+class Head:
+    """The last layer of MobileNetV2 on ImageNet: `kernel` (1280, 1000), `bias` (1000,)."""
+
+    def __init__(self, kernel: npt.NDArray[np.float16], bias: npt.NDArray[np.float32]) -> None:
+        self._kernel, self._bias = kernel.astype(np.float32), bias
+
+    def probabilities(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """(m, 1280) float32 to (m, 1000) float32; each row adds up to 1."""
+        logits = features @ self._kernel + self._bias
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        probabilities: npt.NDArray[np.float32] = powers / powers.sum(axis=1, keepdims=True)
+        return probabilities
+
+    def groups(self, features: npt.NDArray[np.float32]) -> dict[str, float]:
+        """(m, 1280) float32, m views of one photo, to the probability of each of GROUPS, averaged over the views; the largest first."""
+        mean = self.probabilities(features).mean(axis=0)
+        found = dict.fromkeys(GROUPS, 0.0)
+        for number, group in CLASSES.items():
+            found[group] += float(mean[number])
+        return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def load_head(weights: Path, cache: Path) -> Head:
+    """
+    From `weights` (Keras's HDF5 file with its top, 14 MB), proven; kept in `cache` as 2.5 MB of float16.
+
+    Raises:
+        ModelError: `weights` is no such file, or holds another classifier.
+        SetupError: the cache folder cannot be written.
+    """
+    try:
+        digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise ModelError(f"cannot read `{weights}`: {error.strerror}", "make the file readable") from error
+    cached = cache / "models" / f"imagenet_head-{digest}.npz"
+    if not cached.is_file():
+        kernel, bias = read_keras(weights)
+        content = io.BytesIO()
+        np.savez(content, kernel=kernel.astype(np.float16), bias=bias)
+        try:
+            with replacing(str(cached)) as file:
+                file.write(content.getvalue())
+        except OSError as error:
+            raise unwritable(cached, error.strerror) from error
+    with np.load(cached) as arrays:
+        head = Head(arrays["kernel"], arrays["bias"])
+    answer = head.probabilities(known_answer("mobilenet_v2")[np.newaxis])[0]
+    difference = max(abs(float(answer[number]) - share) for number, share in KNOWN.items())
+    if not difference <= TOLERANCE:  # NaN is refused too
+        raise ModelError(
+            f"`{weights}` does not hold MobileNetV2's ImageNet classifier: the known answer differs by `{difference:.2g}`",
+            "use the official Keras file: delete this one and run the command again",
+        )
+    return head
+
+
+def read_keras(weights: Path) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """
+    kernel (1280, 1000) and bias (1000,), by their shapes: versions of Keras name the layer `predictions` or `Logits`.
+
+    Raises:
+        ModelError: there are none.
+    """
+    import h5py  # type: ignore[import-untyped]
+
+    found: dict[tuple[int, ...], npt.NDArray[np.float32]] = {}
+
+    def visit(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset) and item.shape in ((1280, 1000), (1000,)):
+            found[item.shape] = item[()]
+
+    try:
+        with h5py.File(weights) as file:
+            file.visititems(visit)
+        return found[1280, 1000], found[1000,]
+    except (OSError, KeyError) as error:
+        raise ModelError(f"`{weights}` does not hold MobileNetV2 with its classifier", "delete it and run the command again") from error

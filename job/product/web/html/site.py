@@ -1,0 +1,44 @@
+"""What people see: the start page, the answer to a form, a refusal, in their language."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+from job.product.web.answers import Identified
+from job.product.web.desk import TheDesk, desk_of
+from job.product.web.html import page
+from job.product.web.html.words import language_of
+from job.product.web.limits import Refused
+
+PATH = "/"
+router = APIRouter(include_in_schema=False)
+
+
+@router.get(PATH)
+async def start(request: Request, desk: TheDesk) -> HTMLResponse:
+    view = await desk.view()
+    return html(request, lambda language: page.start_page(language, desk.limits, view.identifier.gallery, view.numbers))
+
+
+@router.post(PATH)
+async def answer(request: Request, desk: TheDesk) -> HTMLResponse:
+    def look(content: bytes) -> tuple[Identified, str | None]:
+        return desk.identify(content), page.preview(content)
+
+    found, photo = await desk.look(request, look)
+    return html(request, lambda language: page.answer_page(language, desk.limits, found, photo))
+
+
+def refusal(request: Request, error: Refused) -> HTMLResponse:
+    response = html(request, lambda language: page.refusal_page(language, desk_of(request).limits, error), error.status)
+    response.headers.update(error.headers)
+    return response
+
+
+def html(request: Request, render: Callable[[str], str], status: int = 200) -> HTMLResponse:
+    """What `render` makes for the language that the request asks for."""
+    language = language_of(request.query_params.get("lang"), request.headers.get("accept-language", ""))
+    return HTMLResponse(render(language), status, {"Content-Language": language, "Vary": "Accept-Language"})

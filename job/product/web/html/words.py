@@ -1,0 +1,115 @@
+"""The words of the page, in English and French; which of the two a visitor reads."""
+
+from __future__ import annotations
+
+from job.product.fruits import LANGUAGES
+from job.product.identify.answer import NO_SECOND_OPINION
+
+WORDS: dict[str, dict[str, str]] = {
+    "en": {
+        "title": "Which fruit is this?",
+        "lead": "Take a photo of one fruit. The answer shows the most similar photos.",
+        "camera": "Take a photo",
+        "file": "Choose a photo",
+        "or_drop": "or drop or paste a photo here",
+        "send": "Which fruit is it?",
+        "working": "Identifying…",
+        "privacy": "Your photo is processed in memory and not stored.",
+        "tips": "For best results, photograph one fruit close up, in daylight, on a plain background.",
+        "again": "Another photo",
+        "your_photo": "Your photo",
+        "kind": "most similar to",
+        "score": "Share of similar photos",
+        "nearest": "Most similar",
+        "unknown": "Unknown fruit",
+        "unknown_text": "It is not similar enough to the known photos, or resembles several fruits. "
+        "Move closer, add light and use a plain background.",
+        "unreadable": "This file cannot be read",
+        "unreadable_text": "Send a JPEG, PNG, WebP, GIF, BMP or TIFF image of up to 89 megapixels.",
+        "family": "Family",
+        "season": "Season in France",
+        "market": "In French shops",
+        "imported": "imported",
+        "alike": "Similar fruits",
+        "photo_of": "Photo of",
+        "no_second_opinion": f"{NO_SECOND_OPINION}.",
+        "details": "Details",
+        "distance": "distance to the nearest photo",
+        "threshold": "threshold for unknown",
+        "run": "run",
+        "model": "model",
+        "known": "Some of the {images} known photos of {labels} kinds",
+        "language": "Language",
+        "error": "Something went wrong",
+        "error.too_large": "The photo is too large: at most {megabytes} MB.",
+        "error.no_photo": "No photo was sent. Choose one first.",
+        "error.too_many": "Too many photos. Wait a minute, then try again.",
+        "error.busy": "The server is busy. Try again in a few seconds.",
+        "error.no_run": "The photos of this server are being changed. Try again in a few seconds.",
+        "error.too_slow": "Processing the photo took too long. Try a smaller one.",
+        "error.slow_upload": "The upload took too long. Try again, or choose a smaller photo.",
+        "error.other": "The upload was interrupted. Try again.",
+    },
+    "fr": {
+        "title": "Quel est ce fruit ?",
+        "lead": "Prenez un fruit en photo. Le résultat s’affiche avec les photos les plus ressemblantes.",
+        "camera": "Prendre une photo",
+        "file": "Choisir une photo",
+        "or_drop": "ou déposez ou collez une photo ici",
+        "send": "Quel est ce fruit ?",
+        "working": "Identification…",
+        "privacy": "Votre photo est analysée en mémoire et n’est pas conservée.",
+        "tips": "Pour un meilleur résultat : un seul fruit, de près, à la lumière du jour, sur un fond uni.",
+        "again": "Une autre photo",
+        "your_photo": "Votre photo",
+        "kind": "le plus proche :",
+        "score": "Part des photos ressemblantes",
+        "nearest": "Les plus ressemblants",
+        "unknown": "Fruit inconnu",
+        "unknown_text": "Il ne ressemble pas assez aux photos connues, ou il ressemble à plusieurs fruits. "
+        "Réessayez de plus près, avec plus de lumière, sur un fond uni.",
+        "unreadable": "Fichier illisible",
+        "unreadable_text": "Envoyez une image JPEG, PNG, WebP, GIF, BMP ou TIFF de 89 mégapixels au plus.",
+        "family": "Famille",
+        "season": "Saison en France",
+        "market": "En magasin en France",
+        "imported": "importé",
+        "alike": "Fruits ressemblants",
+        "photo_of": "Photo de",
+        "no_second_opinion": "Pas de second avis : le classifieur ImageNet ne va qu’avec le réseau entraîné.",
+        "details": "Détails",
+        "distance": "distance à la photo la plus proche",
+        "threshold": "seuil pour « inconnu »",
+        "run": "exécution",
+        "model": "modèle",
+        "known": "Quelques-unes des {images} photos connues, de {labels} espèces et variétés",
+        "language": "Langue",
+        "error": "Une erreur s’est produite",
+        "error.too_large": "La photo est trop lourde : {megabytes} Mo maximum.",
+        "error.no_photo": "Aucune photo n’a été envoyée. Choisissez-en une.",
+        "error.too_many": "Trop de photos envoyées. Patientez une minute, puis réessayez.",
+        "error.busy": "Le serveur est occupé. Réessayez dans quelques secondes.",
+        "error.no_run": "Les photos de ce serveur sont en cours de modification. Réessayez dans quelques secondes.",
+        "error.too_slow": "L’analyse de la photo a pris trop de temps. Essayez avec une photo plus petite.",
+        "error.slow_upload": "L’envoi a pris trop de temps. Réessayez, ou choisissez une photo plus petite.",
+        "error.other": "L’envoi a été interrompu. Réessayez.",
+    },
+}
+
+
+def language_of(wanted: str | None, accept: str) -> str:
+    """`wanted` (?lang=) if there are words for it, otherwise the best of Accept-Language, otherwise English."""
+    if wanted in LANGUAGES:
+        return str(wanted)
+    ranked = sorted((_quality(part) for part in accept.split(",")), key=lambda found: -found[0])
+    return next((language for quality, language in ranked if quality > 0 and language in LANGUAGES), "en")
+
+
+def _quality(part: str) -> tuple[float, str]:
+    """`fr-CH;q=0.8` to (0.8, "fr"). https://www.rfc-editor.org/rfc/rfc9110#name-accept-language"""
+    name, _, quality = part.strip().partition(";q=")
+    try:
+        value = float(quality) if quality else 1.0
+    except ValueError:
+        value = 0.0
+    return value, name.partition("-")[0].lower()

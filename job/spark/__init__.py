@@ -1,0 +1,1 @@
+"""Start Spark and its Python processes, and report progress."""

@@ -1,0 +1,186 @@
+"""
+INPUT, a local folder or an S3 prefix, in; one row per image below it out.
+
+Where there are few, the driver lists them in threads. Else it only finds folders to share out (`share_out`), and Spark's tasks list
+them (`list_folders`). Nothing is left out in silence: what cannot be listed is a row with its `problem`, and what is no image by its name
+is counted under its suffix.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain, count, islice, takewhile
+from types import ModuleType
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from job.contract import places, uris
+from job.contract.errors import InputError, NoPhotosError
+from job.contract.filenames import MAX_LOOSE, Folder, Row
+from job.inputs import local as listing_local
+from job.inputs.rows import ArrowRows, Rows, SparkRows, driver_rows
+from job.storage.schema import FOUND, LISTED
+
+FOLDERS_PER_CORE = 4  # at least, if INPUT has them: large and small ones even out
+MAX_DEPTH = 6  # levels below INPUT that the driver looks at
+LOOKS_IN_FLIGHT = 16
+BATCH_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All below INPUT."""
+
+    images: Rows  # LISTED
+    count: int  # of the images
+    problems: list[tuple[str, str]]  # (uri, reason) of what could not be listed
+    ignored: dict[str, int]  # suffix -> files that are no images by their name, most first
+
+
+def list_images(spark: SparkSession, input_uri: str, work: str, content_hash: bool = False) -> Listing:
+    """
+    List INPUT: on the driver where there are few images, else by Spark's tasks, which keep the listing below `work`.
+
+    Raises:
+        InputError: INPUT does not exist, is a file, or may not be read.
+        CredentialsError: S3 refuses.
+    """
+    return read_listing(list_here(input_uri, content_hash) or list_by_tasks(spark, input_uri, work, content_hash))
+
+
+def list_here(input_uri: str, content_hash: bool = False) -> ArrowRows | None:
+    """
+    FOUND below INPUT, without Spark; None if those are too many for the driver.
+
+    Raises:
+        JobError: as `list_images`.
+    """
+    check_input(input_uri)
+    most = driver_rows()
+    if not most:
+        return None
+    folders, found = share_out(input_uri, LOOKS_IN_FLIGHT), count()
+
+    def listed(share: int) -> list[Row]:
+        rows = list_folders(input_uri, folders[share::LOOKS_IN_FLIGHT], content_hash)
+        return list(takewhile(lambda _: next(found) <= most, rows))  # of all threads together
+
+    with ThreadPoolExecutor(LOOKS_IN_FLIGHT) as pool:
+        rows = list(chain.from_iterable(pool.map(listed, range(min(len(folders), LOOKS_IN_FLIGHT)))))
+    return ArrowRows(pa.Table.from_batches(to_batches(rows), FOUND)) if len(rows) <= most else None
+
+
+def list_by_tasks(spark: SparkSession, input_uri: str, work: str, content_hash: bool = False) -> SparkRows:
+    """FOUND below INPUT, kept below `work`: INPUT may change, and each use would list it again."""
+    cores = spark.sparkContext.defaultParallelism
+    folders = share_out(input_uri, FOLDERS_PER_CORE * cores)
+    tasks = max(1, min(len(folders), FOLDERS_PER_CORE * cores))
+
+    def list_shares(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for task in batch.column(0).to_pylist():
+                # Every n-th folder: neighbours are often of like size.
+                yield from to_batches(list_folders(input_uri, folders[task::tasks], content_hash))
+
+    return SparkRows(spark.range(0, tasks, 1, tasks).mapInArrow(list_shares, from_arrow_schema(FOUND)), FOUND).kept(work)
+
+
+def read_listing(found: Rows) -> Listing:
+    """What rows of FOUND say."""
+    images: Rows
+    if isinstance(found, SparkRows):
+        listed = F.col("suffix").isNull() & F.col("problem").isNull()
+        images = SparkRows(found.frame.where(listed).select(*LISTED.names), LISTED)
+        others = SparkRows(found.frame.where(~listed), FOUND).arrow()
+    else:
+        table = found.arrow()
+        is_image = pc.and_(pc.is_null(table["suffix"]), pc.is_null(table["problem"]))
+        images, others = ArrowRows(table.filter(is_image).select(LISTED.names)), table.filter(pc.invert(is_image))
+    ignored: Counter[str] = Counter()
+    problems = []
+    for row in others.to_pylist():
+        if row["suffix"] is None:
+            problems.append((row["uri"], row["problem"]))
+        else:
+            ignored[row["suffix"]] += row["files"]
+    return Listing(images, images.count(), problems, dict(sorted(ignored.items(), key=lambda item: (-item[1], item[0]))))
+
+
+def check_input(input_uri: str) -> None:
+    """Raises InputError if INPUT does not exist, is a file or may not be read, CredentialsError if S3 refuses."""
+    _source(input_uri).check(input_uri)
+
+
+def refuse_empty(found: int, ignored: Mapping[str, int], input_uri: str) -> None:
+    """Raises NoPhotosError if `found`, the number of images and problems below INPUT, is 0."""
+    if not found:
+        others = ", ".join(f"{count} {suffix}" for suffix, count in ignored.items())
+        only = f", only {others}" if others else ""
+        raise NoPhotosError(
+            f"there are no images below `{uris.shown(input_uri)}`{only}", "use files ending in .jpg .png .gif .webp .bmp .tif"
+        )
+
+
+def check_apart(input_uri: str, output_uri: str) -> None:
+    """Raises InputError as `places.check_apart` does."""
+    try:
+        places.check_apart(input_uri, output_uri)
+    except places.PlaceError as error:
+        raise InputError(str(error), error.hint) from error
+
+
+def share_out(input_uri: str, at_least: int) -> list[Folder]:
+    """Folders that together hold every file below INPUT once: the first level, and further ones until there are `at_least`."""
+    source = _source(input_uri)
+
+    def opened(folder: Folder) -> list[Folder]:
+        try:
+            below, loose = source.subfolders(folder.uri) if folder.deep else ([], 1)
+        except source.ERRORS:
+            return [folder]  # the task that lists it meets the same error and reports it
+        if loose > MAX_LOOSE:
+            return [folder]
+        itself = [Folder(folder.uri, deep=False)] if loose else []
+        return itself + [Folder(uri, deep=True) for uri in below]
+
+    folders = [Folder(input_uri.rstrip("/") + "/", deep=True)]
+    with ThreadPoolExecutor(LOOKS_IN_FLIGHT) as pool:
+        for _ in range(MAX_DEPTH):
+            before, folders = folders, list(chain.from_iterable(pool.map(opened, folders)))
+            if len(folders) >= at_least or folders == before:
+                break
+    return folders
+
+
+def list_folders(input_uri: str, folders: list[Folder], content_hash: bool = False) -> Iterator[Row]:
+    """The images and problems in `folders`, as they are met; then the ignored files, one row per suffix."""
+    ignored: Counter[str] = Counter()
+    for row in _source(input_uri).list_folders(input_uri, folders, content_hash):
+        if row.suffix is None:
+            yield row
+        else:
+            ignored[row.suffix] += 1
+    for suffix, files in ignored.items():
+        yield Row(None, suffix=suffix, files=files)
+
+
+def to_batches(rows: Iterable[Row]) -> Iterator[pa.RecordBatch]:
+    rows = iter(rows)
+    while block := list(islice(rows, BATCH_ROWS)):
+        columns = [pa.array(column, kind) for column, kind in zip(zip(*block, strict=True), FOUND.types, strict=True)]
+        yield pa.RecordBatch.from_arrays(columns, schema=FOUND)
+
+
+def _source(input_uri: str) -> ModuleType:
+    if not uris.is_s3(input_uri):
+        return listing_local
+    from job.inputs import s3 as listing_s3  # with boto3, which workers on local files start without
+
+    return listing_s3

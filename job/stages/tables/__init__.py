@@ -1,0 +1,1 @@
+"""Keep the Delta tables of OUTPUT: append, select, merge, delete."""

@@ -1,0 +1,144 @@
+"""
+The Delta tables features/ and rejects/: what is new, append a chunk, what is current, what is superseded; kept tidy.
+
+Append only until the end of a run: what is current is what the listing and features/ have in common, by (uri, etag, model).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import SparkSession
+
+from job.inputs.rows import ArrowRows, Numbered, Rows
+from job.stages.embed import Reject, Target
+from job.stages.tables import compaction as tidy
+from job.stages.tables import rewriting
+from job.stages.tables.features import Features
+from job.storage import data_files
+from job.storage.delta_log import DataFile, DeltaLog
+from job.storage.lease import Lease
+from job.storage.object_store import Folder
+from job.storage.schema import FEATURES, REJECTS
+
+SAME_IMAGE = ("uri", "etag")
+
+
+@dataclass(frozen=True)
+class Current:
+    """What of features/ a listing stands for."""
+
+    features: Features  # one row per listed image that could be embedded
+    superseded: Rows  # KEYS: the image has another etag by now
+    superseded_count: int
+    removed: int  # images of INPUT that are in features/ but vanished from the listing
+
+
+class FeatureStore:
+    """The tables of one OUTPUT, as one run and one model see them."""
+
+    def __init__(self, spark: SparkSession, folder: Folder, model: str, run_id: str, lease: Lease) -> None:
+        self._spark, self._model, self._run_id, self._lease = spark, model, run_id, lease
+        self._features, self._rejects = DeltaLog(folder, "features", lease), DeltaLog(folder, "rejects", lease)
+        self._written: set[DeltaLog] = set()  # tables that this run has changed
+        self.rejected_here = 0  # images that this run could not embed
+
+    def open(self) -> None:
+        """Make the tables where they are missing; shut out a previous owner of the lease that may still be writing."""
+        self._features.create(FEATURES)
+        self._rejects.create(REJECTS)
+
+    def features(self) -> Features:
+        """All rows of this model, whatever the listing says."""
+        return Features.of(self._spark, self._features, self._model)
+
+    def missing_from(self, listing: Rows, uri: str, retry_rejects: bool) -> Numbered:
+        """The listed images that are neither in features/ nor known not to decode; kept under `uri`, so later commits do not change it."""
+        missing = listing.anti(self.features().keys, *SAME_IMAGE)
+        undecoded = self._rejected().filter(pc.field("stage") == "decode")
+        if undecoded.num_rows and not retry_rejects:
+            missing = missing.anti(ArrowRows(undecoded), *SAME_IMAGE)
+        return missing.numbered(uri)
+
+    def target(self) -> Target:
+        """Where the next chunk's features go."""
+        return Target(self._features.uri, {"model": self._model, "run_id": self._run_id, "embedded_at": datetime.now(UTC)})
+
+    def append(self, files: Sequence[DataFile]) -> None:
+        """Commit one chunk: all of it or nothing. Raises LeaseError if another run has taken over."""
+        if files:
+            self._commit(self._features, files)
+
+    def append_rejects(self, rejects: set[Reject]) -> None:
+        """After the chunk they belong to: a run killed in between tries those images again."""
+        if not rejects:
+            return
+        self.rejected_here += sum(reject.stage != "list" for reject in rejects)
+        rows = pa.RecordBatch.from_pylist([reject._asdict() for reject in sorted(rejects, key=lambda reject: reject.uri)], REJECTS)
+        values = {"model": self._model, "run_id": self._run_id, "rejected_at": datetime.now(UTC)}
+        file = data_files.write(self._rejects.uri, [rows], REJECTS, **values)
+        self._commit(self._rejects, [file] if file else [])
+
+    def current(self, listing: Rows, input_uri: str, uri: str, taken: Rows | None = None) -> Current:
+        """
+        What of features/ the listing stands for, kept under `uri`, and what it does not any more.
+
+        `taken` are the images of `listing` that the run uses, if not all: the rest is neither removed nor superseded.
+        """
+        features = self.features()
+        stale = features.keys.anti(listing, *SAME_IMAGE).kept(f"{uri}-stale")
+        superseded = stale.semi(listing, "uri")
+        removed = stale.anti(listing, "uri").below(input_uri).count()
+        if taken is not None:
+            # The old row of a changed photo that was not taken has no new one yet.
+            superseded = superseded.semi(taken, "uri")
+        current = features.only(features.keys.semi(taken or listing, *SAME_IMAGE).kept(uri))
+        return Current(current, superseded, superseded.count(), removed)
+
+    def reject_reasons(self, listing: Rows) -> Counter[str]:
+        """Reason to images, of the listed images without features: the newest reject of each."""
+        rejected = self._rejected()
+        if not rejected.num_rows:
+            return Counter()
+        lost = ArrowRows(rejected).semi(listing, *SAME_IMAGE).anti(self.features().keys, *SAME_IMAGE).arrow()
+        newest = {(row["uri"], row["etag"]): row["reason"] for row in lost.sort_by("rejected_at").to_pylist()}
+        return Counter(newest.values())
+
+    def delete_superseded(self, current: Current) -> None:
+        """Delete rows whose image has another etag by now, and rejects that were followed by features or by a newer reject."""
+        if current.superseded_count:
+            gone = current.superseded.select(*SAME_IMAGE).arrow()
+            self._drop(self._features, FEATURES, gone.append_column("model", pa.array([self._model] * len(gone))))
+        rejected = self._rejected()
+        if not rejected.num_rows:
+            return
+        newest = dict(zip(*(rejected.sort_by("rejected_at")[name].to_pylist() for name in ("uri", "rejected_at")), strict=True))
+        older = pa.array([row["rejected_at"] < newest[row["uri"]] for row in rejected.to_pylist()], pa.bool_())
+        embedded = ArrowRows(rejected).semi(self.features().keys, *SAME_IMAGE).arrow()
+        gone = pa.concat_tables([rejected.filter(older), embedded]).select([*SAME_IMAGE, "model", "rejected_at"])
+        if gone.num_rows:
+            self._drop(self._rejects, REJECTS, gone)
+
+    def tidy(self) -> None:
+        """For the end of a run, when its results are visible: `tidy.tidy` on both tables. Raises LeaseError."""
+        for log, schema in ((self._features, FEATURES), (self._rejects, REJECTS)):
+            tidy.tidy(self._spark, log, schema, log in self._written, self._lease)
+
+    def _rejected(self) -> pa.Table:
+        """REJECTS of this model, on the driver: they are few."""
+        files = [file for file in self._rejects.files() if file.may_hold(model=self._model)]
+        tables = [data_files.read(self._rejects.uri, file.name, REJECTS) for file in files]
+        return pa.concat_tables([REJECTS.empty_table(), *tables]).filter(pc.field("model") == self._model)
+
+    def _drop(self, log: DeltaLog, schema: pa.Schema, gone: pa.Table) -> None:
+        replaced = rewriting.drop_rows(self._spark, log.uri, log.files(), schema, gone)
+        self._commit(log, [one.new for one in replaced if one.new], [one.old for one in replaced])
+
+    def _commit(self, log: DeltaLog, added: Sequence[DataFile], removed: Sequence[DataFile] = ()) -> None:
+        log.commit(added, removed)
+        self._written.add(log)

@@ -1,0 +1,52 @@
+"""How a run ended, left in OUTPUT as `runs/<run_id>/outcome.json`. It imports no Spark: it also serves where the job's own imports fail."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+
+from job.contract.errors import JobError, SetupError
+from job.contract.records import Outcome
+from job.storage.folders import open_folder
+from job.storage.object_store import Conflict
+
+
+def outcome_of(run_id: str) -> str:
+    return f"runs/{run_id}/outcome.json"
+
+
+def leave(output: str, outcome: Outcome) -> Outcome:
+    """Put `outcome` into OUTPUT unless an attempt of the run left one there, and return it. Never raises: one error at a time."""
+    with suppress(JobError, Conflict):
+        open_folder(output).swap(outcome_of(outcome.run_id), outcome.to_json().encode(), None)
+    return outcome
+
+
+def failure(run_id: str, error: JobError) -> Outcome:
+    traceback.print_exception(error)  # on stderr: the run's log
+    return Outcome(run_id, error.code, type(error).__name__, str(error), error.hint)
+
+
+def unexpected(error: Exception) -> JobError:
+    """Return `error` as what ends a run."""
+    first = next((line for line in str(error).splitlines() if line.strip()), "")
+    wanted = JobError(f"{type(error).__name__}: {first[:300]}")
+    wanted.__cause__ = error
+    return wanted
+
+
+def interrupted(run_id: str, hint: str = "run the same command again") -> Outcome:
+    return Outcome(run_id, 130, "Interrupted", "interrupted", hint)
+
+
+def refuse(argv: Sequence[str], error: ValueError) -> Outcome:
+    """
+    Return the outcome of a job whose arguments are wrong, such as those of a newer CLI at an older image. It is in OUTPUT too, if the
+    arguments tell where that is.
+    """
+    values = dict(word.removeprefix("--").split("=", 1) for word in argv if word.startswith("--") and "=" in word)
+    run_id, output = values.get("run-id", ""), values.get("output", "")
+    hint = "use a job and a fruitsctl of the same version: build and push the image again"
+    outcome = Outcome(run_id, SetupError.code, "ArgumentsError", f"the job does not take its arguments: {error}", hint)
+    return leave(output, outcome) if run_id and output else outcome

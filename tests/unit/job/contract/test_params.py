@@ -1,0 +1,87 @@
+"""The seam: what the CLI sends is what the job reads."""
+
+import re
+
+import pytest
+
+from job.contract.params import ArgumentsError, Params
+
+REQUIRED = {"input": "file:///in put", "output": "s3://bucket/out", "run_id": "r1"}
+
+
+def test_arguments_survive_the_way_to_the_job_and_back():
+    params = Params(
+        **REQUIRED,
+        variance=0.9,
+        standardize=True,
+        fit_on="Apple *",
+        chunk_images=7,
+        limit=3,
+        content_hash=True,
+        weights="/w=1.h5",
+        keep_runs=2,
+    )
+
+    assert Params.from_argv(params.to_argv()) == params
+    assert "--standardize=True" in params.to_argv()
+
+
+def test_defaults_need_no_argument():
+    assert Params.from_argv(["--input=file:///a", "--output=file:///b", "--run-id=r"]) == Params("file:///a", "file:///b", "r")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"model": "resnet"}, "not `resnet`"),
+        ({"engine": "onnx"}, "not `onnx`"),
+        ({"components": 0}, "not `0`"),
+        ({"components": 5, "variance": 0.5}, "not both"),
+        ({"variance": 1.5}, "not `1.5`"),
+        ({"variance": 0.0}, "not `0.0`"),
+        ({"limit": 0}, "limit is at least 1, not `0`"),
+        ({"chunk_images": 0}, "not `0`"),
+        ({"max_reject_ratio": -0.1}, "not `-0.1`"),
+        ({"keep_runs": 0}, "not `0`"),
+        ({"pca": "r0", "standardize": True}, "leave out"),
+    ],
+)
+def test_a_value_out_of_range_is_named(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        Params(**REQUIRED, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--colour=red", "unrecognized arguments: --colour=red"),
+        ("--standardize=yes", "argument --standardize: true or false, not `yes`"),
+        ("--components=many", "argument --components: invalid int value: 'many'"),
+    ],
+)
+def test_an_argument_that_the_job_does_not_take_is_named(argument, message):
+    with pytest.raises(ArgumentsError, match=re.escape(message)):
+        Params.from_argv(["--input=a", "--output=b", "--run-id=c", argument])
+
+
+@pytest.mark.parametrize("text", ["True", "true", "TRUE"])
+def test_true_is_true_however_it_is_written(text):
+    assert Params.from_argv(["--input=a", "--output=b", "--run-id=c", f"--standardize={text}"]).standardize is True
+
+
+def test_a_missing_argument_is_named():
+    with pytest.raises(ArgumentsError, match="--output, --run-id"):
+        Params.from_argv(["--input=a"])
+
+
+def test_the_options_of_a_run_are_what_differs_from_the_defaults():
+    params = Params(**REQUIRED, variance=0.9, standardize=True, fit_on="Apple *", cache="/cache")
+
+    assert params.options() == ["--variance", "0.9", "--standardize", "--fit-on", "Apple *"]
+    assert Params(**REQUIRED).options() == []
+
+
+def test_a_manifest_of_a_version_with_other_arguments_is_read():
+    params = Params(**REQUIRED, variance=0.9)
+
+    assert Params.of_manifest(vars(params) | {"colour_profile": "sRGB"}) == params
