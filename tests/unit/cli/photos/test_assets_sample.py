@@ -108,7 +108,7 @@ def test_a_killed_process_leaves_whole_photos_only(server: Any, archive: bytes, 
     url = server.serve("fruits.zip", archive)
     server.stall_after = 30
     call = f"from pathlib import Path; from cli.photos.assets import sample; sample(Path('.'), 60, 6, None, lambda *_: None, {url!r})"
-    root = str(Path(cli.__file__).parents[2])
+    root = str(Path(cli.__file__).parents[1])
     process = subprocess.Popen([sys.executable, "-c", call], cwd=tmp_path, env={**os.environ, "PYTHONPATH": root})
     assert server.stalled.wait(60)
     process.send_signal(signal.SIGKILL)

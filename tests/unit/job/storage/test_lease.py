@@ -28,7 +28,8 @@ HOLDER = """
 import sys
 from job.contract.errors import JobError
 from job.storage.lease import Lease
-from job.storage.object_store import Folder, open_folder
+from job.storage.folders import open_folder
+from job.storage.object_store import Folder
 
 uri, run_id, seconds = sys.argv[1:]
 try:

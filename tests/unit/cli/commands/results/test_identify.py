@@ -15,7 +15,7 @@ from cli.photos.assets import KERAS_TOP_URL, top_weights
 from job.product.identify.answer import Answer
 from tests.unit.job.product.galleries import RUN, picture, write_gallery
 
-ROOT = Path(cli.__file__).parents[3]
+ROOT = Path(cli.__file__).parents[1]
 RED, GREEN = (200, 40, 30), (60, 150, 40)
 KNOWN = {"threshold": 0.05, "typical": 0.02, "median": 0.01, "images": 2.0, "right": 1.0}
 LEAN = """

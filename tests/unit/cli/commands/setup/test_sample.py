@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cli
 
-ROOT = Path(cli.__file__).parents[3]
+ROOT = Path(cli.__file__).parents[1]
 
 
 def fruitsctl(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
