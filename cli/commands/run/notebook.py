@@ -31,7 +31,7 @@ OPEN, EXECUTE, COMPOSE, COMPOSE_EXECUTE, SERVERLESS = (
     "--compose --execute",
     "--serverless",
 )
-# The options that do not belong to every target; for those of `run` see target_options.py.
+# The options that do not belong to every target; for those of `run` see cli/targets/options.py.
 TAKEN_BY = {
     "folder": {OPEN, EXECUTE, COMPOSE_EXECUTE},
     "port": {OPEN},

@@ -1,4 +1,4 @@
-"""`fruitsctl run`: what the user wants as Params, sent to a backend, and what came of it as a summary."""
+"""`fruitsctl run`: what the user wants as Params, sent to a target, and what came of it as a summary."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import asdict
 from datetime import UTC, datetime
 from secrets import token_hex
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -29,9 +29,6 @@ from cli.ui.summary import shown, summary
 from job.contract.params import DEFAULT_COMPONENTS, Params, RangeError
 from job.contract.places import check_apart, check_input_folder, check_output_folder
 from job.contract.uris import from_text, is_s3, local_path
-
-if TYPE_CHECKING:
-    pass
 
 HINTS_OF_THE_STACK = {"NoPhotosError": "start the stack with your photos: PHOTOS=./photos docker compose up"}
 
