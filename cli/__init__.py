@@ -1,3 +1,7 @@
-"""The control flow: what the user wants, where it runs, what came of it. Of `job` it imports `job.contract` only; pyproject.toml names the exceptions."""
+"""
+The control flow: what the user wants, where it runs, what came of it.
+
+Of `job` it imports `job.contract` only; pyproject.toml names the exceptions.
+"""
 
 __version__ = "0.1.0"
