@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import json
 import re
 import shutil
 import subprocess
@@ -10,7 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli import __version__
-from cli.errors import FruitsError, UsageError
+from cli.aws.regions import refuse_outside_eu
+from cli.container.ecr import region_of
+from cli.container.push import split
+from cli.errors import FruitsError, RefusedError, UsageError
 from cli.settings.release import BASES, MODEL, RELEASE, RELEASES
 
 WEIGHTS = Path("build", "weights")  # of the context, see .dockerignore
@@ -30,7 +34,8 @@ def plan(
     `cache` is a layer cache in BuildKit's words, such as `type=gha`; it needs `buildx`.
 
     Raises:
-        UsageError: there is no Dockerfile here, no such target, or FRUITS_RELEASE is no release whose Spark is known.
+        UsageError: there is no Dockerfile here, no such target or type of cache, or FRUITS_RELEASE is no release whose Spark is known.
+        RefusedError: the cache is in an ECR registry outside the European Union.
     """
     if not (checkout / "Dockerfile").is_file():
         raise UsageError(f"there is no Dockerfile in `{checkout}`", "run the command in the checkout")
@@ -52,6 +57,7 @@ def plan(
     options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
     extra = ["--load", "--provenance=false", "--sbom=false"] if buildx else []  # one manifest, no index: the service expects that
     if cache:
+        _check_cache(cache)
         extra += [f"--cache-from={cache}", f"--cache-to={cache},mode=max"]
     command = ["docker", "build", f"--platform={platform}", "--target=job", *extra, *options, f"--tag={image}", str(checkout)]
     return BuildPlan(image, base, command)
@@ -62,8 +68,11 @@ def build(todo: BuildPlan, checkout: Path, weights: Path, environment: dict[str,
     `weights` go into the context, so that the build needs no network for them. Docker's own progress is on stderr.
 
     Raises:
+        RefusedError: a notebook that goes into the image has outputs.
         FruitsError: Docker is not there, or the build failed.
     """
+    for notebook in sorted((checkout / "notebooks").glob("*.ipynb")):
+        _refuse_outputs(notebook)
     put_into_context(weights, checkout / WEIGHTS)
     try:
         done = subprocess.run(todo.command, env={**environment, "DOCKER_BUILDKIT": "1"}, check=False)
@@ -82,6 +91,25 @@ def put_into_context(weights: Path, folder: Path) -> None:
     inside = folder / weights.name
     if not inside.is_file() or not filecmp.cmp(weights, inside, shallow=False):
         shutil.copy(weights, inside)
+
+
+def _check_cache(cache: str) -> None:
+    """Layers may be stored on this machine, by GitHub, or in a registry that an image may be pushed to."""
+    settings = dict(part.partition("=")[::2] for part in cache.split(","))
+    if settings.get("type") not in ("gha", "local", "registry"):
+        raise UsageError(f"the type of layer cache `{cache}` is none of gha, local and registry", "write for example --cache type=gha")
+    if settings["type"] == "registry" and (region := region_of(split(settings.get("ref", ""))[0])):
+        refuse_outside_eu(region)
+
+
+def _refuse_outputs(notebook: Path) -> None:
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        shown = any(cell.get("outputs") for cell in cells)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"`{notebook}` is not a valid notebook", f"restore it with `git checkout {notebook}`") from error
+    if shown:
+        raise RefusedError(f"`{notebook}` has outputs, which may show photos", "clear the outputs of all cells, then build the image again")
 
 
 def _git(checkout: Path, *words: str) -> str:

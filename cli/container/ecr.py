@@ -19,12 +19,13 @@ UNTAGGED_DAYS = 14  # then what a push left behind without a tag goes
 ACTIONS = {"create_repository": "ecr:CreateRepository", "put_lifecycle_policy": "ecr:PutLifecyclePolicy"}
 
 HOST = re.compile(r"(?:(\d{12})\.)?dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.")  # also dual-stack names and VPC endpoints
-PUBLIC, PUBLIC_REGION = "public.ecr.aws", "us-east-1"  # https://docs.aws.amazon.com/general/latest/gr/ecr-public.html
+# https://docs.aws.amazon.com/general/latest/gr/ecr-public.html, https://docs.aws.amazon.com/AmazonECR/latest/public/public-ecr-requests.html
+PUBLIC, PUBLIC_REGION = {"public.ecr.aws", "ecr-public.aws.com"}, "us-east-1"
 
 
 def region_of(registry: str) -> str | None:
     """The Region of an ECR registry's host name, None for any other registry."""
-    if registry.split(":")[0] == PUBLIC:
+    if registry.split(":")[0].rstrip(".") in PUBLIC:
         return PUBLIC_REGION
     found = HOST.search(registry)
     return found[2] if found else None

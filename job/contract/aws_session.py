@@ -51,6 +51,7 @@ def make_session(errors: Errors, region: str | None = None, profile: str | None 
         session = boto3.session.Session(region_name=region or None, profile_name=profile)
         if not session.region_name:
             session._session.set_config_variable("region", PARIS)  # boto3 has no public way
+        session._session.set_config_variable("sts_regional_endpoints", "regional")  # `legacy` would ask the one in the United States
         for name, url in _endpoints(session._session):
             _check_endpoint(name, url, errors)
         _check_acceleration(session._session, errors)

@@ -45,10 +45,19 @@ AWS_SUFFIXES = (
     "csp.hci.ic.gov",
     "api.aws.hci.ic.gov",
 )
+# Hosts of AWS that may stand in front of S3, as an endpoint's: edges all over the world, or a server whose Region is before the suffix.
+_OTHER_SUFFIXES = (
+    "aws.com",
+    "awsapprunner.com",
+    "awsglobalaccelerator.com",
+    "cloudfront.net",
+    "cs.amazonlightsail.com",
+    "elasticbeanstalk.com",
+)
 # Blanks, control characters and other than ASCII, which some parsers drop or map to ASCII, and what WHATWG's URL and RFC 3986 split
 # differently: https://url.spec.whatwg.org/#concept-basic-url-parser
 _READ_DIFFERENTLY = re.compile(r"[^!-~]|[\\@%]")
-_HOST = re.compile(rf"(?:.*?[.-])?({_NAME})(?:\.vpce)?\.(?:{'|'.join(map(re.escape, AWS_SUFFIXES))})")
+_HOST = re.compile(rf"(?:.*?[.-])?({_NAME})(?:\.vpce)?\.(?:{'|'.join(map(re.escape, AWS_SUFFIXES + _OTHER_SUFFIXES))})")
 
 
 def outside_eu(region: str) -> tuple[str, str] | None:
@@ -67,7 +76,7 @@ def outside_eu_label(region: str) -> tuple[str, str] | None:
 def is_aws(url: str) -> bool:
     """Whether `url` is an endpoint of AWS; any other is a custom one."""
     host = _host(url)
-    return any(host == suffix or host.endswith("." + suffix) for suffix in AWS_SUFFIXES)
+    return any(host == suffix or host.endswith("." + suffix) for suffix in AWS_SUFFIXES + _OTHER_SUFFIXES)
 
 
 def region_of_endpoint(url: str) -> str | None:

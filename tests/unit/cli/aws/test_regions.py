@@ -67,6 +67,8 @@ def test_no_client_is_made_for_another_region(make):
         ("123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu/fruitsctl", "eusc-de-east-1"),
         ("vpce-0a1b.dkr.ecr.eu-central-2.vpce.amazonaws.com/fruitsctl", "eu-central-2"),
         ("public.ecr.aws/alice/fruitsctl", "us-east-1"),
+        ("public.ecr.aws.:443/alice/fruitsctl", "us-east-1"),
+        ("ecr-public.aws.com/alice/fruitsctl", "us-east-1"),
         ("127.0.0.1:5000/fruitsctl", None),
         ("ghcr.io/alice/ecr.us-east-1.fruits", None),
     ],

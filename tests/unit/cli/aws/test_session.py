@@ -346,6 +346,14 @@ def test_certificates_that_are_not_there_are_named(home: Path, monkeypatch: pyte
     assert raised.value.hint == "set AWS_CA_BUNDLE to a PEM file"
 
 
+def test_sts_is_asked_in_the_region_whatever_is_set(home: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", "legacy")
+
+    sts = aws_session().client("sts", region_name="eu-west-3")
+
+    assert sts.meta.endpoint_url == "https://sts.eu-west-3.amazonaws.com"
+
+
 def test_an_endpoint_of_aws_inside_the_union_is_used(home: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://vpce-0a1b.s3.eu-west-3.vpce.amazonaws.com")
 

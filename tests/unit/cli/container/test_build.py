@@ -1,11 +1,13 @@
 """The exact `docker build`: pure, from what the user said and where the checkout is."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from cli.container.build import plan
-from cli.errors import UsageError
+import cli
+from cli.container.build import build, plan
+from cli.errors import RefusedError, UsageError
 
 
 @pytest.fixture
@@ -51,3 +53,52 @@ def test_a_folder_without_a_dockerfile_and_a_wrong_target_are_named(tmp_path, ch
         plan(tmp_path / "absent", "serverless", None, None, "linux/amd64", buildx=True)
     with pytest.raises(UsageError, match="not `ec2`"):
         plan(checkout, "ec2", None, None, "linux/amd64", buildx=True)
+
+
+@pytest.mark.parametrize(
+    "cache", ["type=gha,scope=eks", "type=local,dest=/tmp/layers", "type=registry,ref=111122223333.dkr.ecr.eu-west-3.amazonaws.com/layers"]
+)
+def test_layers_may_be_cached_here_at_github_and_in_a_registry_inside_the_union(checkout, cache):
+    command = plan(checkout, "eks", None, None, "linux/amd64", True, cache).command
+
+    assert {f"--cache-from={cache}", f"--cache-to={cache},mode=max"} <= set(command)
+
+
+@pytest.mark.parametrize(
+    ("cache", "error"),
+    [
+        ("type=registry,ref=111122223333.dkr.ecr.us-east-1.amazonaws.com/layers", RefusedError),
+        ("type=registry,ref=public.ecr.aws/alice/layers", RefusedError),
+        ("type=s3,region=us-east-1,bucket=layers", UsageError),
+        ("type=azblob,name=layers", UsageError),
+        ("type=registry", UsageError),
+        ("layers", UsageError),
+    ],
+)
+def test_layers_are_not_cached_elsewhere(checkout, cache, error):
+    with pytest.raises(error):
+        plan(checkout, "eks", None, None, "linux/amd64", True, cache)
+
+
+@pytest.mark.parametrize(
+    ("notebook", "error"),
+    [
+        ('{"cells": [{"cell_type": "code", "outputs": [{"output_type": "display_data", "data": {"image/png": "aGk="}}]}]}', RefusedError),
+        ("{", UsageError),
+        ('{"cells": 1}', UsageError),
+    ],
+)
+def test_a_notebook_with_outputs_does_not_get_into_an_image(checkout, notebook, error):
+    (checkout / "notebooks").mkdir()
+    (checkout / "notebooks" / "local.ipynb").write_text(notebook)
+
+    with pytest.raises(error, match=r"^`.*local\.ipynb` "):
+        build(plan(checkout, "eks", None, None, "linux/amd64", True), checkout, checkout / "weights.h5", {})
+
+
+def test_only_the_projects_own_notebooks_are_in_the_context():
+    root = Path(cli.__file__).parents[1]
+
+    kept = {line.removeprefix("!") for line in (root / ".dockerignore").read_text().splitlines() if line.startswith("!notebooks/")}
+    assert "notebooks/*" in (root / ".dockerignore").read_text().splitlines()
+    assert kept == {"notebooks/cloud.ipynb", "notebooks/local.ipynb"}

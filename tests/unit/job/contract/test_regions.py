@@ -41,6 +41,11 @@ def test_the_host_of_s3_tells_its_region(region):
         ("https://s3.amazonaws.com/eu-west-3", None),
         ("https://s3-external-1.amazonaws.com", None),
         ("https://mrap.accesspoint.s3-global.amazonaws.com", None),
+        ("https://d111111abcdef8.cloudfront.net", None),
+        ("https://a1234567890abcdef.awsglobalaccelerator.com", None),
+        ("https://fruits.us-east-1.awsapprunner.com", "us-east-1"),
+        ("http://fruits.us-east-1.elasticbeanstalk.com", "us-east-1"),
+        ("https://fruits.abc.eu-west-3.cs.amazonlightsail.com", "eu-west-3"),
     ],
 )
 def test_only_the_host_of_an_endpoint_counts(url, region):
