@@ -266,7 +266,7 @@ def test_an_object_that_s3_keeps_stops_down_and_is_named(aws, monkeypatch):
     kept = {"Errors": [{"Key": "photos/a.jpg", "Code": "AccessDenied", "Message": "object is locked"}]}
     monkeypatch.setattr(s3, "delete_objects", lambda **_: kept)
 
-    with pytest.raises(FruitsError, match=f"cannot delete `1` objects of bucket `{BUCKET}`, first `photos/a.jpg`: AccessDenied"):
+    with pytest.raises(FruitsError, match=f"cannot delete `1` object of bucket `{BUCKET}`, first `photos/a.jpg`: AccessDenied"):
         teardown.delete_bucket(s3, BUCKET, DEFAULT_ACCOUNT_ID, lambda _: None)
 
     assert s3.list_buckets()["Buckets"][0]["Name"] == BUCKET

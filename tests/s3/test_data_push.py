@@ -121,7 +121,7 @@ def test_a_dry_run_sends_nothing_and_lists_what_the_bucket_does_not_have(bucket:
     new.write_bytes(min(photos.rglob("*.jpg")).read_bytes())
     again, as_json = push(*words, "--dry-run"), push(*words, "--dry-run", "--json")
 
-    assert again.stdout == f"{new} -> s3://{bucket}/photos/new.jpg\n1 photos, 0.0 MB to upload; 30 already there\n"
+    assert again.stdout == f"{new} -> s3://{bucket}/photos/new.jpg\n1 photo, 0.0 MB to upload; 30 already there\n"
     said = json.loads(as_json.stdout)
     assert {name: said[name] for name in ("photos", "sent", "already", "replaced", "exposed", "bytes")} == {
         "photos": 31, "sent": 0, "already": 30, "replaced": 0, "exposed": [], "bytes": new.stat().st_size,
