@@ -33,7 +33,9 @@ def imported(tree):
 def calls_of(tree):
     """Each call of a function, a class or a method of the project: its text, what is called, and the names of the values given by name."""
     known = imported(tree)
-    instances = {node.targets[0].id: known[made] for node in ast.walk(tree) if (made := class_of(node)) and inspect.isclass(known.get(made))}
+    instances = {
+        node.targets[0].id: known[made] for node in ast.walk(tree) if (made := class_of(node)) and inspect.isclass(known.get(made))
+    }
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             first, *rest = ast.unparse(node.func).split(".")
