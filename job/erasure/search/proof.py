@@ -189,7 +189,8 @@ def _in_parquet(content: bytes, needles: Needles) -> str:
 
 
 def _in_table(table: pa.Table, needles: Needles) -> str:
-    others = pc.invert(pc.is_in(table["uri"], value_set=needles.staying)) if "uri" in table.column_names else None
+    of_photos = "uri" in table.column_names and _is_text(table["uri"])
+    others = pc.invert(pc.is_in(table["uri"].cast(pa.string()), value_set=needles.staying)) if of_photos else None
     for name, column in zip(table.column_names, table.columns, strict=True):
         if name == "uri" and _is_text(column):  # each value is one address: a longer one is another photo's, known or not
             if _has(column, needles.uris):

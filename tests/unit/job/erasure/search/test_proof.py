@@ -130,6 +130,16 @@ def test_a_row_of_a_longer_address_is_another_photo_known_or_not():
     assert seen(file.getvalue(), Needles(Targets(uris={URI}))) == ""
 
 
+@pytest.mark.parametrize("kind", [pa.string(), pa.string_view(), pa.large_string(), pa.list_(pa.string())], ids=str)
+def test_a_table_is_searched_whatever_type_its_addresses_have(kind: pa.DataType):
+    """Delta's own tools write views."""
+    kept = ["s3://bucket/b.jpg"] if pa.types.is_list(kind) else "s3://bucket/b.jpg"
+    rows = pa.table({"uri": pa.array([kept], kind), "embedding": [[1.0] * HEAD]})
+
+    assert seen(written(rows), Needles(Targets(uris={URI}, numbers={base64.b64encode(bytes(4 * HEAD)).decode()}))) == ""
+    assert seen(written(rows), Needles(Targets(uris={"s3://bucket/b.jpg"}))) in (FOUND, "address")
+
+
 def test_known_longer_addresses_are_asked_for_once_for_each_address():
     asked, uris = [], [f"s3://bucket/photos/{number:05}.jpg" for number in range(300)]
     needles = Needles(Targets(uris=set(uris)), lambda uri: asked.append(uri) or [f"{uri}~2.jpg"])
