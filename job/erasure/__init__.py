@@ -155,17 +155,16 @@ def _meant(spark: SparkSession | None, wanted: Forget, folder: Folder) -> Target
 
 def _fitted_with(folder: Folder, run: str, touched: Iterable[str]) -> bool:
     """Whether the PCA that a run uses was fitted with rows that are erased now."""
-    manifest = refit.manifest_of(folder, run)
-    return manifest is not None and manifest.fitted_by in touched
+    return refit.manifest_of(folder, run) is not None and refit.root_of(folder, run) in touched
 
 
 def _refit(spark: SparkSession, folder: Folder, fitted: list[str], lease: Lease, report: Report) -> list[str]:
     """Those of `fitted` that could be fitted again: of the others too few images are left. Runs that use another's PCA come after that."""
-    by = {run: manifest.fitted_by for run in fitted if (manifest := refit.manifest_of(folder, run))}
+    by = {run: refit.root_of(folder, run) for run in fitted}
     done: set[str] = set()
     with report.stage("refit", total=len(fitted), unit="runs") as stage:
         for number, run in enumerate(sorted(fitted, key=lambda run: by[run] != run), start=1):
-            if by[run] in {run, *done} and refit.refit(spark, folder, run, lease):
+            if by[run] in {run, *done} and refit.refit(spark, folder, run, lease) is not None:
                 done.add(run)
             stage.update(number)
     return [run for run in fitted if run in done]
