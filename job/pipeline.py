@@ -105,7 +105,10 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
         "rows": rows,
         "labels": labels,
     }
-    manifest = publish.describe(params, model.fingerprint, lease.generation, report.stages, counts, reasons, listing.ignored, fitted, cores)
+    fitted_by = publish.lineage(params.pca, lambda run: publish.manifest_of(folder, run))[-1] if params.pca else params.run_id
+    manifest = publish.describe(
+        params, model.fingerprint, lease.generation, report.stages, counts, reasons, listing.ignored, fitted, cores, fitted_by
+    )
     publish.publish(folder, manifest, lease)
     with report.stage("report") as stage:
         manifest = publish.add_report(spark, folder, manifest, listing.images, lease)

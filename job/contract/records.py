@@ -106,7 +106,7 @@ class Manifest:
     stages: dict[str, Stage]
     k: int
     variance: float  # share explained by the k components, 0..1
-    fitted_by: str  # run_id whose PCA was used: this run's own, or that of --pca
+    fitted_by: str  # run_id that has fitted the PCA: this run's own, or the one behind that of --pca
     notes: list[str] = field(default_factory=list)  # what a reader should know: fewer components than asked, ...
     image_digest: str | None = None
     cores: int | None = None  # that Spark had at the end

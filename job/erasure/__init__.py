@@ -23,7 +23,7 @@ from job.erasure.known import Known
 from job.erasure.receipt import Receipt
 from job.erasure.search import proof
 from job.erasure.search.log_group import LogGroup
-from job.erasure.targets import OPTIONS, Targets, find, keep, kept, read_photos, read_shared, rows_in
+from job.erasure.targets import OPTIONS, Targets, find, keep, read_photos, read_shared, rows_in
 from job.erasure.versions import Progress, remove, unfinished, unfinished_of, unseen, versions_below, versions_of_each
 from job.inputs.rows import driver_rows
 from job.spark.progress import Report, showing_tasks
@@ -77,14 +77,14 @@ def erase(wanted: Forget, folder: Folder, lease: Lease, report: Report) -> Recei
         JobError: as the tree in job/contract/errors.py says; the same command goes on from there.
     """
     targets = plan(wanted, folder, report)
+    lease.check()
     spark = SparkSession.active()
     if not targets.uris:
         return _receipt(wanted, [], targets, [], [], proof.Proof())
-    begun = [join(folder.uri, name) for name, _ in kept(folder)]
     targets.runs |= {run for run in folder.names("runs") if runs.rows_of(folder, run, targets)}
     targets.asked |= {name for name in OPTIONS if getattr(wanted, name)}
     keep(folder, wanted.run_id, targets)
-    _remove_files(begun)  # what they held is in the new one
+    _remove_files(join(folder.uri, name) for name in targets.begun)  # what they held is in the new one
     remove(unfinished(folder.uri))
     if "tombstone" in targets.asked:
         bury(folder, targets.contents)
@@ -155,17 +155,16 @@ def _meant(spark: SparkSession | None, wanted: Forget, folder: Folder) -> Target
 
 def _fitted_with(folder: Folder, run: str, touched: Iterable[str]) -> bool:
     """Whether the PCA that a run uses was fitted with rows that are erased now."""
-    manifest = refit.manifest_of(folder, run)
-    return manifest is not None and manifest.fitted_by in touched
+    return refit.manifest_of(folder, run) is not None and refit.root_of(folder, run) in touched
 
 
 def _refit(spark: SparkSession, folder: Folder, fitted: list[str], lease: Lease, report: Report) -> list[str]:
     """Those of `fitted` that could be fitted again: of the others too few images are left. Runs that use another's PCA come after that."""
-    by = {run: manifest.fitted_by for run in fitted if (manifest := refit.manifest_of(folder, run))}
+    by = {run: refit.root_of(folder, run) for run in fitted}
     done: set[str] = set()
     with report.stage("refit", total=len(fitted), unit="runs") as stage:
         for number, run in enumerate(sorted(fitted, key=lambda run: by[run] != run), start=1):
-            if by[run] in {run, *done} and refit.refit(spark, folder, run, lease):
+            if by[run] in {run, *done} and refit.refit(spark, folder, run, lease) is not None:
                 done.add(run)
             stage.update(number)
     return [run for run in fitted if run in done]

@@ -82,7 +82,7 @@ def text_of(array: pa.Array | pa.ChunkedArray) -> Iterator[bytes]:
 
 def heads_of(lists: pa.Array, longest: int) -> Iterator[tuple[np.typing.NDArray[np.intp], np.typing.NDArray[np.void]]]:
     """The first numbers, `longest` at most, of every list as float32 bytes: row numbers (n,) and heads (n,), for each length of list."""
-    lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
+    lengths = pc.if_else(pc.is_valid(lists), pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
     for length in np.unique(lengths[lengths > 0]):
         rows = np.flatnonzero(lengths == length)
         numbers = np.asarray(lists.take(pa.array(rows)).flatten(), np.float32).reshape(len(rows), int(length))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -11,7 +12,7 @@ from pyspark.sql import SparkSession
 
 from job.contract.errors import NoPhotosError, SetupError, VarianceError
 from job.contract.params import Params
-from job.contract.records import Manifest
+from job.contract.records import Manifest, counted
 from job.contract.uris import join, shown
 from job.erasure.known import uris_of_run
 from job.inputs.rows import ArrowRows
@@ -25,35 +26,44 @@ from job.storage.object_store import Folder
 ASIDE = "manifest.refit"  # the manifest while its run is being rewritten, and so does not exist for a reader
 
 
-def refit(spark: SparkSession, folder: Folder, run: str, lease: Lease) -> bool:
+def refit(spark: SparkSession, folder: Folder, run: str, lease: Lease) -> int | None:
     """
     Fit `runs/<run>/` with its own parameters on its own images; one that used another run's PCA is projected on that again.
 
-    Interrupted, the run is invisible, and `interrupted` finds it again. Return False, and change nothing, if too few images are left.
+    Interrupted, the run is invisible, and `interrupted` finds it again.
+
+    Return how many rows went because their photos have changed since the run, so that their features of then are gone; the manifest gets
+    a note about them. None, and nothing is changed, if too few images are left.
 
     Raises:
         LeaseError: another run took over.
     """
-    manifest = manifest_of(folder, run)
+    aside = folder.read(f"runs/{run}/{ASIDE}")
+    manifest = Manifest.from_json(aside.content) if aside else manifest_of(folder, run)
     if manifest is None:
         raise SetupError(f"there is no finished run `{run}` in `{shown(folder.uri)}`")
-    features = _features(spark, folder, manifest)
+    images = uris_of_run(folder, run)
+    features = _features(spark, folder, manifest, images)
     try:
         fitted = _fit(features, folder, manifest)
     except (NoPhotosError, VarianceError):
-        return False
+        return None
     scores = pca.project(features, fitted).kept(join(work_uri(spark, folder.uri, run), "refit"))
+    rows = scores.count()
+    changed = 0 if aside else len(images) - rows  # which an interrupted refit has noted
+    if changed:
+        manifest = _without_changed(manifest, changed)
     lease.check()
     folder.write(f"runs/{run}/{ASIDE}", manifest.to_json().encode())
     folder.delete(f"runs/{run}/manifest.json")
     folder.delete(f"runs/{run}/report.html")
-    publish.write_matrix(spark, scores, folder, run, scores.count(), fitted.k)
+    publish.write_matrix(spark, scores, folder, run, rows, fitted.k)
     publish.write_model(folder, run, fitted)
     lease.check()
-    changed = {"k": fitted.k, "variance": float(fitted.ratios[: fitted.k].sum())}
-    folder.write(f"runs/{run}/manifest.json", Manifest(**{**vars(manifest), **changed}).to_json().encode())
+    manifest = replace(manifest, k=fitted.k, variance=float(fitted.ratios[: fitted.k].sum()))
+    folder.write(f"runs/{run}/manifest.json", manifest.to_json().encode())
     folder.delete(f"runs/{run}/{ASIDE}")
-    return True
+    return changed
 
 
 def manifest_of(folder: Folder, run: str) -> Manifest | None:
@@ -62,24 +72,35 @@ def manifest_of(folder: Folder, run: str) -> Manifest | None:
     return Manifest.from_json(stored.content) if stored else None
 
 
+def root_of(folder: Folder, run: str) -> str:
+    """Return the run that has fitted the PCA of `run`."""
+    return publish.lineage(run, lambda run: manifest_of(folder, run))[-1]
+
+
 def interrupted(folder: Folder) -> list[str]:
     """Runs whose refit has not ended."""
     return [run for run in folder.names("runs") if folder.read(f"runs/{run}/{ASIDE}")]
 
 
 def _fit(features: Features, folder: Folder, manifest: Manifest) -> pca.Fitted:
-    if manifest.fitted_by != manifest.run_id:
-        return publish.read_fitted(folder, manifest.fitted_by, manifest.model)
+    if (root := root_of(folder, manifest.run_id)) != manifest.run_id:
+        return publish.read_fitted(folder, root, manifest.model)
     params = Params.of_manifest(manifest.params)
     total = moments.moments_of(features, params.input, params.fit_on, folder)
     return pca.fit(total, params.components, params.variance, params.standardize)
 
 
-def _features(spark: SparkSession, folder: Folder, manifest: Manifest) -> Features:
-    """The images of the run's matrix, as they were when it was made: the newest row of each that is no younger."""
+def _without_changed(manifest: Manifest, rows: int) -> Manifest:
+    """The manifest of a matrix that has lost `rows` which were not erased: what is counted after it as erased is less by them."""
+    note = f"{counted(rows, 'rows')} {'was' if rows == 1 else 'were'} dropped by a refit: their photos have changed since this run"
+    return replace(manifest, counts={**manifest.counts, "rows": manifest.counts["rows"] - rows}, notes=[*manifest.notes, note])
+
+
+def _features(spark: SparkSession, folder: Folder, manifest: Manifest, uris: list[str]) -> Features:
+    """The images `uris` of the run's matrix, as they were when it was made: the newest row of each that is no younger."""
     features = Features.of(spark, DeltaLog(folder, "features"), manifest.model)
     made = datetime.fromisoformat(manifest.created_at).timestamp() + 1  # which is cut to the second
-    images = ArrowRows(pa.table({"uri": pa.array(uris_of_run(folder, manifest.run_id), pa.string())}))
+    images = ArrowRows(pa.table({"uri": pa.array(uris, pa.string())}))
     known = features.keys.semi(images, "uri").arrow().filter(pc.field("micros") <= int(made * 1e6))
     newest = known.sort_by([("uri", "ascending"), ("micros", "descending")])
     _, first = np.unique(newest["uri"].to_numpy(), return_index=True)

@@ -97,14 +97,14 @@ def settle(folder: Folder, run: str, cache: str | None, note: str, lease: Lease)
 
 def shown_names(targets: Targets, manifest: Manifest) -> set[str]:
     """How a report writes the images of `targets`."""
-    return {report.name_of(manifest, uri) for uri in targets.uris}
+    return {report.name_of(manifest, uri) for uri in targets.searched()}
 
 
 def _remove_if_hit(folder: Folder, run: str, targets: Targets, uris: pa.Array) -> None:
     """Files about images other than the matrix go first: what is interrupted after that finds them gone, not outdated."""
     below = f"runs/{run}"
     manifest = manifest_of(folder, run)
-    addresses = Strings(spelling for uri in targets.uris for spelling in spellings(uri))
+    addresses = Strings(spelling for uri in targets.searched() for spelling in spellings(uri))
     names = Strings(spelling for name in shown_names(targets, manifest) for spelling in spellings(name)) if manifest else Strings([])
     in_matrix = any(
         parquet.rows_of(folder, f"{below}/pca/{name}", uris) for name in folder.names(f"{below}/pca") if name.endswith(".parquet")

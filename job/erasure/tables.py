@@ -36,11 +36,12 @@ def erase(spark: SparkSession, folder: Folder, uris: set[str], lease: Lease) -> 
         log = DeltaLog(folder, name, lease)
         if not log.exists():
             continue
-        if lease.taken_over:
-            log.commit([])  # what an open commit of the owner before conflicts with
+        # What open commits of any owner before conflict with: they must not add files that `vacuum` deletes. And the newest commit, which
+        # `forget_history` keeps, is then one of ours, without an address.
+        log.commit([])
         replaced = rewriting.drop_rows(spark, log.uri, log.files(), schema, gone)
         rows[name] = sum(one.dropped for one in replaced)
-        if replaced or lease.taken_over:  # a previous owner that is late must not commit files that `vacuum` deletes
+        if replaced:
             log.commit([one.new for one in replaced if one.new], [one.old for one in replaced])
         log.vacuum(hours=0)
     return rows

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -22,7 +23,8 @@ import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
 from job.contract.errors import InputError, SetupError
-from job.contract.uris import is_s3, printable, shown
+from job.contract.filenames import ignored_as
+from job.contract.uris import is_s3, local_path, printable, shown
 from job.erasure.known import Known
 from job.erasure.parquet import column_of, heads_of
 from job.erasure.tables import TABLES
@@ -38,6 +40,7 @@ from job.storage.tombstones import FOLDER
 
 TASKS_PER_CORE = 4
 DESCRIBED = pa.schema([*((name, pa.string()) for name in ("uri", "etag", "model")), ("head", pa.binary()), ("digest", pa.binary())])
+TAKEN_IN = {"features": "embedded_at", "rejects": "rejected_at"}  # table -> column
 HEAD = 64  # numbers of an embedding that tell it from all others
 OPTIONS = ("refit", "tombstone")  # of `Forget`: an erasure that is continued by another one does what either was asked to do
 
@@ -53,13 +56,18 @@ class Targets:
     numbers: set[str] = field(default_factory=set)  # base64 of float32: the first HEAD numbers of each embedding
     copies: set[str] = field(default_factory=set)  # other URIs of the very same picture, which stay
     shared: set[str] = field(default_factory=set)  # `value uri`: etags, hashes and numbers that photos which stay have too
+    folders: set[str] = field(default_factory=set)  # those of `uris` that are folders which could not be listed
+    begun: set[str] = field(default_factory=set)  # files of the erasures that this one continues
     runs: set[str] = field(default_factory=set)  # whose matrix had rows of them
     asked: set[str] = field(default_factory=set)  # of OPTIONS
     removed: Counter[str] = field(default_factory=Counter)  # so far; see Receipt.removed
 
     def add(self, other: Targets) -> None:
+        """Of the counts the higher ones: an erasure that was begun later has counted on from those before it."""
         for name, values in vars(other).items():
-            getattr(self, name).update(values)  # counts add up
+            if name != "removed":
+                getattr(self, name).update(values)
+        self.removed |= other.removed
         self.copies -= self.uris
 
     @classmethod
@@ -72,6 +80,10 @@ class Targets:
     def to_json(self) -> bytes:
         sets = {name: sorted(values) for name, values in vars(self).items() if name != "removed"}
         return json.dumps({**sets, "removed": self.removed}).encode()
+
+    def searched(self) -> set[str]:
+        """Return the addresses to search for: that of a folder is in those of all photos below it, which stay."""
+        return self.uris - self.folders
 
     def heads(self) -> set[bytes]:
         return {base64.b64decode(numbers) for numbers in self.numbers}
@@ -104,16 +116,19 @@ def find(
             )
     aged = set[str]()
     if older_than is not None:
-        aged = _older(folder, "features", older_than, "embedded_at") | _older(folder, "rejects", older_than, "rejected_at")
+        aged = _older(folder, older_than)
     found = Targets(uris=known.meant({*uris, *aged}, prefixes))
-    for _, before in kept(folder):
+    for name, before in kept(folder):
         found.add(before)
+        found.begun.add(name)
+    found.folders |= _unlisted_folders(folder) & found.uris
     rows = _rows(spark, folder, found.uris)
     alike = [row for row in _rows(spark, folder, heads=found.heads() | {row["head"] for row in rows}) if row["uri"] not in found.uris]
     pictures = {(row["model"], row["digest"]) for row in rows}
     others = {row["uri"] for row in alike if (row["model"], row["digest"]) in pictures} | _equal_rejects(folder, found.uris)
     if copies:
         found.uris |= others
+        found.copies -= found.uris
     else:
         found.copies |= others
     for row in [*rows, *(row for row in alike if row["uri"] in found.uris)]:
@@ -163,13 +178,25 @@ def kept(folder: Folder) -> Iterable[tuple[str, Targets]]:
             yield f"{FOLDER}/{name}", Targets.from_json(stored.content)
 
 
-def _older(folder: Folder, table: str, older_than: float, taken_in: str) -> set[str]:
-    """Addresses in a table that were last taken in more than `older_than` seconds ago."""
-    columns = only(TABLES[table], ["uri", taken_in])
-    rows = pa.concat_tables([columns.empty_table(), *rows_of(folder, table, columns)])
-    newest = rows.group_by("uri").aggregate([(taken_in, "max")])
+def _older(folder: Folder, older_than: float) -> set[str]:
+    """Addresses that were last taken in, into any of the tables, more than `older_than` seconds ago."""
+    rows = [
+        table.rename_columns(["uri", "at"])
+        for name, at in TAKEN_IN.items()
+        for table in rows_of(folder, name, only(TABLES[name], ["uri", at]))
+    ]
+    if not rows:
+        return set()
+    newest = pa.concat_tables(rows).group_by("uri").aggregate([("at", "max")])
     before = datetime.now(UTC) - timedelta(seconds=older_than)
-    return set(newest.filter(pc.field(f"{taken_in}_max") < before)["uri"].to_pylist())
+    return set(newest.filter(pc.field("at_max") < before)["uri"].to_pylist())
+
+
+def _unlisted_folders(folder: Folder) -> set[str]:
+    """Addresses among the rejects that are no photo's: what could not be listed is a folder, unless its name is that of a photo."""
+    tables = rows_of(folder, "rejects", only(REJECTS, ["uri", "stage"]))
+    unlisted = {uri for rows in tables for uri in rows.filter(pc.field("stage") == "list")["uri"].to_pylist()}
+    return {uri for uri in unlisted if ignored_as(uri.rpartition("/")[2]) or (not is_s3(uri) and os.path.isdir(local_path(uri)))}
 
 
 def _equal_rejects(folder: Folder, uris: set[str]) -> set[str]:

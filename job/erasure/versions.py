@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,8 @@ from job.storage.s3_client import S3_ERRORS, client, code_of, explain
 T = TypeVar("T")
 R = TypeVar("R")
 IN_FLIGHT = 32  # requests
+# A request for many objects is XML, which cannot have them or changes them: https://www.w3.org/TR/xml/#charsets
+NOT_IN_XML = re.compile("[\x00-\x1f\x7f-\x9f\ufffe\uffff]")
 DELETED_AT_ONCE = 1000  # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 
 
@@ -207,6 +210,22 @@ def _unlink(path: str) -> None:
 
 def _delete_objects(versions: list[Version]) -> int:
     """At most DELETED_AT_ONCE, of one bucket; how many."""
+    for odd in (one for one in versions if NOT_IN_XML.search(one.uri)):
+        _delete_object(odd)
+    if together := [one for one in versions if not NOT_IN_XML.search(one.uri)]:
+        _delete_together(together)
+    return len(versions)
+
+
+def _delete_object(version: Version) -> None:
+    bucket, key = bucket_and_key(version.uri)
+    try:
+        client().delete_object(Bucket=bucket, Key=key, VersionId=version.version)
+    except S3_ERRORS as error:
+        raise explain(error, printable(version.uri), InputError) from error
+
+
+def _delete_together(versions: list[Version]) -> None:
     bucket = bucket_and_key(versions[0].uri)[0]
     objects = [{"Key": bucket_and_key(one.uri)[1], "VersionId": one.version} for one in versions]
     try:
@@ -216,4 +235,3 @@ def _delete_objects(versions: list[Version]) -> int:
     if failed:
         uri, why = f"s3://{bucket}/{failed[0].get('Key')}", failed[0].get("Code")
         raise InputError(f"cannot delete `{uri}`: {why}", "allow s3:DeleteObject and s3:DeleteObjectVersion, then run the command again")
-    return len(versions)

@@ -11,7 +11,7 @@ import json
 import platform
 import tempfile
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from csv import writer
 from dataclasses import asdict, replace
@@ -209,16 +209,30 @@ def complete_runs(folder: Folder) -> list[str]:
     return [run for run in sorted(folder.names("runs"), reverse=True) if folder.read(f"runs/{run}/manifest.json")]
 
 
+def manifest_of(folder: Folder, run: str) -> Manifest | None:
+    """Return the manifest of a complete run."""
+    stored = folder.read(f"runs/{run}/manifest.json")
+    return Manifest.from_json(stored.content) if stored else None
+
+
+def lineage(run: str, manifest_of: Callable[[str], Manifest | None]) -> list[str]:
+    """
+    Return `run` and the runs by way of which it got its PCA: the last one has fitted it.
+
+    Manifests of earlier versions name the run that --pca named, whose PCA may have been that of a third one.
+    """
+    runs = [run]
+    while (manifest := manifest_of(runs[-1])) and manifest.fitted_by not in runs:
+        runs.append(manifest.fitted_by)
+    return runs
+
+
 def prune_runs(folder: Folder, keep: int, lease: Lease) -> None:
-    """Drop all but the newest `keep` complete runs, those whose PCA a kept one uses, and dead attempts older than the kept."""
+    """Drop all but the newest `keep` complete runs, those by way of which a kept one got its PCA, and dead attempts older than the kept."""
     kept = complete_runs(folder)[:keep]
     if len(kept) < keep:
         return
-    used = set(kept)
-    for run in kept:
-        stored = folder.read(f"runs/{run}/manifest.json")
-        if stored is not None:
-            used.add(Manifest.from_json(stored.content).fitted_by)
+    used = {other for run in kept for other in lineage(run, lambda run: manifest_of(folder, run))}
     for run in folder.names("runs"):
         if run not in used and run < kept[-1]:
             lease.check()
@@ -236,8 +250,9 @@ def describe(
     ignored: dict[str, int],
     fitted: Fitted,
     cores: int,
+    fitted_by: str | None = None,
 ) -> Manifest:
-    """The manifest of a run that is about to be published."""
+    """The manifest of a run that is about to be published. `fitted_by`: the run that has fitted the PCA, if it was another one."""
     notes = [NOTE] if params.model == UNTRAINED else []
     if params.components and fitted.k < params.components:
         notes.append(
@@ -262,7 +277,7 @@ def describe(
         stages=stages,
         k=fitted.k,
         variance=float(fitted.ratios[: fitted.k].sum()),
-        fitted_by=params.pca or params.run_id,
+        fitted_by=fitted_by or params.run_id,
         notes=notes,
         cores=cores,
     )

@@ -44,3 +44,16 @@ def test_an_upload_in_parts_that_was_never_completed_goes_and_those_of_others_st
     assert remove(found) == remove(found) == 3
     left = client.list_multipart_uploads(Bucket=bucket)["Uploads"]
     assert [upload["Key"] for upload in left] == ["outer/b", "photos/a b.jpg.png"]
+
+
+def test_keys_that_xml_cannot_have_are_deleted_beside_others(bucket, s3_server):
+    """Without a listing, in which this server leaves some of them out."""
+    client = s3_server.client()
+    keys = [f"photos/a{character}b.jpg" for character in ("\x01", "\x1f", "\t", "\n", "\r", "\x7f", "\x85", "\ufffe", "c")]
+    for key in [*keys, "photos/kept.jpg"]:
+        client.put_object(Bucket=bucket, Key=key, Body=b"pixels")
+
+    assert remove(Version(f"s3://{bucket}/{key}", "null", True, False) for key in keys) == len(keys)
+
+    assert [key for key in keys if content_of(Version(f"s3://{bucket}/{key}", "null", True, False)) is not None] == []
+    assert content_of(Version(f"s3://{bucket}/photos/kept.jpg", "null", True, False)) == b"pixels"

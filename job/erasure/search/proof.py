@@ -13,7 +13,7 @@ import json
 import re
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
@@ -28,13 +28,13 @@ import pyarrow.parquet as pq
 
 from job.contract.errors import OutputError
 from job.contract.uris import local_path, printable
-from job.erasure.parquet import TEXT, column_of, heads_of, text_of
+from job.erasure.parquet import LISTS, TEXT, column_of, heads_of, text_of
 from job.erasure.search.strings import Strings
 from job.erasure.targets import HEAD, Targets
 from job.erasure.versions import Progress, Version, content_of, unseen, versions_below
 
 IN_FLIGHT = 8  # files, each in memory
-GOES_ON = re.compile(rb"[\w.%-]")  # behind an address: it may be the beginning of a longer one, as `a.jpg` is of `a.jpg.png`
+ESCAPED = re.compile(rb"(%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4})$")  # its last digit is no digit of a number behind it
 TELLING_BYTES = 64  # fewer bytes may be anywhere by chance
 RAW = "surrogateescape"  # bytes of a file name that are not UTF-8
 SAFE = ("", "/", "/:", "/:!$&'()*+,;=@~")  # what writers of URLs leave as it is
@@ -68,7 +68,8 @@ class Needles:
     """
 
     def __init__(self, targets: Targets, longer: Others = no_others, around: Others = no_others) -> None:
-        self.uris = column_of(targets.uris)
+        uris = targets.searched()
+        self.uris = column_of(uris | set(map(local_path, uris)))
         shared, staying = targets.staying()
         contents = (targets.etags | targets.contents) - shared
         self.contents = pa.array(sorted(contents), pa.string())
@@ -79,9 +80,10 @@ class Needles:
         wide = [np.frombuffer(head, np.float32).astype(np.float64).tobytes() for head in telling]  # as sums of one image have it
         self._numbers = frozenset(telling + wide)
         self._addresses: dict[bytes, list[str]] = defaultdict(list)  # `a b` as a URL has it may be a name of its own
-        for uri in targets.uris:
+        for uri in uris:
             for spelling in spellings(uri):
                 self._addresses[spelling].append(uri)
+        self._etags = frozenset(etag.encode() for etag in targets.etags - targets.contents)
         self._all = Strings([*self._addresses, *(hashed.encode() for hashed in contents if hashed), *self._numbers])
         self._longer = cache(lambda uri: [spelling for other in longer(uri) if other != uri for spelling in spellings(other)])
         self._around = cache(lambda uri: [spelling for other in around(uri) if other != uri for spelling in spellings(other)])
@@ -92,16 +94,30 @@ class Needles:
         for at, string in self._all.found_in(content):
             if string in self._numbers:
                 embedding = "embedding"
+            elif string in self._etags and _within_a_number(content, at, string):
+                continue
             elif string not in self._addresses or any(self._is(content, at, string, uri) for uri in self._addresses[string]):
                 return "address or content hash"
         return embedding
 
     def _is(self, text: bytes, at: int, spelling: bytes, uri: str) -> bool:
         """Whether it is `uri` that is spelt there, and no longer address: `/a.jpg` is in `/b/a.jpg`, and in `/a.jpg.png`."""
-        longer = self._longer(uri) if GOES_ON.match(text, at + len(spelling)) else []
         around = self._around(uri) if text[max(0, at - 1) : at] not in (b"", b"/") else []
-        begins = ((at - other.find(spelling), other) for other in chain(longer, around) if spelling in other)
+        begins = ((at - place, other) for other in chain(self._longer(uri), around) for place in _places(spelling, other))
         return not any(begin >= 0 and text.startswith(other, begin) for begin, other in begins)
+
+
+def _places(part: bytes, text: bytes) -> Iterator[int]:
+    at = text.find(part)
+    while at >= 0:
+        yield at
+        at = text.find(part, at + 1)
+
+
+def _within_a_number(text: bytes, at: int, etag: bytes) -> bool:
+    """Whether a digit is before or behind: `5000-17` of a local photo, size and time, is in `15000-17` of another one."""
+    before, behind = text[max(0, at - 6) : at], text[at + len(etag) : at + len(etag) + 1]
+    return behind.isdigit() or (before[-1:].isdigit() and not ESCAPED.search(before))
 
 
 def spellings(uri: str) -> set[bytes]:
@@ -173,13 +189,16 @@ def _in_parquet(content: bytes, needles: Needles) -> str:
 
 
 def _in_table(table: pa.Table, needles: Needles) -> str:
-    others = pc.invert(pc.is_in(table["uri"], value_set=needles.staying)) if "uri" in table.column_names else None
+    of_photos = "uri" in table.column_names and _is_text(table["uri"])
+    others = pc.invert(pc.is_in(table["uri"].cast(pa.string()), value_set=needles.staying)) if of_photos else None
     for name, column in zip(table.column_names, table.columns, strict=True):
-        if name == "uri" and _has(column, needles.uris):
-            return "address"
+        if name == "uri" and _is_text(column):  # each value is one address: a longer one is another photo's, known or not
+            if _has(column, needles.uris):
+                return "address"
+            continue
         if name == "etag" and _has(column, needles.contents):
             return "content hash"
-        if pa.types.is_list(column.type) and pa.types.is_floating(column.type.value_type):
+        if any(is_list(column.type) for is_list in LISTS) and pa.types.is_floating(column.type.value_type):
             meant = needles.unshared if others is None else needles.heads
             for rows, heads in heads_of(column.combine_chunks(), HEAD):
                 if any(head.tobytes() in meant and (others is None or others[row].as_py()) for row, head in zip(rows, heads, strict=True)):
@@ -189,9 +208,13 @@ def _in_table(table: pa.Table, needles: Needles) -> str:
     return ""
 
 
+def _is_text(column: pa.ChunkedArray) -> bool:
+    return any(is_text(column.type) for is_text in TEXT)
+
+
 def _has(column: pa.ChunkedArray, values: pa.Array) -> bool:
     """Whether a column of texts has one of `values`."""
-    return any(is_text(column.type) for is_text in TEXT) and pc.any(pc.is_in(column.cast(pa.string()), value_set=values)).as_py() is True
+    return _is_text(column) and pc.any(pc.is_in(column.cast(pa.string()), value_set=values)).as_py() is True
 
 
 def _unpacked(content: bytes) -> bytes:

@@ -16,6 +16,7 @@ from job.storage.delta_log import DeltaLog
 from job.storage.folders import open_folder
 from job.storage.lease import Lease
 from tests.conftest import SHORT
+from tests.leases import take_over
 from tests.spark.erasure.traces import files_that_hold, stored
 
 STEPS = ["remove", "tables.erase", "runs.clean", "runs.settle", "proof.search"]
@@ -125,6 +126,36 @@ def test_a_run_that_was_taken_over_cannot_commit_after_an_erasure_that_dropped_n
     for table in ("features", "rejects"):
         with pytest.raises(LeaseError, match="another run has written to"):
             DeltaLog(folder, table, late).commit([])
+
+
+def test_a_run_from_before_an_owner_who_wrote_nothing_cannot_commit_after_an_erasure(spark, after_a_run):
+    """Whose lease was not taken over: the owner between them has released it."""
+    folder = open_folder(from_text(str(after_a_run[0])))
+    with Lease.acquire(folder, "late") as lease:
+        late, erasure = (SimpleNamespace(generation=lease.generation + more, check=lambda: None, taken_over=False) for more in (0, 2))
+
+    assert tables.erase(spark, folder, {"file:///p/a.jpg"}, erasure) == {"features": 0, "rejects": 0}
+
+    for table in ("features", "rejects"):
+        with pytest.raises(LeaseError, match="another run has written to"):
+            DeltaLog(folder, table, late).commit([])
+
+
+def test_an_erasure_whose_lease_was_taken_over_while_it_planned_deletes_nothing(forget, after_a_run, monkeypatch):
+    output, photos = after_a_run
+    one, plan = min(photos.glob("*/*.jpg")), erasure.plan
+
+    def slowly(wanted, folder, report):
+        targets = plan(wanted, folder, report)
+        take_over(folder, "another")
+        return targets
+
+    monkeypatch.setattr(erasure, "plan", slowly)
+    with pytest.raises(LeaseError):
+        forget(output, [one])
+
+    assert one.exists()
+    assert not (output / "erasures").exists()
 
 
 def test_no_erasure_begins_while_a_report_is_written_again(forget, after_a_run, cache, monkeypatch):

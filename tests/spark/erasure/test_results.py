@@ -3,13 +3,15 @@
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 
 from job.contract.uris import from_text
-from job.erasure import runs, tables
+from job.erasure import refit, runs, tables
 from job.storage.folders import open_folder
 from job.storage.lease import Lease
 from tests.spark.erasure.traces import files_that_hold, stored, tree
@@ -59,19 +61,46 @@ def test_refit_gives_the_matrix_of_a_run_that_never_saw_the_photo(spark, run_job
     output, photos = after_a_run
     first, files = "first", sorted(photos.glob("*/*.jpg"))
     borrowed = run_job(photos, output, pca=first).run_id
+    chained = run_job(photos, output, pca=borrowed)
+    assert chained.fitted_by == first
+    earlier = output / "runs" / chained.run_id / "manifest.json"  # as versions before this one wrote it
+    earlier.write_text(replace(chained, fitted_by=borrowed).to_json())
 
     done = forget(output, files[:5], refit=True)
 
     fresh = run_job(photos, tmp_path / "fresh", components=2).run_id
-    assert (done.refitted, done.marked) == ([first, borrowed], [])
+    assert (set(done.refitted), done.marked) == ({first, borrowed, chained.run_id}, [])
     wanted = {uri: row for uri, _, row in matrix(tmp_path / "fresh", fresh)}
-    for run in (first, borrowed):
+    for run in (first, borrowed, chained.run_id):
         got = {uri: row for uri, _, row in matrix(output, run)}
         assert got.keys() == wanted.keys()
         assert np.abs(np.array([got[uri] for uri in wanted]) - np.array(list(wanted.values()))).max() < 1e-6
         assert "refitted without them" in json.loads((output / "runs" / run / "manifest.json").read_text())["notes"][-1]
         assert (output / "runs" / run / "report.html").exists()
     assert spark.read.parquet(str(output / "runs" / first / "pca")).count() == 55
+
+
+def test_rows_of_photos_that_have_changed_go_with_a_refit_and_are_noted_not_counted_as_erased(run_job, forget, after_a_run, monkeypatch):
+    """Also where the refit was interrupted after it had written the matrix."""
+    output, photos = after_a_run
+    one, *changed = sorted(photos.glob("*/*.jpg"))[:3]
+    for path in changed:
+        path.write_bytes(sorted(photos.glob("*/*.jpg"))[20].read_bytes())
+    run_job(photos, output, components=2)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(refit.publish, "write_model", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            forget(output, [one], refit=True)
+    forget(output, [one], refit=True)
+
+    manifest = json.loads((output / "runs" / "first" / "manifest.json").read_text())
+    assert (manifest["counts"]["rows"], manifest["counts"]["erased"]) == (57, 1)
+    assert [note for note in manifest["notes"] if "2 rows were dropped by a refit: their photos have changed" in note] != []
+
+
+def interrupted(*arguments):
+    raise KeyboardInterrupt
 
 
 def test_a_photo_with_a_tombstone_is_refused_under_any_name_and_others_are_not(run_job, forget, after_a_run):

@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-from deltalake import CommitProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, write_deltalake
 
 from job.erasure import LeftOverError
 from job.storage.schema import FEATURES
@@ -35,6 +35,19 @@ def test_an_address_in_a_commit_of_somebody_elses_goes_with_the_log_before_it(ru
     assert files_that_hold(output, str(one).encode()) == []
     assert len(stored(output)) == 59
     assert run_job(photos, output, components=2).counts["embedded"] == 0
+
+
+def test_an_address_in_the_newest_commit_goes_although_no_row_is_dropped_any_more(forget, after_a_run):
+    """Somebody has deleted the row with Delta's own tools: their commit has the predicate."""
+    output, photos = after_a_run
+    one = min(photos.glob("*/*.jpg"))
+    DeltaTable(str(output / "features")).delete(f"uri = 'file://{one}'")
+    assert files_that_hold(output / "features" / "_delta_log", str(one).encode())
+
+    done = forget(output, [one])
+
+    assert (done.removed["features"], done.removed["rows"], done.found) == (0, 1, [])
+    assert files_that_hold(output, str(one).encode()) == []
 
 
 def test_what_is_left_all_the_same_is_named_and_the_next_try_looks_again(forget, after_a_run):

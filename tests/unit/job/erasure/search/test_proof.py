@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from job.contract.errors import OutputError
-from job.erasure.parquet import text_of
+from job.erasure.parquet import heads_of, text_of
 from job.erasure.search.proof import Needles, traces
 from job.erasure.targets import HEAD, Targets
 
@@ -106,6 +106,59 @@ def test_a_longer_address_is_another_photo_if_it_is_known():
         assert seen(written.encode(), needles) == ""
     assert seen(f"{URI}.png {URI}".encode(), needles) == FOUND
     assert seen(f"{URI}.gif".encode(), needles) == FOUND
+
+
+BEHIND = [" (1).jpg", "/b.jpg", "é.jpg", ",v.jpg", "~2.jpg", f"/{URI}"]
+
+
+@pytest.mark.parametrize("behind", BEHIND)
+def test_whatever_character_a_longer_address_has_next_it_is_another_photo_if_it_is_known(behind: str):
+    other = URI + behind
+    needles = Needles(Targets(uris={URI}), lambda uri: [other])
+
+    for written in (other, html.escape(other), quote(other), json.dumps({"uri": other})):
+        assert seen(written.encode(), needles) == ""
+        assert seen(f"{written} {URI}".encode(), needles) == FOUND
+    assert seen(f"{URI}{behind[:-1]}".encode(), needles) == FOUND
+
+
+def test_a_row_of_a_longer_address_is_another_photo_known_or_not():
+    rows = pa.table({"uri": [f"{URI}.1.jpg", f"{URI}.png", f"{URI}.z.jpg"]})
+    file = io.BytesIO()
+    pq.write_table(rows, file, write_statistics=False)
+
+    assert seen(file.getvalue(), Needles(Targets(uris={URI}))) == ""
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.string_view(), pa.large_string(), pa.list_(pa.string())], ids=str)
+def test_a_table_is_searched_whatever_type_its_addresses_have(kind: pa.DataType):
+    """Delta's own tools write views."""
+    kept = ["s3://bucket/b.jpg"] if pa.types.is_list(kind) else "s3://bucket/b.jpg"
+    rows = pa.table({"uri": pa.array([kept], kind), "embedding": [[1.0] * HEAD]})
+
+    assert seen(written(rows), Needles(Targets(uris={URI}, numbers={base64.b64encode(bytes(4 * HEAD)).decode()}))) == ""
+    assert seen(written(rows), Needles(Targets(uris={"s3://bucket/b.jpg"}))) in (FOUND, "address")
+
+
+def test_known_longer_addresses_are_asked_for_once_for_each_address():
+    asked, uris = [], [f"s3://bucket/photos/{number:05}.jpg" for number in range(300)]
+    needles = Needles(Targets(uris=set(uris)), lambda uri: asked.append(uri) or [f"{uri}~2.jpg"])
+
+    for _ in range(3):
+        assert seen("\n".join(f"{uri}~2.jpg" for uri in uris).encode(), needles) == ""
+    assert sorted(asked) == uris
+
+
+@pytest.mark.parametrize("kind", [pa.list_, pa.large_list, lambda number: pa.list_(number, HEAD)], ids=["list", "large", "fixed"])
+@pytest.mark.parametrize("number", [pa.float32(), pa.float64()], ids=str)
+def test_an_embedding_is_found_in_lists_of_every_kind(kind, number: pa.DataType):
+    row = [float(value) for value in range(1, HEAD + 1)]
+    targets = Targets(numbers={base64.b64encode(np.asarray(row, np.float32).tobytes()).decode()})
+
+    assert seen(parquet(pa.array([[0.0] * HEAD, row], kind(number))), Needles(targets)) == "embedding"
+    assert seen(parquet(pa.array([[0.0] * HEAD], kind(number))), Needles(targets)) == ""
+    heads = [(found.tolist(), head[0].nbytes) for found, head in heads_of(pa.array([None, row, None], kind(number)), HEAD)]
+    assert heads == [([1], 4 * HEAD)]
 
 
 @pytest.mark.parametrize("name", [".part-0.zstd.parquet.4711-140.part", "part-0", "copy.parquet.bak"])
@@ -202,6 +255,20 @@ def test_a_content_hash_is_found_whatever_follows():
     digest = "0" * 63 + "1"
 
     assert seen(f"sha256:{digest}ab".encode(), Needles(Targets(contents={digest}))) == FOUND
+
+
+@pytest.mark.parametrize("text", ["15000-17", "5000-171", "s3/95000-17,", '{"etag": "15000-17"}'])
+def test_an_etag_within_a_longer_number_is_that_of_another_photo(text: str):
+    needles = Needles(Targets(etags={"5000-17"}))
+
+    assert seen(text.encode(), needles) == ""
+    assert seen(parquet(pa.array([text])), needles) == ""
+    assert seen(f"{text} 5000-17".encode(), needles) == FOUND
+
+
+@pytest.mark.parametrize("text", ["5000-17", "\n5000-17.", "x\\n5000-17\\n", "%225000-17%22", "\\u00225000-17\\u0022"])
+def test_an_etag_is_found_whatever_stands_beside_it_that_is_no_number(text: str):
+    assert seen(text.encode(), Needles(Targets(etags={"5000-17"}))) == FOUND
 
 
 def test_a_copy_that_stays_switches_off_the_search_for_what_it_has_itself_and_nothing_else():
