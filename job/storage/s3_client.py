@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, Generic, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, NoCredentialsError, PartialCredentialsError
 
@@ -19,6 +21,37 @@ REFUSED = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch",
 S3_ERRORS = (BotoCoreError, ClientError)
 OF_ANOTHER_REGION = {"301", "400", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"}
 BODY_ATTEMPTS = 5
+T = TypeVar("T")
+
+
+class Once(Generic[T]):
+    """
+    `functools.cache` for threads that ask at the same moment: one of them calls the function, the others wait for its result or error.
+
+    A task reads with 32 threads. With `cache` each of them made its own client first, which took seconds of a core.
+    """
+
+    def __init__(self, make: Callable[..., T]) -> None:
+        self._make, self._lock = make, Lock()
+        self._made: dict[tuple[Any, ...], Future[T]] = {}
+
+    def __call__(self, *arguments: Any) -> T:
+        """Return what the function gave for `arguments`. What it raised is raised, and the next call tries again."""
+        with self._lock:
+            made = self._made.get(arguments)
+            mine = made is None
+            if made is None:
+                made = self._made[arguments] = Future()
+        if mine:
+            try:
+                made.set_result(self._make(*arguments))
+            except BaseException as error:  # noqa: BLE001 - those who wait must get it, whatever it is
+                self._made.pop(arguments, None)
+                made.set_exception(error)
+        return made.result()
+
+    def cache_clear(self) -> None:
+        self._made.clear()
 
 
 def session() -> Any:
@@ -32,7 +65,7 @@ def session() -> Any:
     return make_session(ERRORS, os.environ.get("AWS_REGION"))
 
 
-@cache
+@Once
 def client(attempts: int = 8) -> Any:
     """One per process. boto3's own chain finds the credentials, and `AWS_ENDPOINT_URL_S3`."""
     return make_client(session(), "s3", attempts=attempts)
@@ -133,7 +166,7 @@ def s3a_conf(endpoint: str, region: str) -> dict[str, str]:
     return own | {f"spark.hadoop.fs.s3a.{name}": value for name, value in s3a.items()}
 
 
-@cache
+@Once
 def bucket_store(bucket: str) -> Any:
     """
     obstore moves bytes outside the interpreter lock: a GET costs a quarter of boto3's CPU time.
@@ -144,8 +177,6 @@ def bucket_store(bucket: str) -> Any:
     """
     from obstore.auth.boto3 import Boto3CredentialProvider
     from obstore.store import S3Store
-
-    from job.storage.s3_client import ERRORS, client, endpoint_of, session
 
     own, endpoint = session(), client().meta.endpoint_url
     region = allowed_region(client(), bucket, ERRORS)

@@ -123,6 +123,9 @@ def test_a_killed_driver_goes_on_from_the_last_chunk(compose):
 
 def test_the_tests_of_the_job_run_inside_the_image(compose):
     """All of them take minutes; one that needs Spark shows that they can."""
+    built = compose("build", "test", DOCKER_BUILDKIT="1", COMPOSE_DOCKER_CLI_BUILD="1")  # `run` would take an image of other tests
+    assert built.returncode == 0, said(built)[-5000:]
+
     done = compose(
         "run", "--rm", "-T", "test", "tests/unit/job/contract/test_params.py", "tests/spark/test_store.py", "-k", "params or new_or_changed"
     )
