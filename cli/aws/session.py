@@ -118,7 +118,7 @@ def _settings(session: Any) -> dict[str, str | None]:
 
 @contextmanager
 def _serving(credentials: Any, token: str) -> Iterator[str]:
-    """The URI of an endpoint that gives the credentials, as they are at each request, to whoever knows `token`."""
+    """The URI of an endpoint that gives the credentials, as they are at each request, to a client that sends `token`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -222,7 +222,7 @@ def _refuse_holes(session: Any, cloudformation: Any, region: str, project: str) 
 
 
 def _as_deployed(cloudformation: Any, wanted: Wanted) -> Wanted:
-    """`wanted` with the role that CloudFormation acts as from the stack that is there: whoever adds the application need not repeat it."""
+    """Return `wanted` with the role of CloudFormation from the stack that is there, so that `image push` need not repeat it."""
     base = stacks.describe(cloudformation, f"{wanted.project}-base") or {}
     return replace(wanted, role_arn=wanted.role_arn or base.get("RoleARN"))
 

@@ -121,7 +121,7 @@ def delete(cloudformation: Any, name: str, tell: Callable[[str], None], gone: Ca
     found = describe(cloudformation, name)
     if found is None:
         return
-    if found["StackStatus"] != "DELETE_IN_PROGRESS":  # whoever deletes it does what we want
+    if found["StackStatus"] != "DELETE_IN_PROGRESS":  # somebody else deletes it already
         _settled(cloudformation, name, tell)
     identity, began, state = found["StackId"], time.time(), None
     for _ in range(2):

@@ -1,5 +1,5 @@
 """
-What the job tells whoever started it: progress lines, the outcome, the manifest. Standard library only.
+What the job tells the command that started it: progress lines, the outcome, the manifest. Standard library only.
 
 Every line that the job prints on stdout is `MARK` and one JSON object; anything else is somebody else's noise. The two sides may be of
 different versions: a reader ignores fields and records that it does not know, and fills in defaults for those that are not there.

@@ -34,7 +34,7 @@ def main(argv: list[str]) -> int:
 
 
 def attempt(wanted: Forget) -> Outcome:
-    """The outcome names no photo that was removed: whoever follows may log it."""
+    """Return the outcome. It names no photo that was removed, because it may get into logs."""
     try:
         require_results(folder := open_folder(wanted.output))
         answer = planned(wanted, folder) if wanted.dry_run else erased(wanted, folder)

@@ -2,7 +2,7 @@
 What is meant: URIs, prefixes and an age in; all that is known of those images out, so that every trace of them can be found again.
 
 Known is what `features`, `rejects`, published runs or INPUT have of an image. It is kept in OUTPUT before anything is removed:
-an erasure that was interrupted goes on with it, whoever calls next.
+the next `forget` continues an interrupted erasure with it.
 """
 
 from __future__ import annotations

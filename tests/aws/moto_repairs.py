@@ -90,7 +90,7 @@ def delete(resources, original=parsing.ResourceMap.delete):
 def delete_resource(resources, resource, template, original=parsing.ResourceMap._delete_resource):
     try:
         original(resources, resource, template)
-    except Exception as error:  # each of moto's services has its own for what is not there; all others go on
+    except Exception as error:  # each of moto's services has its own for what is not there; all others are raised again
         if "NotFound" not in type(error).__name__:
             raise
 

@@ -137,7 +137,7 @@ def weights(config: Settings) -> Check:
     return Check("weights", True, "not downloaded yet: the first run downloads 9 MB")
 
 
-def writable(name: str, folder: Path, mend: str) -> Check:
+def writable(name: str, folder: Path, fix: str) -> Check:
     there = existing(str(folder.absolute()))
     ok = os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK)
-    return Check(name, ok, f"{folder.absolute()}" if ok else broken_link(there) or f"cannot write to {there}", mend)
+    return Check(name, ok, f"{folder.absolute()}" if ok else broken_link(there) or f"cannot write to {there}", fix)

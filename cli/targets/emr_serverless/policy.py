@@ -61,7 +61,7 @@ def _listing(partition: str, bucket: str, keys: list[str]) -> dict[str, Any]:
     statement = _allow(["s3:ListBucket"], f"arn:{partition}:s3:::{bucket}")
     if all(keys):  # one that is the whole bucket is listed without any prefix
         prefixes = [pattern for key in map(_escaped, keys) for pattern in (key, f"{key}/*")]
-        # IfExists: S3 answers 404 for an object that is not there only to whoever may list, and a GET has no prefix; others get 403.
+        # IfExists: S3 answers 404 for an object that is not there only to a caller that may list, and a GET has no prefix; others get 403.
         # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
         statement["Condition"] = {"StringLikeIfExists": {"s3:prefix": prefixes}}
     return statement

@@ -54,10 +54,10 @@ Timeout = Annotated[
 Attempts = Annotated[int, typer.Option(min=1, max=10, help="With --serverless or --eks: attempts of the service if the job fails.")]
 
 
-# What whoever sends and follows a run must be allowed; `fruitsctl infra policy operator` has the resources.
+# What the user who sends and follows a run must be allowed; `fruitsctl infra policy operator` has the resources.
 NEEDS = (
     "cloudformation:DescribeStacks",
-    "ecr:BatchGetImage",  # whoever gives the application an image must be allowed to read it
+    "ecr:BatchGetImage",  # to give the application an image, its user must be allowed to read it
     "ecr:DescribeImages",
     "ecr:GetDownloadUrlForLayer",
     "emr-serverless:CancelJobRun",

@@ -96,7 +96,7 @@ def prices_of(clients: Clients, application: dict[str, Any], config: Settings) -
 
 
 def cost_of(clients: Clients, sent: Sent, job_run: dict[str, Any]) -> float | None:
-    """USD of a run that is over, kept beside the output if it was not yet: whoever detached has it too. None: not known yet."""
+    """USD of a run that is over, stored in OUTPUT if it was not yet, also after `--detach`. None: not known yet."""
     import json
 
     from cli.billing.history import cost_uri

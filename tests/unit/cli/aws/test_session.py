@@ -17,10 +17,8 @@ import pytest
 
 from cli.aws.session import aws_session, job_environment, region
 from cli.commands.aws import infra
-from cli.errors import RefusedError, UsageError
+from cli.errors import UsageError
 from job.contract.aws_session import certificates_of
-from job.contract.errors import RegionError, SetupError
-from job.storage.s3_client import endpoint_of, s3a_conf
 from job.storage.s3_client import session as job_session
 
 CHILD = """
@@ -31,18 +29,6 @@ frozen = found.get_frozen_credentials()
 endpoint = session.client("s3").meta.endpoint_url
 print(json.dumps([found.method, frozen.access_key, frozen.secret_key, frozen.token, endpoint]))
 """
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user without any AWS set-up: an empty home, whose .aws/ the tests fill."""
-    for name in os.environ:
-        if name.startswith("AWS_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    (tmp_path / ".aws").mkdir()
-    return tmp_path
 
 
 def seen_by_a_child(extra: Mapping[str, str | None]) -> list[str | None]:
@@ -97,11 +83,7 @@ def test_an_endpoint_for_all_services_becomes_the_one_of_s3(home: Path, monkeypa
         assert extra["AWS_REGION"] == "eu-west-3"
 
 
-def test_the_endpoint_answers_nobody_without_its_token_and_nobody_afterwards(home: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "FRUITSKEY")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very secret")
-    monkeypatch.setenv("AWS_REGION", "eu-west-3")
-
+def test_the_endpoint_answers_nobody_without_its_token_and_nobody_afterwards(keys: None):
     with job_environment(aws_session()) as extra:
         token = extra["AWS_CONTAINER_AUTHORIZATION_TOKEN"]
         for wrong in (None, "", "wrong", f"{token}x"):
@@ -112,11 +94,7 @@ def test_the_endpoint_answers_nobody_without_its_token_and_nobody_afterwards(hom
         ask(extra, token)
 
 
-def test_java_gets_no_empty_token_which_it_would_send_on(home: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "FRUITSKEY")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very secret")
-    monkeypatch.setenv("AWS_REGION", "eu-west-3")
-
+def test_java_gets_no_empty_token_which_it_would_send_on(keys: None):
     with job_environment(aws_session()) as extra:
         token = extra["AWS_CONTAINER_AUTHORIZATION_TOKEN"]
         assert "Token" not in ask(extra, token, "aws-sdk-java/1.12.262 Linux/6")
@@ -256,151 +234,3 @@ def test_a_damaged_configuration_file_of_aws_is_named(home: Path, name: str):
     with pytest.raises(UsageError, match=rf"^`{home}/.aws/{name}` is not a valid configuration file of AWS$") as raised:
         aws_session().get_credentials()
     assert raised.value.hint == "fix it, or run `aws configure`"
-
-
-@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_EMR_SERVERLESS"])
-def test_an_endpoint_without_a_scheme_is_told_what_to_write(home: Path, monkeypatch: pytest.MonkeyPatch, variable: str):
-    monkeypatch.setenv(variable, "localhost:7070")
-
-    for make in (aws_session, job_session):
-        with pytest.raises((UsageError, SetupError), match=rf"^{variable} is not a URL: `localhost:7070`$") as raised:
-            make()
-        assert raised.value.hint == f"write {variable}=http://localhost:7070, or https://"  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize("url", ["http://", "http://:7070", "ftp://a", "http://a:b", "http://[::1", "//a", "http:/a:7070"])
-def test_an_endpoint_of_the_profile_that_no_client_can_use_is_an_error(home: Path, url: str):
-    (home / ".aws/config").write_text(f"[default]\nservices = own\n[services own]\ns3 =\n  endpoint_url = {url}\n")
-
-    with pytest.raises(UsageError, match=r"^endpoint_url is not a URL: "):
-        aws_session()
-
-
-@pytest.mark.parametrize(
-    "url", ["https://s3.us-east-1.amazonaws\u3002com", "https://my_host:9000", "https://s3.us-east-1.amazonaws.com\\@x.eu"]
-)
-def test_an_endpoint_that_clients_read_differently_is_told_what_a_host_is(home: Path, monkeypatch: pytest.MonkeyPatch, url: str):
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
-
-    for make in (aws_session, job_session):
-        with pytest.raises((UsageError, SetupError), match=r"^AWS_ENDPOINT_URL_S3 is not a URL: `") as raised:
-            make()
-        assert raised.value.hint == (  # type: ignore[attr-defined]
-            "write AWS_ENDPOINT_URL_S3=http://HOST:PORT, or https://, where HOST has ASCII letters, digits, `.` and `-` only"
-        )
-
-
-def test_an_error_about_an_endpoint_shows_no_password(home: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://key:very@secret@x.eu:9000")
-
-    with pytest.raises(UsageError, match=r"^AWS_ENDPOINT_URL_S3 is not a URL: `…@x\.eu:9000`$"):
-        aws_session()
-
-
-@pytest.mark.parametrize("profile", ["default", "profile there"])
-def test_transfer_acceleration_is_refused_before_anything_is_asked(home: Path, monkeypatch: pytest.MonkeyPatch, profile: str):
-    (home / ".aws/config").write_text(f"[{profile}]\ns3 =\n    use_accelerate_endpoint = true\n")
-    if profile != "default":
-        monkeypatch.setenv("AWS_PROFILE", "there")
-
-    for make in (aws_session, job_session):
-        with pytest.raises((RefusedError, RegionError), match=r"^S3 Transfer Acceleration sends photos through places outside") as raised:
-            make()
-        assert raised.value.hint == "remove `use_accelerate_endpoint` from the AWS configuration, or set AWS_PROFILE to another profile"  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize("value", ["false", "False"])
-def test_transfer_acceleration_that_is_off_is_no_matter(home: Path, value: str):
-    (home / ".aws/config").write_text(f"[default]\ns3 =\n    use_accelerate_endpoint = {value}\n    addressing_style = path\n")
-
-    assert aws_session().client("s3").meta.endpoint_url == "https://s3.eu-west-3.amazonaws.com"
-
-
-@pytest.mark.parametrize(
-    ("url", "reason"),
-    [
-        ("https://s3.us-east-1.amazonaws.com", "Region `us-east-1` is not on the list"),
-        ("https://S3-US-WEST-2.AMAZONAWS.COM.:443", "Region `us-west-2` is not on the list"),
-        ("https://bucket.vpce-0a1b.s3.eu-west-2.vpce.amazonaws.com", r"Region `eu-west-2` \(London\) is not on the list"),
-        ("https://s3.amazonaws.com", "serves all Regions"),
-        ("https://s3-accelerate.amazonaws.com", "serves all Regions"),
-        ("https://eu-west-3.s3.amazonaws.com", "serves all Regions"),  # a bucket of that name
-    ],
-)
-def test_an_endpoint_of_aws_outside_the_union_is_no_way_round(home: Path, monkeypatch: pytest.MonkeyPatch, url: str, reason: str):
-    (home / ".aws/config").write_text(f"[profile there]\nendpoint_url = {url}\n")
-
-    for name, value in (("AWS_ENDPOINT_URL", url), ("AWS_ENDPOINT_URL_S3", url), ("AWS_PROFILE", "there")):
-        with monkeypatch.context() as patch:
-            patch.setenv(name, value)
-            for make in (aws_session, job_session):
-                with pytest.raises((RefusedError, RegionError), match=reason):
-                    make()
-
-
-def test_certificates_that_are_not_there_are_named(home: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("AWS_CA_BUNDLE", str(home / "ca.pem"))
-
-    with pytest.raises(UsageError, match=rf"^there are no certificates in `{home}/ca.pem`$") as raised:
-        aws_session()
-    assert raised.value.hint == "set AWS_CA_BUNDLE to a PEM file"
-
-
-def test_sts_is_asked_in_the_region_whatever_is_set(home: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", "legacy")
-
-    sts = aws_session().client("sts", region_name="eu-west-3")
-
-    assert sts.meta.endpoint_url == "https://sts.eu-west-3.amazonaws.com"
-
-
-def test_an_endpoint_of_aws_inside_the_union_is_used(home: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://vpce-0a1b.s3.eu-west-3.vpce.amazonaws.com")
-
-    assert aws_session().client("s3").meta.endpoint_url == "https://vpce-0a1b.s3.eu-west-3.vpce.amazonaws.com"
-
-
-def test_s3a_is_led_to_a_server_elsewhere_as_boto3_is():
-    assert s3a_conf("http://127.0.0.1:7070", "eu-south-2") == {
-        "spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
-        "spark.hadoop.fs.s3a.experimental.input.fadvise": "random",
-        "spark.hadoop.fs.s3a.endpoint": "http://127.0.0.1:7070",
-        "spark.hadoop.fs.s3a.endpoint.region": "eu-south-2",
-        "spark.hadoop.fs.s3a.cross.region.access.enabled": "false",
-        "spark.hadoop.fs.s3a.connection.ssl.enabled": "false",
-        "spark.hadoop.fs.s3a.path.style.access": "true",
-        "spark.hadoop.fs.s3a.directory.marker.retention": "keep",
-    }
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "path_style"),
-    [
-        ("https://s3.eu-west-3.amazonaws.com", None),
-        ("https://s3.eusc-de-east-1.amazonaws.eu", None),
-        ("https://vpce-0a1b.s3.eu-west-3.vpce.amazonaws.com", "true"),
-    ],
-)
-def test_s3a_is_told_the_endpoint_of_aws_too(endpoint: str, path_style: str | None):
-    """Without one it would follow a bucket to any Region, or take the endpoint of a cluster's own settings."""
-    conf = s3a_conf(endpoint, "eu-west-3")
-
-    assert conf["spark.hadoop.fs.s3a.endpoint"] == endpoint
-    assert conf.get("spark.hadoop.fs.s3a.path.style.access") == path_style
-    assert "spark.hadoop.fs.s3a.directory.marker.retention" not in conf
-
-
-@pytest.mark.parametrize(
-    ("region", "bucket", "endpoint"),
-    [
-        ("eu-west-3", None, "https://s3.eu-west-3.amazonaws.com"),
-        ("eu-central-1", "fruits", "https://fruits.s3.eu-central-1.amazonaws.com"),
-        ("eusc-de-east-1", "fruits", "https://fruits.s3.eusc-de-east-1.amazonaws.eu"),
-    ],
-)
-def test_the_endpoint_of_a_region_is_awss_own_whatever_is_set(
-    home: Path, monkeypatch: pytest.MonkeyPatch, region: str, bucket: str | None, endpoint: str
-):
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:7070")
-
-    assert endpoint_of(region, bucket) == endpoint
