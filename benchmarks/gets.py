@@ -23,7 +23,7 @@ from job.storage.s3_client import client
 from tests.s3.server import versitygw
 
 
-def milliseconds(read: Callable[[fetch.Key], bytes], keys: list[fetch.Key]) -> float:
+def milliseconds(read: Callable[[fetch.ListedImage], bytes], keys: list[fetch.ListedImage]) -> float:
     """CPU time of this process per key."""
     began = time.process_time()
     for key in keys:
@@ -38,12 +38,12 @@ def measure(sample: Path, work: Path, photos: int, repeats: int) -> list[Measure
         copy_photos(sample, work / "photos", server, photos)
         pages = client().get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
         keys = [
-            fetch.Key(f"s3://{BUCKET}/{item['Key']}", item["ETag"].strip('"'), item["Size"], None)
+            fetch.ListedImage(f"s3://{BUCKET}/{item['Key']}", item["ETag"].strip('"'), item["Size"], None)
             for page in pages
             for item in page["Contents"]
         ]
 
-        def with_boto3(key: fetch.Key) -> bytes:
+        def with_boto3(key: fetch.ListedImage) -> bytes:
             content: bytes = client().get_object(Bucket=BUCKET, Key=key.uri.removeprefix(f"s3://{BUCKET}/"))["Body"].read()
             return content
 

@@ -20,8 +20,8 @@ from pyspark.sql import SparkSession
 from benchmarks.memory import MB, Sampler
 from job.contract.errors import FetchError
 from job.contract.uris import from_text, is_s3, join
-from job.inputs.fetch import Key, fetch
-from job.inputs.rows import ArrowRows, Rows, SparkRows, frame_of
+from job.inputs.fetch import ListedImage, fetch
+from job.inputs.rows import ArrowRows, Rows, SparkRows, to_spark
 from job.spark.session import start_session
 from job.stages.embed import tasks_for
 from job.stages.listing import list_images
@@ -42,11 +42,11 @@ def fetch_all(spark: SparkSession, keys: Rows, tasks: int) -> tuple[int, int]:
     """Return how many images and how many bytes came."""
 
     def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        rows = (Key(**row) for batch in batches for row in batch.to_pylist())
+        rows = (ListedImage(**row) for batch in batches for row in batch.to_pylist())
         sizes = [len(content) for _, content in fetch(rows) if not isinstance(content, FetchError)]
         yield pa.RecordBatch.from_pydict({"images": [len(sizes)], "bytes": [sum(sizes)]}, FETCHED)
 
-    parts = keys.select(*Key._fields).mapped(spark, tasks, read, FETCHED).arrow()
+    parts = keys.select(*ListedImage._fields).map_in_arrow(spark, tasks, read, FETCHED).to_arrow()
     return sum(parts["images"].to_pylist()), sum(parts["bytes"].to_pylist())
 
 
@@ -54,9 +54,9 @@ def warm_up(spark: SparkSession) -> None:
     """Start the Python workers of both kinds of Rows, which are other processes, and Spark's way through Arrow."""
     cores = spark.sparkContext.defaultParallelism
     table = pa.table({"number": range(cores)}, pa.schema([("number", pa.int64())]))
-    rows: tuple[Rows, ...] = ArrowRows(table), SparkRows(frame_of(spark, table), table.schema)
+    rows: tuple[Rows, ...] = ArrowRows(table), SparkRows(to_spark(spark, table), table.schema)
     for kind in rows:
-        kind.mapped(spark, cores, lambda batches: iter(batches), table.schema).count()
+        kind.map_in_arrow(spark, cores, lambda batches: iter(batches), table.schema).count()
 
 
 def run(spark: SparkSession, images_uri: str, work_uri: str, wants_bytes: bool) -> Reading:

@@ -32,10 +32,10 @@ from benchmarks.runs import Bench, BenchmarkError, prepare, say
 from benchmarks.targets import markdown
 from job.imaging.decode import decode_image
 from job.imaging.networks import LiteRtNetwork, Model, litert_flatbuffer
-from job.inputs.fetch import Key, stat_etag
+from job.inputs.fetch import ListedImage, stat_etag
 from job.inputs.rows import ArrowRows
 from job.spark.session import start_session
-from job.stages.embed import IMAGES_PER_TASK, embed_images, embed_keys, tasks_for
+from job.stages.embed import IMAGES_PER_TASK, embed_batches, embed_images, tasks_for
 from job.stages.tables.store import FeatureStore
 from job.storage import data_files
 from job.storage.delta_log import DataFile
@@ -49,32 +49,32 @@ WARM_UP_IMAGES = 20
 DECODED_AHEAD = 8
 NAME = "steps"  # of the model and of the run, in the table
 
-Way = Callable[[Sequence[Key], LiteRtNetwork], None]
+Way = Callable[[Sequence[ListedImage], LiteRtNetwork], None]
 
 
-def batches_of_the_job(keys: Sequence[Key], network: LiteRtNetwork) -> None:
-    for _ in embed_keys(iter(keys), network, refuse):
+def batches_of_the_job(keys: Sequence[ListedImage], network: LiteRtNetwork) -> None:
+    for _ in embed_batches(iter(keys), network, refuse):
         pass
 
 
-def files_of_the_job(keys: Sequence[Key], network: LiteRtNetwork) -> None:
+def files_of_the_job(keys: Sequence[ListedImage], network: LiteRtNetwork) -> None:
     """One file for as many photos as a task of the job has."""
     values = {"model": NAME, "run_id": NAME, "embedded_at": datetime.now(UTC)}
     with tempfile.TemporaryDirectory() as folder:
         for first in range(0, len(keys), IMAGES_PER_TASK):
-            batches = embed_keys(keys[first : first + IMAGES_PER_TASK], network, refuse)
+            batches = embed_batches(keys[first : first + IMAGES_PER_TASK], network, refuse)
             data_files.write(f"file://{folder}", batches, FEATURES, **values)
 
 
-def read_without_threads(keys: Sequence[Key], network: LiteRtNetwork) -> None:
+def read_without_threads(keys: Sequence[ListedImage], network: LiteRtNetwork) -> None:
     for key in keys:
         network(decode_image(Path(key.uri.removeprefix("file://")).read_bytes(), network.size_px).pixels)
 
 
-def decode_in_a_second_thread(keys: Sequence[Key], network: LiteRtNetwork) -> None:
+def decode_in_a_second_thread(keys: Sequence[ListedImage], network: LiteRtNetwork) -> None:
     """Pillow and LiteRT both let go of the interpreter's lock while they work."""
 
-    def decoded(key: Key) -> Any:
+    def decoded(key: ListedImage) -> Any:
         return decode_image(Path(key.uri.removeprefix("file://")).read_bytes(), network.size_px).pixels
 
     waiting: list[Future[Any]] = []
@@ -99,12 +99,12 @@ def refuse(reject: object) -> None:
     raise BenchmarkError(f"a photo was rejected: {reject}")
 
 
-def keys_of(images: Path) -> list[Key]:
+def keys_of(images: Path) -> list[ListedImage]:
     paths = sorted(images.rglob("*.jpg"))
-    return [Key(f"file://{path}", stat_etag(path.stat()), path.stat().st_size, path.parent.name) for path in paths]
+    return [ListedImage(f"file://{path}", stat_etag(path.stat()), path.stat().st_size, path.parent.name) for path in paths]
 
 
-def work(way: str, flatbuffer: bytes, keys: Sequence[Key], barrier: Barrier, ended: Any) -> None:
+def work(way: str, flatbuffer: bytes, keys: Sequence[ListedImage], barrier: Barrier, ended: Any) -> None:
     """One process: warm up, wait for the others, do all, tell when it was done."""
     network = LiteRtNetwork(flatbuffer)
     WAYS[way](keys[:WARM_UP_IMAGES], network)
@@ -113,7 +113,7 @@ def work(way: str, flatbuffer: bytes, keys: Sequence[Key], barrier: Barrier, end
     ended.put(None)
 
 
-def without_spark(way: str, keys: Sequence[Key], flatbuffer: bytes, cores: int) -> float:
+def without_spark(way: str, keys: Sequence[ListedImage], flatbuffer: bytes, cores: int) -> float:
     """Seconds."""
     return limit.at_once(work, [(way, flatbuffer, keys[first::cores]) for first in range(cores)])
 
@@ -121,14 +121,14 @@ def without_spark(way: str, keys: Sequence[Key], flatbuffer: bytes, cores: int) 
 class InSpark:
     """A session like the job's, its workers warm, the photos' keys on the driver, and the tables of an OUTPUT under `lease`."""
 
-    def __init__(self, keys: Sequence[Key], flatbuffer: bytes, output: Folder, lease: Lease) -> None:
+    def __init__(self, keys: Sequence[ListedImage], flatbuffer: bytes, output: Folder, lease: Lease) -> None:
         self._spark = start_session(NAME, uses_s3=False)
         self._model = self._spark.sparkContext.broadcast(Model("mobilenet_v2", "litert", NAME, flatbuffer))
         self._store = FeatureStore(self._spark, output, NAME, NAME, lease)
         self._store.open()
         self.embed(keys[:WARM_UP_IMAGES])
 
-    def embed(self, keys: Sequence[Key], tasks: int | None = None) -> list[DataFile]:
+    def embed(self, keys: Sequence[ListedImage], tasks: int | None = None) -> list[DataFile]:
         """
         Return the files that Spark's tasks write, uncommitted.
 
@@ -142,7 +142,7 @@ class InSpark:
             refuse(reject)
         return files
 
-    def embed_and_commit(self, keys: Sequence[Key]) -> None:
+    def embed_and_commit(self, keys: Sequence[ListedImage]) -> None:
         """Embed `keys` as one chunk of the job. Raises BenchmarkError if a photo was rejected."""
         self._store.append(self.embed(keys))
 
@@ -157,7 +157,7 @@ def timed(step: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def measure(bench: Bench, keys: Sequence[Key], flatbuffer: bytes) -> Iterator[tuple[str, float]]:
+def measure(bench: Bench, keys: Sequence[ListedImage], flatbuffer: bytes) -> Iterator[tuple[str, float]]:
     """Each step with its seconds, once."""
     for way in WAYS:
         yield way, without_spark(way, keys, flatbuffer, bench.cores)

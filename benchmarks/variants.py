@@ -8,9 +8,9 @@ import numpy as np
 
 from job.imaging.networks import Features
 from job.product.gallery import Gallery, calibration_of
+from job.product.identify.decision import AGREE, ALONE, CERTAIN, decide
 from job.product.identify.evidence import LOOKS, evidence_of
 from job.product.identify.identifier import Identifier
-from job.product.identify.verdict import AGREE, ALONE, CERTAIN, decide
 from job.product.neighbours import unit_rows
 
 NEVER = 2.0  # no probability reaches it

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from job.contract.params import Params
 from job.contract.records import Outcome, to_line
-from job.storage.outcomes import failure, interrupted, leave, refuse, unexpected
+from job.storage.outcomes import failure, interrupted, invalid_arguments, unexpected_error, write_outcome
 
 
 def main(argv: list[str]) -> int:
@@ -17,16 +17,16 @@ def main(argv: list[str]) -> int:
     try:
         params = Params.from_argv(argv)
     except ValueError as error:
-        return told(refuse(argv, error))
+        return print_outcome(invalid_arguments(argv, error))
     try:
-        return told(attempted(params))
+        return print_outcome(run_attempt(params))
     except KeyboardInterrupt:
-        return told(leave(params.output, interrupted(params.run_id)))
+        return print_outcome(write_outcome(params.output, interrupted(params.run_id)))
     except Exception as error:  # noqa: BLE001 - an import that fails: the run owes its outcome all the same
-        return told(leave(params.output, failure(params.run_id, unexpected(error))))
+        return print_outcome(write_outcome(params.output, failure(params.run_id, unexpected_error(error))))
 
 
-def attempted(params: Params) -> Outcome:
+def run_attempt(params: Params) -> Outcome:
     from job.spark.session import launch_jvm
 
     launch_jvm()
@@ -35,7 +35,7 @@ def attempted(params: Params) -> Outcome:
     return attempt(params)
 
 
-def told(outcome: Outcome) -> int:
+def print_outcome(outcome: Outcome) -> int:
     """Print the outcome and return its exit code."""
     with suppress(BrokenPipeError):  # the parent process is gone; the outcome is in OUTPUT
         print(to_line(outcome), flush=True)  # noqa: T201 - as job.spark.progress, which has imports of its own

@@ -16,7 +16,7 @@ from job.spark.session import start_session, start_workers, work_uri
 from job.stages import moments, pca, publish
 from job.stages.chunks import chunks
 from job.stages.embed import Reject, embed_images, tasks_for
-from job.stages.listing import list_by_tasks, list_here, read_listing, refuse_empty
+from job.stages.listing import list_in_tasks, list_on_driver, read_listing, refuse_empty
 from job.stages.tables.store import FeatureStore
 from job.storage.lease import Lease
 from job.storage.object_store import Folder
@@ -31,7 +31,7 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
         JobError: as the tree in job/contract/errors.py says; what was embedded before stays.
     """
     beside = ThreadPoolExecutor()  # what waits for no other stage; its threads end with their work
-    listed = beside.submit(list_here, params.input, params.content_hash)
+    listed = beside.submit(list_on_driver, params.input, params.content_hash)
     with report.stage("start", unit="steps"):
         spark = start_session(f"fruitsctl {params.run_id}", is_s3(params.input) or is_s3(params.output))
         work = work_uri(spark, params.output, params.run_id)
@@ -42,12 +42,12 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
         store.open()
 
     with report.stage("list") as stage:
-        found = listed.result() or list_by_tasks(spark, params.input, join(work, "listing"), params.content_hash)
+        found = listed.result() or list_in_tasks(spark, params.input, join(work, "listing"), params.content_hash)
         listing = read_listing(found)
         stage.update(listing.count)
         refuse_empty(listing.count + len(listing.problems), listing.ignored, params.input)
     with report.stage("new") as stage:
-        taken = first_photos(listing.images, params.limit).kept(join(work, "taken")) if params.limit else listing.images
+        taken = first_photos(listing.images, params.limit).materialize(join(work, "taken")) if params.limit else listing.images
         count = min(listing.count, params.limit or listing.count)
         missing = store.missing_from(taken, join(work, "missing"), params.retry_rejects)
         stage.update(count)
@@ -71,7 +71,7 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
         refuse_too_many(undecoded, count, params)
         refuse_too_many(unlisted, listing.count + len(listing.problems), params)
 
-    kept = moments.Kept(folder, model.fingerprint)
+    kept = moments.MomentsCache(folder, model.fingerprint)
     with report.stage("fit") as stage:
         current = store.current(listing.images, params.input, join(work, "current"), taken if count < listing.count else None)
         if params.pca:
@@ -81,8 +81,8 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
             fitted = pca.fit(total, params.components, params.variance, params.standardize)
         stage.update(fitted.n)
     with report.stage("project") as stage:
-        scores = pca.project(current.features, fitted).kept(join(work, "scores"))
-        rows, labels = scores.count(), scores.distinct("label")
+        scores = pca.project(current.features, fitted).materialize(join(work, "scores"))
+        rows, labels = scores.count(), scores.count_distinct("label")
         stage.update(rows)
     with report.stage("publish") as stage:
         with ThreadPoolExecutor() as writers:  # on S3 each of them mostly waits
@@ -115,9 +115,9 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
         stage.update(rows)
     publish.complete(folder, manifest, lease)
     publish.prune_runs(folder, params.keep_runs, lease)
-    store.tidy()
+    store.compact()
     if not params.pca:
-        kept.tidy(lease)
+        kept.compact(lease)
     folder.delete_tree("work")
     return manifest
 

@@ -33,7 +33,7 @@ class Allowed:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class LicenceVerdict:
     part: Part
     licence: str  # SPDX expression; "" if it could not be told
     reason: str  # why it is not allowed; "" if it is
@@ -44,7 +44,7 @@ def read(path: Path = LIST) -> Allowed:
     return Allowed(table["licences"], {name.lower(): licence for name, licence in table["names"].items()}, table["parts"])
 
 
-def judge(parts: Iterable[Part], allowed: Allowed) -> list[Verdict]:
+def judge(parts: Iterable[Part], allowed: Allowed) -> list[LicenceVerdict]:
     return [_verdict(part, allowed) for part in parts if part.kind in JUDGED]
 
 
@@ -66,12 +66,12 @@ def _known(text: str) -> bool:
         return False
 
 
-def _verdict(part: Part, allowed: Allowed) -> Verdict:
+def _verdict(part: Part, allowed: Allowed) -> LicenceVerdict:
     licence = licence_of(part, allowed)
     if not licence:
         said = ", ".join(part.licences) or "nothing"
-        return Verdict(part, "", f"says `{said}` about its licence: read it, then name it under [parts] or [names]")
-    return Verdict(part, licence, "" if _permitted(licence, allowed) else f"`{licence}` is not on the list")
+        return LicenceVerdict(part, "", f"says `{said}` about its licence: read it, then name it under [parts] or [names]")
+    return LicenceVerdict(part, licence, "" if _permitted(licence, allowed) else f"`{licence}` is not on the list")
 
 
 def _permitted(licence: str, allowed: Allowed) -> bool:

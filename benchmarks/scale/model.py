@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from benchmarks.scale.requests import Requests
 from benchmarks.scale.simulate import Pass, Simulated
-from cli.billing import estimate
+from cli.billing import costs
 from cli.billing.prices import Prices
 from cli.billing.sizing import IMAGES_PER_SECOND_AND_VCPU, WORKER, Fleet, minutes_for
 from job.stages.chunks import SECONDS_PER_CHUNK
@@ -155,14 +155,14 @@ def cell(parts: Parts, prices: Prices, images: int, vcpu: int, new: int | None =
     stages["report"] = lines["report"].at(images)
     fleet = Fleet(WORKER, WORKER, vcpu // WORKER.vcpu)
     own_chunks = chunks_of(embedded, vcpu)
-    reads, writes = parts.requests.count(embedded, -(-images // estimate.LIST_PAGE), own_chunks, features_files(embedded, vcpu), known)
+    reads, writes = parts.requests.count(embedded, -(-images // costs.LIST_PAGE), own_chunks, features_files(embedded, vcpu), known)
     return Cell(
         images=images,
         new=embedded,
         vcpu=vcpu,
         stages=stages,
-        usd=estimate.fleet_hourly(fleet, prices) * sum(stages.values()) / 3600,
-        usd_requests=reads * estimate.S3_READ + writes * estimate.S3_WRITE,
+        usd=costs.fleet_hourly_cost(fleet, prices) * sum(stages.values()) / 3600,
+        usd_requests=reads * costs.S3_READ + writes * costs.S3_WRITE,
         reads=reads,
         writes=writes,
         driver_mb=parts.memory_mb,

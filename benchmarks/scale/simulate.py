@@ -35,7 +35,7 @@ from benchmarks.pca import FEATURES, synthetic_rows
 from benchmarks.scale.files import Written, written
 from job import pipeline
 from job.contract.params import Params
-from job.inputs.fetch import Key
+from job.inputs.fetch import ListedImage
 from job.inputs.rows import ArrowRows, SparkRows, driver_rows
 from job.spark.progress import Report, Running
 from job.stages import embed, moments
@@ -109,12 +109,12 @@ def listing_rows(input_uri: str, numbers: Iterable[int]) -> pa.RecordBatch:
 
 
 def list_here(input_uri: str, images: int) -> ArrowRows | None:
-    """`images` photos in the place of `job.stages.listing.list_here`."""
+    """`images` photos in the place of `job.stages.listing.list_on_driver`."""
     return ArrowRows(pa.Table.from_batches([listing_rows(input_uri, range(images))], FOUND)) if images <= driver_rows() else None
 
 
 def list_by_tasks(spark: SparkSession, input_uri: str, work: str, images: int) -> SparkRows:
-    """`images` photos in the place of `job.stages.listing.list_by_tasks`."""
+    """`images` photos in the place of `job.stages.listing.list_in_tasks`."""
 
     def rows(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -123,10 +123,10 @@ def list_by_tasks(spark: SparkSession, input_uri: str, work: str, images: int) -
                 yield listing_rows(input_uri, numbers[first : first + BATCH_ROWS])
 
     tasks = max(spark.sparkContext.defaultParallelism, -(-images // ROWS_PER_LISTING_TASK))
-    return SparkRows(spark.range(0, images, 1, tasks).mapInArrow(rows, from_arrow_schema(FOUND)), FOUND).kept(work)
+    return SparkRows(spark.range(0, images, 1, tasks).mapInArrow(rows, from_arrow_schema(FOUND)), FOUND).materialize(work)
 
 
-def embed_synthetic(keys: Iterable[Key], *_: object) -> Iterator[pa.RecordBatch]:
+def embed_synthetic(keys: Iterable[ListedImage], *_: object) -> Iterator[pa.RecordBatch]:
     """Yield record batches of EMBEDDED in the place of `embed_keys`, of as many rows: 1,280 float32 each."""
     keys = iter(keys)
     while block := list(islice(keys, ROWS_PER_BATCH)):
@@ -141,10 +141,10 @@ def embed_synthetic(keys: Iterable[Key], *_: object) -> Iterator[pa.RecordBatch]
 def run(params: Params, images: int) -> Pass:
     report, folder = Watched(), open_folder(params.output)
 
-    here = patch.object(pipeline, "list_here", lambda input_uri, _: list_here(input_uri, images))
-    by_tasks = patch.object(pipeline, "list_by_tasks", lambda spark, input_uri, work, _: list_by_tasks(spark, input_uri, work, images))
+    here = patch.object(pipeline, "list_on_driver", lambda input_uri, _: list_here(input_uri, images))
+    by_tasks = patch.object(pipeline, "list_in_tasks", lambda spark, input_uri, work, _: list_by_tasks(spark, input_uri, work, images))
     # The tasks of `embed_images` take its module's `embed_keys` along, as it is when they are sent.
-    features = patch.object(embed, "embed_keys", embed_synthetic)
+    features = patch.object(embed, "embed_batches", embed_synthetic)
     with here, by_tasks, features, redirect_stdout(sys.stderr), Lease.acquire(folder, params.run_id) as lease:
         manifest = pipeline.run(params, folder, lease, report)
     stages = {name: stage.seconds for name, stage in report.stages.items()}

@@ -18,7 +18,7 @@ from benchmarks.memory import peaks
 from benchmarks.runs import Bench
 from benchmarks.scale.grow import run_command, surroundings
 from benchmarks.scale.photos import make_photos
-from cli.billing.estimate import fleet_hourly
+from cli.billing.costs import fleet_hourly_cost
 from cli.billing.prices import Prices
 from cli.billing.sizing import IMAGES_PER_SECOND_AND_VCPU, MEMORY_GB, QUOTA_VCPU, WORKER, Fleet, Worker, spark_conf
 
@@ -71,7 +71,7 @@ def choices(prices: Prices) -> list[Choice]:
 def choice(driver: Worker, executor: Worker, quota_vcpu: int, prices: Prices) -> Choice:
     count = (quota_vcpu - driver.vcpu) // executor.vcpu
     rate = IMAGES_PER_SECOND_AND_VCPU * executor.vcpu * count
-    usd_hour = fleet_hourly(Fleet(driver, executor, count), prices)
+    usd_hour = fleet_hourly_cost(Fleet(driver, executor, count), prices)
     return Choice(driver, executor, quota_vcpu, count, heap_mb(executor) / executor.vcpu, rate, usd_hour)
 
 

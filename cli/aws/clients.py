@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
-from cli.aws.errors import STALE, client
+from cli.aws.errors import CREDENTIAL_ERRORS, client
 from cli.aws.regions import refuse_outside_eu
 from cli.errors import FruitsError
-from cli.settings.waiting import jittered, news, retried
+from cli.settings.waiting import jittered, retry, skip_repeats
 from job.contract.records import counted
 
 T = TypeVar("T")
@@ -18,12 +18,12 @@ T = TypeVar("T")
 ATTEMPTS = 5  # of one request, by botocore, which backs off
 THROTTLED = {"RequestLimitExceeded", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException"}
 EXPIRED = "the credentials have expired: log in again, for example with `aws sso login`; the run continues"
-BUSY = "AWS throttles requests, retrying"
-SILENT = "no response from AWS, check the network; the run continues"
-HELP = {EXPIRED: "log in again, for example with `aws sso login`", BUSY: "wait some minutes", SILENT: "check the network"}
+THROTTLING = "AWS throttles requests, retrying"
+NO_RESPONSE = "no response from AWS, check the network; the run continues"
+HELP = {EXPIRED: "log in again, for example with `aws sso login`", THROTTLING: "wait some minutes", NO_RESPONSE: "check the network"}
 PAUSE_SECONDS = 5.0
-PATIENCE_SECONDS = 300.0  # of a command that has nothing to follow yet
-LOST_SECONDS = 3600.0  # of a command that follows a run, which continues without it: time for a login, or for the way home
+RETRY_SECONDS = 300.0  # of a command that has nothing to follow yet
+FOLLOW_RETRY_SECONDS = 3600.0  # of a command that follows a run, which continues without it: time for a login, or for the way home
 SEND_ATTEMPTS = 5
 
 
@@ -47,8 +47,8 @@ class Clients:
         self.session, self._made = aws_session(), {}
 
 
-def passing(error: BaseException) -> str | None:
-    """What to say while waiting, if that helps; None of an error that is not one of `cli.aws.errors.asking`."""
+def transient_reason(error: BaseException) -> str | None:
+    """What to say while waiting, if that helps; None of an error that is not one of `cli.aws.errors.translate_aws_errors`."""
     from botocore import exceptions as aws
     from botocore.parsers import ResponseParserError
 
@@ -56,26 +56,26 @@ def passing(error: BaseException) -> str | None:
     if isinstance(cause, aws.ClientError):
         code = cause.response["Error"].get("Code", "")
         status = cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if code in STALE:
+        if code in CREDENTIAL_ERRORS:
             return EXPIRED
-        return BUSY if code in THROTTLED or status >= 500 else None
+        return THROTTLING if code in THROTTLED or status >= 500 else None
     if isinstance(cause, (aws.CredentialRetrievalError, aws.SSOError, aws.TokenRetrievalError)):
         return EXPIRED
     lost = (aws.HTTPClientError, aws.ConnectionError, aws.EndpointConnectionError, ResponseParserError)
-    return SILENT if isinstance(cause, lost) else None
+    return NO_RESPONSE if isinstance(cause, lost) else None
 
 
-def at_first(clients: Clients, call: Callable[[], T], tell: Callable[[str], None]) -> T:
+def retry_throttled(clients: Clients, call: Callable[[], T], tell: Callable[[str], None]) -> T:
     """
     `call`, again while AWS is busy, for PATIENCE_SECONDS. Whoever has just typed a command logs in, or plugs in, and types it again.
 
     Raises:
         FruitsError: all else.
     """
-    return patiently(clients, call, tell, PAUSE_SECONDS, {BUSY}, PATIENCE_SECONDS)
+    return retry_transient(clients, call, tell, PAUSE_SECONDS, {THROTTLING}, RETRY_SECONDS)
 
 
-def once(clients: Clients, start: Callable[[], T], tell: Callable[[str], None], pause_seconds: float, run_id: str, hint: str) -> T:
+def start_once(clients: Clients, start: Callable[[], T], tell: Callable[[str], None], pause_seconds: float, run_id: str, hint: str) -> T:
     """
     What `start` returns, called again with the same token while no answer comes, SEND_ATTEMPTS times. Expired credentials end it at once.
 
@@ -85,21 +85,24 @@ def once(clients: Clients, start: Callable[[], T], tell: Callable[[str], None], 
     pauses = [jittered(pause_seconds * attempt) for attempt in range(1, SEND_ATTEMPTS)]
     again = "no response from AWS; retrying with the same token, so that the run starts once"
     try:
-        return retried(
-            lambda: at_first(clients, start, tell), lambda error: passing(error) == SILENT, pauses, before=lambda *_: tell(again)
+        return retry(
+            lambda: retry_throttled(clients, start, tell),
+            lambda error: transient_reason(error) == NO_RESPONSE,
+            pauses,
+            before=lambda *_: tell(again),
         )
     except FruitsError as error:
-        if passing(error) != SILENT:
+        if transient_reason(error) != NO_RESPONSE:
             raise
         raise FruitsError(f"no response from AWS when starting run `{run_id}`", hint) from error
 
 
-def patiently(
+def retry_transient(
     clients: Clients,
     call: Callable[[], T],
     tell: Callable[[str], None],
     pause_seconds: float,
-    outlasts: Collection[str] = (BUSY, EXPIRED, SILENT),
+    outlasts: Collection[str] = (THROTTLING, EXPIRED, NO_RESPONSE),
     most_seconds: float | None = None,
     then: str = "run the same command again",
 ) -> T:
@@ -109,8 +112,8 @@ def patiently(
     Raises:
         FruitsError: an error that waiting does not fix, or one that lasts longer than the limit. The hint is what helps, and `then`.
     """
-    most = LOST_SECONDS if most_seconds is None else most_seconds
-    reason, tell_new = "", news(tell)
+    most = FOLLOW_RETRY_SECONDS if most_seconds is None else most_seconds
+    reason, tell_new = "", skip_repeats(tell)
 
     def attempt() -> T:
         if reason == EXPIRED:
@@ -119,15 +122,15 @@ def patiently(
 
     def say_why(error: BaseException, _: float) -> None:
         nonlocal reason
-        reason = passing(error) or ""
+        reason = transient_reason(error) or ""
         tell_new(reason)
 
     try:
-        result = retried(attempt, lambda error: passing(error) in outlasts, [jittered(pause_seconds)], most, say_why)
+        result = retry(attempt, lambda error: transient_reason(error) in outlasts, [jittered(pause_seconds)], most, say_why)
     except FruitsError as error:
-        if passing(error) not in outlasts:
+        if transient_reason(error) not in outlasts:
             raise
-        hint = f"{HELP[str(passing(error))]}, then {then}"
+        hint = f"{HELP[str(transient_reason(error))]}, then {then}"
         raise type(error)(f"{error}, after {counted(round(most / 60), 'minutes')} of retries", hint, error.exit_code) from error.__cause__
     if reason:
         tell("AWS is reachable again")

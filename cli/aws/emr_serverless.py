@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cli.aws import errors as aws
-from cli.aws.errors import asking
+from cli.aws.errors import translate_aws_errors
 from cli.aws.run_state import RunState
 from cli.errors import RefusedError
-from cli.settings.waiting import news, until
+from cli.settings.waiting import skip_repeats, wait_until
 from job.contract.records import counted, noun
 
 STATES = {  # https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/job-states.html
@@ -26,7 +26,7 @@ STATES = {  # https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/jo
 
 TAG = "fruitsctl"  # on everything, with the project's name
 ACTIVE = [state for state, meaning in STATES.items() if not meaning.ended]  # CANCELLING too: it still holds workers
-RESTING = {"CREATED", "STOPPED", "TERMINATED"}  # in which it can be changed and deleted
+STOPPED_STATES = {"CREATED", "STOPPED", "TERMINATED"}  # in which it can be changed and deleted
 POLL_SECONDS = 5.0
 PATIENCE_SECONDS = 1800.0
 
@@ -37,17 +37,17 @@ def client(session: Any, region: str) -> Any:
 
 def find(emr: Any, project: str) -> list[str]:
     """Ids of all applications of the project, also of one whose stack was deleted by hand."""
-    with asking("emr-serverless:ListApplications"):
+    with translate_aws_errors("emr-serverless:ListApplications"):
         pages = emr.get_paginator("list_applications").paginate()
         named = [item for page in pages for item in page["applications"] if item.get("name") == project and item["state"] != "TERMINATED"]
-    with asking("emr-serverless:GetApplication"):
+    with translate_aws_errors("emr-serverless:GetApplication"):
         details = [emr.get_application(applicationId=item["id"])["application"] for item in named]
     return [item["applicationId"] for item in details if item.get("tags", {}).get(TAG) == project]
 
 
 def active_runs(emr: Any, application_id: str) -> list[dict[str, Any]]:
     """Return ListJobRuns' entry of each run that has not ended."""
-    with asking("emr-serverless:ListJobRuns"):
+    with translate_aws_errors("emr-serverless:ListJobRuns"):
         pages = emr.get_paginator("list_job_runs").paginate(applicationId=application_id, states=ACTIVE)
         return [run for page in pages for run in page["jobRuns"]]
 
@@ -65,14 +65,14 @@ def image(emr: Any, application_id: str) -> str | None:
 
 def _get(emr: Any, application_id: str) -> dict[str, Any]:
     """Return GetApplication's answer; {} if there is no such application."""
-    with asking("emr-serverless:GetApplication"):
+    with translate_aws_errors("emr-serverless:GetApplication"):
         try:
             return dict(emr.get_application(applicationId=application_id)["application"])
         except emr.exceptions.ResourceNotFoundException:
             return {}
 
 
-def rest(emr: Any, application_id: str, cancel: bool, tell: Callable[[str], None]) -> None:
+def stop_application(emr: Any, application_id: str, cancel: bool, tell: Callable[[str], None]) -> None:
     """
     Stop it and wait until it is stopped. Active runs are cancelled first if `cancel`.
 
@@ -80,10 +80,10 @@ def rest(emr: Any, application_id: str, cancel: bool, tell: Callable[[str], None
         RefusedError: there are active runs, and `cancel` is False.
         FruitsError: AWS refuses, or it does not come to rest within PATIENCE_SECONDS.
     """
-    tell_new = news(tell)
+    tell_new = skip_repeats(tell)
 
     def look() -> str:
-        if (now := state(emr, application_id)) in RESTING:
+        if (now := state(emr, application_id)) in STOPPED_STATES:
             return now
         runs = {run["id"]: run["state"] for run in active_runs(emr, application_id)}
         if runs and not cancel:
@@ -99,12 +99,19 @@ def rest(emr: Any, application_id: str, cancel: bool, tell: Callable[[str], None
         return now
 
     hint = "run the same command again; if it does not help, stop the application in the console of EMR Serverless"
-    until(look, RESTING.__contains__, POLL_SECONDS, PATIENCE_SECONDS, lambda now: f"application `{application_id}` is still `{now}`", hint)
+    wait_until(
+        look,
+        STOPPED_STATES.__contains__,
+        POLL_SECONDS,
+        PATIENCE_SECONDS,
+        lambda now: f"application `{application_id}` is still `{now}`",
+        hint,
+    )
 
 
 def delete(emr: Any, application_id: str) -> None:
     """One at rest, whose stack is gone."""
-    with asking("emr-serverless:DeleteApplication"):
+    with translate_aws_errors("emr-serverless:DeleteApplication"):
         try:
             emr.delete_application(applicationId=application_id)
         except emr.exceptions.ResourceNotFoundException:
@@ -112,7 +119,7 @@ def delete(emr: Any, application_id: str) -> None:
 
 
 def _cancel(emr: Any, application_id: str, runs: dict[str, str]) -> None:
-    with asking("emr-serverless:CancelJobRun"):
+    with translate_aws_errors("emr-serverless:CancelJobRun"):
         for run, was in runs.items():
             if was == "CANCELLING":
                 continue
@@ -123,7 +130,7 @@ def _cancel(emr: Any, application_id: str, runs: dict[str, str]) -> None:
 
 
 def _stop(emr: Any, application_id: str) -> None:
-    with asking("emr-serverless:StopApplication"):
+    with translate_aws_errors("emr-serverless:StopApplication"):
         try:
             emr.stop_application(applicationId=application_id)
         except emr.exceptions.ValidationException:

@@ -12,8 +12,13 @@ from cli.errors import FruitsError, UsageError
 from job.contract.aws_session import make_client
 from job.contract.regions import region_of_endpoint
 
-REFUSED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"}  # the answer to a HEAD has no words, just its number
-STALE = {
+ACCESS_DENIED = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "UnauthorizedOperation",
+    "403",
+}  # the answer to a HEAD has no words, just its number
+CREDENTIAL_ERRORS = {
     "ExpiredToken",
     "ExpiredTokenException",
     "InvalidClientTokenId",
@@ -22,10 +27,10 @@ STALE = {
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
-SKEWED = re.compile(r"Signature (expired|not yet current)|RequestTimeTooSkewed")  # STS and others say it with a code of STALE
+CLOCK_SKEW = re.compile(r"Signature (expired|not yet current)|RequestTimeTooSkewed")  # STS and others say it with a code of STALE
 
 # One call may need more than its own action: StartJobRun also iam:PassRole. AWS's words name the one that is missing.
-MISSING = re.compile(r"not authorized to perform: ([a-zA-Z0-9-]+:[A-Za-z]+)")
+MISSING_ACTION = re.compile(r"not authorized to perform: ([a-zA-Z0-9-]+:[A-Za-z]+)")
 
 
 def client(session: Any, service: str, region: str, attempts: int = 8, read_seconds: float = 60.0) -> Any:
@@ -48,12 +53,12 @@ def account_of(session: Any, region: str) -> str:
         RefusedError: `region` is outside the European Union.
         FruitsError: no credentials, or AWS does not know them.
     """
-    with asking("sts:GetCallerIdentity"):
+    with translate_aws_errors("sts:GetCallerIdentity"):
         return str(client(session, "sts", region).get_caller_identity()["Account"])
 
 
 @contextmanager
-def asking(action: str) -> Iterator[None]:
+def translate_aws_errors(action: str) -> Iterator[None]:
     """AWS's errors inside the `with` as ours, without what would grant access; `action` is what the caller must be allowed."""
     from botocore import exceptions as aws
     from botocore.parsers import ResponseParserError
@@ -69,13 +74,13 @@ def asking(action: str) -> Iterator[None]:
         raise UsageError(f"cannot get AWS credentials: {redact(' '.join(str(error).split()))}", again) from error
     except aws.ClientError as error:
         code, said = error.response["Error"].get("Code", ""), redact(error.response["Error"].get("Message", ""))
-        if SKEWED.search(f"{code} {said}"):
+        if CLOCK_SKEW.search(f"{code} {said}"):
             raise UsageError(
                 f"the clock of this machine is wrong: AWS rejected `{action}`: {code}", "set the clock, for example by NTP"
             ) from error
-        if code in STALE:
+        if code in CREDENTIAL_ERRORS:
             raise UsageError(f"AWS rejected the credentials for `{action}`: {code}", again) from error
-        if code in REFUSED:
+        if code in ACCESS_DENIED:
             raise FruitsError(f"access denied for `{action}`: {said}", f"add `{_missing(action, said)}` to your IAM policy") from error
         raise FruitsError(f"`{action}` failed with {code}: {said}", "fix the cause, then run the command again") from error
     except aws.BotoCoreError as error:
@@ -94,5 +99,5 @@ def _region(error: Any) -> str:
 
 def _missing(action: str, said: str) -> str:
     """What AWS names, where that is another action; its service may go by another name in signatures than in policies."""
-    named = MISSING.search(said)
+    named = MISSING_ACTION.search(said)
     return named[1] if named and named[1].partition(":")[2] != action.partition(":")[2] else action

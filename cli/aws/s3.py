@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cli.aws import errors as aws
-from cli.aws.errors import asking
+from cli.aws.errors import translate_aws_errors
 from cli.aws.regions import PARIS
 from cli.aws.session import ERRORS
 from cli.errors import UsageError
@@ -34,7 +34,7 @@ def region_of(client: Any, bucket: str) -> str:
         UsageError: there is no such bucket.
         FruitsError: no credentials, or AWS refuses.
     """
-    with asking("s3:ListBucket"):
+    with translate_aws_errors("s3:ListBucket"):
         try:
             return allowed_region(client, bucket, ERRORS)
         except client.exceptions.ClientError as error:

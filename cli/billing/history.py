@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from cli.aws.errors import asking
-from cli.billing.estimate import Cost
+from cli.aws.errors import translate_aws_errors
+from cli.billing.costs import Cost
 from cli.errors import FruitsError, UsageError
 from job.contract.uris import bucket_and_key, is_s3, join, shown
 
@@ -37,7 +37,7 @@ def cost_uri(output: str, run_id: str) -> str:
     return join(output, "costs", f"{run_id}.json")
 
 
-def keep_cost(session: Any, output: str, cost: Cost) -> str:
+def save_cost(session: Any, output: str, cost: Cost) -> str:
     """
     Write it, over an earlier one of the same run, and say where.
 
@@ -47,12 +47,12 @@ def keep_cost(session: Any, output: str, cost: Cost) -> str:
     """
     uri = cost_uri(output, cost.run_id)
     client, bucket, key = _place(session, uri)
-    with asking("s3:PutObject"):
+    with translate_aws_errors("s3:PutObject"):
         client.put_object(Bucket=bucket, Key=key, Body=cost.to_json().encode(), ContentType="application/json")
     return uri
 
 
-def kept_costs(session: Any, output: str) -> list[Cost]:
+def load_costs(session: Any, output: str) -> list[Cost]:
     """
     All below OUTPUT, oldest first.
 
@@ -64,7 +64,7 @@ def kept_costs(session: Any, output: str) -> list[Cost]:
     if not is_s3(output):
         raise UsageError(f"OUTPUT `{shown(output)}` is local: its runs have no AWS cost", "give the s3:// OUTPUT of runs on EMR Serverless")
     client, bucket, prefix = _place(session, join(output, "costs", ""))
-    with asking("s3:ListBucket"):
+    with translate_aws_errors("s3:ListBucket"):
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         keys = [item["Key"] for page in pages for item in page.get("Contents", []) if item["Key"].endswith(".json")]
     return sorted((_read(client, bucket, key) for key in keys), key=lambda cost: cost.started_at)
@@ -92,7 +92,7 @@ def _sum(month: str, runs: list[Cost]) -> Month:
 
 
 def _read(client: Any, bucket: str, key: str) -> Cost:
-    with asking("s3:GetObject"):
+    with translate_aws_errors("s3:GetObject"):
         content = client.get_object(Bucket=bucket, Key=key)["Body"].read()
     try:
         return Cost.from_json(content)

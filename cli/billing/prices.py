@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cli.aws.errors import asking, client
+from cli.aws.errors import client, translate_aws_errors
 from cli.aws.regions import refuse_outside_eu
 from cli.errors import FruitsError, UsageError
-from cli.settings.replacing import replacing
+from cli.settings.atomic_write import atomic_write
 from cli.ui.output import say
 
 SOVEREIGN = "eusc-de-east-1"  # a partition of its own: accounts and price list are not those of the others
@@ -83,7 +83,7 @@ def prices(session: Any, region: str, architecture: str, cache: Path, clock: Cal
     if architecture not in METERS:
         raise UsageError(f"unknown architecture `{architecture}`", f"use {' or '.join(METERS)}")
     file = cache / f"prices-{region}-{architecture}.json"
-    known = _kept(file, clock())
+    known = _read_cache(file, clock())
     if known is not None:
         return known
     try:
@@ -91,7 +91,7 @@ def prices(session: Any, region: str, architecture: str, cache: Path, clock: Cal
     except FruitsError as error:
         say(f"note: using price estimates of {ESTIMATES_AS_OF}; the AWS price list is not available: {error}")
         return estimate(region, architecture)
-    _keep(file, found, clock())
+    _write_cache(file, found, clock())
     return found
 
 
@@ -134,12 +134,12 @@ def price(products: list[dict[str, Any]], usage: str) -> float | None:
 
 def _products(pricing: Any, region: str, meter: str) -> list[dict[str, Any]]:
     filters = [{"Type": "TERM_MATCH", "Field": field, "Value": value} for field, value in (("regionCode", region), ("meterunit", meter))]
-    with asking("pricing:GetProducts"):
+    with translate_aws_errors("pricing:GetProducts"):
         pages = pricing.get_paginator("get_products").paginate(ServiceCode="ElasticMapReduce", Filters=filters)
         return [json.loads(item) for page in pages for item in page["PriceList"]]
 
 
-def _kept(file: Path, now: float) -> Prices | None:
+def _read_cache(file: Path, now: float) -> Prices | None:
     """What a damaged file says is worth no more than nothing."""
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
@@ -148,6 +148,6 @@ def _kept(file: Path, now: float) -> Prices | None:
         return None
 
 
-def _keep(file: Path, found: Prices, now: float) -> None:
-    with suppress(OSError), replacing(file) as part:  # without a cache the next command asks again
+def _write_cache(file: Path, found: Prices, now: float) -> None:
+    with suppress(OSError), atomic_write(file) as part:  # without a cache the next command asks again
         part.write_text(json.dumps({"at": now, "prices": asdict(found)}) + "\n", encoding="utf-8")

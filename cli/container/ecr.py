@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from cli.aws import errors as aws
-from cli.aws.errors import asking
+from cli.aws.errors import translate_aws_errors
 from cli.container.logins import Login
 from cli.errors import FruitsError
 
@@ -65,7 +65,7 @@ def login(ecr: Any) -> Login:
     Raises:
         FruitsError: no credentials, or AWS refuses.
     """
-    with asking("ecr:GetAuthorizationToken"):
+    with translate_aws_errors("ecr:GetAuthorizationToken"):
         token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
     username, _, password = base64.b64decode(token).decode().partition(":")
     return Login(username, password)
@@ -78,7 +78,7 @@ def has_repository(ecr: Any, registry: str, repository: str) -> bool:
     """
     owner = HOST.search(registry)
     account = {"registryId": owner[1]} if owner and owner[1] else {}
-    with asking("ecr:DescribeRepositories"):
+    with translate_aws_errors("ecr:DescribeRepositories"):
         try:
             ecr.describe_repositories(repositoryNames=[repository], **account)
         except ecr.exceptions.RepositoryNotFoundException:
@@ -114,10 +114,10 @@ def create_repository(ecr: Any, repository: str, kms_key: str | None = None) -> 
         FruitsError: no credentials, or AWS refuses.
     """
     requests = creation(repository, kms_key)
-    with asking(ACTIONS["create_repository"]):
+    with translate_aws_errors(ACTIONS["create_repository"]):
         ecr.create_repository(**requests["create_repository"])
     try:
-        with asking(ACTIONS["put_lifecycle_policy"]):
+        with translate_aws_errors(ACTIONS["put_lifecycle_policy"]):
             ecr.put_lifecycle_policy(**requests["put_lifecycle_policy"])
     except FruitsError:
         with suppress(ecr.exceptions.ClientError):

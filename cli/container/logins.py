@@ -14,7 +14,7 @@ from typing import Any
 
 from cli.container.docker import docker
 from cli.settings.config import environment
-from cli.settings.user import expanded
+from cli.settings.user import expand_home
 
 DOCKER_HUB = "https://index.docker.io/v1/"  # what docker calls docker.io in its own files
 
@@ -51,7 +51,7 @@ def stored_login(registry: str, folder: Path | None = None) -> Login | None:
 
     https://docs.docker.com/reference/cli/docker/login/#credential-stores
     """
-    folder = folder or expanded(environment().get("DOCKER_CONFIG") or "~/.docker")
+    folder = folder or expand_home(environment().get("DOCKER_CONFIG") or "~/.docker")
     name = DOCKER_HUB if registry == "docker.io" else registry
     try:
         config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))

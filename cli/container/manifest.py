@@ -27,7 +27,7 @@ TIMEOUT_SECONDS = (10, 30)  # to connect, between two packets
 
 
 @dataclass(frozen=True)
-class Manifest:
+class ImageManifest:
     digest: str
     media_type: str
     config: str = ""  # digest of the image's configuration; an index has none
@@ -37,7 +37,7 @@ class Manifest:
         return image_id in (self.config, self.digest)
 
 
-def read_manifest(registry: str, repository: str, reference: str, login: Login | None) -> Manifest | None:
+def read_manifest(registry: str, repository: str, reference: str, login: Login | None) -> ImageManifest | None:
     """
     Of a tag or a digest. None: there is no such image, or none that `login` may read. Registries do not tell one from the other.
 
@@ -53,7 +53,7 @@ def read_manifest(registry: str, repository: str, reference: str, login: Login |
         manifest = answer.json()
         kind = manifest.get("mediaType") or answer.headers.get("Content-Type", "")
         digest = f"sha256:{hashlib.sha256(answer.content).hexdigest()}"  # by definition
-        return Manifest(digest, kind, manifest.get("config", {}).get("digest", ""))
+        return ImageManifest(digest, kind, manifest.get("config", {}).get("digest", ""))
     except (ValueError, AttributeError) as error:
         raise FruitsError(
             f"`{registry}` did not return a manifest for `{repository}:{reference}`", "check that the address is a registry"

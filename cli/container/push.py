@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from cli.container.docker import docker
 from cli.container.ecr import region_of
 from cli.container.logins import Login, logged_in, stored_login
-from cli.container.manifest import INDEX, Manifest, read_manifest
+from cli.container.manifest import INDEX, ImageManifest, read_manifest
 from cli.errors import FruitsError, UsageError
-from cli.settings.waiting import retried
+from cli.settings.waiting import retry
 from cli.ui.output import say
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ ONE_MANIFEST = "build it with --provenance=false --sbom=false, as `fruitsctl ima
 
 
 @dataclass(frozen=True)
-class Target:
+class ImageReference:
     registry: str  # host, and port
     repository: str  # path in the registry
     tag: str
@@ -86,7 +86,9 @@ def short_id(image: Mapping[str, Any]) -> str:
     return str(image["Id"]).removeprefix("sha256:")[:12]
 
 
-def push(image: Mapping[str, Any], target: Target, login: Login | None, sleep: Callable[[float], None] = time.sleep) -> Manifest:
+def push(
+    image: Mapping[str, Any], target: ImageReference, login: Login | None, sleep: Callable[[float], None] = time.sleep
+) -> ImageManifest:
     """
     What the registry has under `target` once it has the image. `image` is docker's own description of it.
 
@@ -99,14 +101,14 @@ def push(image: Mapping[str, Any], target: Target, login: Login | None, sleep: C
     """
     _refuse_index(image.get("Descriptor") or {}, target)
     try:
-        return _patiently(lambda: _attempt(image, target, login), sleep)
+        return _retry_network(lambda: _attempt(image, target, login), sleep)
     except FruitsError as error:
         if error.hint:
             raise
         raise _explained(str(error), target) from error
 
 
-def _attempt(image: Mapping[str, Any], target: Target, login: Login | None) -> Manifest:
+def _attempt(image: Mapping[str, Any], target: ImageReference, login: Login | None) -> ImageManifest:
     reader = login or stored_login(target.registry)
     # ECR refuses an immutable tag even with the same image: https://github.com/aws/containers-roadmap/issues/2179
     there = read_manifest(target.registry, target.repository, target.tag, reader)
@@ -125,22 +127,22 @@ def _attempt(image: Mapping[str, Any], target: Target, login: Login | None) -> M
     return pushed
 
 
-def _patiently(action: Callable[[], T], sleep: Callable[[float], None]) -> T:
+def _retry_network(action: Callable[[], T], sleep: Callable[[float], None]) -> T:
     def passes(error: BaseException) -> bool:
         return isinstance(error, FruitsError) and not isinstance(error, UsageError) and bool(NETWORK.search(str(error)))
 
     def tell(error: BaseException, seconds: float) -> None:
         say(f"{error}\nRetrying in {seconds:.0f} s")
 
-    return retried(action, passes, PAUSES_SECONDS, before=tell, sleep=sleep)
+    return retry(action, passes, PAUSES_SECONDS, before=tell, sleep=sleep)
 
 
-def _refuse_index(descriptor: Mapping[str, Any], target: Target) -> None:
+def _refuse_index(descriptor: Mapping[str, Any], target: ImageReference) -> None:
     if descriptor.get("mediaType") in INDEX:
         raise FruitsError(f"`{target.name}` is an image index; EMR needs a single manifest", ONE_MANIFEST)
 
 
-def _explained(said: str, target: Target) -> FruitsError:
+def _explained(said: str, target: ImageReference) -> FruitsError:
     """Docker's words about a failed push as an error with something to do."""
     if TAKEN.search(said):
         return UsageError(

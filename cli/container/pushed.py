@@ -11,14 +11,14 @@ from cli.settings.private import write_private
 
 
 @dataclass(frozen=True)
-class Pushed:
+class PushedImage:
     image: str  # `<registry>/<repository>@sha256:…`
     digest: str
     tag: str
     repository: str  # `<registry>/<repository>`
 
 
-def remember(state: Path, pushed: Pushed) -> None:
+def save_pushed(state: Path, pushed: PushedImage) -> None:
     """
     Raises:
         OSError: the folder cannot be written.
@@ -27,10 +27,10 @@ def remember(state: Path, pushed: Pushed) -> None:
     write_private(state / "pushed.json", json.dumps(all_of_them, indent=2) + "\n")
 
 
-def last_pushed(state: Path, repository: str) -> Pushed | None:
+def last_pushed(state: Path, repository: str) -> PushedImage | None:
     """`repository` is `<registry>/<repository>`; None: nothing was pushed there from here."""
     found = _read(state).get(repository)
-    return Pushed(**found) if found else None
+    return PushedImage(**found) if found else None
 
 
 def _read(state: Path) -> dict[str, Any]:

@@ -32,7 +32,7 @@ BUDGET_REGIONS = {"eu-west-1", "eu-west-3", "eu-central-1", "eusc-de-east-1"}
 
 
 @dataclass(frozen=True)
-class Wanted:
+class InfraConfig:
     """What the user wants of the infrastructure. None: as it is, and in a new stack as its template has it."""
 
     project: str = "fruitsctl"
@@ -93,7 +93,7 @@ def deployed(session: Any, region: str, project: str) -> Deployed:
     )
 
 
-def plan(session: Any, region: str, wanted: Wanted) -> dict[str, list[Change]]:
+def plan(session: Any, region: str, wanted: InfraConfig) -> dict[str, list[Change]]:
     """Stack to its changes; nothing is changed. What is not known before the bucket and the key are there has a name in its place."""
     cloudformation = client(session, region)
     wanted = _as_deployed(cloudformation, wanted)
@@ -110,7 +110,7 @@ def plan(session: Any, region: str, wanted: Wanted) -> dict[str, list[Change]]:
     return {stack.name: stacks.plan(cloudformation, stack) for stack in planned}
 
 
-def up(session: Any, region: str, wanted: Wanted, tell: Callable[[str], None]) -> dict[str, list[Change]]:
+def up(session: Any, region: str, wanted: InfraConfig, tell: Callable[[str], None]) -> dict[str, list[Change]]:
     """
     Stack to what was changed; without the application while no image is known. Interrupted at any point, it goes on when called again.
 
@@ -150,7 +150,7 @@ def put_application(session: Any, region: str, project: str, image: str, tell: C
     deployed(session, region, project)  # says what is missing
     cloudformation = client(session, region)
     base = stacks.outputs(stacks.describe(cloudformation, f"{project}-base"))
-    wanted = _as_deployed(cloudformation, Wanted(project))
+    wanted = _as_deployed(cloudformation, InfraConfig(project))
     _apply_app(session, region, cloudformation, _app_stack(wanted, base, image), tell)
     return deployed(session, region, project)
 
@@ -165,12 +165,12 @@ def _apply_app(session: Any, region: str, cloudformation: Any, stack: Stack, tel
 
     def at_rest() -> None:
         if identity:  # a started one takes few changes, and of this release no other image
-            application.rest(emr, identity, cancel=False, tell=tell)
+            application.stop_application(emr, identity, cancel=False, tell=tell)
 
     return stacks.apply(cloudformation, stack, tell, at_rest)
 
 
-def _check(session: Any, cloudformation: Any, region: str, wanted: Wanted) -> None:
+def _check(session: Any, cloudformation: Any, region: str, wanted: InfraConfig) -> None:
     """What CloudFormation would find only after it has begun."""
     if wanted.budget_email and region not in BUDGET_REGIONS:
         raise UsageError(
@@ -196,7 +196,7 @@ def _check(session: Any, cloudformation: Any, region: str, wanted: Wanted) -> No
     _refuse_unused(session, cloudformation, region, wanted)
 
 
-def _refuse_unused(session: Any, cloudformation: Any, region: str, wanted: Wanted) -> None:
+def _refuse_unused(session: Any, cloudformation: Any, region: str, wanted: InfraConfig) -> None:
     """Raises UsageError if an option has no effect: there is no application yet, or no budget, that it could change."""
     base = stacks.outputs(stacks.describe(cloudformation, f"{wanted.project}-base"))
     image = wanted.image or ("RepositoryUri" in base and _image(session, region, cloudformation, wanted, base["RepositoryUri"]))
@@ -221,13 +221,13 @@ def _refuse_holes(session: Any, cloudformation: Any, region: str, project: str) 
                 )
 
 
-def _as_deployed(cloudformation: Any, wanted: Wanted) -> Wanted:
+def _as_deployed(cloudformation: Any, wanted: InfraConfig) -> InfraConfig:
     """Return `wanted` with the role of CloudFormation from the stack that is there, so that `image push` need not repeat it."""
     base = stacks.describe(cloudformation, f"{wanted.project}-base") or {}
     return replace(wanted, role_arn=wanted.role_arn or base.get("RoleARN"))
 
 
-def _image(session: Any, region: str, cloudformation: Any, wanted: Wanted, repository_uri: str) -> str | None:
+def _image(session: Any, region: str, cloudformation: Any, wanted: InfraConfig, repository_uri: str) -> str | None:
     """The one pushed last from here, else what the application has: a run changes it without its stack."""
     pushed = last_pushed(settings().state, repository_uri)
     if wanted.image or pushed:
@@ -238,19 +238,19 @@ def _image(session: Any, region: str, cloudformation: Any, wanted: Wanted, repos
     return present or stacks.parameters(app).get("Image")
 
 
-def _wants_budget(cloudformation: Any, wanted: Wanted) -> bool:
+def _wants_budget(cloudformation: Any, wanted: InfraConfig) -> bool:
     return bool(wanted.budget_email) or stacks.describe(cloudformation, f"{wanted.project}-budget") is not None
 
 
-def _data_stack(wanted: Wanted) -> Stack:
+def _data_stack(wanted: InfraConfig) -> Stack:
     return _stack(wanted, "data", {"OwnKey": _yes(wanted.own_key), "LogDays": _text(wanted.log_days)})
 
 
-def _base_stack(wanted: Wanted, bucket: str, key_arn: str) -> Stack:
+def _base_stack(wanted: InfraConfig, bucket: str, key_arn: str) -> Stack:
     return _stack(wanted, "base", {"Bucket": bucket, "KeyArn": key_arn, "LogDays": _text(wanted.log_days), "Vpc": _yes(wanted.vpc)})
 
 
-def _app_stack(wanted: Wanted, base: dict[str, str], image: str) -> Stack:
+def _app_stack(wanted: InfraConfig, base: dict[str, str], image: str) -> Stack:
     most = wanted.max_vcpu
     parameters = {
         "Release": RELEASE,
@@ -266,11 +266,11 @@ def _app_stack(wanted: Wanted, base: dict[str, str], image: str) -> Stack:
     return _stack(wanted, "app", parameters)
 
 
-def _budget_stack(wanted: Wanted) -> Stack:
+def _budget_stack(wanted: InfraConfig) -> Stack:
     return _stack(wanted, "budget", {"Usd": _text(wanted.budget_usd), "Email": wanted.budget_email})
 
 
-def _stack(wanted: Wanted, name: str, parameters: dict[str, str | None]) -> Stack:
+def _stack(wanted: InfraConfig, name: str, parameters: dict[str, str | None]) -> Stack:
     template = (files("cli.infra") / "templates" / f"{name}.yaml").read_text(encoding="utf-8")
     return Stack(f"{wanted.project}-{name}", template, {"Project": wanted.project, **parameters}, {TAG: wanted.project}, wanted.role_arn)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cli.aws import errors as aws
-from cli.aws.errors import asking
+from cli.aws.errors import translate_aws_errors
 
 NOT_FOUND = {"404", "NoSuchBucket", "NoSuchEntity", "NotFoundException", "RepositoryNotFoundException", "ResourceNotFoundException"}
 
@@ -59,7 +59,7 @@ def exists(session: Any, region: str, kind: str, physical: str) -> bool:
         return True
     service, action, question = QUESTIONS[kind]
     client = aws.client(session, service, region)
-    with asking(action):
+    with translate_aws_errors(action):
         try:
             return question(client, physical)
         except client.exceptions.ClientError as error:

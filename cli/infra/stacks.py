@@ -12,22 +12,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cli.aws.errors import asking
+from cli.aws.errors import translate_aws_errors
 from cli.errors import FruitsError, RefusedError
 from cli.infra import events
-from cli.settings.waiting import until
+from cli.settings.waiting import wait_until
 
 POLL_SECONDS = 3.0
 CHANGE_SET_SECONDS = 300.0  # until CloudFormation has compared; it takes seconds
-REST_SECONDS = 3600.0  # until a stack is made, changed or deleted; it takes minutes
-LOOK = "look at its events in the console of CloudFormation, then run the same command again: it continues"
+STACK_SECONDS = 3600.0  # until a stack is made, changed or deleted; it takes minutes
+EVENTS_HINT = "look at its events in the console of CloudFormation, then run the same command again: it continues"
 # A first creation that failed can only be deleted: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html
-DEAD = {"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}
-STUCK = {
+MUST_RECREATE = {"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}
+NEEDS_REPAIR = {
     "DELETE_FAILED": "run `fruitsctl infra down` to resume the deletion",
     "UPDATE_ROLLBACK_FAILED": "run `aws cloudformation continue-update-rollback`, then run the command again",
 }
-UNBORN = {None, "REVIEW_IN_PROGRESS", "DELETE_COMPLETE"}  # a change set alone makes a stack of the second kind
+NOT_CREATED = {None, "REVIEW_IN_PROGRESS", "DELETE_COMPLETE"}  # a change set alone makes a stack of the second kind
 ABSENT = {"CREATE_FAILED", "DELETE_COMPLETE", "DELETE_SKIPPED"}  # a resource that the stack never made, or has no more
 
 
@@ -68,16 +68,16 @@ def plan(cloudformation: Any, stack: Stack) -> list[Change]:
     """
     found = describe(cloudformation, stack.name)
     state = found["StackStatus"] if found else None
-    if state not in UNBORN and str(state).endswith("_IN_PROGRESS"):
+    if state not in NOT_CREATED and str(state).endswith("_IN_PROGRESS"):
         raise RefusedError(f"stack `{stack.name}` is being changed: {state}", "wait until it has finished")
-    _refuse_stuck(stack.name, state)
-    if state in DEAD:  # a change set of it is refused: it is deleted first, and then all of it is made
+    _refuse_broken(stack.name, state)
+    if state in MUST_RECREATE:  # a change set of it is refused: it is deleted first, and then all of it is made
         return [Change("Add", stack.name, "AWS::CloudFormation::Stack", replaced=True)]
-    change_set, changes = _change_set(cloudformation, stack, found if state not in UNBORN else None)
+    change_set, changes = _change_set(cloudformation, stack, found if state not in NOT_CREATED else None)
     if change_set:
-        with asking("cloudformation:DeleteChangeSet"):
+        with translate_aws_errors("cloudformation:DeleteChangeSet"):
             cloudformation.delete_change_set(ChangeSetName=change_set)
-    if state in UNBORN:
+    if state in NOT_CREATED:
         delete(cloudformation, stack.name, lambda _: None)  # the empty stack that the change set left
     return changes
 
@@ -90,19 +90,19 @@ def apply(cloudformation: Any, stack: Stack, tell: Callable[[str], None], before
         RefusedError: somebody else is changing the stack now.
         FruitsError: AWS refuses, or something could not be made; CloudFormation has undone it.
     """
-    state = _settled(cloudformation, stack.name, tell)
-    _refuse_stuck(stack.name, state)
-    if state in DEAD:
+    state = _wait_for_own_operation(cloudformation, stack.name, tell)
+    _refuse_broken(stack.name, state)
+    if state in MUST_RECREATE:
         delete(cloudformation, stack.name, tell)
         state = None
-    found = None if state in UNBORN else describe(cloudformation, stack.name)
+    found = None if state in NOT_CREATED else describe(cloudformation, stack.name)
     change_set, changes = _change_set(cloudformation, stack, found)
     if not change_set:
         return []
     if before:
         before()
     began = time.time()
-    with asking("cloudformation:ExecuteChangeSet"):
+    with translate_aws_errors("cloudformation:ExecuteChangeSet"):
         cloudformation.execute_change_set(ChangeSetName=change_set, ClientRequestToken=events.token())
     state = _wait(cloudformation, stack.name, began, tell)
     if state not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
@@ -122,14 +122,14 @@ def delete(cloudformation: Any, name: str, tell: Callable[[str], None], gone: Ca
     if found is None:
         return
     if found["StackStatus"] != "DELETE_IN_PROGRESS":  # somebody else deletes it already
-        _settled(cloudformation, name, tell)
+        _wait_for_own_operation(cloudformation, name, tell)
     identity, began, state = found["StackId"], time.time(), None
     for _ in range(2):
         # Only a stack whose deletion has failed takes a list of what to leave.
         failed = [item for item in resources(cloudformation, identity) if item.status == "DELETE_FAILED"]
         leave = [item.logical for item in failed if gone(item)]
         options = {"RetainResources": leave} if leave else {}
-        with asking("cloudformation:DeleteStack"):
+        with translate_aws_errors("cloudformation:DeleteStack"):
             cloudformation.delete_stack(StackName=identity, ClientRequestToken=events.token(), **options)
         state = _wait(cloudformation, identity, began, tell)
         if state != "DELETE_FAILED":
@@ -140,7 +140,7 @@ def delete(cloudformation: Any, name: str, tell: Callable[[str], None], gone: Ca
 
 def describe(cloudformation: Any, name: str) -> dict[str, Any] | None:
     """DescribeStacks, None if there is none."""
-    with asking("cloudformation:DescribeStacks"):
+    with translate_aws_errors("cloudformation:DescribeStacks"):
         try:
             found: dict[str, Any] = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
         except cloudformation.exceptions.ClientError as error:
@@ -169,7 +169,7 @@ def resources(cloudformation: Any, name: str) -> list[Resource]:
     """What the stack made and still has; a resource that was there before it, and made it fail, is not among them."""
     if describe(cloudformation, name) is None:
         return []
-    with asking("cloudformation:ListStackResources"):
+    with translate_aws_errors("cloudformation:ListStackResources"):
         pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=name)
         found = [item for page in pages for item in page["StackResourceSummaries"]]
     return [
@@ -183,10 +183,10 @@ def _change_set(cloudformation: Any, stack: Stack, found: Mapping[str, Any] | No
     """Id and changes; ("", []) if there is nothing to change. Changed outputs or tags alone are no `Change`."""
     values = parameters(found) | {name: value for name, value in stack.parameters.items() if value is not None}
     role = {"RoleARN": stack.role_arn} if stack.role_arn else {}
-    with asking("cloudformation:CreateChangeSet"):
+    with translate_aws_errors("cloudformation:CreateChangeSet"):
         made = cloudformation.create_change_set(
             StackName=stack.name,
-            ChangeSetName=f"{events.OURS}{time.time_ns()}",
+            ChangeSetName=f"{events.OWN_TOKENS}{time.time_ns()}",
             ChangeSetType="UPDATE" if found else "CREATE",
             TemplateBody=stack.template,
             Parameters=[{"ParameterKey": name, "ParameterValue": values[name]} for name in stack.parameters if name in values],
@@ -194,18 +194,18 @@ def _change_set(cloudformation: Any, stack: Stack, found: Mapping[str, Any] | No
             Capabilities=["CAPABILITY_NAMED_IAM"],
             **role,
         )
-    with asking("cloudformation:DescribeChangeSet"):
-        answer = until(
+    with translate_aws_errors("cloudformation:DescribeChangeSet"):
+        answer = wait_until(
             lambda: cloudformation.describe_change_set(ChangeSetName=made["Id"]),
             lambda found: found["Status"] not in ("CREATE_PENDING", "CREATE_IN_PROGRESS"),
             POLL_SECONDS,
             CHANGE_SET_SECONDS,
             lambda found: f"the change set of stack `{stack.name}` is still in {found['Status']}",
-            LOOK,
+            EVENTS_HINT,
         )
     if answer["Status"] == "FAILED":
         reason = answer.get("StatusReason", "")
-        with asking("cloudformation:DeleteChangeSet"):
+        with translate_aws_errors("cloudformation:DeleteChangeSet"):
             cloudformation.delete_change_set(ChangeSetName=made["Id"])
         if "didn't contain changes" in reason or "No updates are to be performed" in reason:
             return "", []
@@ -216,20 +216,20 @@ def _change_set(cloudformation: Any, stack: Stack, found: Mapping[str, Any] | No
     ]
 
 
-def _settled(cloudformation: Any, name: str, tell: Callable[[str], None]) -> str | None:
+def _wait_for_own_operation(cloudformation: Any, name: str, tell: Callable[[str], None]) -> str | None:
     """The stack's state once what an earlier call of ours began has ended; raises RefusedError if it was somebody else."""
     state = status(cloudformation, name)
-    if state in UNBORN or not str(state).endswith("_IN_PROGRESS"):
+    if state in NOT_CREATED or not str(state).endswith("_IN_PROGRESS"):
         return state
-    if not events.ours(cloudformation, name):
+    if not events.started_by_fruitsctl(cloudformation, name):
         raise RefusedError(f"stack `{name}` is being changed by another process: {state}", "wait until it has finished")
     tell(f"{name}: waiting for {str(state).replace('_', ' ').lower()}")
     return _wait(cloudformation, name, time.time(), tell)
 
 
-def _refuse_stuck(name: str, state: str | None) -> None:
-    if state in STUCK:
-        raise FruitsError(f"stack `{name}` is stuck in {state}", STUCK[str(state)])
+def _refuse_broken(name: str, state: str | None) -> None:
+    if state in NEEDS_REPAIR:
+        raise FruitsError(f"stack `{name}` is stuck in {state}", NEEDS_REPAIR[str(state)])
 
 
 def _wait(cloudformation: Any, name: str, began: float, tell: Callable[[str], None]) -> str | None:
@@ -239,13 +239,13 @@ def _wait(cloudformation: Any, name: str, began: float, tell: Callable[[str], No
     def look() -> str | None:
         state = status(cloudformation, name)
         if state is not None:
-            events.tell_new(cloudformation, name, began, told, tell)
+            events.report_progress(cloudformation, name, began, told, tell)
         return state
 
     def at_rest(state: str | None) -> bool:
         return state is None or not state.endswith("_IN_PROGRESS")
 
-    return until(look, at_rest, POLL_SECONDS, REST_SECONDS, lambda state: f"stack `{name}` is still in {state}", LOOK)
+    return wait_until(look, at_rest, POLL_SECONDS, STACK_SECONDS, lambda state: f"stack `{name}` is still in {state}", EVENTS_HINT)
 
 
 def _ended(cloudformation: Any, name: str, identity: str, state: str, began: float, command: str) -> FruitsError:

@@ -12,7 +12,7 @@ from typing import Any
 from cli.aws import emr_serverless as application
 from cli.aws import errors as aws
 from cli.aws.emr_serverless import TAG
-from cli.aws.errors import asking
+from cli.aws.errors import translate_aws_errors
 from cli.errors import FruitsError
 from cli.infra import presence, stacks
 from cli.infra.stacks import Resource
@@ -34,7 +34,7 @@ def down(session: Any, region: str, project: str, keep_data: bool, tell: Callabl
 
     emr = application.client(session, region)
     for identity in application.find(emr, project):  # CloudFormation deletes none that is started, or whose runs go on
-        application.rest(emr, identity, cancel=True, tell=tell)
+        application.stop_application(emr, identity, cancel=True, tell=tell)
     stacks.delete(cloudformation, f"{project}-app", tell, gone)
     for identity in application.find(emr, project):  # its stack was deleted by hand
         application.delete(emr, identity)
@@ -71,11 +71,11 @@ def delete_bucket(s3: Any, bucket: str, account: str, tell: Callable[[str], None
     """
     own = {"Bucket": bucket, "ExpectedBucketOwner": account}
     deleted = 0
-    with asking("s3:AbortMultipartUpload"):
+    with translate_aws_errors("s3:AbortMultipartUpload"):
         for page in s3.get_paginator("list_multipart_uploads").paginate(**own):
             for item in page.get("Uploads", []):
                 s3.abort_multipart_upload(Key=item["Key"], UploadId=item["UploadId"], **own)
-    with asking("s3:DeleteObjectVersion"):
+    with translate_aws_errors("s3:DeleteObjectVersion"):
         for page in s3.get_paginator("list_object_versions").paginate(**own):
             found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
             if found:
@@ -90,20 +90,20 @@ def delete_bucket(s3: Any, bucket: str, account: str, tell: Callable[[str], None
                     )
                 deleted += len(keys)
                 tell(f"{bucket}: {counted(deleted, 'object versions')} deleted")
-    with asking("s3:DeleteBucket"):
+    with translate_aws_errors("s3:DeleteBucket"):
         s3.delete_bucket(**own)
     tell(f"{bucket}: deleted")
 
 
 def delete_key(kms: Any, key: str, tell: Callable[[str], None]) -> None:
-    with asking("kms:ScheduleKeyDeletion"):
+    with translate_aws_errors("kms:ScheduleKeyDeletion"):
         kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=KEY_DAYS)
     tell(f"key {key}: KMS deletes it in {KEY_DAYS} days, free of charge until then")
 
 
 def empty_repository(ecr: Any, repository: str, tell: Callable[[str], None]) -> None:
     """CloudFormation would do it too, unless somebody has switched that off by hand."""
-    with asking("ecr:BatchDeleteImage"):
+    with translate_aws_errors("ecr:BatchDeleteImage"):
         try:
             for page in ecr.get_paginator("list_images").paginate(repositoryName=repository):
                 digests = [{"imageDigest": digest} for digest in {item["imageDigest"] for item in page["imageIds"]}]
@@ -117,14 +117,14 @@ def empty_repository(ecr: Any, repository: str, tell: Callable[[str], None]) -> 
 
 def delete_stray_repository(ecr: Any, repository: str, tell: Callable[[str], None]) -> None:
     """One that bears our tag, and whose stack was deleted by hand."""
-    with asking("ecr:ListTagsForResource"):
+    with translate_aws_errors("ecr:ListTagsForResource"):
         try:
             arn = ecr.describe_repositories(repositoryNames=[repository])["repositories"][0]["repositoryArn"]
         except ecr.exceptions.RepositoryNotFoundException:
             return
         tags = {tag["Key"]: tag["Value"] for tag in ecr.list_tags_for_resource(resourceArn=arn)["tags"]}
     if tags.get(TAG) == repository:
-        with asking("ecr:DeleteRepository"):
+        with translate_aws_errors("ecr:DeleteRepository"):
             ecr.delete_repository(repositoryName=repository, force=True)
         tell(f"{repository}: deleted")
 
@@ -136,7 +136,7 @@ def left(session: Any, region: str, project: str) -> list[str]:
     The tagging API knows what is gone for some minutes still, and no roles at all, so each is asked of its own service:
     https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/supported-services.html
     """
-    with asking("tag:GetResources"):
+    with translate_aws_errors("tag:GetResources"):
         pages = aws.client(session, "resourcegroupstaggingapi", region).get_paginator("get_resources")
         tagged = [
             item["ResourceARN"]

@@ -34,7 +34,7 @@ KERAS_WEIGHTS_URL = (
     "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
 )
 SAMPLE_URL = "https://s3.eu-west-1.amazonaws.com/course.oc-static.com/projects/Data_Scientist_P8/fruits.zip"
-# The same network with its top, 14 MB, of which `job.product.identify.second_opinion` uses the last layer
+# The same network with its top, 14 MB, of which `job.product.identify.imagenet_classifier` uses the last layer
 KERAS_TOP_URL = KERAS_WEIGHTS_URL.replace("_no_top", "")
 # 20 photos of each of 25 fruits: ten times the rows that 50 components need, embedded in seconds, 2.3 MB.
 SAMPLE_IMAGES, SAMPLE_CLASSES = 500, 25
@@ -56,7 +56,7 @@ class SampleResult:
 
 
 @dataclass(frozen=True)
-class Photo:
+class SamplePhoto:
     label: str
     name: str
     size: int  # bytes
@@ -147,12 +147,12 @@ def sample(destination: Path, images: int, classes: int, assets: Path | None, pr
         return _store(_choose(_in_archive(remote), images, classes), destination, progress)
 
 
-def _in_folder(assets: Path, url: str) -> list[Photo]:
+def _in_folder(assets: Path, url: str) -> list[SamplePhoto]:
     folder = training(assets)
     files = [path for path in folder.glob("*/*.jpg") if path.is_file()]
     if not files:
         raise AssetError(f"no photos in `{folder}`", _ways(url, GENERATED))
-    return [Photo(path.parent.name, path.name, path.stat().st_size, partial(_read, path)) for path in files]
+    return [SamplePhoto(path.parent.name, path.name, path.stat().st_size, partial(_read, path)) for path in files]
 
 
 def _read(path: Path) -> bytes:
@@ -162,7 +162,7 @@ def _read(path: Path) -> bytes:
         raise AssetError(f"cannot read `{path}`: {error.strerror}", "make the file readable") from error
 
 
-def _in_archive(remote: RemoteFile) -> list[Photo]:
+def _in_archive(remote: RemoteFile) -> list[SamplePhoto]:
     from remotezip import RemoteZip, RemoteZipError
 
     try:
@@ -179,7 +179,7 @@ def _in_archive(remote: RemoteFile) -> list[Photo]:
             raise AssetError(f"`{remote.url}` contains a path outside its folder: `{member.filename}`", "do not use this archive")
         if match := TRAINING.fullmatch(member.filename):
             end = starts[bisect_right(starts, member.header_offset)]  # the next member, or the directory
-            photos.append(Photo(match[1], match[2], member.file_size, partial(_extract, remote, member, end)))
+            photos.append(SamplePhoto(match[1], match[2], member.file_size, partial(_extract, remote, member, end)))
     if not photos:
         raise AssetError(f"`{remote.url}` has no fruits-360/Training/: unexpected layout", _ways(remote.url, GENERATED))
     return photos
@@ -197,9 +197,9 @@ def _extract(remote: RemoteFile, member: zipfile.ZipInfo, end: int) -> bytes:
         raise AssetError(f"`{member.filename}` from `{remote.url}` is damaged: {error}", "run the command again") from error
 
 
-def _choose(photos: list[Photo], images: int, classes: int) -> list[Photo]:
+def _choose(photos: list[SamplePhoto], images: int, classes: int) -> list[SamplePhoto]:
     """Evenly over the labels, and over each label's frames: neighbouring frames of one video look alike."""
-    by_label: dict[str, list[Photo]] = {}
+    by_label: dict[str, list[SamplePhoto]] = {}
     for photo in photos:
         by_label.setdefault(photo.label, []).append(photo)
     if classes > len(by_label):
@@ -225,12 +225,12 @@ def _spread(items: list[T], count: int) -> list[T]:
     return [items[(2 * i + 1) * len(items) // (2 * count)] for i in range(count)]
 
 
-def _frame(photo: Photo) -> list[str | int]:
+def _frame(photo: SamplePhoto) -> list[str | int]:
     """Sorts `r_9_100.jpg` before `r_10_100.jpg`, as filmed; text and numbers take turns, so they never meet."""
     return [int(piece) if piece.isdecimal() else piece for piece in re.split(r"(\d+)", photo.name)]
 
 
-def _store(photos: list[Photo], destination: Path, progress: Progress) -> SampleResult:
+def _store(photos: list[SamplePhoto], destination: Path, progress: Progress) -> SampleResult:
     missing = [photo for photo in photos if not _is_there(photo, destination)]
     already = len(photos) - len(missing)
     progress(already, len(photos))
@@ -245,7 +245,7 @@ def _store(photos: list[Photo], destination: Path, progress: Progress) -> Sample
     return SampleResult(len(photos), len({photo.label for photo in photos}), sum(photo.size for photo in photos), already)
 
 
-def _is_there(photo: Photo, destination: Path) -> bool:
+def _is_there(photo: SamplePhoto, destination: Path) -> bool:
     path = destination / photo.label / photo.name
     try:
         return path.is_file() and path.stat().st_size == photo.size
@@ -253,7 +253,7 @@ def _is_there(photo: Photo, destination: Path) -> bool:
         return False
 
 
-def _save(photo: Photo, destination: Path) -> None:
+def _save(photo: SamplePhoto, destination: Path) -> None:
     write_photo(destination / photo.label / photo.name, photo.read())
 
 

@@ -6,7 +6,7 @@ import errno
 from pathlib import Path
 
 from cli.errors import NO_SPACE, AssetError
-from cli.settings.replacing import replacing
+from cli.settings.atomic_write import atomic_write
 
 FULL = (*NO_SPACE, errno.EFBIG)
 
@@ -17,7 +17,7 @@ def write_photo(target: Path, content: bytes) -> None:
         AssetError: the disk or its permissions refuse it.
     """
     try:
-        with replacing(target) as part:
+        with atomic_write(target) as part:
             part.write_bytes(content)
     except OSError as error:
         raise unwritable(target, error, "choose another folder") from error

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from cli.errors import AssetError
-from cli.settings.waiting import retried
+from cli.settings.waiting import retry
 from cli.ui.output import say
 from job.contract.records import counted
 
@@ -67,7 +67,7 @@ class RemoteFile:
         from requests import RequestException
 
         try:
-            return retried(action, _may_pass, PAUSES_SECONDS, before=self._tell)
+            return retry(action, _may_pass, PAUSES_SECONDS, before=self._tell)
         except RequestException as error:
             raise AssetError(f"cannot get {self.what}: {_reason(error, self.url)}", self.otherwise) from error
 

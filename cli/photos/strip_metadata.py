@@ -11,7 +11,19 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from job.contract.orientation import EXIF_HEADER, JPEG, PNG, TAG, UPRIGHT, WEBP_EXIF, WEBP_XMP, Chunk, orientation, png_chunks, webp_chunks
+from job.contract.orientation import (
+    EXIF_HEADER,
+    JPEG,
+    PNG,
+    TAG,
+    UPRIGHT,
+    WEBP_EXIF,
+    WEBP_XMP,
+    FileChunk,
+    orientation,
+    png_chunks,
+    webp_chunks,
+)
 
 # What shows the picture is kept, by name; whatever else a file may hold is not.
 # APPn and COM, https://www.w3.org/Graphics/JPEG/itu-t81.pdf, table B.1; of them JFIF, colour profile and Adobe's transform are kept.
@@ -121,7 +133,7 @@ def _strip_webp(content: bytes) -> bytes:
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-def _whole(chunks: Iterator[Chunk], content: bytes) -> list[Chunk]:
+def _whole(chunks: Iterator[FileChunk], content: bytes) -> list[FileChunk]:
     """Raises UnknownFormat if something follows `chunks` that is none."""
     found = list(chunks)
     if found[-1].kind != b"IEND" and found[-1].end + 1 < len(content):  # WebP's are filled up to an even length

@@ -17,11 +17,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cli.aws.errors import asking
+from cli.aws.errors import translate_aws_errors
 from cli.errors import UsageError
 from cli.photos.strip_metadata import UnknownFormat, strip
 from job.contract.filenames import ignored_as, skipped_folder
-from job.contract.places import check_folder
+from job.contract.locations import check_folder
 from job.contract.uris import bucket_and_key
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ MAX_KEY_BYTES = 1024  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/ob
 
 
 @dataclass(frozen=True, order=True)
-class Photo:
+class LocalPhoto:
     path: Path
     key: str
 
@@ -46,7 +46,7 @@ class State(Enum):
 
 
 @dataclass
-class Pushed:
+class UploadResult:
     """
     `refused`: path and reason of what was not sent; `ignored`: files that are no photos by their name; `replaced`: photos that differ
     from what is there; `exposed`: the keys of those among them that would bring metadata to where it was removed.
@@ -62,7 +62,7 @@ class Pushed:
     refused: list[tuple[str, str]] = field(default_factory=list)
 
 
-def find(folder: Path, uri: str) -> tuple[list[Photo], Pushed]:
+def find(folder: Path, uri: str) -> tuple[list[LocalPhoto], UploadResult]:
     """
     The photos below `folder` with their keys below `uri`, and what is already known not to be sent.
 
@@ -74,7 +74,7 @@ def find(folder: Path, uri: str) -> tuple[list[Photo], Pushed]:
     if not folder.is_dir():
         raise UsageError(f"there is no folder `{folder}`", "give the folder with one sub-folder per label")
     _, prefix = bucket_and_key(uri)
-    photos, result = [], Pushed()
+    photos, result = [], UploadResult()
     for path in _files(folder):
         name = path.relative_to(folder).as_posix()
         if skipped_folder(str(path.parent), str(folder)) or ignored_as(path.name) is not None:
@@ -89,14 +89,16 @@ def find(folder: Path, uri: str) -> tuple[list[Photo], Pushed]:
         if too_long:
             result.refused.append((str(path), f"S3 key longer than {MAX_KEY_BYTES:,} bytes"))
             continue
-        photos.append(Photo(path, key))
+        photos.append(LocalPhoto(path, key))
     if not photos and not result.refused:
         raise UsageError(f"there are no photos below `{folder}`", "use files ending in .jpg .png .gif .webp .bmp .tif")
     result.photos = len(photos) + len(result.refused)
     return photos, result
 
 
-def compare(client: Any, uri: str, photos: list[Photo], result: Pushed, strip_metadata: bool, progress: Progress) -> list[Photo]:
+def compare(
+    client: Any, uri: str, photos: list[LocalPhoto], result: UploadResult, strip_metadata: bool, progress: Progress
+) -> list[LocalPhoto]:
     """
     The photos that are not below `uri` yet, or with other bytes. Counts the others in `result`, and names there what would be exposed.
 
@@ -104,7 +106,7 @@ def compare(client: Any, uri: str, photos: list[Photo], result: Pushed, strip_me
         FruitsError: S3 cannot be reached, or refuses.
     """
     bucket, prefix = bucket_and_key(uri)
-    with asking("s3:ListBucket"):
+    with translate_aws_errors("s3:ListBucket"):
         there = dict(_listed(client, bucket, f"{prefix}/" if prefix else ""))
     missing = []
     for photo, state in _for_each(
@@ -121,7 +123,7 @@ def compare(client: Any, uri: str, photos: list[Photo], result: Pushed, strip_me
     return sorted(missing)
 
 
-def push(client: Any, uri: str, photos: list[Photo], result: Pushed, strip_metadata: bool, progress: Progress) -> None:
+def push(client: Any, uri: str, photos: list[LocalPhoto], result: UploadResult, strip_metadata: bool, progress: Progress) -> None:
     """
     Send `photos`; one that cannot be read is in `result.refused`, and the others go on.
 
@@ -134,7 +136,9 @@ def push(client: Any, uri: str, photos: list[Photo], result: Pushed, strip_metad
         result.bytes += size
 
 
-def _for_each(photos: list[Photo], function: Callable[[Photo], T], result: Pushed, progress: Progress) -> Iterator[tuple[Photo, T]]:
+def _for_each(
+    photos: list[LocalPhoto], function: Callable[[LocalPhoto], T], result: UploadResult, progress: Progress
+) -> Iterator[tuple[LocalPhoto, T]]:
     """What `function` makes of each photo that can be read, CONNECTIONS of them at a time, in no order."""
     pool = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="push")
     try:
@@ -151,7 +155,7 @@ def _for_each(photos: list[Photo], function: Callable[[Photo], T], result: Pushe
     result.refused.sort()
 
 
-def _state(client: Any, bucket: str, photo: Photo, there: tuple[str, int] | None, strip_metadata: bool) -> State:
+def _state(client: Any, bucket: str, photo: LocalPhoto, there: tuple[str, int] | None, strip_metadata: bool) -> State:
     if there is None:
         return State.NEW
     content = _content(photo, strip_metadata)
@@ -162,12 +166,12 @@ def _state(client: Any, bucket: str, photo: Photo, there: tuple[str, int] | None
         return State.OTHER
     if bare is not None and _is_there(client, bucket, photo.key, there, bare):
         return State.EXPOSED
-    with asking("s3:GetObject"):  # another picture: the copy itself tells whether its metadata was removed
+    with translate_aws_errors("s3:GetObject"):  # another picture: the copy itself tells whether its metadata was removed
         copy: bytes = client.get_object(Bucket=bucket, Key=photo.key)["Body"].read()
     return State.EXPOSED if stripped(copy) == copy else State.OTHER
 
 
-def _content(photo: Photo, strip_metadata: bool) -> bytes:
+def _content(photo: LocalPhoto, strip_metadata: bool) -> bytes:
     content = photo.path.read_bytes()
     return strip(content) if strip_metadata else content
 
@@ -180,11 +184,11 @@ def stripped(content: bytes) -> bytes | None:
         return None
 
 
-def _send(client: Any, bucket: str, photo: Photo, strip_metadata: bool) -> int:
+def _send(client: Any, bucket: str, photo: LocalPhoto, strip_metadata: bool) -> int:
     """Bytes sent."""
     content = _content(photo, strip_metadata)
     kind = mimetypes.guess_type(photo.path.name)[0] or "application/octet-stream"
-    with asking("s3:PutObject"):
+    with translate_aws_errors("s3:PutObject"):
         client.put_object(Bucket=bucket, Key=photo.key, Body=content, ChecksumSHA256=_sha256(content), ContentType=kind)  # S3 compares it
     return len(content)
 
@@ -200,7 +204,7 @@ def _is_there(client: Any, bucket: str, key: str, there: tuple[str, int], conten
         return False
     if etag == hashlib.md5(content, usedforsecurity=False).hexdigest():
         return True
-    with asking("s3:GetObject"):
+    with translate_aws_errors("s3:GetObject"):
         head = client.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
     return bool(head.get("ChecksumSHA256") == _sha256(content))
 

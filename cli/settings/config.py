@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cli.errors import UsageError
 from cli.settings.folders import local
-from cli.settings.user import expanded
+from cli.settings.user import expand_home
 from job.contract.uris import FOREIGN
 
 FILE = "fruits.toml"
@@ -142,7 +142,7 @@ def read(file: Path) -> dict[str, str | None]:
             )
     folder = file.resolve().parent
     return {
-        name: str(folder / expanded(value)) if names[name].path and not FOREIGN.match(value) else value for name, value in table.items()
+        name: str(folder / expand_home(value)) if names[name].path and not FOREIGN.match(value) else value for name, value in table.items()
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cli.errors import UsageError
-from cli.settings.user import expanded
+from cli.settings.user import expand_home
 from job.contract.uris import AddressError, from_text, is_s3
 
 
@@ -22,4 +22,4 @@ def local(text: str, hint: str) -> Path:
         elsewhere = True
     if elsewhere:
         raise UsageError(f"`{text}` is not on this machine", hint)
-    return expanded(text.removeprefix("file://"))
+    return expand_home(text.removeprefix("file://"))

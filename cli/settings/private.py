@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from cli.settings.replacing import replacing
+from cli.settings.atomic_write import atomic_write
 
 
-def for_its_owner(path: str, flags: int) -> int:
+def owner_only(path: str, flags: int) -> int:
     """An `opener` for `open`."""
     return os.open(path, flags, 0o600)
 
@@ -20,7 +20,7 @@ def write_private(path: Path, text: str) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    with replacing(path) as part, open(part, "w", encoding="utf-8", opener=for_its_owner) as file:
+    with atomic_write(path) as part, open(part, "w", encoding="utf-8", opener=owner_only) as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

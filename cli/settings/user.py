@@ -9,7 +9,7 @@ from pathlib import Path
 from cli.errors import UsageError
 
 
-def expanded(text: str) -> Path:
+def expand_home(text: str) -> Path:
     """
     Return `text` as a path, `~` replaced by the home directory.
 
@@ -38,7 +38,7 @@ def require_name() -> None:
         UsageError: this user has no name. The JVM then has neither a user nor a home directory, and Hadoop's login fails in it.
     """
     if name() is None:
-        raise UsageError(f"user id `{os.getuid()}` has no name on this machine, and Spark needs one", NAMED)
+        raise UsageError(f"user id `{os.getuid()}` has no name on this machine, and Spark needs one", NAME_HINT)
 
 
-NAMED = "run as a user who is listed in /etc/passwd, or add a line for this user id there"
+NAME_HINT = "run as a user who is listed in /etc/passwd, or add a line for this user id there"

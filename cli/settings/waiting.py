@@ -1,4 +1,4 @@
-"""Wait and retry, always with a limit: `until` looks again until something has ended, `retried` tries again what failed."""
+"""Wait and retry, always with a limit: `wait_until` looks again until something has ended, `retry` tries again what failed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def jittered(seconds: float) -> float:
     return seconds * random.uniform(0.8, 1.2)
 
 
-def news(tell: Callable[[str], None]) -> Callable[[str], None]:
+def skip_repeats(tell: Callable[[str], None]) -> Callable[[str], None]:
     """Return a `tell` that says a line only if it is not the one before."""
     said: list[str] = []
 
@@ -33,7 +33,7 @@ def news(tell: Callable[[str], None]) -> Callable[[str], None]:
     return tell_new
 
 
-def until(
+def wait_until(
     look: Callable[[], T],
     ended: Callable[[T], Any],
     every_seconds: float,
@@ -65,7 +65,7 @@ def until(
     )(look)
 
 
-def retried(
+def retry(
     action: Callable[[], T],
     passes: Callable[[BaseException], bool],
     pauses: Sequence[float],

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cli.aws.clients import Clients
-from cli.aws.errors import asking
+from cli.aws.errors import translate_aws_errors
 from cli.aws.regions import EU_REGIONS
 from cli.billing.prices import prices
 from cli.billing.sizing import QUOTA_VCPU, WORKER
-from cli.container.pushed import Pushed, last_pushed
+from cli.container.pushed import PushedImage, last_pushed
 from cli.errors import FruitsError
 from cli.infra import stacks
 from cli.settings.config import Settings
@@ -24,7 +24,7 @@ from job.contract.uris import is_s3
 SERVICE_ROLE, SERVICE_NAME = "AWSServiceRoleForAmazonEMRServerless", "ops.emr-serverless.amazonaws.com"
 UP = "fruitsctl infra up"
 PUSH = "fruitsctl image build && fruitsctl image check && fruitsctl image push"
-# A stack that could not be updated is as it was before: it works. Of other states `stacks.STUCK` knows the way out, or it is `infra up`.
+# A stack that could not be updated works as before. `stacks.NEEDS_REPAIR` has a hint for some other states; the rest need `infra up`.
 HEALTHY = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}
 
 
@@ -60,20 +60,20 @@ def checks(clients: Clients, config: Settings) -> list[Check]:
 
 
 def credentials(clients: Clients) -> Check:
-    with asking("sts:GetCallerIdentity"):
+    with translate_aws_errors("sts:GetCallerIdentity"):
         caller = clients("sts").get_caller_identity()
     return Check("credentials", True, f"account {caller['Account']}, {caller['Arn']}")
 
 
 def service(clients: Clients) -> Check:
-    with asking("emr-serverless:ListApplications"):
+    with translate_aws_errors("emr-serverless:ListApplications"):
         clients("emr-serverless").list_applications(maxResults=1)
     return Check("service", True, f"EMR Serverless is available in {clients.region}")
 
 
 def quota(clients: Clients) -> Check:
     """What is free of it nobody tells: runs under way count."""
-    with asking("servicequotas:GetServiceQuota"):
+    with translate_aws_errors("servicequotas:GetServiceQuota"):
         answer = clients("service-quotas").get_service_quota(ServiceCode="emr-serverless", QuotaCode=QUOTA_CODE)
     vcpu = int(answer["Quota"]["Value"])
     least = 2 * WORKER.vcpu
@@ -88,7 +88,7 @@ def quota(clients: Clients) -> Check:
 def service_role(clients: Clients) -> Check:
     """Only a note: the service makes the role with the first application."""
     try:
-        with asking("iam:GetRole"):
+        with translate_aws_errors("iam:GetRole"):
             iam = clients("iam")
             try:
                 iam.get_role(RoleName=SERVICE_ROLE)
@@ -103,10 +103,10 @@ def service_role(clients: Clients) -> Check:
 def stack(name: str, described: Mapping[str, Any] | None) -> Check:
     """`described` is the answer of `stacks.describe`."""
     title, state = f"{name} stack", described["StackStatus"] if described else None
-    if state in stacks.UNBORN:
+    if state in stacks.NOT_CREATED:
         return Check(title, False, "not created", f"{PUSH}, then {UP}" if name == "app" else UP)
     moving = "wait until it has finished" if str(state).endswith("_IN_PROGRESS") else UP
-    return Check(title, state in HEALTHY, str(state), stacks.STUCK.get(str(state), moving))
+    return Check(title, state in HEALTHY, str(state), stacks.NEEDS_REPAIR.get(str(state), moving))
 
 
 def buckets(clients: Clients, bucket: str, config: Settings) -> Check:
@@ -116,7 +116,7 @@ def buckets(clients: Clients, bucket: str, config: Settings) -> Check:
     return Check("buckets", True, f"{', '.join([bucket, *named])} in {clients.region}")
 
 
-def fitting(application: Mapping[str, Any], pushed: Pushed | None) -> Check:
+def fitting(application: Mapping[str, Any], pushed: PushedImage | None) -> Check:
     """The application has our release and the image that was pushed last from here."""
     applications.check(dict(application), RELEASE)
     used = application.get("imageConfiguration", {}).get("imageUri", "no image")
@@ -132,7 +132,7 @@ def image(clients: Clients, uri: str) -> Check:
     if not digest:
         return Check("image", False, "no image was pushed from this machine", PUSH)
     ecr = clients("ecr")
-    with asking("ecr:DescribeImages"):
+    with translate_aws_errors("ecr:DescribeImages"):
         try:
             ecr.describe_images(repositoryName=repository, imageIds=[{"imageDigest": digest}])
         except (ecr.exceptions.ImageNotFoundException, ecr.exceptions.RepositoryNotFoundException):

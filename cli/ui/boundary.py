@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cli.errors import NO_SPACE, FruitsError, UsageError
 from cli.settings.config import settings
-from job.contract.places import PlaceError
+from job.contract.locations import LocationError
 from job.contract.records import RecordError
 from job.contract.uris import AddressError
 
@@ -22,7 +22,7 @@ def explain(error: Exception) -> FruitsError:
     """Return what a command says of `error`, and its exit code."""
     if isinstance(error, FruitsError):
         return error
-    if isinstance(error, AddressError | PlaceError):
+    if isinstance(error, AddressError | LocationError):
         return UsageError(str(error), error.hint)
     if isinstance(error, RecordError):
         hint = "use the version of fruitsctl that made it, or run the same command again"

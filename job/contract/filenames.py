@@ -15,7 +15,7 @@ SYSTEM_FOLDERS = frozenset({"@eadir", "@recycle", "#recycle", "$recycle.bin", "s
 MAX_LOOSE = 10_000  # files beside its sub-folders from which on the driver leaves a folder to one task
 
 
-class Row(NamedTuple):
+class ListingRow(NamedTuple):
     """An image (`problem` None), something that could not be listed (`problem`), or `files` ignored files (only `suffix`, `files`)."""
 
     uri: str | None

@@ -27,7 +27,7 @@ TEXT_BYTES = 16 << 20  # of a compressed text; the rest is not looked at. EXIF a
 WEBP_EXIF, WEBP_XMP = 0x08, 0x04  # flags of VP8X, https://developers.google.com/speed/webp/docs/riff_container
 
 
-class Chunk(NamedTuple):
+class FileChunk(NamedTuple):
     """Of a PNG or WebP file: its name, and where it, its data and the data's end are."""
 
     kind: bytes
@@ -95,7 +95,7 @@ def _of_png(content: bytes) -> tuple[bytes, bytes]:
     return exif, _text(*texts[XMP_KEY]) if XMP_KEY in texts else b""
 
 
-def png_chunks(content: bytes) -> Iterator[Chunk]:
+def png_chunks(content: bytes) -> Iterator[FileChunk]:
     """Up to the last one, or to the first that is not there as a whole."""
     at = len(PNG)
     while at + 12 <= len(content):
@@ -103,7 +103,7 @@ def png_chunks(content: bytes) -> Iterator[Chunk]:
         end = at + 12 + length  # with the checksum
         if end > len(content):
             return
-        yield Chunk(kind, at, at + 8, end)
+        yield FileChunk(kind, at, at + 8, end)
         if kind == b"IEND":
             return
         at = end
@@ -146,7 +146,7 @@ def _of_webp(content: bytes) -> tuple[bytes, bytes]:
     return found.get(b"EXIF", b"") if flags & WEBP_EXIF else b"", found.get(b"XMP ", b"") if flags & WEBP_XMP else b""
 
 
-def webp_chunks(content: bytes) -> Iterator[Chunk]:
+def webp_chunks(content: bytes) -> Iterator[FileChunk]:
     """Up to the last one, or to the first that is not there as a whole; each is filled up to an even length."""
     at = 12
     while at + 8 <= len(content):
@@ -154,7 +154,7 @@ def webp_chunks(content: bytes) -> Iterator[Chunk]:
         end = at + 8 + length
         if end > len(content):
             return
-        yield Chunk(kind, at, at + 8, end)
+        yield FileChunk(kind, at, at + 8, end)
         at = end + length % 2
 
 

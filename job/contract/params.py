@@ -51,7 +51,7 @@ class Arguments:
 
 
 @dataclass(frozen=True)
-class Forget(Arguments):
+class ForgetParams(Arguments):
     """One erasure."""
 
     output: str  # URI of the features and runs that it cleans
@@ -96,7 +96,7 @@ class Params(Arguments):
     lease_seconds: float = 60.0  # without a renewal for so long, a run may be taken over
 
     @classmethod
-    def of_manifest(cls, values: Mapping[str, Any]) -> Self:
+    def from_manifest(cls, values: Mapping[str, Any]) -> Self:
         """`Manifest.params`, also of a version with other fields."""
         return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})
 

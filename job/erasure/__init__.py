@@ -16,7 +16,7 @@ from itertools import chain
 from pyspark.sql import SparkSession
 
 from job.contract.errors import JobError, OutputError
-from job.contract.params import Forget
+from job.contract.params import ForgetParams
 from job.contract.uris import is_s3, join, printable, shown
 from job.erasure import receipt, refit, runs, tables
 from job.erasure.known import Known
@@ -31,7 +31,7 @@ from job.spark.session import start_session
 from job.stages import moments
 from job.storage.lease import Lease
 from job.storage.object_store import Folder
-from job.storage.tombstones import FOLDER, bury, key_of, keyed
+from job.storage.tombstones import FOLDER, add_tombstones, keyed_hash, read_or_create_key
 
 
 class LeftOverError(JobError):
@@ -47,7 +47,7 @@ def require_results(folder: Folder) -> None:
         raise OutputError(f"there are no results in `{shown(folder.uri)}`", "give the OUTPUT of the runs that have the photos")
 
 
-def plan(wanted: Forget, folder: Folder, report: Report) -> Targets:
+def plan(wanted: ForgetParams, folder: Folder, report: Report) -> Targets:
     """
     What `erase` would remove; nothing is changed. A dry run over few rows needs no Spark.
 
@@ -68,7 +68,7 @@ def plan(wanted: Forget, folder: Folder, report: Report) -> Targets:
     return targets
 
 
-def erase(wanted: Forget, folder: Folder, lease: Lease, report: Report) -> Receipt:
+def erase(wanted: ForgetParams, folder: Folder, lease: Lease, report: Report) -> Receipt:
     """
     Erase, search what is left, write the receipt. Where nothing is to be erased, none is written.
 
@@ -87,7 +87,7 @@ def erase(wanted: Forget, folder: Folder, lease: Lease, report: Report) -> Recei
     _remove_files(join(folder.uri, name) for name in targets.begun)  # what they held is in the new one
     remove(unfinished(folder.uri))
     if "tombstone" in targets.asked:
-        bury(folder, targets.contents)
+        add_tombstones(folder, targets.contents)
 
     def done(**removed: int) -> None:
         targets.removed.update(removed)
@@ -108,17 +108,17 @@ def erase(wanted: Forget, folder: Folder, lease: Lease, report: Report) -> Recei
     with report.stage("report", unit="runs") as stage:
         for number, run in enumerate(folder.names("runs"), start=1):
             note = runs.REFITTED if run in refitted else runs.FITTED if run in fitted else ""
-            runs.settle(folder, run, wanted.cache, note, lease)
+            runs.update_manifest_and_report(folder, run, wanted.cache, note, lease)
             stage.update(number)
     with report.stage("purge", unit="versions") as stage:
         done(versions=_purge(folder, stage.update))
 
     pending = join(folder.uri, FOLDER, f"{wanted.run_id}.pending")
     addresses = tables.Addresses(folder)
-    needles = proof.Needles(targets, addresses.longer, addresses.around)
+    needles = proof.SearchTerms(targets, addresses.longer, addresses.around)
     left = _prove(spark, wanted, folder, lease, needles, {pending}, report)
-    key = key_of(folder)
-    images = sorted(keyed(key, value) for value in targets.uris | targets.contents)
+    key = read_or_create_key(folder)
+    images = sorted(keyed_hash(key, value) for value in targets.uris | targets.contents)
     made = _receipt(wanted, images, targets, refitted, [run for run in fitted if run not in refitted], left)
     receipt.write(folder, made)
     if left.found:
@@ -134,7 +134,7 @@ def _remove_files(uris: Iterable[str]) -> None:
     remove(versions_of_each(uris))
 
 
-def unknown(wanted: Forget, folder: Folder, known: Callable[[str], bool]) -> list[str]:
+def unknown(wanted: ForgetParams, folder: Folder, known: Callable[[str], bool]) -> list[str]:
     """Those of the addresses that `wanted` names which are not `known`, and its prefixes below which there are photos that are not."""
     asked, photos = _asked(wanted), Known(folder).photos_below
     missing = {uri for uri in asked["uris"] if not known(uri)}
@@ -142,13 +142,13 @@ def unknown(wanted: Forget, folder: Folder, known: Callable[[str], bool]) -> lis
     return sorted(map(printable, missing))
 
 
-def _asked(wanted: Forget) -> dict[str, list[str]]:
+def _asked(wanted: ForgetParams) -> dict[str, list[str]]:
     with open(wanted.targets, encoding="utf-8") as file:
         asked: dict[str, list[str]] = json.load(file)
     return asked
 
 
-def _meant(spark: SparkSession | None, wanted: Forget, folder: Folder) -> Targets:
+def _meant(spark: SparkSession | None, wanted: ForgetParams, folder: Folder) -> Targets:
     asked = _asked(wanted)
     return find(spark, folder, asked["uris"], asked["prefixes"], wanted.older_than, wanted.copies)
 
@@ -176,7 +176,7 @@ def _purge(folder: Folder, progress: Progress = unseen) -> int:
 
 
 def _prove(
-    spark: SparkSession, wanted: Forget, folder: Folder, lease: Lease, needles: proof.Needles, ours: set[str], report: Report
+    spark: SparkSession, wanted: ForgetParams, folder: Folder, lease: Lease, needles: proof.SearchTerms, ours: set[str], report: Report
 ) -> proof.Proof:
     places = [folder.uri, *([wanted.logs] if wanted.logs else [])]
     with report.stage("prove", unit="files") as stage:
@@ -192,7 +192,9 @@ def _prove(
     return left
 
 
-def _receipt(wanted: Forget, images: list[str], targets: Targets, refitted: list[str], marked: list[str], left: proof.Proof) -> Receipt:
+def _receipt(
+    wanted: ForgetParams, images: list[str], targets: Targets, refitted: list[str], marked: list[str], left: proof.Proof
+) -> Receipt:
     asked = {name: value for name, value in asdict(wanted).items() if name in ("older_than", "tombstone", "copies", "refit")}
     asked |= dict.fromkeys(targets.asked, True)
     return Receipt(

@@ -9,9 +9,9 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from job.attempt import in_our_words
+from job.attempt import classify_error
 from job.contract.errors import JobError
-from job.contract.params import Forget
+from job.contract.params import ForgetParams
 from job.contract.records import Outcome
 from job.contract.uris import printable, shown
 from job.erasure import erase, plan, require_results, runs, unknown
@@ -21,11 +21,11 @@ from job.storage.folders import open_folder
 from job.storage.lease import Lease
 from job.storage.object_store import Folder
 from job.storage.outcomes import failure, interrupted
-from job.storage.tombstones import key_of, keyed
+from job.storage.tombstones import keyed_hash, read_or_create_key
 
 
 def main(argv: list[str]) -> int:
-    wanted = Forget.from_argv(argv)
+    wanted = ForgetParams.from_argv(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     outcome = attempt(wanted)
     with suppress(BrokenPipeError):
@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:
     return outcome.code
 
 
-def attempt(wanted: Forget) -> Outcome:
+def attempt(wanted: ForgetParams) -> Outcome:
     """Return the outcome. It names no photo that was removed, because it may get into logs."""
     try:
         require_results(folder := open_folder(wanted.output))
@@ -43,12 +43,12 @@ def attempt(wanted: Forget) -> Outcome:
     except JobError as error:
         return failure(wanted.run_id, error)
     except Exception as error:  # noqa: BLE001 - the edge: Spark, Py4J and Arrow raise anything, and who called is owed an outcome
-        return failure(wanted.run_id, in_our_words(error, wanted.output, f"`{shown(wanted.output)}`"))
+        return failure(wanted.run_id, classify_error(error, wanted.output, f"`{shown(wanted.output)}`"))
     except (KeyboardInterrupt, BrokenPipeError):
         return interrupted(wanted.run_id, "run the same command again to resume the erasure")
 
 
-def planned(wanted: Forget, folder: Folder) -> dict[str, object]:
+def planned(wanted: ForgetParams, folder: Folder) -> dict[str, object]:
     try:
         targets = plan(wanted, folder, Report())
     finally:
@@ -63,14 +63,14 @@ def planned(wanted: Forget, folder: Folder) -> dict[str, object]:
     }
 
 
-def erased(wanted: Forget, folder: Folder) -> dict[str, object]:
+def erased(wanted: ForgetParams, folder: Folder) -> dict[str, object]:
     with Lease.acquire(folder, wanted.run_id, wanted.lease_seconds) as lease:
         try:
             receipt = erase(wanted, folder, lease, Report())
         finally:
             stop_session()
-    key, images = key_of(folder) if receipt.images else b"", set(receipt.images)
-    return {**asdict(receipt), "unknown": unknown(wanted, folder, lambda uri: keyed(key, uri) in images)}
+    key, images = read_or_create_key(folder) if receipt.images else b"", set(receipt.images)
+    return {**asdict(receipt), "unknown": unknown(wanted, folder, lambda uri: keyed_hash(key, uri) in images)}
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def refit(spark: SparkSession, folder: Folder, run: str, lease: Lease) -> int | 
         fitted = _fit(features, folder, manifest)
     except (NoPhotosError, VarianceError):
         return None
-    scores = pca.project(features, fitted).kept(join(work_uri(spark, folder.uri, run), "refit"))
+    scores = pca.project(features, fitted).materialize(join(work_uri(spark, folder.uri, run), "refit"))
     rows = scores.count()
     changed = 0 if aside else len(images) - rows  # which an interrupted refit has noted
     if changed:
@@ -85,7 +85,7 @@ def interrupted(folder: Folder) -> list[str]:
 def _fit(features: Features, folder: Folder, manifest: Manifest) -> pca.Fitted:
     if (root := root_of(folder, manifest.run_id)) != manifest.run_id:
         return publish.read_fitted(folder, root, manifest.model)
-    params = Params.of_manifest(manifest.params)
+    params = Params.from_manifest(manifest.params)
     total = moments.moments_of(features, params.input, params.fit_on, folder)
     return pca.fit(total, params.components, params.variance, params.standardize)
 
@@ -101,7 +101,7 @@ def _features(spark: SparkSession, folder: Folder, manifest: Manifest, uris: lis
     features = Features.of(spark, DeltaLog(folder, "features"), manifest.model)
     made = datetime.fromisoformat(manifest.created_at).timestamp() + 1  # which is cut to the second
     images = ArrowRows(pa.table({"uri": pa.array(uris, pa.string())}))
-    known = features.keys.semi(images, "uri").arrow().filter(pc.field("micros") <= int(made * 1e6))
+    known = features.keys.semi_join(images, "uri").to_arrow().filter(pc.field("micros") <= int(made * 1e6))
     newest = known.sort_by([("uri", "ascending"), ("micros", "descending")])
     _, first = np.unique(newest["uri"].to_numpy(), return_index=True)
     return features.only(ArrowRows(newest.take(first)))

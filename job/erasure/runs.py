@@ -34,7 +34,7 @@ def clean(folder: Folder, run: str, targets: Targets, lease: Lease) -> int:
     """
     Take `targets` out of `runs/<run>/`; how many rows of its matrix that were. Doing it again changes nothing.
 
-    Its report goes: `settle` writes it again. Of an attempt that was never published, only what it said stays.
+    Its report goes: `update_manifest_and_report` writes it again. Of an attempt that was never published, only what it said stays.
 
     Raises:
         LeaseError: another run took over.
@@ -64,7 +64,7 @@ def rows_of(folder: Folder, run: str, targets: Targets) -> int:
     )
 
 
-def settle(folder: Folder, run: str, cache: str | None, note: str, lease: Lease) -> None:
+def update_manifest_and_report(folder: Folder, run: str, cache: str | None, note: str, lease: Lease) -> None:
     """
     After `clean`, and after a refit: the manifest's counts are those of the matrix as it is, its notes hold `note`; the report is
     there again, made from what is left. Where that is not possible, a note says so.

@@ -269,9 +269,9 @@ def _rows(
 
     names = ArrowRows(pa.table({"name": pa.array([file.name for file in log.files()], pa.string())}))
     if spark is None:
-        found = pa.Table.from_batches(described(names.arrow().to_batches()), DESCRIBED)
+        found = pa.Table.from_batches(described(names.to_arrow().to_batches()), DESCRIBED)
     else:
-        found = names.mapped(spark, TASKS_PER_CORE * spark.sparkContext.defaultParallelism, described, DESCRIBED).arrow()
+        found = names.map_in_arrow(spark, TASKS_PER_CORE * spark.sparkContext.defaultParallelism, described, DESCRIBED).to_arrow()
     rows: list[dict[str, Any]] = found.to_pylist()
     return rows
 

@@ -11,8 +11,8 @@ from typing import NamedTuple, TypeVar
 
 from botocore.exceptions import ClientError
 
+from job.contract.atomic_write import is_partial
 from job.contract.errors import InputError, OutputError
-from job.contract.replacing import is_partial
 from job.contract.uris import bucket_and_key, is_s3, local_path, printable
 from job.storage.s3_client import S3_ERRORS, client, code_of, explain
 

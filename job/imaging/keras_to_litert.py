@@ -10,7 +10,7 @@ import os
 import sys
 from typing import Any
 
-from job.contract.replacing import replacing
+from job.contract.atomic_write import atomic_write
 from job.imaging.untrained import untrained_weights
 
 UNWRITABLE = 73  # the exit code where OUT cannot be written; EX_CANTCREAT of sysexits.h
@@ -43,7 +43,7 @@ def convert(weights: str | None) -> bytes:
 if __name__ == "__main__":
     flatbuffer = convert(sys.argv[2] if len(sys.argv) > 2 else None)
     try:
-        with replacing(sys.argv[1]) as file:
+        with atomic_write(sys.argv[1]) as file:
             file.write(flatbuffer)
     except OSError as error:
         sys.stderr.write(f"{error.strerror}\n")

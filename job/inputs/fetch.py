@@ -26,7 +26,7 @@ MAX_BYTES = 3 * MAX_PIXELS + (1 << 20)
 ARCHIVED = "archived, restore it first"  # in S3 Glacier
 
 
-class Key(NamedTuple):
+class ListedImage(NamedTuple):
     """One listed image."""
 
     uri: str
@@ -35,9 +35,9 @@ class Key(NamedTuple):
     label: str | None
 
 
-def fetch(keys: Iterable[Key]) -> Iterator[tuple[Key, bytes | FetchError]]:
+def fetch(keys: Iterable[ListedImage]) -> Iterator[tuple[ListedImage, bytes | FetchError]]:
     """Each key with its content, in order, while up to IN_FLIGHT others are on their way."""
-    waiting: deque[tuple[Key, Future[bytes | FetchError]]] = deque()
+    waiting: deque[tuple[ListedImage, Future[bytes | FetchError]]] = deque()
     waiting_bytes = 0
     with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="fetch") as pool:
         for key in keys:
@@ -53,7 +53,7 @@ def fetch(keys: Iterable[Key]) -> Iterator[tuple[Key, bytes | FetchError]]:
             yield first, content.result()
 
 
-def _read(key: Key) -> bytes | FetchError:
+def _read(key: ListedImage) -> bytes | FetchError:
     if key.size is None:
         return FetchError(ARCHIVED)
     if key.size > MAX_BYTES:
@@ -64,7 +64,7 @@ def _read(key: Key) -> bytes | FetchError:
         return error
 
 
-def read_local(key: Key) -> bytes:
+def read_local(key: ListedImage) -> bytes:
     """
     Raises:
         FetchError: unreadable, vanished, or not the file that was listed.
@@ -88,7 +88,7 @@ def content_etag(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def read_s3(key: Key) -> bytes:
+def read_s3(key: ListedImage) -> bytes:
     """
     GET with If-Match, so that bytes and etag belong together. Throttling, resets and timeouts are tried again with backoff.
 

@@ -14,14 +14,14 @@ import pyarrow as pa
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from job.contract.filenames import Row
+from job.contract.filenames import ListingRow
 from job.inputs.rows import ArrowRows, Rows, SparkRows
 
 
 def first_photos(images: Rows, limit: int) -> Rows:
     """Return the first `limit` rows of `images` (LISTED)."""
     if not isinstance(images, SparkRows):
-        rows = [Row(**row) for row in images.arrow().to_pylist()]
+        rows = [ListingRow(**row) for row in images.to_arrow().to_pylist()]
         taken = [row._asdict() for row in first_rows(rows, limit)]
         return ArrowRows(pa.Table.from_pylist(taken, images.schema))
     position = F.row_number().over(Window.partitionBy("label").orderBy("uri"))
@@ -30,9 +30,9 @@ def first_photos(images: Rows, limit: int) -> Rows:
     return SparkRows(numbered.orderBy("position", "uri").limit(limit).select(*images.schema.names), images.schema)
 
 
-def first_rows(images: Iterable[Row], limit: int) -> list[Row]:
+def first_rows(images: Iterable[ListingRow], limit: int) -> list[ListingRow]:
     """Return the same rows as `first_photos`, without Spark."""
-    by_label: defaultdict[str | None, list[Row]] = defaultdict(list)
+    by_label: defaultdict[str | None, list[ListingRow]] = defaultdict(list)
     for row in images:
         by_label[row.label].append(row)
     numbered = [(position, row) for rows in by_label.values() for position, row in enumerate(sorted(rows, key=lambda row: str(row.uri)))]

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from job.contract import uris
 from job.contract.errors import InputError
-from job.contract.filenames import MAX_LOOSE, Folder, Row, ignored_as, label_of, skipped_folder
-from job.contract.places import PlaceError, check_input_folder
+from job.contract.filenames import MAX_LOOSE, Folder, ListingRow, ignored_as, label_of, skipped_folder
+from job.contract.locations import LocationError, check_input_folder
 from job.inputs.fetch import stat_etag
 
 ERRORS = (OSError,)  # of one folder
@@ -20,11 +20,11 @@ def check(input_uri: str) -> None:
     """Raises InputError if the folder does not exist, is a file or may not be read."""
     try:
         check_input_folder(uris.local_path(input_uri))
-    except PlaceError as error:
+    except LocationError as error:
         raise InputError(str(error), error.hint) from error
 
 
-def list_folders(input_uri: str, folders: list[Folder], content_hash: bool) -> Iterator[Row]:
+def list_folders(input_uri: str, folders: list[Folder], content_hash: bool) -> Iterator[ListingRow]:
     """One row per file in `folders`; etag is size and time of change, or the SHA-256 of the content."""
     root = uris.local_path(input_uri)
     for folder in folders:
@@ -32,13 +32,13 @@ def list_folders(input_uri: str, folders: list[Folder], content_hash: bool) -> I
         try:
             above = [_identity(parent) for parent in _parents(path, root)]
         except OSError as error:
-            yield Row(uris.printable(folder.uri.rstrip("/")), problem=_why(error))
+            yield ListingRow(uris.printable(folder.uri.rstrip("/")), problem=_why(error))
             continue
         if len(set(above)) == len(above):  # else it was reached through a loop
             yield from _walk(input_uri, path, folder.deep, frozenset(above), content_hash)
 
 
-def _walk(input_uri: str, path: str, deep: bool, above: frozenset[tuple[int, int]], content_hash: bool) -> Iterator[Row]:
+def _walk(input_uri: str, path: str, deep: bool, above: frozenset[tuple[int, int]], content_hash: bool) -> Iterator[ListingRow]:
     """Follows symbolic links; `above` are the folders on the way down, so a link back to one of them ends there."""
     stack = [(path, above)]
     while stack:
@@ -53,30 +53,30 @@ def _walk(input_uri: str, path: str, deep: bool, above: frozenset[tuple[int, int
                     try:
                         is_folder = entry.is_dir()
                     except OSError as error:  # a link to itself, or into a folder that may not be read
-                        yield Row(uris.printable("file://" + entry.path), problem=_why(error))
+                        yield ListingRow(uris.printable("file://" + entry.path), problem=_why(error))
                         continue
                     if not is_folder:
-                        yield Row(None, suffix=skipped, files=1) if skipped else _row(entry, input_uri, content_hash)
+                        yield ListingRow(None, suffix=skipped, files=1) if skipped else _row(entry, input_uri, content_hash)
                     elif deep:
                         stack.append((entry.path + "/", above | {here}))
         except OSError as error:
-            yield Row(uris.printable("file://" + path.rstrip("/")), problem=_why(error))
+            yield ListingRow(uris.printable("file://" + path.rstrip("/")), problem=_why(error))
 
 
-def _row(entry: os.DirEntry[str], input_uri: str, content_hash: bool) -> Row:
+def _row(entry: os.DirEntry[str], input_uri: str, content_hash: bool) -> ListingRow:
     if suffix := ignored_as(entry.name):
-        return Row(None, suffix=suffix, files=1)
+        return ListingRow(None, suffix=suffix, files=1)
     uri = "file://" + entry.path
     if uris.printable(uri) != uri:
-        return Row(uris.printable(uri), problem="file name is not UTF-8")
+        return ListingRow(uris.printable(uri), problem="file name is not UTF-8")
     try:
         info = entry.stat()
         if not stat.S_ISREG(info.st_mode):
-            return Row(uri, problem="not a regular file")  # reading a pipe would wait for ever
+            return ListingRow(uri, problem="not a regular file")  # reading a pipe would wait for ever
         etag = _sha256(entry.path) if content_hash else stat_etag(info)
     except OSError as error:
-        return Row(uri, problem=_why(error))
-    return Row(uri, etag, info.st_size, label_of(uri, input_uri))
+        return ListingRow(uri, problem=_why(error))
+    return ListingRow(uri, etag, info.st_size, label_of(uri, input_uri))
 
 
 def subfolders(uri: str) -> tuple[list[str], int]:

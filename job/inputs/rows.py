@@ -43,11 +43,11 @@ class Rows(ABC):
     def select(self, *names: str) -> Rows: ...
 
     @abstractmethod
-    def semi(self, others: Rows, *on: str) -> Rows:
+    def semi_join(self, others: Rows, *on: str) -> Rows:
         """The rows that have a partner in `others` with the same texts in the columns `on`."""
 
     @abstractmethod
-    def anti(self, others: Rows, *on: str) -> Rows:
+    def anti_join(self, others: Rows, *on: str) -> Rows:
         """The rows that have none."""
 
     @abstractmethod
@@ -55,23 +55,23 @@ class Rows(ABC):
         """The rows whose `uri` lies below the folder `uri`."""
 
     @abstractmethod
-    def arrow(self) -> pa.Table:
+    def to_arrow(self) -> pa.Table:
         """All rows, on the driver."""
 
     @abstractmethod
-    def kept(self, uri: str) -> Rows:
+    def materialize(self, uri: str) -> Rows:
         """The same rows computed once, in Spark as Parquet under `uri`: every later use reads them."""
 
     @abstractmethod
-    def numbered(self, uri: str) -> Numbered:
-        """The same rows computed once, as `kept`, so that they can be taken by number."""
+    def materialize_numbered(self, uri: str) -> Numbered:
+        """The same rows computed once, as `materialize`, so that they can be taken by number."""
 
     @abstractmethod
-    def distinct(self, name: str) -> int:
+    def count_distinct(self, name: str) -> int:
         """How many different values a column has, without nulls."""
 
     @abstractmethod
-    def mapped(self, spark: SparkSession, tasks: int, function: Batches, schema: pa.Schema, by: str | None = None) -> Rows:
+    def map_in_arrow(self, spark: SparkSession, tasks: int, function: Batches, schema: pa.Schema, by: str | None = None) -> Rows:
         """
         What `function`, called in each of so many tasks of Spark, yields for its share of the rows: columns `schema`.
 
@@ -103,28 +103,28 @@ class ArrowRows(Rows):
     def select(self, *names: str) -> ArrowRows:
         return ArrowRows(self.table.select(list(names)))
 
-    def semi(self, others: Rows, *on: str) -> ArrowRows:
+    def semi_join(self, others: Rows, *on: str) -> ArrowRows:
         return ArrowRows(self.table.filter(self._matched(others, on)))
 
-    def anti(self, others: Rows, *on: str) -> ArrowRows:
+    def anti_join(self, others: Rows, *on: str) -> ArrowRows:
         return ArrowRows(self.table.filter(pc.invert(self._matched(others, on))))
 
     def below(self, uri: str) -> ArrowRows:
         return ArrowRows(self.table.filter(pc.starts_with(self.table["uri"], uri + "/")))
 
-    def arrow(self) -> pa.Table:
+    def to_arrow(self) -> pa.Table:
         return self.table
 
-    def kept(self, uri: str) -> ArrowRows:  # noqa: ARG002
+    def materialize(self, uri: str) -> ArrowRows:  # noqa: ARG002
         return self
 
-    def numbered(self, uri: str) -> Numbered:  # noqa: ARG002
+    def materialize_numbered(self, uri: str) -> Numbered:  # noqa: ARG002
         return _NumberedHere(self.table)
 
-    def distinct(self, name: str) -> int:
+    def count_distinct(self, name: str) -> int:
         return int(pc.count_distinct(self.table[name], mode="only_valid").as_py())
 
-    def mapped(self, spark: SparkSession, tasks: int, function: Batches, schema: pa.Schema, by: str | None = None) -> ArrowRows:
+    def map_in_arrow(self, spark: SparkSession, tasks: int, function: Batches, schema: pa.Schema, by: str | None = None) -> ArrowRows:
         if not len(self.table):
             return ArrowRows(schema.empty_table())
         if by is None:
@@ -141,8 +141,8 @@ class ArrowRows(Rows):
 
     def _matched(self, others: Rows, on: Sequence[str]) -> pa.ChunkedArray:
         if isinstance(others, SparkRows):  # only its partners of these rows come here
-            others = others.select(*on).semi(self.select(*on), *on)
-        return pc.is_in(joined(self.table.select(list(on))), value_set=joined(others.arrow().select(list(on))))
+            others = others.select(*on).semi_join(self.select(*on), *on)
+        return pc.is_in(join_columns(self.table.select(list(on))), value_set=join_columns(others.to_arrow().select(list(on))))
 
 
 class _NumberedHere(Numbered):
@@ -164,23 +164,23 @@ class SparkRows(Rows):
     def select(self, *names: str) -> SparkRows:
         return SparkRows(self.frame.select(*names), only(self.schema, names))
 
-    def semi(self, others: Rows, *on: str) -> SparkRows:
+    def semi_join(self, others: Rows, *on: str) -> SparkRows:
         return SparkRows(self.frame.join(self._partners(others, on), list(on), "left_semi").select(*self.schema.names), self.schema)
 
-    def anti(self, others: Rows, *on: str) -> SparkRows:
+    def anti_join(self, others: Rows, *on: str) -> SparkRows:
         return SparkRows(self.frame.join(self._partners(others, on), list(on), "left_anti").select(*self.schema.names), self.schema)
 
     def below(self, uri: str) -> SparkRows:
         return SparkRows(self.frame.where(F.startswith("uri", F.lit(uri + "/"))), self.schema)
 
-    def arrow(self) -> pa.Table:
+    def to_arrow(self) -> pa.Table:
         return pa.Table.from_pandas(self.frame.toPandas(), self.schema, preserve_index=False)
 
-    def kept(self, uri: str) -> SparkRows:
+    def materialize(self, uri: str) -> SparkRows:
         self.frame.write.mode("overwrite").parquet(uri)
         return SparkRows(self.frame.sparkSession.read.schema(self.frame.schema).parquet(uri), self.schema)
 
-    def numbered(self, uri: str) -> Numbered:
+    def materialize_numbered(self, uri: str) -> Numbered:
         numbered = self.frame.withColumn("id", F.monotonically_increasing_id())
         numbered.write.mode("overwrite").parquet(uri)
         frame = self.frame.sparkSession.read.schema(numbered.schema).parquet(uri)
@@ -188,17 +188,17 @@ class SparkRows(Rows):
         parts = frame.groupBy(F.shiftright("id", 33)).agg(F.min("id").alias("first"), F.count("*").alias("rows")).collect()
         return _NumberedThere(frame, self.schema, sorted((row["first"], row["rows"]) for row in parts))
 
-    def distinct(self, name: str) -> int:
+    def count_distinct(self, name: str) -> int:
         return int(self.frame.agg(F.count_distinct(name)).collect()[0][0])
 
-    def mapped(self, _: SparkSession, tasks: int, function: Batches, schema: pa.Schema, by: str | None = None) -> SparkRows:
+    def map_in_arrow(self, _: SparkSession, tasks: int, function: Batches, schema: pa.Schema, by: str | None = None) -> SparkRows:
         shares = self.frame.repartition(tasks, by) if by else self.frame.repartition(tasks)
         return SparkRows(shares.mapInArrow(function, from_arrow_schema(schema)), schema)
 
     def _partners(self, others: Rows, on: Sequence[str]) -> DataFrame:
         if isinstance(others, SparkRows):
             return others.frame.select(*on)
-        return frame_of(self.frame.sparkSession, others.arrow().select(list(on)))
+        return to_spark(self.frame.sparkSession, others.to_arrow().select(list(on)))
 
 
 class _NumberedThere(Numbered):
@@ -216,12 +216,12 @@ class _NumberedThere(Numbered):
         return SparkRows(self._frame.where(wanted).drop("id"), self._schema)
 
 
-def frame_of(spark: SparkSession, table: pa.Table) -> DataFrame:
+def to_spark(spark: SparkSession, table: pa.Table) -> DataFrame:
     """Return `table` as a frame. Through Arrow: rows of Python would start Python workers at each use."""
     return spark.createDataFrame(table.to_pandas(), from_arrow_schema(table.schema))
 
 
-def joined(rows: pa.Table) -> pa.ChunkedArray:
+def join_columns(rows: pa.Table) -> pa.ChunkedArray:
     """Return all columns of `rows` as one text; no address or etag holds a null character."""
     texts = [column.cast(pa.int64()).cast(pa.string()) if pa.types.is_timestamp(column.type) else column for column in rows.columns]
     return pc.binary_join_element_wise(*texts, "\0")

@@ -11,13 +11,13 @@ from botocore.exceptions import ClientError
 
 from job.contract import uris
 from job.contract.errors import InputError, NoPhotosError
-from job.contract.filenames import MAX_LOOSE, Folder, Row, ignored_as, is_pattern, label_of, skipped_folder
+from job.contract.filenames import MAX_LOOSE, Folder, ListingRow, ignored_as, is_pattern, label_of, skipped_folder
 from job.storage import s3_client
 
 IN_FLIGHT = 16  # list requests per task; one answers with 1,000 keys in about 0.1 s
 ARCHIVES = {"GLACIER", "DEEP_ARCHIVE"}  # storage classes
 
-Page = tuple[Folder, list[Row], str | None]  # one answer of ListObjectsV2, and the token of the next
+Page = tuple[Folder, list[ListingRow], str | None]  # one answer of ListObjectsV2, and the token of the next
 
 
 ERRORS = s3_client.S3_ERRORS  # of one folder
@@ -42,7 +42,7 @@ def _first_key(bucket: str, prefix: str) -> str | None:
     return found[0]["Key"] if found else None
 
 
-def list_folders(input_uri: str, folders: list[Folder], _content_hash: bool) -> Iterator[Row]:
+def list_folders(input_uri: str, folders: list[Folder], _content_hash: bool) -> Iterator[ListingRow]:
     """One row per key below `folders`, IN_FLIGHT pages at a time, so memory does not grow with their number; etag is S3's own."""
     waiting: deque[tuple[Folder, str | None]] = deque((folder, None) for folder in folders)
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
@@ -66,7 +66,7 @@ def _page(input_uri: str, folder: Folder, token: str | None) -> Page:
     except s3_client.S3_ERRORS as error:
         # This folder's policy; credentials that are refused altogether end the run.
         if isinstance(error, ClientError) and s3_client.code_of(error) in ("AccessDenied", "403"):
-            return folder, [Row(folder.uri.rstrip("/"), problem="access denied")], None
+            return folder, [ListingRow(folder.uri.rstrip("/"), problem="access denied")], None
         raise s3_client.explain(error, folder.uri, InputError) from error
     rows = []
     for found in answer.get("Contents", []):
@@ -74,9 +74,9 @@ def _page(input_uri: str, folder: Folder, token: str | None) -> Page:
         if not name:
             continue  # a key that ends in a slash marks a folder
         if suffix := skipped_folder(uri.rpartition("/")[0], input_uri) or ignored_as(name):
-            rows.append(Row(None, suffix=suffix, files=1))
+            rows.append(ListingRow(None, suffix=suffix, files=1))
         else:
-            rows.append(Row(uri, found["ETag"].strip('"'), None if _archived(found) else found["Size"], label_of(uri, input_uri)))
+            rows.append(ListingRow(uri, found["ETag"].strip('"'), None if _archived(found) else found["Size"], label_of(uri, input_uri)))
     return folder, rows, answer.get("NextContinuationToken")
 
 

@@ -23,11 +23,11 @@ from job.contract.errors import DecodeError, FetchError, RegionError
 from job.contract.orientation import orientation
 from job.contract.uris import bucket_and_key, is_s3, local_path
 from job.imaging.decode import load_pixels, open_image, upright_rgb8
-from job.inputs.fetch import IN_FLIGHT, Key, fetch, stat_etag
+from job.inputs.fetch import IN_FLIGHT, ListedImage, fetch, stat_etag
 from job.storage.s3_client import S3_ERRORS, client
 
-KeysOf = Callable[[list[str]], list[Key]]  # URIs to what is known of them; those that are gone are left out
-TilesOf = Callable[[list[Key]], dict[str, Image.Image]]  # URI -> tile of those that can be read
+KeysOf = Callable[[list[str]], list[ListedImage]]  # URIs to what is known of them; those that are gone are left out
+TilesOf = Callable[[list[ListedImage]], dict[str, Image.Image]]  # URI -> tile of those that can be read
 
 TILES = pa.schema([("uri", pa.string()), ("rgb", pa.binary())])  # rgb: TILE_PX x TILE_PX x 3 bytes
 
@@ -46,7 +46,7 @@ def small_photos(uris: Iterable[str], keys_of: KeysOf) -> dict[str, Image.Image]
     return dict(_pictures(_affordable(uris, keys_of)))
 
 
-def tiles_here(keys: Iterable[Key]) -> dict[str, Image.Image]:
+def tiles_here(keys: Iterable[ListedImage]) -> dict[str, Image.Image]:
     """URI -> tile of `keys`, made by this process."""
     return {uri: tile(picture) for uri, picture in _pictures(keys)}
 
@@ -58,7 +58,7 @@ def tiles(uris: Iterable[str], keys_of: KeysOf, tiles_of: TilesOf = tiles_here) 
 
 def shrink(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Keys to TILES: the work of one task."""
-    keys = (Key(**row) for batch in batches for row in batch.to_pylist())
+    keys = (ListedImage(**row) for batch in batches for row in batch.to_pylist())
     yield pa.RecordBatch.from_pylist([{"uri": uri, "rgb": made.tobytes()} for uri, made in tiles_here(keys).items()], TILES)
 
 
@@ -72,7 +72,7 @@ def tile(picture: Image.Image) -> Image.Image:
     return ImageOps.fit(picture, (TILE_PX, TILE_PX))
 
 
-def _affordable(uris: Iterable[str], keys_of: KeysOf) -> list[Key]:
+def _affordable(uris: Iterable[str], keys_of: KeysOf) -> list[ListedImage]:
     """The first of them whose files together are no larger than READ_BYTES."""
     wanted = list(dict.fromkeys(uris))
     known = {key.uri: key for key in keys_of(wanted)}
@@ -80,7 +80,7 @@ def _affordable(uris: Iterable[str], keys_of: KeysOf) -> list[Key]:
     return keys[: sum(total <= READ_BYTES for total in accumulate(key.size or 0 for key in keys))]
 
 
-def _pictures(keys: Iterable[Key]) -> Iterator[tuple[str, Image.Image]]:
+def _pictures(keys: Iterable[ListedImage]) -> Iterator[tuple[str, Image.Image]]:
     for key, content in fetch(keys):
         picture = None if isinstance(content, FetchError) else small_photo(content)
         if picture is not None:
@@ -106,7 +106,7 @@ def small_photo(content: bytes, even_if_cut: bool = False) -> Image.Image | None
     return picture
 
 
-def as_webp(key: Key) -> bytes | None:
+def as_webp(key: ListedImage) -> bytes | None:
     """One photo, small, as a WebP file; None where it is gone, changed or cannot be decoded."""
     picture = small_photos([key.uri], lambda _: [key]).get(key.uri)
     if picture is None:
@@ -151,24 +151,24 @@ def keys_unchanged_since(created: float) -> KeysOf:
     Left out is what is gone, and what has changed since `created` (seconds since 1970): a report shows what its run saw.
     """
 
-    def keys_of(uris: list[str]) -> list[Key]:
+    def keys_of(uris: list[str]) -> list[ListedImage]:
         with ThreadPoolExecutor(IN_FLIGHT) as pool:
             return [key for key in pool.map(lambda uri: _key(uri, created), uris) if key]
 
     return keys_of
 
 
-def _key(uri: str, changed_before: float) -> Key | None:
+def _key(uri: str, changed_before: float) -> ListedImage | None:
     if not is_s3(uri):
         try:
             status = os.stat(local_path(uri))
         except OSError:
             return None
-        return Key(uri, stat_etag(status), status.st_size, None) if status.st_mtime <= changed_before else None
+        return ListedImage(uri, stat_etag(status), status.st_size, None) if status.st_mtime <= changed_before else None
     bucket, name = bucket_and_key(uri)
     try:
         head = client().head_object(Bucket=bucket, Key=name)
     except (*S3_ERRORS, RegionError):
         return None
     unchanged = head["LastModified"].timestamp() <= changed_before
-    return Key(uri, head["ETag"].strip('"'), head["ContentLength"], None) if unchanged else None
+    return ListedImage(uri, head["ETag"].strip('"'), head["ContentLength"], None) if unchanged else None

@@ -19,7 +19,7 @@ from job.contract.errors import DecodeError, FetchError
 from job.imaging.bounded_decode import decode_apart, decode_bounded
 from job.imaging.decode import Decoded
 from job.imaging.networks import Model, Network, worker_network
-from job.inputs.fetch import Key, fetch
+from job.inputs.fetch import ListedImage, fetch
 from job.inputs.rows import Rows
 from job.storage import data_files
 from job.storage.delta_log import DataFile
@@ -40,7 +40,7 @@ class Reject(NamedTuple):
     reason: str
 
 
-class Target(NamedTuple):
+class FeaturesTarget(NamedTuple):
     """Where a chunk's features go."""
 
     uri: str  # of the table features/
@@ -48,7 +48,7 @@ class Target(NamedTuple):
 
 
 def embed_images(
-    spark: SparkSession, keys: Rows, tasks: int, model: Broadcast[Model], erased: Tombstones, target: Target
+    spark: SparkSession, keys: Rows, tasks: int, model: Broadcast[Model], erased: Tombstones, target: FeaturesTarget
 ) -> tuple[list[DataFile], set[Reject]]:
     """
     Embed `keys` (LISTED), spread evenly over `tasks`: each writes one file into `target`, to be committed by the caller.
@@ -59,16 +59,16 @@ def embed_images(
 
     def embed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         network = worker_network(model.value)
-        rows = (Key(**row) for batch in batches for row in batch.to_pylist())
+        rows = (ListedImage(**row) for batch in batches for row in batch.to_pylist())
         task = TaskContext.get()
         # What ended an earlier attempt may have been one of these images.
         decode = decode_apart if task and task.attemptNumber() else decode_bounded
         rejects: list[Reject] = []
-        file = data_files.write(target.uri, embed_keys(rows, network, rejects.append, erased, decode), FEATURES, **target.values)
+        file = data_files.write(target.uri, embed_batches(rows, network, rejects.append, erased, decode), FEATURES, **target.values)
         written = [{"name": file.name, "rows": file.rows, "size": file.size}] if file else []
         yield pa.RecordBatch.from_pylist([*written, *(reject._asdict() for reject in rejects)], WRITTEN)
 
-    done = keys.select(*Key._fields).mapped(spark, tasks, embed, WRITTEN).arrow().to_pylist()
+    done = keys.select(*ListedImage._fields).map_in_arrow(spark, tasks, embed, WRITTEN).to_arrow().to_pylist()
     files = [DataFile(row["name"], row["rows"], row["size"], target.values, target.values) for row in done if row["name"]]
     return files, {Reject(*(row[name] for name in Reject._fields)) for row in done if not row["name"]}
 
@@ -79,20 +79,20 @@ def tasks_for(images: int, cores: int) -> int:
     return min(images, -(-wanted // cores) * cores)
 
 
-def embed_keys(
-    keys: Iterable[Key],
+def embed_batches(
+    keys: Iterable[ListedImage],
     network: Network,
     reject: Callable[[Reject], None],
     erased: Tombstones = NOTHING_ERASED,
     decode: Callable[[bytes, int], Decoded] = decode_bounded,
 ) -> Iterator[pa.RecordBatch]:
     """Record batches of EMBEDDED, at most ROWS_PER_BATCH rows each, in the order of `keys`. Without Spark: Arrow and arrays only."""
-    rows: list[tuple[Key, int, int, Any]] = []
+    rows: list[tuple[ListedImage, int, int, Any]] = []
     for key, content in fetch(keys):
         try:
             if isinstance(content, FetchError):
                 raise content
-            if erased.hold(content):
+            if erased.contain(content):
                 raise DecodeError("erased on request")
             pixels, width, height = decode(content, network.size_px)
         except (FetchError, DecodeError) as error:
@@ -106,7 +106,7 @@ def embed_keys(
         yield _batch(rows, network.dim)
 
 
-def _batch(rows: list[tuple[Key, int, int, Any]], dim: int) -> pa.RecordBatch:
+def _batch(rows: list[tuple[ListedImage, int, int, Any]], dim: int) -> pa.RecordBatch:
     keys, widths, heights, embeddings = zip(*rows, strict=True)
     values = pa.array(np.concatenate(embeddings, dtype=np.float32))
     offsets = pa.array(np.arange(0, (len(rows) + 1) * dim, dim, dtype=np.int32))

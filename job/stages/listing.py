@@ -21,9 +21,9 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from job.contract import places, uris
+from job.contract import locations, uris
 from job.contract.errors import InputError, NoPhotosError
-from job.contract.filenames import MAX_LOOSE, Folder, Row
+from job.contract.filenames import MAX_LOOSE, Folder, ListingRow
 from job.inputs import local as listing_local
 from job.inputs.rows import ArrowRows, Rows, SparkRows, driver_rows
 from job.storage.schema import FOUND, LISTED
@@ -52,10 +52,10 @@ def list_images(spark: SparkSession, input_uri: str, work: str, content_hash: bo
         InputError: INPUT does not exist, is a file, or may not be read.
         CredentialsError: S3 refuses.
     """
-    return read_listing(list_here(input_uri, content_hash) or list_by_tasks(spark, input_uri, work, content_hash))
+    return read_listing(list_on_driver(input_uri, content_hash) or list_in_tasks(spark, input_uri, work, content_hash))
 
 
-def list_here(input_uri: str, content_hash: bool = False) -> ArrowRows | None:
+def list_on_driver(input_uri: str, content_hash: bool = False) -> ArrowRows | None:
     """
     FOUND below INPUT, without Spark; None if those are too many for the driver.
 
@@ -68,7 +68,7 @@ def list_here(input_uri: str, content_hash: bool = False) -> ArrowRows | None:
         return None
     folders, found = share_out(input_uri, LOOKS_IN_FLIGHT), count()
 
-    def listed(share: int) -> list[Row]:
+    def listed(share: int) -> list[ListingRow]:
         rows = list_folders(input_uri, folders[share::LOOKS_IN_FLIGHT], content_hash)
         return list(takewhile(lambda _: next(found) <= most, rows))  # of all threads together
 
@@ -77,7 +77,7 @@ def list_here(input_uri: str, content_hash: bool = False) -> ArrowRows | None:
     return ArrowRows(pa.Table.from_batches(to_batches(rows), FOUND)) if len(rows) <= most else None
 
 
-def list_by_tasks(spark: SparkSession, input_uri: str, work: str, content_hash: bool = False) -> SparkRows:
+def list_in_tasks(spark: SparkSession, input_uri: str, work: str, content_hash: bool = False) -> SparkRows:
     """FOUND below INPUT, kept below `work`: INPUT may change, and each use would list it again."""
     cores = spark.sparkContext.defaultParallelism
     folders = share_out(input_uri, FOLDERS_PER_CORE * cores)
@@ -89,7 +89,7 @@ def list_by_tasks(spark: SparkSession, input_uri: str, work: str, content_hash: 
                 # Every n-th folder: neighbours are often of like size.
                 yield from to_batches(list_folders(input_uri, folders[task::tasks], content_hash))
 
-    return SparkRows(spark.range(0, tasks, 1, tasks).mapInArrow(list_shares, from_arrow_schema(FOUND)), FOUND).kept(work)
+    return SparkRows(spark.range(0, tasks, 1, tasks).mapInArrow(list_shares, from_arrow_schema(FOUND)), FOUND).materialize(work)
 
 
 def read_listing(found: Rows) -> Listing:
@@ -98,9 +98,9 @@ def read_listing(found: Rows) -> Listing:
     if isinstance(found, SparkRows):
         listed = F.col("suffix").isNull() & F.col("problem").isNull()
         images = SparkRows(found.frame.where(listed).select(*LISTED.names), LISTED)
-        others = SparkRows(found.frame.where(~listed), FOUND).arrow()
+        others = SparkRows(found.frame.where(~listed), FOUND).to_arrow()
     else:
-        table = found.arrow()
+        table = found.to_arrow()
         is_image = pc.and_(pc.is_null(table["suffix"]), pc.is_null(table["problem"]))
         images, others = ArrowRows(table.filter(is_image).select(LISTED.names)), table.filter(pc.invert(is_image))
     ignored: Counter[str] = Counter()
@@ -128,11 +128,11 @@ def refuse_empty(found: int, ignored: Mapping[str, int], input_uri: str) -> None
         )
 
 
-def check_apart(input_uri: str, output_uri: str) -> None:
-    """Raises InputError as `places.check_apart` does."""
+def check_no_overlap(input_uri: str, output_uri: str) -> None:
+    """Raises InputError as `locations.check_no_overlap` does."""
     try:
-        places.check_apart(input_uri, output_uri)
-    except places.PlaceError as error:
+        locations.check_no_overlap(input_uri, output_uri)
+    except locations.LocationError as error:
         raise InputError(str(error), error.hint) from error
 
 
@@ -159,7 +159,7 @@ def share_out(input_uri: str, at_least: int) -> list[Folder]:
     return folders
 
 
-def list_folders(input_uri: str, folders: list[Folder], content_hash: bool = False) -> Iterator[Row]:
+def list_folders(input_uri: str, folders: list[Folder], content_hash: bool = False) -> Iterator[ListingRow]:
     """The images and problems in `folders`, as they are met; then the ignored files, one row per suffix."""
     ignored: Counter[str] = Counter()
     for row in _source(input_uri).list_folders(input_uri, folders, content_hash):
@@ -168,10 +168,10 @@ def list_folders(input_uri: str, folders: list[Folder], content_hash: bool = Fal
         else:
             ignored[row.suffix] += 1
     for suffix, files in ignored.items():
-        yield Row(None, suffix=suffix, files=files)
+        yield ListingRow(None, suffix=suffix, files=files)
 
 
-def to_batches(rows: Iterable[Row]) -> Iterator[pa.RecordBatch]:
+def to_batches(rows: Iterable[ListingRow]) -> Iterator[pa.RecordBatch]:
     rows = iter(rows)
     while block := list(islice(rows, BATCH_ROWS)):
         columns = [pa.array(column, kind) for column, kind in zip(zip(*block, strict=True), FOUND.types, strict=True)]

@@ -33,7 +33,7 @@ from job.contract.uris import join
 from job.inputs.rows import ArrowRows, Rows, SparkRows
 from job.stages import pca
 from job.stages.pca import Moments
-from job.stages.tables.features import Chunk, Features
+from job.stages.tables.features import CommittedChunk, Features
 from job.storage.delta_log import DeltaLog
 from job.storage.lease import Lease
 from job.storage.object_store import Folder
@@ -48,11 +48,11 @@ DIGITS = 15  # of a row's SHA-256, hexadecimal: what fits 63 bits
 
 
 def moments_of(features: Features, input_uri: str, fit_on: str | None, folder: Folder) -> Moments:
-    """As `Kept.of`, for a caller that does not tidy up."""
-    return Kept(folder, features.model).of(features, input_uri, fit_on)
+    """As `MomentsCache.of`, for a caller that does not tidy up."""
+    return MomentsCache(folder, features.model).of(features, input_uri, fit_on)
 
 
-class Kept:
+class MomentsCache:
     """The moments of one model in OUTPUT, as one run uses and tidies them."""
 
     def __init__(self, folder: Folder, model: str) -> None:
@@ -68,10 +68,10 @@ class Kept:
             InputError: `fit_on` names no image.
             VarianceError: there is no image at all.
         """
-        chosen = features if fit_on is None else features.only(matching(features.keys, fit_on, input_uri))
+        chosen = features if fit_on is None else features.only(rows_matching(features.keys, fit_on, input_uri))
         rows = _rows(chosen)
         if not rows and fit_on is not None:
-            raise nothing_matches(fit_on)
+            raise no_match_error(fit_on)
         if not rows:
             pca.refuse_too_few(0)
         files = {name: (chunk, count) for chunk, (name, count) in rows.items()}
@@ -87,7 +87,7 @@ class Kept:
             self._used[name] = count
         return self._sum(self._used)
 
-    def tidy(self, lease: Lease) -> None:
+    def compact(self, lease: Lease) -> None:
         """
         After `of`: merge the smallest files as long as there are more than FILES, and delete files that were not used, but for as many as
         were, the newest ones, which another `--fit-on` may use.
@@ -166,16 +166,16 @@ def fold(features: Features) -> Moments:
         return pca.moments_rows(pca.fold(pca.matrix(table["embedding"].combine_chunks())) for table in tables)
 
     tasks = min(features.tasks(), MOST_TASKS, features.spark.sparkContext.defaultParallelism)
-    rows = features.mapped(["embedding"], tasks, folded, MOMENTS).arrow()
+    rows = features.map_in_arrow(["embedding"], tasks, folded, MOMENTS).to_arrow()
     return reduce(add, (pca.moments_from(**row) for row in rows.to_pylist()))
 
 
-def nothing_matches(fit_on: str) -> NoPhotosError:
+def no_match_error(fit_on: str) -> NoPhotosError:
     hint = "use a pattern for labels (`Apple*`) or for folders below INPUT (`Training`)"
     return NoPhotosError(f"--fit-on `{fit_on}` matches no images", hint)
 
 
-def matching(keys: Rows, glob: str, input_uri: str) -> Rows:
+def rows_matching(keys: Rows, glob: str, input_uri: str) -> Rows:
     """Rows whose label, path below INPUT, or a folder on it matches `glob` (`Training` is all below Training/)."""
     start = len(join(input_uri, ""))
     path = fnmatch.translate(glob).removesuffix(r"\Z")
@@ -183,30 +183,30 @@ def matching(keys: Rows, glob: str, input_uri: str) -> Rows:
         below = F.expr(f"substring(uri, {start + 1})")
         return SparkRows(keys.frame.where(F.col("label").rlike(f"^{path}$") | below.rlike(f"^{path}(/.*)?$")), keys.schema)
     of_label, of_path = re.compile(path), re.compile(f"{path}(/.*)?", re.DOTALL)
-    table = keys.arrow()
+    table = keys.to_arrow()
     pairs = zip(table["uri"].to_pylist(), table["label"].to_pylist(), strict=True)
     chosen = [bool(of_label.fullmatch(label or "") or of_path.fullmatch(uri[start:])) for uri, label in pairs]
     return ArrowRows(table.filter(pa.array(chosen, pa.bool_())))
 
 
-def _of_chunk(keys: Rows, chunk: Chunk) -> Rows:
+def _of_chunk(keys: Rows, chunk: CommittedChunk) -> Rows:
     if isinstance(keys, SparkRows):
         return SparkRows(keys.frame.where((F.col("run_id") == chunk.run_id) & (F.col("micros") == chunk.micros)), keys.schema)
-    table = keys.arrow()
+    table = keys.to_arrow()
     return ArrowRows(table.filter(pc.and_(pc.equal(table["run_id"], chunk.run_id), pc.equal(table["micros"], chunk.micros))))
 
 
-def _rows(features: Features) -> dict[Chunk, tuple[str, int]]:
+def _rows(features: Features) -> dict[CommittedChunk, tuple[str, int]]:
     """The file of moments of each chunk that `features` have rows of, and how many."""
-    rows: dict[Chunk, list[int]] = defaultdict(lambda: [0, 0])  # count, and all addresses and etags in one number
+    rows: dict[CommittedChunk, list[int]] = defaultdict(lambda: [0, 0])  # count, and all addresses and etags in one number
     if isinstance(features.keys, SparkRows):
         digits = F.substring(F.sha2(F.concat_ws("\0", "uri", "etag"), 256), 1, DIGITS)
         number = F.bit_xor(F.conv(digits, 16, 10).cast("bigint")).alias("number")
         for row in features.keys.frame.groupBy("run_id", "micros").agg(F.count("*").alias("n"), number).collect():
-            rows[Chunk(row["run_id"], row["micros"])] = [row["n"], row["number"]]
+            rows[CommittedChunk(row["run_id"], row["micros"])] = [row["n"], row["number"]]
     else:
-        for row in features.keys.select("run_id", "micros", "uri", "etag").arrow().to_pylist():
-            chunk = rows[Chunk(row["run_id"], row["micros"])]
+        for row in features.keys.select("run_id", "micros", "uri", "etag").to_arrow().to_pylist():
+            chunk = rows[CommittedChunk(row["run_id"], row["micros"])]
             chunk[0] += 1
             chunk[1] ^= int(hashlib.sha256(f"{row['uri']}\0{row['etag']}".encode()).hexdigest()[:DIGITS], 16)
     return {

@@ -128,7 +128,7 @@ def project(features: Features, fitted: Fitted) -> Rows:
             pc = pa.ListArray.from_arrays(offsets, pa.array(values.ravel()))
             yield from pa.Table.from_arrays([table["uri"], table["label"], pc.cast(SCORES.field("pc").type)], schema=SCORES).to_batches()
 
-    return features.mapped(["uri", "label", "embedding"], features.tasks(), scores, SCORES)
+    return features.map_in_arrow(["uri", "label", "embedding"], features.tasks(), scores, SCORES)
 
 
 def matrix(column: pa.ListArray) -> npt.NDArray[np.float32]:

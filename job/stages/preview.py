@@ -13,15 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from job.contract.errors import JobError
-from job.contract.filenames import Row
+from job.contract.filenames import ListingRow
 from job.contract.params import Params
 from job.contract.records import Outcome, Preview
 from job.imaging.networks import fingerprint
 from job.inputs.first_photos import first_rows
 from job.inputs.rows import ArrowRows
 from job.spark.progress import send
-from job.stages.listing import check_apart, check_input, list_folders, refuse_empty, share_out
-from job.stages.moments import matching, nothing_matches
+from job.stages.listing import check_input, check_no_overlap, list_folders, refuse_empty, share_out
+from job.stages.moments import no_match_error, rows_matching
 from job.stages.pca import refuse_too_few
 from job.stages.publish import complete_runs, read_fitted
 from job.storage.data_files import rows_of
@@ -50,7 +50,7 @@ def preview(params: Params) -> Preview:
         SetupError: OUTPUT has no complete run `params.pca` of this model.
         VarianceError: there are too few photos for a PCA.
     """
-    check_apart(params.input, params.output)
+    check_no_overlap(params.input, params.output)
     check_input(params.input)
     images, problems, ignored = listed(params)
     refuse_empty(len(images) + problems, ignored, params.input)
@@ -79,7 +79,7 @@ def preview(params: Params) -> Preview:
     )
 
 
-def refuse_unfittable(images: list[Row], params: Params) -> None:
+def refuse_unfittable(images: list[ListingRow], params: Params) -> None:
     """
     Raises:
         InputError: `params.fit_on` matches none of `images`.
@@ -88,15 +88,15 @@ def refuse_unfittable(images: list[Row], params: Params) -> None:
     count = len(images)
     if params.fit_on is not None:
         keys = pa.table({"uri": [row.uri for row in images], "label": [row.label for row in images]})
-        count = matching(ArrowRows(keys), params.fit_on, params.input).count()
+        count = rows_matching(ArrowRows(keys), params.fit_on, params.input).count()
         if not count:
-            raise nothing_matches(params.fit_on)
+            raise no_match_error(params.fit_on)
     refuse_too_few(count)
 
 
-def listed(params: Params) -> tuple[list[Row], int, Counter[str]]:
+def listed(params: Params) -> tuple[list[ListingRow], int, Counter[str]]:
     """Return the photos below INPUT, how many files and folders cannot be listed, and the ignored files by suffix."""
-    images: list[Row] = []
+    images: list[ListingRow] = []
     problems, ignored = 0, Counter[str]()
     for row in list_folders(params.input, share_out(params.input, 1), params.content_hash):
         if row.suffix is not None:

@@ -35,7 +35,7 @@ from job.contract.params import UNTRAINED, Params
 from job.contract.records import Manifest, Stage, are, counted
 from job.contract.uris import join, shown
 from job.imaging.untrained import NOTE
-from job.inputs.fetch import Key
+from job.inputs.fetch import ListedImage
 from job.inputs.rows import ArrowRows, Rows, SparkRows
 from job.stages.pca import Fitted
 from job.stages.spark_model import write_spark_model
@@ -54,7 +54,7 @@ def write_matrix(spark: SparkSession, scores: Rows, folder: Folder, run_id: str,
     for name in ("pca", "csv"):
         folder.delete_tree(f"runs/{run_id}/{name}")  # of an earlier attempt
     if not isinstance(scores, SparkRows):
-        write_part(folder.uri, run_id, 0, scores.arrow().sort_by("uri"), k)
+        write_part(folder.uri, run_id, 0, scores.to_arrow().sort_by("uri"), k)
         return
     uri = folder.uri
 
@@ -150,14 +150,18 @@ def add_report(spark: SparkSession, folder: Folder, manifest: Manifest, images: 
     from job.product import thumbnails
     from job.product.report import report
 
-    def keys_of(uris: list[str]) -> list[Key]:
+    def keys_of(uris: list[str]) -> list[ListedImage]:
         wanted = ArrowRows(pa.table({"uri": pa.array(uris, pa.string())}))
-        return [Key(**row) for row in images.semi(wanted, "uri").select(*Key._fields).arrow().to_pylist()] if uris else []
+        return (
+            [ListedImage(**row) for row in images.semi_join(wanted, "uri").select(*ListedImage._fields).to_arrow().to_pylist()]
+            if uris
+            else []
+        )
 
-    def tiles_of(keys: list[Key]) -> dict[str, Image.Image]:
-        rows = ArrowRows(pa.Table.from_pylist([key._asdict() for key in keys], only(LISTED, Key._fields)))
+    def tiles_of(keys: list[ListedImage]) -> dict[str, Image.Image]:
+        rows = ArrowRows(pa.Table.from_pylist([key._asdict() for key in keys], only(LISTED, ListedImage._fields)))
         tasks = spark.sparkContext.defaultParallelism
-        return thumbnails.unpacked(rows.mapped(spark, tasks, thumbnails.shrink, thumbnails.TILES).arrow())
+        return thumbnails.unpacked(rows.map_in_arrow(spark, tasks, thumbnails.shrink, thumbnails.TILES).to_arrow())
 
     try:
         html, identify = report.build(folder, manifest, keys_of, tiles_of)
@@ -199,7 +203,7 @@ def publish(folder: Folder, manifest: Manifest, lease: Lease) -> None:
     folder.write(f"runs/{manifest.run_id}/manifest.json", manifest.to_json().encode())
     pointer = json.dumps({"run_id": manifest.run_id, "generation": lease.generation}) + "\n"
     try:
-        folder.swap("latest.json", pointer.encode(), latest.version if latest else None)
+        folder.compare_and_swap("latest.json", pointer.encode(), latest.version if latest else None)
     except Conflict as error:
         raise LeaseError(f"another run has published to `{shown(folder.uri)}`", "see latest.json") from error
 

@@ -224,7 +224,7 @@ class DeltaLog:
         name = f"{version:020}.json"
         path = self._copy / "_delta_log" / name
         try:
-            self._folder.swap(f"{self._log}/{name}", path.read_bytes(), None)
+            self._folder.compare_and_swap(f"{self._log}/{name}", path.read_bytes(), None)
         except BaseException:
             path.unlink()  # whether it arrived is told by what is there
             raise

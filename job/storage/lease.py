@@ -122,7 +122,7 @@ class Lease:
             generation = previous.generation + 1 if previous else int(now())
             mine = Record(run_id, generation, Owner.this_process(), now(), now(), seconds)
             try:
-                version = folder.swap(NAME, mine.to_json(), stored.version if stored else None)
+                version = folder.compare_and_swap(NAME, mine.to_json(), stored.version if stored else None)
             except Conflict:
                 continue
             return cls(folder, mine, version, taken_over, now)
@@ -166,7 +166,7 @@ class Lease:
             if self._lost:
                 return
             with suppress(Conflict, SetupError):
-                self._folder.swap(NAME, replace(self._record, released=True).to_json(), self._version)
+                self._folder.compare_and_swap(NAME, replace(self._record, released=True).to_json(), self._version)
 
     def __enter__(self) -> Lease:
         return self
@@ -179,7 +179,7 @@ class Lease:
         for _ in range(TRIES):
             renewed = replace(self._record, renewed_at=self._now())
             try:
-                self._version = self._folder.swap(NAME, renewed.to_json(), self._version)
+                self._version = self._folder.compare_and_swap(NAME, renewed.to_json(), self._version)
                 self._record = renewed
                 return
             except Conflict:

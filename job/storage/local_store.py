@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from job.contract.atomic_write import atomic_write
 from job.contract.errors import OutputError
-from job.contract.replacing import replacing
 from job.contract.uris import local_path
 from job.storage.object_store import Conflict, File, Folder, Stored
 
@@ -30,10 +30,10 @@ class LocalFolder(Folder):
         return Stored(content, _version(content), max(0.0, time.time() - written))
 
     def write(self, name: str, content: bytes) -> None:
-        with local_errors(self._path(name)) as path, replacing(path) as file:
+        with local_errors(self._path(name)) as path, atomic_write(path) as file:
             file.write(content)
 
-    def swap(self, name: str, content: bytes, version: str | None) -> str:
+    def compare_and_swap(self, name: str, content: bytes, version: str | None) -> str:
         with local_errors(self._path(name)) as path, _guard(path):
             present = self.read(name)
             if (present.version if present else None) != version:
@@ -42,7 +42,7 @@ class LocalFolder(Folder):
         return _version(content)
 
     def upload(self, name: str, path: str) -> None:
-        with local_errors(self._path(name)) as target, open(path, "rb") as source, replacing(target) as file:
+        with local_errors(self._path(name)) as target, open(path, "rb") as source, atomic_write(target) as file:
             shutil.copyfileobj(source, file)
 
     def delete(self, name: str) -> None:

@@ -1,7 +1,7 @@
 """
 Small files below one URI, on disk or on S3: bytes in, bytes out, each replaced whole or not at all.
 
-`swap` is compare-and-swap, what a lease and a pointer need. No large data, no listing of millions.
+`compare_and_swap` is compare-and-swap, what a lease and a pointer need. No large data, no listing of millions.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Conflict(Exception):  # noqa: N818 - the word of HTTP and of the S3 documentation
-    """The present version is not the one that `swap` was told: read it again, then decide."""
+    """The present version is not the one that `compare_and_swap` was told: read it again, then decide."""
 
 
 class Stored(NamedTuple):
@@ -49,7 +49,7 @@ class Folder(ABC):
         """Create or replace. A reader sees the old content or the new."""
 
     @abstractmethod
-    def swap(self, name: str, content: bytes, version: str | None) -> str:
+    def compare_and_swap(self, name: str, content: bytes, version: str | None) -> str:
         """Write only if the present version is `version` (None: there is no file); the new version. Raises Conflict otherwise."""
 
     @abstractmethod

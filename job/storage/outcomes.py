@@ -12,14 +12,14 @@ from job.storage.folders import open_folder
 from job.storage.object_store import Conflict
 
 
-def outcome_of(run_id: str) -> str:
+def outcome_name(run_id: str) -> str:
     return f"runs/{run_id}/outcome.json"
 
 
-def leave(output: str, outcome: Outcome) -> Outcome:
+def write_outcome(output: str, outcome: Outcome) -> Outcome:
     """Put `outcome` into OUTPUT unless an attempt of the run left one there, and return it. Never raises: one error at a time."""
     with suppress(JobError, Conflict):
-        open_folder(output).swap(outcome_of(outcome.run_id), outcome.to_json().encode(), None)
+        open_folder(output).compare_and_swap(outcome_name(outcome.run_id), outcome.to_json().encode(), None)
     return outcome
 
 
@@ -28,7 +28,7 @@ def failure(run_id: str, error: JobError) -> Outcome:
     return Outcome(run_id, error.code, type(error).__name__, str(error), error.hint)
 
 
-def unexpected(error: Exception) -> JobError:
+def unexpected_error(error: Exception) -> JobError:
     """Return `error` as what ends a run."""
     first = next((line for line in str(error).splitlines() if line.strip()), "")
     wanted = JobError(f"{type(error).__name__}: {first[:300]}")
@@ -40,7 +40,7 @@ def interrupted(run_id: str, hint: str = "run the same command again") -> Outcom
     return Outcome(run_id, 130, "Interrupted", "interrupted", hint)
 
 
-def refuse(argv: Sequence[str], error: ValueError) -> Outcome:
+def invalid_arguments(argv: Sequence[str], error: ValueError) -> Outcome:
     """
     Return the outcome of a job whose arguments are wrong, such as those of a newer CLI at an older image. It is in OUTPUT too, if the
     arguments tell where that is.
@@ -49,4 +49,4 @@ def refuse(argv: Sequence[str], error: ValueError) -> Outcome:
     run_id, output = values.get("run-id", ""), values.get("output", "")
     hint = "use a job and a fruitsctl of the same version: build and push the image again"
     outcome = Outcome(run_id, SetupError.code, "ArgumentsError", f"the job does not take its arguments: {error}", hint)
-    return leave(output, outcome) if run_id and output else outcome
+    return write_outcome(output, outcome) if run_id and output else outcome

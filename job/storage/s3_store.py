@@ -36,7 +36,7 @@ class S3Folder(Folder):
         with self._errors(name):
             client(ATTEMPTS).put_object(**self._at(name), Body=content)
 
-    def swap(self, name: str, content: bytes, version: str | None) -> str:
+    def compare_and_swap(self, name: str, content: bytes, version: str | None) -> str:
         condition = {"IfNoneMatch": "*"} if version is None else {"IfMatch": version}
         with self._errors(name):
             try:

@@ -26,8 +26,8 @@ class Tombstones:
     key: bytes
     hashes: frozenset[str]
 
-    def hold(self, content: bytes) -> bool:
-        return bool(self.hashes) and keyed(self.key, hashlib.sha256(content).hexdigest()) in self.hashes
+    def contain(self, content: bytes) -> bool:
+        return bool(self.hashes) and keyed_hash(self.key, hashlib.sha256(content).hexdigest()) in self.hashes
 
 
 NOTHING_ERASED = Tombstones(b"", frozenset())
@@ -41,16 +41,16 @@ def read_tombstones(folder: Folder) -> Tombstones:
         OutputError, CredentialsError: they cannot be read.
     """
     stored = folder.read(TOMBSTONES)
-    return NOTHING_ERASED if stored is None else Tombstones(key_of(folder), frozenset(stored.content.decode().split()))
+    return NOTHING_ERASED if stored is None else Tombstones(read_or_create_key(folder), frozenset(stored.content.decode().split()))
 
 
-def bury(folder: Folder, contents: Iterable[str]) -> None:
+def add_tombstones(folder: Folder, contents: Iterable[str]) -> None:
     """Add tombstones for `contents`, SHA-256 in hexadecimal. Under the lease."""
-    hashes = read_tombstones(folder).hashes | {keyed(key_of(folder), content) for content in contents}
+    hashes = read_tombstones(folder).hashes | {keyed_hash(read_or_create_key(folder), content) for content in contents}
     folder.write(TOMBSTONES, "".join(f"{one}\n" for one in sorted(hashes)).encode())
 
 
-def key_of(folder: Folder) -> bytes:
+def read_or_create_key(folder: Folder) -> bytes:
     """The key of OUTPUT, 32 random bytes, made at the first call. Under the lease."""
     stored = folder.read(KEY)
     if stored is not None:
@@ -60,6 +60,6 @@ def key_of(folder: Folder) -> bytes:
     return key
 
 
-def keyed(key: bytes, value: str) -> str:
+def keyed_hash(key: bytes, value: str) -> str:
     """HMAC-SHA256, hexadecimal."""
     return hmac.new(key, value.encode(errors="surrogateescape"), hashlib.sha256).hexdigest()

@@ -7,7 +7,7 @@ import pytest
 
 from cli.aws import clients
 from cli.aws import emr_serverless as infra_application
-from cli.container.pushed import Pushed, remember
+from cli.container.pushed import PushedImage, save_pushed
 from cli.infra import deploy, stacks
 from cli.targets.emr_serverless import application, follow, submit
 from job.contract.records import Manifest, Outcome, Progress, Stage, to_line
@@ -76,7 +76,7 @@ def pushed(aws, tmp_path, tag):
     }
     made = aws("ecr").put_image(repositoryName="fruitsctl", imageManifest=json.dumps(manifest), imageTag=tag)
     digest = made["image"]["imageId"]["imageDigest"]
-    remember(tmp_path / "state", Pushed(f"{REPOSITORY}@{digest}", digest, tag, REPOSITORY))
+    save_pushed(tmp_path / "state", PushedImage(f"{REPOSITORY}@{digest}", digest, tag, REPOSITORY))
     return digest
 
 

@@ -10,7 +10,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket
 
-from cli.aws.errors import asking
+from cli.aws.errors import translate_aws_errors
 from cli.errors import FruitsError
 from tests.aws.account import BUCKET, RUN, an_account, ended, leave, nobody_waits, only_application, pushed, started  # noqa: F401
 from tests.aws.fruitsctl import done, fruitsctl
@@ -128,7 +128,7 @@ def test_a_call_that_needs_another_action_too_names_that_one():
     )
     with (
         pytest.raises(FruitsError, match="access denied for `emr-serverless:StartJobRun`") as refused,
-        asking("emr-serverless:StartJobRun"),
+        translate_aws_errors("emr-serverless:StartJobRun"),
     ):
         raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": said}}, "StartJobRun")
 

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from cli.aws import clients
-from cli.aws.clients import BUSY
+from cli.aws.clients import THROTTLING
 from cli.targets.emr_serverless import application, follow, submit
 from tests.aws.account import PROGRESS, RUN, an_account, ended, leave, nobody_waits, started  # noqa: F401
 from tests.aws.fruitsctl import done, fruitsctl
@@ -13,7 +13,7 @@ from tests.aws.standin.runner import Ended, ScriptedRunner
 
 
 def test_two_minutes_of_throttling_are_waited_for():
-    assert clients.PATIENCE_SECONDS >= 120
+    assert clients.RETRY_SECONDS >= 120
 
 
 @pytest.mark.parametrize(
@@ -24,26 +24,26 @@ def test_throttled_at_its_start_a_command_waits_and_says_so(account, command, op
     done(*RUN, "--detach")
     account.fail(operation, "ThrottlingException", 2)
 
-    found = ended((command, "r1"), 0, BUSY, "AWS is reachable again")
-    assert found.stderr.count(BUSY) == 1
+    found = ended((command, "r1"), 0, THROTTLING, "AWS is reachable again")
+    assert found.stderr.count(THROTTLING) == 1
 
 
 def test_throttled_at_its_start_a_run_is_sent_once(account):
     account.fail("GetApplication", "ThrottlingException", 2)
 
-    ended(RUN, 0, BUSY, "10 listed")
+    ended(RUN, 0, THROTTLING, "10 listed")
     assert len(account.runner.requests) == 1
 
 
 def test_throttled_while_it_is_sent_a_run_is_sent_once(account):
     account.fail("StartJobRun", "ThrottlingException", 2)
 
-    ended(RUN, 0, BUSY, "10 listed")
+    ended(RUN, 0, THROTTLING, "10 listed")
     assert len({request["clientToken"] for request in started(account)}) == 1
 
 
 def test_throttled_for_longer_than_anybody_waits_is_an_error(account, monkeypatch):
-    monkeypatch.setattr(clients, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(clients, "RETRY_SECONDS", 0.2)
     account.fail("GetApplication", "ThrottlingException")
 
     ended(RUN, 1, "`emr-serverless:GetApplication` failed with ThrottlingException: Rate exceeded")
@@ -64,7 +64,7 @@ def test_a_run_whose_answer_never_came_is_found_again_and_not_doubled(account):
     [("ExpiredTokenException", "the credentials have expired"), ("ThrottlingException", "AWS throttles requests")],
 )
 def test_a_run_is_not_followed_for_ever(account, monkeypatch, code, said):
-    monkeypatch.setattr(clients, "LOST_SECONDS", 0.3)
+    monkeypatch.setattr(clients, "FOLLOW_RETRY_SECONDS", 0.3)
 
     def run(request, context):
         account.fail("GetJobRun", code)

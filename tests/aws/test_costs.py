@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import boto3
 import pytest
 
-from cli.billing.estimate import Cost
-from cli.billing.history import keep_cost, kept_costs, months
+from cli.billing.costs import Cost
+from cli.billing.history import load_costs, months, save_cost
 from cli.commands.app import main
 from cli.errors import FruitsError, RefusedError, UsageError
 
@@ -45,7 +45,7 @@ def bucket(aws):
 @pytest.fixture
 def kept(bucket):
     for cost in (LATER, UNBILLED, COST, OCTOBER):
-        keep_cost(boto3.session.Session(region_name="eu-west-3"), OUTPUT, cost)
+        save_cost(boto3.session.Session(region_name="eu-west-3"), OUTPUT, cost)
 
 
 @dataclass
@@ -70,7 +70,7 @@ def cost_command(monkeypatch, capsys):
 
 
 def test_a_cost_is_kept_beside_the_runs_where_no_clean_up_of_old_runs_takes_it(bucket):
-    uri = keep_cost(boto3.session.Session(), OUTPUT, COST)
+    uri = save_cost(boto3.session.Session(), OUTPUT, COST)
 
     assert uri == f"s3://{BUCKET}/out/costs/20261110T080000Z-0001.json"
     body = bucket.get_object(Bucket=BUCKET, Key="out/costs/20261110T080000Z-0001.json")["Body"].read()
@@ -79,38 +79,38 @@ def test_a_cost_is_kept_beside_the_runs_where_no_clean_up_of_old_runs_takes_it(b
 
 def test_a_run_has_one_cost_the_newest(bucket):
     session = boto3.session.Session()
-    keep_cost(session, OUTPUT, replace(COST, usd=None))
-    keep_cost(session, OUTPUT, COST)
+    save_cost(session, OUTPUT, replace(COST, usd=None))
+    save_cost(session, OUTPUT, COST)
 
-    assert kept_costs(session, OUTPUT) == [COST]
+    assert load_costs(session, OUTPUT) == [COST]
 
 
 def test_costs_are_read_back_oldest_first(kept):
-    assert kept_costs(boto3.session.Session(), OUTPUT) == [OCTOBER, COST, LATER, UNBILLED]
+    assert load_costs(boto3.session.Session(), OUTPUT) == [OCTOBER, COST, LATER, UNBILLED]
 
 
 def test_an_output_without_runs_has_no_costs(bucket):
-    assert kept_costs(boto3.session.Session(), OUTPUT) == []
+    assert load_costs(boto3.session.Session(), OUTPUT) == []
 
 
 def test_a_file_that_is_no_cost_is_named(bucket):
     bucket.put_object(Bucket=BUCKET, Key="out/costs/x.json", Body=b'{"run_id": "x"}')
 
     with pytest.raises(FruitsError, match=f"`s3://{BUCKET}/out/costs/x.json` is not a cost record"):
-        kept_costs(boto3.session.Session(), OUTPUT)
+        load_costs(boto3.session.Session(), OUTPUT)
 
 
 def test_a_bucket_outside_the_union_is_neither_read_nor_written(aws):
     boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="virginia")
 
-    for ask in (lambda session: kept_costs(session, "s3://virginia/out"), lambda session: keep_cost(session, "s3://virginia/out", COST)):
+    for ask in (lambda session: load_costs(session, "s3://virginia/out"), lambda session: save_cost(session, "s3://virginia/out", COST)):
         with pytest.raises(RefusedError):
             ask(boto3.session.Session())
 
 
 def test_a_local_output_cost_nothing_at_aws(aws):
     with pytest.raises(UsageError, match="its runs have no AWS cost"):
-        kept_costs(boto3.session.Session(), "file:///tmp/out")
+        load_costs(boto3.session.Session(), "file:///tmp/out")
 
 
 def test_a_month_is_the_sum_of_its_billed_runs_and_says_how_many_are_not():

@@ -6,7 +6,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from cli.container.pushed import Pushed, remember
+from cli.container.pushed import PushedImage, save_pushed
 from tests.aws import moto_repairs
 from tests.aws.account import BUCKET, REPOSITORY, an_account, nobody_waits, only_application, pushed  # noqa: F401
 from tests.aws.fruitsctl import done, fruitsctl
@@ -26,7 +26,7 @@ def folders(standin, monkeypatch, tmp_path):
 
 def push(folder: Path, digest: str) -> None:
     """What `image push` remembers."""
-    remember(folder / "state", Pushed(f"{REPOSITORY}@{digest}", digest, "t", REPOSITORY))
+    save_pushed(folder / "state", PushedImage(f"{REPOSITORY}@{digest}", digest, "t", REPOSITORY))
 
 
 def doctor():

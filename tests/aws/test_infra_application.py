@@ -7,7 +7,7 @@ import boto3
 import pytest
 
 from cli.aws import emr_serverless as application
-from cli.container.pushed import Pushed, remember
+from cli.container.pushed import PushedImage, save_pushed
 from cli.errors import RefusedError, UsageError
 from cli.infra import deploy, stacks
 from tests.aws.emr import run as emr_run
@@ -28,7 +28,7 @@ def quick(standin, monkeypatch, tmp_path):
 
 def push(image=IMAGE):
     """As `image push` leaves it."""
-    remember(Path(os.environ["FRUITS_STATE"]), Pushed(image, image.split("@")[1], "t", REPOSITORY))
+    save_pushed(Path(os.environ["FRUITS_STATE"]), PushedImage(image, image.split("@")[1], "t", REPOSITORY))
 
 
 def deployed():

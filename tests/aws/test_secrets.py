@@ -6,7 +6,7 @@ import re
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from cli.aws.errors import asking
+from cli.aws.errors import translate_aws_errors
 from cli.errors import FruitsError
 from job.contract.records import Outcome
 from tests.aws.account import BUCKET, RUN, an_account, leave, nobody_waits  # noqa: F401
@@ -97,7 +97,7 @@ def test_the_dashboards_address_is_printed_by_ui_and_kept_nowhere(planted, aws, 
     ids=["refused", "failed", "lost"],
 )
 def test_what_aws_says_of_an_error_is_passed_on_without_what_grants_access(error):
-    with pytest.raises(FruitsError) as raised, asking("s3:GetObject"):
+    with pytest.raises(FruitsError) as raised, translate_aws_errors("s3:GetObject"):
         raise error
 
     assert [secret for secret in PLANTED if secret in f"{raised.value} {raised.value.hint}"] == []

@@ -20,7 +20,7 @@ from benchmarks.scale.simulate import Pass, Simulated, embed_synthetic, list_her
 from benchmarks.scale.workers import Tried, choice, choices
 from cli.billing.prices import estimate
 from cli.billing.sizing import Worker
-from job.inputs.fetch import Key
+from job.inputs.fetch import ListedImage
 from job.inputs.rows import ArrowRows
 from job.stages.listing import read_listing
 from job.storage.schema import EMBEDDED, LISTED
@@ -143,7 +143,7 @@ def test_a_synthetic_listing_is_on_the_driver_up_to_the_limit_of_the_job(monkeyp
 
 
 def test_synthetic_features_are_record_batches_like_those_of_the_job():
-    keys = [Key(f"s3://b/{number}.jpg", f"{number}", 4_640, "Apple") for number in range(100)]
+    keys = [ListedImage(f"s3://b/{number}.jpg", f"{number}", 4_640, "Apple") for number in range(100)]
 
     batches = list(embed_synthetic(keys, "network", print))
 

@@ -13,7 +13,7 @@ import requests
 from moto.server import ThreadedMotoServer
 
 import tests.aws.moto_repairs  # noqa: F401 - changes moto
-from cli.container.pushed import Pushed, remember
+from cli.container.pushed import PushedImage, save_pushed
 from tests.aws import session
 from tests.aws.standin.image_runner import ImageRunner
 from tests.aws.standin.server import ACCOUNT, REGION, Standin
@@ -81,7 +81,7 @@ def push(image, registry, state):
     """
     pushed = json.loads(fruitsctl("image", "push", f"{registry.host}/fruitsctl", "--image", image, "--json")[0])
     assert registry.digest("fruitsctl", pushed["tag"]) == pushed["digest"]
-    remember(state, Pushed(f"{REPOSITORY}@{pushed['digest']}", pushed["digest"], pushed["tag"], REPOSITORY))
+    save_pushed(state, PushedImage(f"{REPOSITORY}@{pushed['digest']}", pushed["digest"], pushed["tag"], REPOSITORY))
     return pushed["digest"]
 
 

@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from cli.billing import estimate, prices, sizing
+from cli.billing import costs, prices, sizing
 from cli.commands.app import app
 
 ROOT = Path(__file__).parents[2]
@@ -142,12 +142,12 @@ def test_what_a_run_costs_is_what_the_code_computes(deck):
         text = re.sub(r"(\d),(\d+) \$", r"$\1.\2", re.sub(r"(?<=\d) (?=\d{3}\b)", ",", text)).replace("| 5,0 |", "| 5.0 |")
         text = text.replace("| 7,5 |", "| 7.5 |").replace("| 233,5 |", "| 233.5 |")
     rows = [
-        f"| {n:,} | {sizing.minutes_for(n, 3):.1f} | ${estimate.estimate(fleet, paris, n):.2f} | ${estimate.requests(n, n):.{digits}f} |"
+        f"| {n:,} | {sizing.minutes_for(n, 3):.1f} | ${costs.estimate(fleet, paris, n):.2f} | ${costs.request_cost(n, n):.{digits}f} |"
         for n, digits in ((1_000, 3), (100_000, 3), (9_048_300, 2))
     ]
 
     assert [row for row in rows if row not in text] == []
-    assert f"${estimate.fleet_hourly(fleet, paris):.2f}" in text
+    assert f"${costs.fleet_hourly_cost(fleet, paris):.2f}" in text
 
 
 @pytest.mark.parametrize("deck", DECKS, ids=lambda deck: deck.name)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cli.billing import estimate, prices, sizing
+from cli.billing import costs, prices, sizing
 from cli.commands.app import app
 
 ROOT = Path(__file__).parents[2]
@@ -58,14 +58,14 @@ def test_an_option_that_is_none_would_be_noticed():
 def test_what_a_run_costs_is_what_the_code_computes():
     fleet, paris = sizing.fleet(None, None, None), prices.estimate("eu-west-3", "x86_64")
     rows = [
-        f"| {n:,} | {sizing.minutes_for(n, 3):.1f} | ${estimate.estimate(fleet, paris, n):.2f} | ${estimate.requests(n, n):.3f} |"
+        f"| {n:,} | {sizing.minutes_for(n, 3):.1f} | ${costs.estimate(fleet, paris, n):.2f} | ${costs.request_cost(n, n):.3f} |"
         for n in (1_000, 10_000, 100_000)
     ]
 
     assert [row for row in rows if row not in AWS] == []
-    assert f"${estimate.fleet_hourly(fleet, paris):.2f} an hour" in AWS
-    assert f"180 minutes that is ${estimate.rounded_up(estimate.worst_case(fleet, paris, 1, 180))}" in AWS
-    assert f"`--max-cost 2` shortens the timeout to {estimate.longest_timeout(2, fleet, paris, 1)} minutes" in AWS
+    assert f"${costs.fleet_hourly_cost(fleet, paris):.2f} an hour" in AWS
+    assert f"180 minutes that is ${costs.rounded_up(costs.worst_case(fleet, paris, 1, 180))}" in AWS
+    assert f"`--max-cost 2` shortens the timeout to {costs.longest_timeout(2, fleet, paris, 1)} minutes" in AWS
 
 
 def test_every_message_that_the_page_explains_is_one_that_is_said():

@@ -73,7 +73,7 @@ POINTS: dict[str, Callable[[], None]] = {
 ERASURE = {
     "between tables and runs": on(runs, "clean"),
     "between runs and refit": on(refit, "refit"),
-    "between refit and notes": on(runs, "settle"),
+    "between refit and notes": on(runs, "update_manifest_and_report"),
     "between notes and proof": on(proof, "search"),
 }
 

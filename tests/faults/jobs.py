@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from cli.targets.local.java import find_java_home
-from job.contract.params import Forget, Params
+from job.contract.params import ForgetParams, Params
 from job.contract.records import Manifest, Outcome, from_line
 from tests.waiting import wait_until
 
@@ -72,7 +72,7 @@ class Jobs:
     environment: Mapping[str, str]
     started: list[Running] = field(default_factory=list)
 
-    def start(self, params: Params | Forget, point: str = "", within: Sequence[str] = (), **environment: str) -> Running:
+    def start(self, params: Params | ForgetParams, point: str = "", within: Sequence[str] = (), **environment: str) -> Running:
         """`point`: of driver.POINTS, where it dies. `within`: a command that starts it, as nsenter."""
         log = self.folder / f"{len(self.started):02}-{params.run_id}.log"
         command = [*within, sys.executable, str(DRIVER), point, *params.to_argv()]
@@ -89,7 +89,7 @@ class Jobs:
         self.started.append(Running(process, log))
         return self.started[-1]
 
-    def run(self, params: Params | Forget, point: str = "", within: Sequence[str] = (), **environment: str) -> Ended:
+    def run(self, params: Params | ForgetParams, point: str = "", within: Sequence[str] = (), **environment: str) -> Ended:
         return self.start(params, point, within, **environment).end()
 
     def kill_all(self) -> None:

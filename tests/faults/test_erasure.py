@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from job.contract.params import Forget
+from job.contract.params import ForgetParams
 from tests.conftest import SHORT
 from tests.faults.damage import damage, half_visible, matrix_uris, table_of
 from tests.faults.driver import ERASURE
@@ -31,7 +31,9 @@ def test_an_erasure_killed_between_its_stages_is_brought_to_its_end(faults, jobs
     assert jobs.run(params(copied, "1")).code == 0
     gone, left = dict(list(copied.items())[:3]), dict(list(copied.items())[3:])
     (tmp_path / "targets.json").write_text(json.dumps({"uris": list(gone), "prefixes": []}))
-    wanted = Forget(f"file://{output}", "erasure", str(tmp_path / "targets.json"), str(tmp_path / "answer.json"), "somebody", refit=True)
+    wanted = ForgetParams(
+        f"file://{output}", "erasure", str(tmp_path / "targets.json"), str(tmp_path / "answer.json"), "somebody", refit=True
+    )
     for point in POINTS:
         died = jobs.run(wanted, point)
         assert (died.code, died.outcome) == (KILLED, None), died.log[-3000:]

@@ -8,7 +8,7 @@ import pytest
 
 from job.contract.errors import ModelError
 from job.imaging.networks import known_answer
-from job.product.identify.second_opinion import CLASSES, GROUPS, Head, load_head
+from job.product.identify.imagenet_classifier import CLASSES, GROUPS, ImageNetClassifier, load_classifier
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def with_top(assets):
 
 @pytest.fixture(scope="module")
 def head(with_top, tmp_path_factory):
-    return load_head(with_top, tmp_path_factory.mktemp("cache"))
+    return load_classifier(with_top, tmp_path_factory.mktemp("cache"))
 
 
 def test_the_known_answer_is_a_tie_to_imagenet(head):
@@ -59,12 +59,12 @@ def test_opinions_are_probabilities_of_groups_with_the_largest_first(head):
 
 
 def test_the_second_time_it_is_read_from_its_own_small_file(with_top, tmp_path):
-    first = load_head(with_top, tmp_path)
+    first = load_classifier(with_top, tmp_path)
     (kept,) = (tmp_path / "models").iterdir()
 
     assert kept.stat().st_size < 2_600_000
     answer = known_answer("mobilenet_v2")[np.newaxis]
-    np.testing.assert_array_equal(load_head(with_top, tmp_path).probabilities(answer), first.probabilities(answer))
+    np.testing.assert_array_equal(load_classifier(with_top, tmp_path).probabilities(answer), first.probabilities(answer))
 
 
 def test_the_name_of_the_layer_does_not_matter(with_top, tmp_path):
@@ -73,7 +73,7 @@ def test_the_name_of_the_layer_does_not_matter(with_top, tmp_path):
         target["Logits/Logits/kernel:0"] = file["predictions/predictions/kernel"][()]
         target["Logits/Logits/bias:0"] = file["predictions/predictions/bias"][()]
 
-    assert isinstance(load_head(other, tmp_path), Head)
+    assert isinstance(load_classifier(other, tmp_path), ImageNetClassifier)
 
 
 def test_another_classifier_is_refused(tmp_path):
@@ -83,12 +83,12 @@ def test_another_classifier_is_refused(tmp_path):
         target["kernel"], target["bias"] = random.normal(0, 0.05, (1280, 1000)).astype(np.float32), np.zeros(1000, np.float32)
 
     with pytest.raises(ModelError, match="does not hold MobileNetV2's ImageNet classifier"):
-        load_head(other, tmp_path)
+        load_classifier(other, tmp_path)
 
 
 def test_weights_without_a_top_are_refused(weights, tmp_path):
     with pytest.raises(ModelError, match="does not hold MobileNetV2 with its classifier"):
-        load_head(weights, tmp_path)
+        load_classifier(weights, tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"no HDF5"])
@@ -96,9 +96,9 @@ def test_what_is_no_hdf5_is_refused(tmp_path, content):
     (tmp_path / "w.h5").write_bytes(content)
 
     with pytest.raises(ModelError, match="does not hold MobileNetV2 with its classifier"):
-        load_head(tmp_path / "w.h5", tmp_path)
+        load_classifier(tmp_path / "w.h5", tmp_path)
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ModelError, match=r"cannot read `.*gone\.h5`"):
-        load_head(tmp_path / "gone.h5", tmp_path)
+        load_classifier(tmp_path / "gone.h5", tmp_path)

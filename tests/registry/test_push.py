@@ -18,8 +18,8 @@ from cli.container import push as registries
 from cli.container.docker import inspect_image
 from cli.container.logins import Login, logged_in
 from cli.container.manifest import read_manifest
-from cli.container.push import Target
-from cli.container.pushed import Pushed, last_pushed
+from cli.container.push import ImageReference
+from cli.container.pushed import PushedImage, last_pushed
 from cli.errors import FruitsError, UsageError
 from tests.waiting import wait_until
 
@@ -48,7 +48,7 @@ def test_json_has_image_digest_tag_and_repository_and_later_commands_find_them(p
     digest = registry.digest("fruitsctl", tag)
     uri = f"{registry.host}/fruitsctl"
     assert said == {"image": f"{uri}@{digest}", "digest": digest, "tag": tag, "repository": uri}
-    assert last_pushed(home / "fruits_state", uri) == Pushed(f"{uri}@{digest}", digest, tag, uri)
+    assert last_pushed(home / "fruits_state", uri) == PushedImage(f"{uri}@{digest}", digest, tag, uri)
 
 
 def test_a_second_push_of_the_same_image_sends_nothing_and_prints_the_same(push, registry, make_image):
@@ -114,7 +114,7 @@ def test_a_registry_that_comes_up_while_we_wait_gets_the_image(registry, make_im
         if len(pauses) == 2:
             registry.start()
 
-    manifest = registries.push(image, Target(registry.host, "fruitsctl", "v1"), None, sleep=wait)
+    manifest = registries.push(image, ImageReference(registry.host, "fruitsctl", "v1"), None, sleep=wait)
 
     assert manifest.digest == registry.digest("fruitsctl", "v1")
     assert pauses == [2.0, 6.0]
@@ -126,7 +126,7 @@ def test_a_registry_that_stays_away_is_named_after_four_attempts(registry, make_
     pauses = []
 
     with pytest.raises(FruitsError, match=f"no response from `{registry.host}`"):
-        registries.push(image, Target(registry.host, "fruitsctl", "v1"), None, sleep=pauses.append)
+        registries.push(image, ImageReference(registry.host, "fruitsctl", "v1"), None, sleep=pauses.append)
 
     assert pauses == [2.0, 6.0, 18.0]
 
@@ -202,7 +202,7 @@ def test_a_login_that_is_refused_does_not_show_the_token(closed_registry, make_i
     image = inspect_image(make_image("fruits-test:wrong", KIB))
 
     with pytest.raises(FruitsError, match=f"access denied by `{closed_registry.host}`") as error:
-        registries.push(image, Target(closed_registry.host, "fruitsctl", "v1"), Login("AWS", "not-the-token"))
+        registries.push(image, ImageReference(closed_registry.host, "fruitsctl", "v1"), Login("AWS", "not-the-token"))
 
     assert "not-the-token" not in str(error.value) + error.value.hint + "".join(capfd.readouterr())
 

@@ -20,17 +20,17 @@ from job.contract.errors import FetchError
 from job.contract.uris import bucket_and_key
 from job.imaging.decode import decode_image
 from job.imaging.networks import MeanColour
-from job.inputs.fetch import Key, fetch
+from job.inputs.fetch import ListedImage, fetch
 from job.storage.folders import open_folder
 from tests.s3.proxy import Faults, Proxy
 
 NO_BREAK_SPACE = "photos/a\u00a0b.jpg"  # a key that obstore cannot name: it is read with boto3
 
 
-def put(client, bucket: str, contents: dict[str, bytes]) -> list[Key]:
-    def put_one(key: str) -> Key:
+def put(client, bucket: str, contents: dict[str, bytes]) -> list[ListedImage]:
+    def put_one(key: str) -> ListedImage:
         etag = client.put_object(Bucket=bucket, Key=key, Body=contents[key])["ETag"].strip('"')
-        return Key(f"s3://{bucket}/{key}", etag, len(contents[key]), None)
+        return ListedImage(f"s3://{bucket}/{key}", etag, len(contents[key]), None)
 
     with ThreadPoolExecutor(8) as pool:
         return list(pool.map(put_one, contents))

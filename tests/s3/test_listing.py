@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from job.contract.errors import InputError
-from job.contract.filenames import Folder, Row
+from job.contract.filenames import Folder, ListingRow
 from job.stages.listing import check_input, list_folders, share_out
 from job.storage import s3_client
 
@@ -33,11 +33,11 @@ def put(bucket: str, keys: list[str], content: bytes = b"fruit") -> None:
         list(pool.map(lambda key: s3_client.client().put_object(Bucket=bucket, Key=key, Body=content), keys))
 
 
-def listed(uri: str, at_least: int = 8) -> list[Row]:
+def listed(uri: str, at_least: int = 8) -> list[ListingRow]:
     return list(list_folders(uri, share_out(uri, at_least)))
 
 
-def keys_of(rows: list[Row], uri: str) -> list[str]:
+def keys_of(rows: list[ListingRow], uri: str) -> list[str]:
     return sorted(str(row.uri).removeprefix(uri + "/") for row in rows if row.etag)
 
 
@@ -54,8 +54,8 @@ def test_a_row_says_uri_etag_size_and_label(bucket: str):
     md5 = hashlib.md5(b"12345", usedforsecurity=False).hexdigest()  # S3's etag of a plain put
 
     assert sorted(listed(f"s3://{bucket}/photos"), key=str) == [
-        Row(f"s3://{bucket}/photos/Apple Red 1/a b#1%20.jpg", md5, 5, "Apple Red 1"),
-        Row(f"s3://{bucket}/photos/b.jpg", md5, 5, None),
+        ListingRow(f"s3://{bucket}/photos/Apple Red 1/a b#1%20.jpg", md5, 5, "Apple Red 1"),
+        ListingRow(f"s3://{bucket}/photos/b.jpg", md5, 5, None),
     ]
 
 
@@ -86,7 +86,7 @@ def test_folder_markers_are_skipped_and_other_files_counted(bucket: str):
     rows = listed(f"s3://{bucket}/photos")
 
     assert keys_of(rows, f"s3://{bucket}/photos") == ["Apple/a.jpg"]
-    assert [row for row in rows if not row.etag] == [Row(None, suffix=".txt", files=2)]
+    assert [row for row in rows if not row.etag] == [ListingRow(None, suffix=".txt", files=2)]
 
 
 def test_an_input_that_is_missing_or_a_file_ends_the_run(bucket: str):

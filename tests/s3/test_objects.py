@@ -11,7 +11,7 @@ import pytest
 from botocore import auth
 
 from job.contract.errors import CredentialsError, OutputError
-from job.inputs.fetch import Key, read_s3
+from job.inputs.fetch import ListedImage, read_s3
 from job.storage import s3_client
 from job.storage.folders import open_folder
 from job.storage.object_store import Conflict
@@ -46,9 +46,9 @@ def test_the_folder_may_be_the_bucket_or_any_prefix(bucket: str, below: str):
 def test_swap_creates_only_what_does_not_exist(bucket: str):
     folder = open_folder(f"s3://{bucket}/out")
 
-    assert folder.swap("pointer", b"a", None) == MD5_OF_A
+    assert folder.compare_and_swap("pointer", b"a", None) == MD5_OF_A
     with pytest.raises(Conflict):
-        folder.swap("pointer", b"b", None)
+        folder.compare_and_swap("pointer", b"b", None)
     assert folder.read("pointer")[0] == b"a"
 
 
@@ -56,10 +56,10 @@ def test_swap_replaces_only_the_version_it_was_told(bucket: str):
     folder = open_folder(f"s3://{bucket}/out")
     folder.write("pointer", b"a")
 
-    second = folder.swap("pointer", b"b", MD5_OF_A)
+    second = folder.compare_and_swap("pointer", b"b", MD5_OF_A)
     with pytest.raises(Conflict):
-        folder.swap("pointer", b"c", MD5_OF_A)
-    folder.swap("pointer", b"d", second)
+        folder.compare_and_swap("pointer", b"c", MD5_OF_A)
+    folder.compare_and_swap("pointer", b"d", second)
 
     assert folder.read("pointer")[0] == b"d"
 
@@ -68,7 +68,7 @@ def test_swap_does_not_create_a_file_that_was_deleted_meanwhile(bucket: str):
     folder = open_folder(f"s3://{bucket}/out")
 
     with pytest.raises(Conflict):
-        folder.swap("pointer", b"b", MD5_OF_A)
+        folder.compare_and_swap("pointer", b"b", MD5_OF_A)
 
     assert folder.read("pointer") is None
 
@@ -99,7 +99,12 @@ def test_upload_sends_a_local_file(bucket: str, tmp_path: Path):
 def test_a_bucket_that_does_not_exist_is_named_with_a_way_out(bucket: str):
     folder = open_folder("s3://no-such-bucket-anywhere/out")
 
-    for attempt in (lambda: folder.write("a.txt", b""), lambda: folder.read("a.txt"), folder.names, lambda: folder.swap("a", b"", None)):
+    for attempt in (
+        lambda: folder.write("a.txt", b""),
+        lambda: folder.read("a.txt"),
+        folder.names,
+        lambda: folder.compare_and_swap("a", b"", None),
+    ):
         with pytest.raises(OutputError, match=r"^there is no bucket for `s3://no-such-bucket-anywhere/out") as raised:
             attempt()
         assert raised.value.hint == "create the bucket, or check its name"
@@ -160,4 +165,4 @@ def test_a_server_of_another_region_than_that_of_the_settings_is_read_all_the_sa
 
     stored = open_folder(f"s3://{bucket}").read("a.txt")
     assert stored is not None
-    assert stored.content == read_s3(Key(f"s3://{bucket}/a.txt", etag.strip('"'), 1, None)) == b"a"
+    assert stored.content == read_s3(ListedImage(f"s3://{bucket}/a.txt", etag.strip('"'), 1, None)) == b"a"

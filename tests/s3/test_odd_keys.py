@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from moto.server import ThreadedMotoServer
 
-from job.contract.filenames import Row
-from job.inputs.fetch import Key, fetch
+from job.contract.filenames import ListingRow
+from job.inputs.fetch import ListedImage, fetch
 from job.stages.listing import check_input, list_folders, share_out
 from job.storage import s3_client
 
@@ -61,7 +61,7 @@ def put(bucket: str, contents: dict[str, bytes]) -> None:
         list(pool.map(lambda key: s3_client.client().put_object(Bucket=bucket, Key=key, Body=contents[key]), contents))
 
 
-def listed(uri: str, at_least: int) -> list[Row]:
+def listed(uri: str, at_least: int) -> list[ListingRow]:
     check_input(uri)
     return list(list_folders(uri, share_out(uri, at_least)))
 
@@ -80,7 +80,7 @@ def test_every_key_is_fetched_with_the_content_it_was_put_with(bucket: str):
     contents = {key: f"content of {n}".encode() for n, key in enumerate(LABELS)}
     put(bucket, contents | {"b.jpg": b"not asked for", "photos/b.jpg": b"not asked for", "photos/Pear/b.jpg": b"not asked for"})
 
-    keys = [Key(str(row.uri), str(row.etag), row.size or 0, row.label) for row in listed(f"s3://{bucket}/photos", 8)]
+    keys = [ListedImage(str(row.uri), str(row.etag), row.size or 0, row.label) for row in listed(f"s3://{bucket}/photos", 8)]
     found = {key.uri.removeprefix(f"s3://{bucket}/"): content for key, content in fetch(keys)}
 
     assert {key: found[key] for key in contents} == contents

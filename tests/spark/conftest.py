@@ -65,7 +65,7 @@ def photos(sample, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def kept(job, sample, tmp_path_factory):
+def materialize(job, sample, tmp_path_factory):
     """A folder with photos/ and out/, which holds the run `first` on them; and a copy of both."""
     root = tmp_path_factory.mktemp("kept")
     job(copy_photos(sample, root / "photos"), root / "out", components=2, run_id="first")

@@ -22,7 +22,7 @@ from deltalake import DeltaTable
 from PIL import Image
 
 from job import erasure
-from job.contract.params import Forget
+from job.contract.params import ForgetParams
 from job.contract.uris import from_text
 from job.erasure import LeftOverError, erase, refit, tables
 from job.product.thumbnails import data_uri, small_photo
@@ -42,7 +42,9 @@ def forget(cache, tmp_path, spark):
         number = next(numbers)
         targets = tmp_path / "targets.json"
         targets.write_text(json.dumps({"uris": [from_text(str(uri)) for uri in uris], "prefixes": []}))
-        wanted = Forget(from_text(str(output)), f"erasure-{number}", str(targets), "", "somebody@somewhere", cache=str(cache), **options)
+        wanted = ForgetParams(
+            from_text(str(output)), f"erasure-{number}", str(targets), "", "somebody@somewhere", cache=str(cache), **options
+        )
         folder = open_folder(wanted.output)
         with Lease.acquire(folder, wanted.run_id) as lease:
             return erase(wanted, folder, lease, Report())

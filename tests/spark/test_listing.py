@@ -27,7 +27,7 @@ def test_hostile_names_come_through_unchanged(spark: SparkSession, tmp_path: Pat
     os.symlink("nowhere", photos / "Apple" / "gone.jpg")
 
     listing = list_images(spark, from_text(str(photos)), f"file://{tmp_path}/found")
-    rows = listing.images.arrow().to_pylist()
+    rows = listing.images.to_arrow().to_pylist()
 
     assert sorted(row["uri"].removeprefix(f"file://{photos}/") for row in rows) == sorted(expected)
     assert listing.count == len(expected)

@@ -22,10 +22,10 @@ def commit(store, chunks, first=0):
 
 def run(store, folder, tidies=True):
     """As a run fits and, at its end, tidies up."""
-    kept = moments.Kept(folder, "m")
+    kept = moments.MomentsCache(folder, "m")
     total = kept.of(store.features(), "file:///in", None)
     if tidies:
-        kept.tidy(store.lease)
+        kept.compact(store.lease)
     return total
 
 
@@ -109,15 +109,15 @@ def test_a_chunk_that_changes_costs_its_sum_alone(store, folder, few, monkeypatc
     [members] = json.loads(folder.read("moments/m/merged.json").content).values()
     commit(store, 1, first=6)
     gone = store.features()
-    keys = gone.keys.arrow()
+    keys = gone.keys.to_arrow()
     one = next(uri for uri, micros in zip(keys["uri"].to_pylist(), keys["micros"].to_pylist(), strict=True) if f"-{micros}-" in members[0])
     left = gone.only(ArrowRows(keys.filter(pc.not_equal(keys["uri"], one))))
     folded, fold = [], moments.fold
     monkeypatch.setattr(moments, "fold", lambda features: folded.append(features) or fold(features))
 
-    kept = moments.Kept(folder, "m")
+    kept = moments.MomentsCache(folder, "m")
     total = kept.of(left, "file:///in", None)
-    kept.tidy(store.lease)
+    kept.compact(store.lease)
 
     assert total.n == 6
     assert len(folded) == len(members) - 1 + 1  # the others of its sum, and the new chunk
@@ -137,13 +137,13 @@ def test_what_no_run_uses_any_more_goes(store, folder, few):
 
 def test_a_run_that_lost_its_lease_neither_merges_nor_deletes(store, folder, few):
     commit(store, 6)
-    kept = moments.Kept(folder, "m")
+    kept = moments.MomentsCache(folder, "m")
     kept.of(store.features(), "file:///in", None)
     before = files(folder)
     folder.delete("lease.json")
 
     with pytest.raises(LeaseError):
-        kept.tidy(store.lease)
+        kept.compact(store.lease)
     assert files(folder) == before
 
 
@@ -169,7 +169,7 @@ def test_of_a_forgotten_photo_no_sum_is_kept(spark, store, folder, few):
     folder.write("moments/m/r1-1-0123456789abcdef.npz", b"of rows that a chunk does not have any more")
     moments.drop_outdated(spark, folder)
     assert len(files(folder)) == 2
-    uri = store.features().keys.arrow()["uri"][0].as_py()
+    uri = store.features().keys.to_arrow()["uri"][0].as_py()
 
     with Lease.acquire(folder, "r1") as lease:
         tables.erase(spark, folder, {uri}, lease)

@@ -30,7 +30,7 @@ def test_the_moments_of_a_new_chunk_are_made_of_its_own_file_alone(store, folder
 
     assert (total.n, total.sum.tolist()) == (12, [12.0, 18.0])
     assert np.array_equal(total.gram, [[20.0, 18.0], [18.0, 42.0]])
-    files = [set(features.keys.arrow()["file"].to_pylist()) for features in folded]
+    files = [set(features.keys.to_arrow()["file"].to_pylist()) for features in folded]
     assert [len(names) for names in files] == [1, 1, 1]
     assert len(set.union(*files)) == 3
 

@@ -11,7 +11,7 @@ from pyspark.sql.types import StructField, StructType
 from sklearn.decomposition import PCA as SklearnPCA
 
 from benchmarks.pca import synthetic_rows
-from job.inputs.rows import SparkRows, frame_of
+from job.inputs.rows import SparkRows, to_spark
 from job.stages.moments import fold
 from job.stages.pca import fit, project
 from job.stages.spark_model import MODEL, UDTS, row_metadata, write_spark_model
@@ -102,7 +102,7 @@ def test_the_saved_spark_model_gives_our_scores_plus_the_centring_offset(frame, 
         loaded = PCAModel.load(str(tmp_path / f"model-{standardize}")).setInputCol("x").setOutputCol("y")
 
         theirs = loaded.transform(frame.select("uri", array_to_vector("embedding").alias("x"))).select("uri", vector_to_array("y"))
-        scores = {row["uri"]: row["pc"] for row in project(features, ours).arrow().to_pylist()}
+        scores = {row["uri"]: row["pc"] for row in project(features, ours).to_arrow().to_pylist()}
         offset = ours.mean @ ours.loadings
         for uri, y in theirs.collect():
             np.testing.assert_allclose(np.array(y) - offset, scores[uri], atol=2e-4)
@@ -110,7 +110,7 @@ def test_the_saved_spark_model_gives_our_scores_plus_the_centring_offset(frame, 
 
 def test_moments_do_not_depend_on_where_rows_are_folded(features, rows):
     here = fold(features)
-    in_spark = fold(features.only(SparkRows(frame_of(features.spark, features.keys.arrow()), KEYS)))
+    in_spark = fold(features.only(SparkRows(to_spark(features.spark, features.keys.to_arrow()), KEYS)))
 
     for moments in (here, in_spark):
         assert moments.n == len(rows)

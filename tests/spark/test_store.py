@@ -10,7 +10,7 @@ import pytest
 from deltalake import DeltaTable
 
 from job.contract.errors import LeaseError
-from job.inputs.rows import ArrowRows, SparkRows, driver_rows, frame_of
+from job.inputs.rows import ArrowRows, SparkRows, driver_rows, to_spark
 from job.stages.embed import Reject
 from job.stages.tables import compaction
 from job.stages.tables.store import FeatureStore
@@ -48,11 +48,11 @@ def engine(request, monkeypatch):
 def listing(spark, *images):
     rows = [dict(zip(LISTED.names, (f"file:///in/{name}", etag, 1, "L"), strict=True)) for name, etag in images]
     table = pa.Table.from_pylist(rows, LISTED)
-    return ArrowRows(table) if driver_rows() else SparkRows(frame_of(spark, table), LISTED)
+    return ArrowRows(table) if driver_rows() else SparkRows(to_spark(spark, table), LISTED)
 
 
 def pairs(rows):
-    return sorted((row["uri"].removeprefix("file:///in/"), row["etag"]) for row in rows.arrow().to_pylist())
+    return sorted((row["uri"].removeprefix("file:///in/"), row["etag"]) for row in rows.to_arrow().to_pylist())
 
 
 def append(store, *images):
@@ -64,7 +64,7 @@ def append(store, *images):
 
 
 def names(rows):
-    return sorted(uri.removeprefix("file:///in/") for uri in rows.arrow()["uri"].to_pylist())
+    return sorted(uri.removeprefix("file:///in/") for uri in rows.to_arrow()["uri"].to_pylist())
 
 
 def test_only_what_is_new_or_changed_is_missing(spark, store, tmp_path):
@@ -153,10 +153,10 @@ def test_many_small_files_become_one_and_every_row_stays(store, output, monkeypa
     for name in "abc":
         append(store, (name, "1"))
     monkeypatch.setattr(compaction, "FILES_TO_MERGE", 3)
-    store.tidy()
+    store.compact()
     assert file_counts(output) == (3, 3)  # as many as are allowed
     append(store, ("d", "1"), ("e", "1"))
-    store.tidy()
+    store.compact()
 
     assert file_counts(output) == (1, 5)  # the merged ones stay for a week: somebody may be reading them
     assert names(store.features().keys) == ["a", "b", "c", "d", "e"]
@@ -166,7 +166,7 @@ def test_a_merged_table_takes_the_next_chunk_and_knows_what_it_has(spark, store,
     monkeypatch.setattr(compaction, "FILES_TO_MERGE", 1)
     for name in ("a", "b"):
         append(store, (name, "1"))
-        store.tidy()
+        store.compact()
 
     missing = store.missing_from(listing(spark, ("a", "1"), ("b", "1"), ("c", "1")), f"file://{tmp_path}/m", False)
 
@@ -181,9 +181,9 @@ def test_files_that_no_snapshot_of_the_last_week_needs_go_every_fifty_runs(spark
     eight_days_ago = time.time() - 8 * 86400
     os.utime(forgotten, (eight_days_ago, eight_days_ago))
 
-    at(spark, output, generation=49).tidy()
+    at(spark, output, generation=49).compact()
     assert forgotten.exists()
-    at(spark, output, generation=50).tidy()
+    at(spark, output, generation=50).compact()
 
     assert not forgotten.exists()
     assert names(store.features().keys) == ["a"]
@@ -196,7 +196,7 @@ def test_nothing_is_tidied_without_the_lease(store, output, lease, monkeypatch):
     Lease.acquire(open_folder(output), "r2", 60.0)
     monkeypatch.setattr(compaction, "FILES_TO_MERGE", 1)
     with pytest.raises(LeaseError):
-        store.tidy()
+        store.compact()
     assert file_counts(output)[0] == 2
 
 

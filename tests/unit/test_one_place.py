@@ -42,7 +42,7 @@ def is_client(name, given):
         ),  # the latter waits for a lock
         (
             lambda name, given: name == "os.replace" or (name.endswith(".replace") and len(given) == 1),
-            {"cli/photos/assets.py", "cli/settings/replacing.py", "job/contract/replacing.py"},
+            {"cli/photos/assets.py", "cli/settings/atomic_write.py", "job/contract/atomic_write.py"},
         ),
     ],
     ids=["clients", "waits", "files"],

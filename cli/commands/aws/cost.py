@@ -17,7 +17,7 @@ from job.contract.uris import from_text
 if TYPE_CHECKING:
     from boto3.session import Session
 
-    from cli.billing.estimate import Cost
+    from cli.billing.costs import Cost
     from cli.billing.history import Month
 
 CLUSTER = "notebook's cluster"  # 1 + 2 m5.xlarge on EMR, kept for the same time
@@ -46,9 +46,9 @@ def cost(
         raise UsageError(f"`{month}` is not a valid month", "write it as YYYY-MM, for example 2026-11")
     session = aws_session()
     where = from_text(output or settings().output or _stack_output(session))
-    found = history.kept_costs(session, where)
+    found = history.load_costs(session, where)
     if _fill_in(session, where, {run.run_id for run in found if run.usd is not None}, run_id):
-        found = history.kept_costs(session, where)
+        found = history.load_costs(session, where)
     if run_id:
         one = next((run for run in found if run.run_id == run_id), None)
         if one is None:

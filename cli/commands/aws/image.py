@@ -15,7 +15,7 @@ from cli.settings.folders import local
 from cli.ui.choices import CpuArchitecture, ImageTarget, Platform
 from cli.ui.examples import examples
 from cli.ui.output import emit, progress_bar, say
-from job.contract.places import check_input_folder
+from job.contract.locations import check_input_folder
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Build, check and push the job's image.")
 

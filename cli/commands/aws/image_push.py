@@ -16,7 +16,7 @@ from cli.ui.output import emit, say
 
 if TYPE_CHECKING:
     from cli.container.logins import Login
-    from cli.container.push import Target
+    from cli.container.push import ImageReference
 
 
 def push(
@@ -43,7 +43,7 @@ def push(
     from cli.container import ecr
     from cli.container import push as registries
     from cli.container.docker import inspect_image
-    from cli.container.pushed import Pushed, remember
+    from cli.container.pushed import PushedImage, save_pushed
 
     host, path = registries.split(registry) if registry else (None, "")
     own_region = region or region_of_settings()
@@ -63,22 +63,22 @@ def push(
     local = inspect_image(image)
 
     session = aws_session() if aws_region else None
-    target = registries.Target(host or ecr.own_registry(session, own_region), path, tag or registries.short_id(local))
+    target = registries.ImageReference(host or ecr.own_registry(session, own_region), path, tag or registries.short_id(local))
     if dry_run:
         _show(image, local, target, ecr.creation(path, kms_key) if create_repository else {}, as_json)
         return
     login = _into_ecr(ecr.client(session, aws_region), target, create_repository, kms_key) if aws_region else None
     manifest = registries.push(local, target, login)
 
-    pushed = Pushed(f"{target.repository_uri}@{manifest.digest}", manifest.digest, target.tag, target.repository_uri)
+    pushed = PushedImage(f"{target.repository_uri}@{manifest.digest}", manifest.digest, target.tag, target.repository_uri)
     emit(asdict(pushed), pushed.image, as_json)
     try:
-        remember(settings().state, pushed)
+        save_pushed(settings().state, pushed)
     except OSError as error:
         say(f"note: cannot save the digest for later commands: {error}")
 
 
-def _into_ecr(client: Any, target: Target, create: bool, kms_key: str | None) -> Login:
+def _into_ecr(client: Any, target: ImageReference, create: bool, kms_key: str | None) -> Login:
     """A login for the registry, in which the repository now exists."""
     from cli.container import ecr
 
@@ -90,7 +90,7 @@ def _into_ecr(client: Any, target: Target, create: bool, kms_key: str | None) ->
     return ecr.login(client)
 
 
-def _show(image: str, local: dict[str, Any], target: Target, creation: dict[str, dict[str, Any]], as_json: bool) -> None:
+def _show(image: str, local: dict[str, Any], target: ImageReference, creation: dict[str, dict[str, Any]], as_json: bool) -> None:
     lines = [
         f"aws ecr {operation.replace('_', '-')} --cli-input-json {shlex.quote(json.dumps(request))}"
         for operation, request in creation.items()

@@ -89,7 +89,7 @@ def up(
     from cli.aws.session import aws_session
     from cli.infra import deploy
 
-    wanted = deploy.Wanted(
+    wanted = deploy.InfraConfig(
         project=name,
         own_key=own_key or None,
         log_days=log_days,

@@ -26,7 +26,7 @@ from cli.targets.local import process as local
 from cli.targets.local.run import credentials_for, merged, plan_local
 from cli.ui import run_files
 from cli.ui.output import Stages, emit, say
-from job.contract.params import Forget
+from job.contract.params import ForgetParams
 from job.contract.records import Manifest, RecordError, counted, noun
 from job.contract.uris import bucket_and_key, from_text, is_s3, join, local_path, shown
 
@@ -79,7 +79,7 @@ def forget(
     with local.scratch_folder() as scratch:
         targets = Path(scratch, "targets.json")
         targets.write_text(json.dumps(asked), encoding="utf-8")
-        wanted = Forget(
+        wanted = ForgetParams(
             output=where,
             run_id=f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(2)}",
             targets=str(targets),
@@ -132,7 +132,7 @@ def _some(uris: list[str]) -> list[str]:
     return [*map(shown, uris[:SHOWN]), *more]
 
 
-def start(wanted: Forget, config: Settings, scratch: str) -> dict[str, Any]:
+def start(wanted: ForgetParams, config: Settings, scratch: str) -> dict[str, Any]:
     """
     The erasure in a process of its own, on this machine; its answer.
 
@@ -156,7 +156,7 @@ def start(wanted: Forget, config: Settings, scratch: str) -> dict[str, Any]:
     return answer
 
 
-def _places(wanted: Forget) -> Iterator[str]:
+def _places(wanted: ForgetParams) -> Iterator[str]:
     """Yield the addresses that the erasure will read: OUTPUT, what is to be erased, and the INPUT of each run of a local OUTPUT."""
     yield wanted.output
     yield from chain.from_iterable(json.loads(Path(wanted.targets).read_text(encoding="utf-8")).values())

@@ -96,7 +96,7 @@ def card(photo: str, answer: Answer) -> str:
 
 def why_unknown(answer: Answer) -> str:
     """Which of `verdict.decide`'s rules kept the name back."""
-    from job.product.identify.verdict import CERTAIN
+    from job.product.identify.decision import CERTAIN
 
     if answer.distance is None or answer.distance > answer.threshold:
         return "no photo of this collection is similar enough"

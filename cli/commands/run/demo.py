@@ -16,8 +16,8 @@ from cli.settings.folders import local
 from cli.targets.local.run import execute, java_for_spark, make_archive, plan
 from cli.ui.output import emit, say
 from cli.ui.summary import summary
+from job.contract.locations import check_folder
 from job.contract.params import Params
-from job.contract.places import check_folder
 from job.contract.uris import from_text
 
 WEIGHTS_MB, PHOTOS_MB = 9, 13  # the photos with the directory of their archive

@@ -20,8 +20,8 @@ from cli.targets.emr_serverless import run as run_serverless
 from cli.targets.local import notebooks
 from cli.targets.options import refuse_foreign
 from cli.ui.output import emit, say
+from job.contract.locations import check_folder, check_no_overlap
 from job.contract.params import DEFAULT_COMPONENTS, Params, RangeError
-from job.contract.places import check_apart, check_folder
 from job.contract.uris import from_text, join
 
 OPEN, EXECUTE, COMPOSE, COMPOSE_EXECUTE, SERVERLESS = (
@@ -144,7 +144,7 @@ def execute_there(
 
     def make_params(source: str, target: str) -> Params:
         places = from_text(source), from_text(target)
-        check_apart(*places)
+        check_no_overlap(*places)
         stored.append(join(places[1], "runs", run_id, Path(IN_THE_IMAGE).name))
         try:
             return Params(*places, run_id, components=components, variance=variance, notebook=IN_THE_IMAGE)

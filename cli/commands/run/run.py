@@ -26,8 +26,8 @@ from cli.ui import run_files
 from cli.ui.choices import Engine, Model
 from cli.ui.output import emit
 from cli.ui.summary import shown, summary
+from job.contract.locations import check_input_folder, check_no_overlap, check_output_folder
 from job.contract.params import DEFAULT_COMPONENTS, Params, RangeError
-from job.contract.places import check_apart, check_input_folder, check_output_folder
 from job.contract.uris import from_text, is_s3, local_path
 
 HINTS_OF_THE_STACK = {"NoPhotosError": "start the stack with your photos: PHOTOS=./photos docker compose up"}
@@ -111,7 +111,7 @@ def run(
 
     def make_params(source: str, target: str) -> Params:
         places = from_text(source), from_text(target)
-        check_apart(*places)
+        check_no_overlap(*places)
         try:
             return Params(
                 input=places[0],

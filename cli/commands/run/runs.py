@@ -55,9 +55,9 @@ def logs(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
     """Print the driver's log of a run on EMR Serverless."""
-    from cli.aws.clients import patiently
+    from cli.aws.clients import retry_transient
     from cli.aws.emr_serverless import state_of
-    from cli.settings.waiting import until
+    from cli.settings.waiting import wait_until
     from cli.targets.emr_serverless import logs as driver
     from cli.targets.emr_serverless.follow import FOLLOW_SECONDS, LATE_SECONDS, POLL_SECONDS
     from cli.targets.emr_serverless.runs import get_job_run
@@ -71,18 +71,20 @@ def logs(
     def complete() -> bool:
         """Print what is new, and return whether that was the end of it."""
         nonlocal shown, over_at, job_run
-        lines = patiently(clients, lambda: log.new(clients), say, POLL_SECONDS, then=again)
+        lines = retry_transient(clients, lambda: log.new(clients), say, POLL_SECONDS, then=again)
         for line in lines:
             _print(line, stream, as_json)
         shown += len(lines)
         if not follow or (over_at and (lines == [] or time.monotonic() > over_at + LATE_SECONDS)):
             return True
-        job_run = patiently(clients, lambda: get_job_run(clients, sent.application_id, str(sent.job_run_id)), say, POLL_SECONDS, then=again)
+        job_run = retry_transient(
+            clients, lambda: get_job_run(clients, sent.application_id, str(sent.job_run_id)), say, POLL_SECONDS, then=again
+        )
         over_at = over_at or (time.monotonic() if state_of(job_run).ended else 0.0)
         return False
 
     try:
-        until(complete, bool, POLL_SECONDS, FOLLOW_SECONDS, lambda _: f"the log of run `{sent.run_id}` has not ended", again)
+        wait_until(complete, bool, POLL_SECONDS, FOLLOW_SECONDS, lambda _: f"the log of run `{sent.run_id}` has not ended", again)
     except KeyboardInterrupt:
         say(f"Detached, the run continues. Follow it with fruitsctl logs -f {sent.run_id}; cancel it with fruitsctl cancel {sent.run_id}")
         return
@@ -96,7 +98,7 @@ def logs(
 
 def cancel(run_id: RunId = None, as_json: AsJson = False) -> None:
     """End a run on EMR Serverless; waits until its workers are gone."""
-    from cli.aws.clients import at_first
+    from cli.aws.clients import retry_throttled
     from cli.aws.emr_serverless import state_of
     from cli.targets.emr_serverless import submit
     from cli.targets.emr_serverless.follow import wait_until_over
@@ -104,7 +106,7 @@ def cancel(run_id: RunId = None, as_json: AsJson = False) -> None:
     clients, sent, job_run = find(run_id)
     if not state_of(job_run).ended:
         if job_run["state"] != "CANCELLING":
-            at_first(clients, lambda: submit.cancel(clients, sent), say)
+            retry_throttled(clients, lambda: submit.cancel(clients, sent), say)
         say(f"Run {sent.run_id}: waiting until its workers have stopped")
         try:
             job_run = wait_until_over(clients, sent, say)
@@ -123,11 +125,11 @@ def ui(run_id: RunId = None, as_json: AsJson = False) -> None:
 
     It opens without a login for an hour: do not share it.
     """
-    from cli.aws.clients import at_first
+    from cli.aws.clients import retry_throttled
     from cli.targets.emr_serverless.runs import dashboard
 
     clients, sent, _ = find(run_id)
-    url = at_first(clients, lambda: dashboard(clients, sent), say)
+    url = retry_throttled(clients, lambda: dashboard(clients, sent), say)
     emit({"run_id": sent.run_id, "url": url}, url, as_json)
 
 
@@ -139,7 +141,7 @@ def find(run_id: str | None) -> tuple[Clients, Sent, dict[str, Any]]:
         UsageError: nobody knows such a run.
         FruitsError: no credentials, or AWS refuses.
     """
-    from cli.aws.clients import Clients, at_first
+    from cli.aws.clients import Clients, retry_throttled
     from cli.targets.emr_serverless.runs import get_job_run, locate, recall
 
     config = settings()
@@ -152,7 +154,7 @@ def find(run_id: str | None) -> tuple[Clients, Sent, dict[str, Any]]:
         sent = locate(clients, config.state, run_id, None if known else _application_id(clients, config))
         return clients, sent, get_job_run(clients, sent.application_id, str(sent.job_run_id))
 
-    return at_first(clients, ask, say)
+    return retry_throttled(clients, ask, say)
 
 
 def _application_id(clients: Clients, config: Settings) -> str:

@@ -21,7 +21,7 @@ from cli.targets.local.java import INSTALL, find_java_home, in_words, passed_ove
 from cli.targets.local.surroundings import allows_programs, ignored, temporary_folder
 from cli.targets.options import given
 from cli.ui.checks import Check, report
-from job.contract.places import broken_link, existing
+from job.contract.locations import broken_link, longest_existing
 
 OLDEST, NEWEST = (3, 11), (3, 13)  # a test compares them with `requires-python`
 MEMORY_GIB = 4  # measured: a run on two cores takes 2.5 GiB, most of it the JVM
@@ -93,7 +93,7 @@ def java(config: Settings) -> Check:
 
 def user_name() -> Check:
     name = user.name()
-    return Check("user", name is not None, name or f"user id {os.getuid()} has no name, and Spark needs one", user.NAMED)
+    return Check("user", name is not None, name or f"user id {os.getuid()} has no name, and Spark needs one", user.NAME_HINT)
 
 
 def surroundings(environ: Mapping[str, str]) -> Check:
@@ -116,7 +116,7 @@ def memory() -> Check:
 
 
 def disk(output: Path) -> Check:
-    there = existing(str(output.absolute()))
+    there = longest_existing(str(output.absolute()))
     there = os.path.dirname(there) if broken_link(there) else there  # which is on no disk
     gib = shutil.disk_usage(there).free / 2**30
     return Check(
@@ -138,6 +138,6 @@ def weights(config: Settings) -> Check:
 
 
 def writable(name: str, folder: Path, fix: str) -> Check:
-    there = existing(str(folder.absolute()))
+    there = longest_existing(str(folder.absolute()))
     ok = os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK)
     return Check(name, ok, f"{folder.absolute()}" if ok else broken_link(there) or f"cannot write to {there}", fix)

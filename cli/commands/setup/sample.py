@@ -14,7 +14,7 @@ from cli.photos.generated import generate_photos
 from cli.settings.config import settings
 from cli.settings.folders import local
 from cli.ui.output import emit, progress_bar
-from job.contract.places import check_folder
+from job.contract.locations import check_folder
 from job.contract.records import counted
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cli.aws.clients import Clients, at_first, once, patiently
-from cli.aws.errors import asking
+from cli.aws.clients import Clients, retry_throttled, retry_transient, start_once
+from cli.aws.errors import translate_aws_errors
 from cli.aws.redact import redact
 from cli.aws.run_state import RunState
 from cli.errors import FruitsError
-from cli.settings.waiting import news, until
+from cli.settings.waiting import skip_repeats, wait_until
 from cli.targets.emr_eks.plan import STATES
 from cli.targets.emr_serverless.follow import CANCEL_SECONDS, FOLLOW_SECONDS, read_outcome
 from cli.ui.output import say
@@ -28,11 +28,11 @@ def start(clients: Clients, request: dict[str, Any], tell: Callable[[str], None]
     """
 
     def send() -> str:
-        with asking("emr-containers:StartJobRun"):
+        with translate_aws_errors("emr-containers:StartJobRun"):
             return str(clients(SERVICE).start_job_run(**request)["id"])
 
     run_id = request["clientToken"]
-    return once(clients, send, tell, POLL_SECONDS, run_id, f"run the same command with `--run-id {run_id}`: the run starts once")
+    return start_once(clients, send, tell, POLL_SECONDS, run_id, f"run the same command with `--run-id {run_id}`: the run starts once")
 
 
 def describe(clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: Callable[[str], None]) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def describe(clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: C
     Raises:
         FruitsError: AWS refuses, or does not answer.
     """
-    return at_first(clients, lambda: _describe(clients, virtual_cluster_id, job_run_id), tell)
+    return retry_throttled(clients, lambda: _describe(clients, virtual_cluster_id, job_run_id), tell)
 
 
 def follow(
@@ -54,18 +54,18 @@ def follow(
     Raises:
         FruitsError: AWS refuses, or cannot be reached any more: the run continues without us.
     """
-    tell_new = news(tell)
+    tell_new = skip_repeats(tell)
     then = f"run `fruitsctl eks status {job_run_id} --virtual-cluster {virtual_cluster_id}`: the run does not wait for it"
 
     def look() -> dict[str, Any]:
-        job_run = patiently(clients, lambda: _describe(clients, virtual_cluster_id, job_run_id), tell, POLL_SECONDS, then=then)
+        job_run = retry_transient(clients, lambda: _describe(clients, virtual_cluster_id, job_run_id), tell, POLL_SECONDS, then=then)
         tell_new(f"{job_run_id}: {job_run['state']}")
         return job_run
 
     def still(job_run: dict[str, Any]) -> str:
         return f"job run `{job_run_id}` is still `{job_run['state']}`"
 
-    return until(look, lambda job_run: state(job_run).ended, POLL_SECONDS, most_seconds, still, then)
+    return wait_until(look, lambda job_run: state(job_run).ended, POLL_SECONDS, most_seconds, still, then)
 
 
 def cancel(clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: Callable[[str], None]) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def cancel(clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: Cal
     """
     job_run = describe(clients, virtual_cluster_id, job_run_id, tell)
     if not state(job_run).ended:
-        at_first(clients, lambda: _cancel(clients, virtual_cluster_id, job_run_id), tell)
+        retry_throttled(clients, lambda: _cancel(clients, virtual_cluster_id, job_run_id), tell)
     return follow(clients, virtual_cluster_id, job_run_id, tell, CANCEL_SECONDS)
 
 
@@ -103,11 +103,11 @@ def raise_unless_done(clients: Clients, job_run: dict[str, Any], output: str, ru
 
 
 def _describe(clients: Clients, virtual_cluster_id: str, job_run_id: str) -> dict[str, Any]:
-    with asking("emr-containers:DescribeJobRun"):
+    with translate_aws_errors("emr-containers:DescribeJobRun"):
         found: dict[str, Any] = clients(SERVICE).describe_job_run(virtualClusterId=virtual_cluster_id, id=job_run_id)["jobRun"]
     return found
 
 
 def _cancel(clients: Clients, virtual_cluster_id: str, job_run_id: str) -> None:
-    with asking("emr-containers:CancelJobRun"):
+    with translate_aws_errors("emr-containers:CancelJobRun"):
         clients(SERVICE).cancel_job_run(virtualClusterId=virtual_cluster_id, id=job_run_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cli.aws.errors import asking, client
+from cli.aws.errors import client, translate_aws_errors
 from cli.errors import UsageError
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -52,10 +52,10 @@ def trust_of(session: Any, region: str, virtual_cluster_id: str, role_name: str)
         UsageError: its cluster has no OIDC issuer.
         FruitsError: no credentials, or AWS refuses.
     """
-    with asking("emr-containers:DescribeVirtualCluster"):
+    with translate_aws_errors("emr-containers:DescribeVirtualCluster"):
         virtual = client(session, "emr-containers", region).describe_virtual_cluster(id=virtual_cluster_id)["virtualCluster"]
     provider = virtual["containerProvider"]
-    with asking("eks:DescribeCluster"):
+    with translate_aws_errors("eks:DescribeCluster"):
         cluster = client(session, "eks", region).describe_cluster(name=provider["id"])["cluster"]
     issuer = cluster.get("identity", {}).get("oidc", {}).get("issuer")
     if not issuer:

@@ -10,11 +10,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from cli.aws.clients import PATIENCE_SECONDS, Clients, patiently
+from cli.aws.clients import RETRY_SECONDS, Clients, retry_transient
 from cli.aws.emr_serverless import active_runs
-from cli.aws.errors import asking
+from cli.aws.errors import translate_aws_errors
 from cli.errors import FruitsError, RefusedError, UsageError
-from cli.settings.waiting import news, until
+from cli.settings.waiting import skip_repeats, wait_until
 
 POLL_SECONDS = 5.0
 REST_SECONDS = 900.0  # until an application has started or stopped; it takes a minute or two
@@ -40,7 +40,7 @@ def get(clients: Clients, application_id: str) -> dict[str, Any]:
     """
     client = clients("emr-serverless")
     gone = UsageError(f"application `{application_id}` does not exist", "run `fruitsctl infra up` to recreate it")
-    with asking("emr-serverless:GetApplication"):
+    with translate_aws_errors("emr-serverless:GetApplication"):
         try:
             found: dict[str, Any] = client.get_application(applicationId=application_id)["application"]
         except client.exceptions.ResourceNotFoundException as error:
@@ -84,10 +84,10 @@ def put_image(clients: Clients, application: dict[str, Any], image: str, run_id:
     client = clients("emr-serverless")
     if application["state"] not in AT_REST:
         wait_for(clients, identifier, ("CREATED", "STARTED", "STOPPED"), tell)
-        with asking("emr-serverless:StopApplication"):
+        with translate_aws_errors("emr-serverless:StopApplication"):
             client.stop_application(applicationId=identifier)
         wait_for(clients, identifier, AT_REST, tell)
-    with asking("emr-serverless:UpdateApplication"):
+    with translate_aws_errors("emr-serverless:UpdateApplication"):
         client.update_application(applicationId=identifier, imageConfiguration={"imageUri": image})
 
 
@@ -102,7 +102,7 @@ def start(clients: Clients, application_id: str, tell: Callable[[str], None]) ->
     if found["state"] in ("CREATING", "STOPPING"):
         found = wait_for(clients, application_id, AT_REST, tell)
     if found["state"] in AT_REST:
-        with asking("emr-serverless:StartApplication"):
+        with translate_aws_errors("emr-serverless:StartApplication"):
             clients("emr-serverless").start_application(applicationId=application_id)
     found = wait_for(clients, application_id, ("STARTED", *AT_REST), tell)
     if found["state"] != "STARTED":
@@ -119,15 +119,15 @@ def wait_for(clients: Clients, application_id: str, states: tuple[str, ...], tel
     Raises:
         FruitsError: it is not within REST_SECONDS, or AWS refuses or does not answer.
     """
-    tell_new = news(tell)
+    tell_new = skip_repeats(tell)
 
     def look() -> dict[str, Any]:
-        found = patiently(clients, lambda: get(clients, application_id), tell, POLL_SECONDS, most_seconds=PATIENCE_SECONDS)
+        found = retry_transient(clients, lambda: get(clients, application_id), tell, POLL_SECONDS, most_seconds=RETRY_SECONDS)
         if found["state"] not in states:
             tell_new(f"Application: {found['state'].lower()}")
         return found
 
-    return until(
+    return wait_until(
         look,
         lambda found: found["state"] in states,
         POLL_SECONDS,

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from cli.aws.clients import Clients, patiently
+from cli.aws.clients import Clients, retry_transient
 from cli.aws.emr_serverless import state_of
-from cli.aws.errors import asking
+from cli.aws.errors import translate_aws_errors
 from cli.errors import FruitsError
-from cli.settings.waiting import until
+from cli.settings.waiting import wait_until
 from cli.targets.emr_serverless.ending import verdict
 from cli.targets.emr_serverless.logs import DriverLog, Place, archived
 from cli.targets.emr_serverless.plan import MOST_TIMEOUT_MINUTES
@@ -95,7 +95,7 @@ def read(clients: Clients, uri: str) -> bytes | None:
     """An object, None if there is none."""
     bucket, key = bucket_and_key(uri)
     client = clients("s3")
-    with asking("s3:GetObject"):
+    with translate_aws_errors("s3:GetObject"):
         try:
             content: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read()
         except client.exceptions.NoSuchKey:
@@ -110,18 +110,18 @@ def last_words(clients: Clients, place: Place, patience_seconds: float) -> list[
     def look() -> list[str]:
         return [line.text for line in log.new(clients)] or archived(clients, place, "stderr")
 
-    return until(look, bool, min(POLL_SECONDS, patience_seconds), patience_seconds)
+    return wait_until(look, bool, min(POLL_SECONDS, patience_seconds), patience_seconds)
 
 
 def settled(clients: Clients, sent: Sent, job_run: dict[str, Any]) -> dict[str, Any]:
     """GetJobRun's answer with what is billed; without it if AWS takes too long."""
     if BILLED in job_run:
         return job_run
-    return until(lambda: _get(clients, sent), lambda job_run: BILLED in job_run, POLL_SECONDS, BILLED_SECONDS)
+    return wait_until(lambda: _get(clients, sent), lambda job_run: BILLED in job_run, POLL_SECONDS, BILLED_SECONDS)
 
 
 def _until_over(sent: Sent, look: Callable[[], dict[str, Any]], most_seconds: float) -> dict[str, Any]:
-    return until(
+    return wait_until(
         look,
         lambda job_run: state_of(job_run).ended,
         POLL_SECONDS,
@@ -141,7 +141,7 @@ def _get(clients: Clients, sent: Sent) -> dict[str, Any]:
 
 
 def _patiently(clients: Clients, sent: Sent, call: Callable[[], T], tell: Callable[[str], None]) -> T:
-    return patiently(clients, call, tell, POLL_SECONDS, then=_look_later(sent))
+    return retry_transient(clients, call, tell, POLL_SECONDS, then=_look_later(sent))
 
 
 def _pass_on(clients: Clients, sent: Sent, stdout: DriverLog, tell: Callable[[str], None], on_progress: Callable[[Progress], None]) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cli.aws.clients import Clients
-from cli.aws.errors import asking
+from cli.aws.errors import translate_aws_errors
 from job.contract.uris import bucket_and_key
 
 OVERLAP_MS = 60_000  # asked for again each time: a line may arrive after younger ones
@@ -79,7 +79,7 @@ class DriverLog:
     def _names(self, clients: Clients) -> list[str]:
         """With those of later attempts, `attempts/<n>/SPARK_DRIVER/…`, and of what was rotated, `stdout_…`."""
         client = clients("logs")
-        with asking("logs:DescribeLogStreams"):
+        with translate_aws_errors("logs:DescribeLogStreams"):
             try:
                 pages = client.get_paginator("describe_log_streams").paginate(
                     logGroupName=self._place.group, logStreamNamePrefix=self._place.streams
@@ -91,7 +91,7 @@ class DriverLog:
 
     def _events(self, clients: Clients, names: list[str]) -> list[dict[str, Any]]:
         client = clients("logs")
-        with asking("logs:FilterLogEvents"):
+        with translate_aws_errors("logs:FilterLogEvents"):
             try:
                 pages = client.get_paginator("filter_log_events").paginate(
                     logGroupName=self._place.group, logStreamNames=names, startTime=self._since_ms
@@ -112,12 +112,12 @@ def archived(clients: Clients, place: Place, stream: str) -> list[str]:
         return []
     bucket, prefix = bucket_and_key(place.archive)
     client = clients("s3")
-    with asking("s3:ListBucket"):
+    with translate_aws_errors("s3:ListBucket"):
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         files = [file for page in pages for file in page.get("Contents", []) if f"SPARK_DRIVER/{stream}" in file["Key"]]
     lines: list[str] = []
     for file in sorted(files, key=lambda file: (file["LastModified"], file["Key"])):
-        with asking("s3:GetObject"):
+        with translate_aws_errors("s3:GetObject"):
             try:
                 content: bytes = client.get_object(Bucket=bucket, Key=file["Key"])["Body"].read()
             except client.exceptions.NoSuchKey:

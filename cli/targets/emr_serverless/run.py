@@ -127,7 +127,7 @@ def run(make_params: Callable[[str, str], Params], source: str | None, target: s
     Raises:
         FruitsError: the run cannot be sent, or failed; with the job's own exit code.
     """
-    from cli.aws.clients import at_first
+    from cli.aws.clients import retry_throttled
     from cli.infra import deploy
     from cli.targets.emr_serverless import application as applications
     from cli.targets.emr_serverless import plan as serverless
@@ -135,12 +135,12 @@ def run(make_params: Callable[[str, str], Params], source: str | None, target: s
     from cli.targets.emr_serverless.runs import Sent
 
     clients = connect(config)
-    deployed = at_first(clients, lambda: deploy.deployed(clients.session, clients.region, config.project), say)
+    deployed = retry_throttled(clients, lambda: deploy.deployed(clients.session, clients.region, config.project), say)
     params = make_params(source or f"s3://{deployed.bucket}/photos", target or f"s3://{deployed.bucket}/out")
     if deployed.application_id is None:
         deployed = with_application(clients, deployed, config, wishes)
     identifier = str(deployed.application_id)
-    application = at_first(clients, lambda: applications.get(clients, identifier), say)
+    application = retry_throttled(clients, lambda: applications.get(clients, identifier), say)
     fleet = fleet_for(clients, application, params, wishes)
     prices = prices_of(clients, application, config)
     options = serverless.Options(config.project, timeout_for(fleet, prices, wishes), wishes.attempts)
@@ -150,7 +150,7 @@ def run(make_params: Callable[[str, str], Params], source: str | None, target: s
     if wishes.dry_run:
         show(todo.request, fleet, prices, options, wishes.as_json)
         return
-    digest = at_first(clients, lambda: prepare_image(clients, deployed, application, params.run_id, config), say)
+    digest = retry_throttled(clients, lambda: prepare_image(clients, deployed, application, params.run_id, config), say)
     now = datetime.now(UTC).isoformat()
     sent = Sent(params.run_id, identifier, clients.region, params.output, todo.request, now, again=wishes.again)
     sent = submit.send(clients, config.state, sent, say)
@@ -224,16 +224,14 @@ def timeout_for(fleet: Fleet, prices: Prices, wishes: Wishes) -> int:
     Raises:
         RefusedError: it would cost more.
     """
-    from cli.billing import estimate
+    from cli.billing import costs
 
     timeout = wishes.timeout_minutes or TIMEOUT_MINUTES
     if wishes.max_cost is None:
         return timeout
     if wishes.timeout_minutes is None:
-        timeout = max(
-            estimate.LEAST_TIMEOUT_MINUTES, min(timeout, estimate.longest_timeout(wishes.max_cost, fleet, prices, wishes.attempts))
-        )
-    estimate.check_max_cost(wishes.max_cost, fleet, prices, wishes.attempts, timeout)
+        timeout = max(costs.LEAST_TIMEOUT_MINUTES, min(timeout, costs.longest_timeout(wishes.max_cost, fleet, prices, wishes.attempts)))
+    costs.check_max_cost(wishes.max_cost, fleet, prices, wishes.attempts, timeout)
     return timeout
 
 
@@ -253,7 +251,7 @@ def prepare_image(clients: Clients, deployed: Deployed, application: dict[str, A
 
 def show(request: dict[str, Any], fleet: Fleet, prices: Prices, options: Any, as_json: bool) -> None:
     """The request as it would be sent, its worst case, and what its sender must be allowed."""
-    from cli.billing.estimate import fleet_hourly, rounded_up, worst_case
+    from cli.billing.costs import fleet_hourly_cost, rounded_up, worst_case
 
     worst = worst_case(fleet, prices, options.attempts, options.timeout_minutes)
     data = {"request": request, "worst_case_usd": worst, "estimate": prices.estimate, "needs": list(NEEDS)}
@@ -261,7 +259,7 @@ def show(request: dict[str, Any], fleet: Fleet, prices: Prices, options: Any, as
         json.dumps(request, indent=2),
         "",
         f"worst case  ${rounded_up(worst)}: {options.attempts} x {counted(options.timeout_minutes, 'minutes')} of {fleet.vcpu} vCPUs at"
-        f" ${fleet_hourly(fleet, prices):.2f} an hour, prices of {prices.as_of}{' (estimate)' if prices.estimate else ''}",
+        f" ${fleet_hourly_cost(fleet, prices):.2f} an hour, prices of {prices.as_of}{' (estimate)' if prices.estimate else ''}",
         f"needs       {', '.join(NEEDS)}",
         "nothing was sent",
     ]

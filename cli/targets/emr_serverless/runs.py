@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.aws.clients import Clients
-from cli.aws.errors import asking
+from cli.aws.errors import translate_aws_errors
 from cli.errors import UsageError
 from cli.settings.private import write_private
 
@@ -77,7 +77,7 @@ def locate(clients: Clients, state: Path, run_id: str | None, application_id: st
 def find(clients: Clients, application_id: str, run_id: str | None) -> Sent | None:
     """By its name, which is our run id, or by the service's own id; without one the newest."""
     client = clients("emr-serverless")
-    with asking("emr-serverless:ListJobRuns"):
+    with translate_aws_errors("emr-serverless:ListJobRuns"):
         pages = client.get_paginator("list_job_runs").paginate(applicationId=application_id)
         listed = [run for page in pages for run in page["jobRuns"] if run_id in (None, run.get("name"), run["id"])]
     if not listed:
@@ -87,14 +87,14 @@ def find(clients: Clients, application_id: str, run_id: str | None) -> Sent | No
 
 
 def get_job_run(clients: Clients, application_id: str, job_run_id: str) -> dict[str, Any]:
-    with asking("emr-serverless:GetJobRun"):
+    with translate_aws_errors("emr-serverless:GetJobRun"):
         found: dict[str, Any] = clients("emr-serverless").get_job_run(applicationId=application_id, jobRunId=job_run_id)["jobRun"]
     return found
 
 
 def dashboard(clients: Clients, sent: Sent) -> str:
     """The Spark UI's address. It holds a token and is good for an hour: it is shown, and kept nowhere."""
-    with asking("emr-serverless:GetDashboardForJobRun"):
+    with translate_aws_errors("emr-serverless:GetDashboardForJobRun"):
         answer = clients("emr-serverless").get_dashboard_for_job_run(applicationId=sent.application_id, jobRunId=str(sent.job_run_id))
     return str(answer["url"])
 

@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.aws.clients import EXPIRED, Clients, once, passing, patiently
-from cli.aws.errors import asking
+from cli.aws.clients import EXPIRED, Clients, retry_transient, start_once, transient_reason
+from cli.aws.errors import translate_aws_errors
 from cli.aws.s3 import region_of
 from cli.billing.sizing import QUOTA_VCPU
 from cli.errors import FruitsError, RefusedError, UsageError
-from cli.settings.waiting import until
+from cli.settings.waiting import wait_until
 from cli.targets.emr_serverless.runs import Sent, get_job_run, remember
 from job.contract.params import Params
 from job.contract.uris import bucket_and_key, shown
@@ -63,10 +63,10 @@ def check_role(deployed: Deployed, params: Params) -> None:
 def quota_vcpu(clients: Clients, application: dict[str, Any], tell: Callable[[str], None]) -> int:
     """What all runs together may have at once: the account's quota or the application's own limit, whichever is less."""
     try:
-        with asking("servicequotas:GetServiceQuota"):
+        with translate_aws_errors("servicequotas:GetServiceQuota"):
             quota = clients("service-quotas").get_service_quota(ServiceCode="emr-serverless", QuotaCode=QUOTA_CODE)["Quota"]["Value"]
     except FruitsError as error:
-        if passing(error) == EXPIRED:
+        if transient_reason(error) == EXPIRED:
             raise
         tell(f"note: cannot read the quota, assuming {QUOTA_VCPU} vCPUs as in a new account: {error}")
         quota = QUOTA_VCPU
@@ -83,7 +83,7 @@ def send(clients: Clients, state: Path, sent: Sent, tell: Callable[[str], None])
     """
     remember(state, sent)
     hint = f"check with `fruitsctl status {sent.run_id}` whether it was accepted"
-    job_run_id = once(clients, lambda: _start(clients, sent), tell, PAUSE_SECONDS, sent.run_id, hint)
+    job_run_id = start_once(clients, lambda: _start(clients, sent), tell, PAUSE_SECONDS, sent.run_id, hint)
     known = replace(sent, job_run_id=job_run_id)
     remember(state, known)
     return known
@@ -98,15 +98,15 @@ def verify_image(clients: Clients, sent: Sent, digest: str, tell: Callable[[str]
     look = f"run `fruitsctl status {sent.run_id}`: the run continues"
 
     def resolved() -> str | None:
-        job_run = patiently(clients, lambda: get_job_run(clients, sent.application_id, identifier), tell, PAUSE_SECONDS, then=look)
+        job_run = retry_transient(clients, lambda: get_job_run(clients, sent.application_id, identifier), tell, PAUSE_SECONDS, then=look)
         digest: str | None = job_run.get("imageConfiguration", {}).get("resolvedImageDigest")
         return digest
 
-    real = until(resolved, bool, PAUSE_SECONDS, IMAGE_POLLS * PAUSE_SECONDS)
+    real = wait_until(resolved, bool, PAUSE_SECONDS, IMAGE_POLLS * PAUSE_SECONDS)
     if not real:
         tell("note: EMR has not reported the image of the run; the image of the application was checked before")
     elif real != digest:
-        patiently(clients, lambda: cancel(clients, sent), tell, PAUSE_SECONDS, then=f"run `fruitsctl cancel {sent.run_id}`")
+        retry_transient(clients, lambda: cancel(clients, sent), tell, PAUSE_SECONDS, then=f"run `fruitsctl cancel {sent.run_id}`")
         raise FruitsError(
             f"EMR used image `{real}` instead of {digest}; the run is cancelled", "run the command again: it restarts the application"
         )
@@ -115,7 +115,7 @@ def verify_image(clients: Clients, sent: Sent, digest: str, tell: Callable[[str]
 def cancel(clients: Clients, sent: Sent) -> None:
     """Ask for it; until the run is CANCELLED it holds its workers."""
     client = clients("emr-serverless")
-    with asking("emr-serverless:CancelJobRun"):
+    with translate_aws_errors("emr-serverless:CancelJobRun"):
         try:
             client.cancel_job_run(applicationId=sent.application_id, jobRunId=str(sent.job_run_id))
         except client.exceptions.ValidationException:
@@ -123,5 +123,5 @@ def cancel(clients: Clients, sent: Sent) -> None:
 
 
 def _start(clients: Clients, sent: Sent) -> str:
-    with asking("emr-serverless:StartJobRun"):
+    with translate_aws_errors("emr-serverless:StartJobRun"):
         return str(clients("emr-serverless").start_job_run(**sent.request)["jobRunId"])

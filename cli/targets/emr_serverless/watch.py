@@ -14,7 +14,7 @@ from job.contract.uris import join
 
 if TYPE_CHECKING:
     from cli.aws.clients import Clients
-    from cli.billing.estimate import Cost
+    from cli.billing.costs import Cost
     from cli.billing.prices import Prices
     from cli.targets.emr_serverless.runs import Sent
 
@@ -58,7 +58,7 @@ def conclude(clients: Clients, sent: Sent, job_run: dict[str, Any], outcome: Out
             say(f"It cost ${cost.usd:.4f}")
         raise FruitsError(outcome.message or "the run wrote no manifest", outcome.hint, outcome.code or 1)
     data = json.loads(manifest.to_json()) | {"cost": json.loads(cost.to_json()) if cost else None}
-    params = Params.of_manifest({"output": sent.output, "run_id": sent.run_id, **manifest.params})
+    params = Params.from_manifest({"output": sent.output, "run_id": sent.run_id, **manifest.params})
     usd = f"${cost.usd:.4f}" if cost and cost.usd is not None else f"not available yet, see fruitsctl status {sent.run_id}"
     emit(data, f"{summary(manifest, params, sent.again)}\n\nCost of the workers: {usd}", as_json)
 
@@ -66,14 +66,14 @@ def conclude(clients: Clients, sent: Sent, job_run: dict[str, Any], outcome: Out
 def keep_cost(clients: Clients, sent: Sent, job_run: dict[str, Any], manifest: Manifest | None, config: Settings) -> Cost | None:
     """Beside the output, once AWS has said what it bills; None, with a note, if it could not be kept."""
     from cli.billing import history
-    from cli.billing.estimate import cost_record
+    from cli.billing.costs import cost_record
     from cli.targets.emr_serverless.follow import settled
 
     try:
         job_run = settled(clients, sent, job_run)
         application = _application_of(clients, sent)
         cost = cost_record(job_run, prices_of(clients, application, config), manifest.counts if manifest else None)
-        history.keep_cost(clients.session, sent.output, cost)
+        history.save_cost(clients.session, sent.output, cost)
     except FruitsError as error:
         say(f"note: cannot store the cost: {error}")
         return None

@@ -19,8 +19,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from cli.errors import UsageError
+from cli.settings.atomic_write import atomic_write
 from cli.settings.config import settings
-from cli.settings.replacing import replacing
 from cli.targets.local.java import java_for_spark
 from cli.targets.local.surroundings import JVM_OPTIONS, for_spark, temporary_folder
 
@@ -66,7 +66,7 @@ def make(archive: Path) -> None:
         if not archive.is_file():
             for left in archive.parent.glob(f".{archive.name}.*.part"):  # by a process that was killed: the lock is ours
                 left.unlink()
-            with replacing(archive) as partial:
+            with atomic_write(archive) as partial:
                 _make(partial)
                 for old in archive.parent.glob("*.jsa"):
                     old.unlink()

@@ -17,8 +17,8 @@ from types import FrameType
 from typing import BinaryIO
 
 from cli.errors import FruitsError, UsageError
+from cli.settings.atomic_write import atomic_write
 from cli.settings.config import Settings, environment
-from cli.settings.replacing import replacing
 from cli.settings.user import require_name
 from cli.targets.local.java import java_for_spark, say_passed_over
 from cli.targets.local.surroundings import for_spark
@@ -153,7 +153,7 @@ def execute(todo: Plan, path: Path) -> None:
         FruitsError: `path` cannot be written, or a cell failed.
     """
     try:
-        with replacing(path) as part:
+        with atomic_write(path) as part:
             with part.open("wb") as file:
                 code, interrupted = _wait(todo, {}, file)
             if not part.stat().st_size:  # what is at `path` stays

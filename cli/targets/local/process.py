@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TextIO
 
 from cli.errors import UsageError
-from cli.settings.private import for_its_owner
+from cli.settings.private import owner_only
 from cli.targets.local.surroundings import for_spark, temporary_folder
 from job.contract.params import Arguments, Params
 from job.contract.records import Outcome, Progress, from_line
@@ -146,7 +146,7 @@ def _opened(log: Path, scratch: str) -> Iterator[TextIO]:
     place = Path(scratch, log.name) if temporary else log
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        file = open(place, "a", encoding="utf-8", errors="replace", opener=for_its_owner)  # noqa: SIM115 - closed below
+        file = open(place, "a", encoding="utf-8", errors="replace", opener=owner_only)  # noqa: SIM115 - closed below
     except OSError as error:
         hint = "make it writable, or choose another OUTPUT"
         raise UsageError(f"cannot write `{error.filename or place}`: {error.strerror}", hint) from error

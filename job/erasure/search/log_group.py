@@ -10,7 +10,7 @@ from job.contract.regions import outside_eu
 from job.storage.s3_client import S3_ERRORS, code_of, session
 
 if TYPE_CHECKING:
-    from job.erasure.search.proof import Needles, Proof
+    from job.erasure.search.proof import Proof, SearchTerms
 
 
 class LogGroup:
@@ -30,7 +30,7 @@ class LogGroup:
         except S3_ERRORS as error:
             raise self._explained(error) from error
 
-    def search(self, needles: Needles, proof: Proof) -> None:
+    def search(self, needles: SearchTerms, proof: Proof) -> None:
         """All events; what holds a trace goes into `proof.found`, by its stream."""
         try:
             for page in self._client().get_paginator("filter_log_events").paginate(logGroupName=self.name):

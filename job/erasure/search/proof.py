@@ -61,7 +61,7 @@ def no_others(uri: str) -> list[str]:
     return []
 
 
-class Needles:
+class SearchTerms:
     """
     What to look for. An address that is found within a longer one is another photo's only if `longer` or `around` names that photo, which
     stays: given an address, the known ones that begin with it, and those in which its path is. Everything else counts as found.
@@ -141,7 +141,7 @@ def _spellings(uri: str) -> set[bytes]:
     return {text.encode(errors=RAW) for text in plain | escaped} | windows
 
 
-def search(folders: list[str], needles: Needles, besides: set[str], progress: Progress = unseen) -> Proof:
+def search(folders: list[str], needles: SearchTerms, besides: set[str], progress: Progress = unseen) -> Proof:
     """
     Everything below `folders` (URIs), but for the files `besides`. `progress` is told how many files were searched.
 
@@ -150,14 +150,14 @@ def search(folders: list[str], needles: Needles, besides: set[str], progress: Pr
     """
     proof = Proof()
 
-    def look(version: Version) -> tuple[Version, int, str]:
+    def scan(version: Version) -> tuple[Version, int, str]:
         content = content_of(version)
-        return version, len(content or b""), traces(version.uri, content or b"", needles)
+        return version, len(content or b""), find_match(version.uri, content or b"", needles)
 
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
         versions = (version for folder in folders for version in versions_below(folder.rstrip("/") + "/") if version.uri not in besides)
         while some := list(islice(versions, 8 * IN_FLIGHT)):
-            for version, size, what in pool.map(look, some):
+            for version, size, what in pool.map(scan, some):
                 proof.objects += version.current
                 proof.versions += not version.current
                 proof.bytes += size
@@ -167,7 +167,7 @@ def search(folders: list[str], needles: Needles, besides: set[str], progress: Pr
     return proof
 
 
-def traces(uri: str, content: bytes, needles: Needles) -> str:
+def find_match(uri: str, content: bytes, needles: SearchTerms) -> str:
     """
     `address`, `content hash`, `embedding`, or "" if there is none of them in a file's bytes. What cannot be read as what it begins like, so
     that nothing is proven about it, is a finding too.
@@ -180,7 +180,7 @@ def traces(uri: str, content: bytes, needles: Needles) -> str:
         return needles.in_bytes(content) or NOT_SEARCHED
 
 
-def _in_parquet(content: bytes, needles: Needles) -> str:
+def _in_parquet(content: bytes, needles: SearchTerms) -> str:
     """One row group after the other: as numbers, a whole file is several times its bytes, and IN_FLIGHT of them are read at a time."""
     file = pq.ParquetFile(pa.BufferReader(content))
     groups = (_in_table(file.read_row_group(number), needles) for number in range(file.num_row_groups))
@@ -188,7 +188,7 @@ def _in_parquet(content: bytes, needles: Needles) -> str:
     return next(filter(None, groups), "") or needles.in_bytes(footer + file.schema_arrow.serialize().to_pybytes())
 
 
-def _in_table(table: pa.Table, needles: Needles) -> str:
+def _in_table(table: pa.Table, needles: SearchTerms) -> str:
     of_photos = "uri" in table.column_names and _is_text(table["uri"])
     others = pc.invert(pc.is_in(table["uri"].cast(pa.string()), value_set=needles.staying)) if of_photos else None
     for name, column in zip(table.column_names, table.columns, strict=True):

@@ -26,15 +26,15 @@ from job.product.fruits import group_of
 from job.product.gallery import Gallery, open_gallery
 from job.product.identify.answer import Answer, Neighbour, Result
 from job.product.identify.crops import open_photo, views
+from job.product.identify.decision import AGREE, CERTAIN, Decision, decide
 from job.product.identify.evidence import Evidence, evidence_of
-from job.product.identify.second_opinion import Head, load_head
-from job.product.identify.verdict import AGREE, CERTAIN, Verdict, decide
+from job.product.identify.imagenet_classifier import ImageNetClassifier, load_classifier
 
 if TYPE_CHECKING:
-    from job.inputs.fetch import Key
+    from job.inputs.fetch import ListedImage
 
 Weights = Callable[[Literal["network", "classifier"]], Path]  # gives the Keras HDF5 file, wherever it comes from
-HEARD = ("whole", "box")  # views that the classifier is asked about: fruit on white paper is new to it
+CLASSIFIER_VIEWS = ("whole", "box")  # views that the classifier is asked about: fruit on white paper is new to it
 NEIGHBOURS = 4  # shown per result
 
 
@@ -52,7 +52,7 @@ class Identifier:
         self._show(open_gallery(output, run_id))
         self._model = open_model(self.gallery, weights, cache)
         heard = second_opinion and self._model.name == "mobilenet_v2"  # the classifier belongs to the trained network
-        self._head: Head | None = load_head(weights("classifier"), cache) if heard else None
+        self._head: ImageNetClassifier | None = load_classifier(weights("classifier"), cache) if heard else None
         self._threads = threading.local()  # an interpreter serves one thread at a time, and costs 10 ms
 
     def _show(self, gallery: Gallery) -> None:
@@ -90,7 +90,7 @@ class Identifier:
 
     def opinion(self, features: dict[str, Features]) -> dict[str, float]:
         """The classifier's probability by group, the largest first; {} without a classifier."""
-        return self._head.groups(np.stack([features[view] for view in HEARD if view in features])) if self._head else {}
+        return self._head.groups(np.stack([features[view] for view in CLASSIFIER_VIEWS if view in features])) if self._head else {}
 
     def judge(self, features: dict[str, Features], top: int = 5) -> Answer:
         """The answer to a photo of which only the features are left."""
@@ -121,7 +121,7 @@ class Identifier:
         key = self.key(uri)
         return as_webp(key) if key else None
 
-    def key(self, uri: str) -> Key | None:
+    def key(self, uri: str) -> ListedImage | None:
         """What is known of an image of the gallery now; None where it is gone, or has changed since the run."""
         from job.product.thumbnails import keys_unchanged_since
 
@@ -137,7 +137,7 @@ class Identifier:
         """For each of its rows what `names` has for the row's label."""
         return [names[code] for code in self.gallery.codes[evidence.rows]]
 
-    def _best(self, evidence: Evidence, verdict: Verdict) -> str | None:
+    def _best(self, evidence: Evidence, verdict: Decision) -> str | None:
         """The label, if it is certain: most of its group's votes, from near; or the only one that its group has."""
         if verdict.group is None:
             return None
@@ -180,11 +180,11 @@ def open_model(gallery: Gallery, weights: Weights, cache: Path) -> Model:
     """
     with_weights = gallery.network == "mobilenet_v2"
     params = Params("", "", gallery.run_id, gallery.network, weights=str(weights("network")) if with_weights else None, cache=str(cache))
-    if params.weights:  # converted before `hushed`, which would swallow what the caller says meanwhile
+    if params.weights:  # converted before `silence_native_stderr`, which would swallow what the caller says meanwhile
         litert_flatbuffer(Path(params.weights), cache)
     elif gallery.network == UNTRAINED:
         untrained_flatbuffer(cache)
-    with hushed():
+    with silence_native_stderr():
         model = load_model(params)
     if model.fingerprint != gallery.model:
         raise ModelError(
@@ -195,7 +195,7 @@ def open_model(gallery: Gallery, weights: Weights, cache: Path) -> Model:
 
 
 @contextmanager
-def hushed() -> Iterator[None]:
+def silence_native_stderr() -> Iterator[None]:
     """What C++ writes to stderr goes nowhere: LiteRT's first interpreter announces itself on a line that no setting switches off."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)

@@ -142,7 +142,9 @@ def page(folder: Folder, manifest: Manifest, sample: review.Sample, found: revie
 def command(params: dict[str, Any]) -> str:
     """The `fruitsctl run` that does the same again, ready for a shell; where it runs changes nothing about the result."""
     where = "--serverless" if is_s3(params["output"]) else "--local"
-    return shlex.join(["fruitsctl", "run", _shown(params["input"]), _shown(params["output"]), where, *Params.of_manifest(params).options()])
+    return shlex.join(
+        ["fruitsctl", "run", _shown(params["input"]), _shown(params["output"]), where, *Params.from_manifest(params).options()]
+    )
 
 
 def _charts(manifest: Manifest, sample: review.Sample, found: review.Neighbours, ratios: npt.NDArray[np.float64]) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+from job.contract.atomic_write import atomic_write
 from job.contract.errors import SetupError
-from job.contract.replacing import replacing
 
 VERSION = "6.4.1"  # of Vega-Lite, what charts.py is written for; a test compares it with altair, whose schema holds the charts
 
@@ -32,6 +32,6 @@ def bundle(cache: Path | None) -> str:
         raise SetupError(f"`{kept or 'vega.js'}` is missing and vl_convert is not installed", "pip install vl-convert-python") from error
     text: str = javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VERSION.rpartition(".")[0])
     if kept is not None:
-        with suppress(OSError), replacing(str(kept)) as file:  # the image's own cache is read-only, a disk may be full
+        with suppress(OSError), atomic_write(str(kept)) as file:  # the image's own cache is read-only, a disk may be full
             file.write(text.encode())
     return text

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from job.product.web.answers import Failed, Healthy, Identified
-from job.product.web.desk import TheDesk
 from job.product.web.photo import FIELD
+from job.product.web.service import ServiceDep
 
 BINARY = {"type": "string", "format": "binary"}
 BODY = {
@@ -41,8 +41,8 @@ router = APIRouter()
 
 
 @router.get("/healthz", response_model=Healthy, responses=errors(421, 503), summary="Report readiness and the run in use")
-async def healthz(desk: TheDesk) -> Healthy:
-    gallery = (await desk.view()).identifier.gallery
+async def healthz(service: ServiceDep) -> Healthy:
+    gallery = (await service.view()).identifier.gallery
     return Healthy(status="ok", run_id=gallery.run_id, model=gallery.model, images=len(gallery), labels=len(gallery.names))
 
 
@@ -54,9 +54,9 @@ async def healthz(desk: TheDesk) -> Healthy:
     summary="Identify the fruit on a photo",
 )
 async def identify(
-    request: Request, desk: TheDesk, top: Annotated[int, Query(ge=1, le=20, description="Maximum number of labels in the answer")] = 5
+    request: Request, service: ServiceDep, top: Annotated[int, Query(ge=1, le=20, description="Maximum number of labels in the answer")] = 5
 ) -> Identified:
-    return await desk.look(request, partial(desk.identify, top=top))
+    return await service.process_photo(request, partial(service.identify, top=top))
 
 
 @router.get(
@@ -65,5 +65,5 @@ async def identify(
     responses={200: {"content": {"image/webp": {"schema": BINARY}}}, **errors(404, 421, 422, 503, 504)},
     summary="Get the thumbnail of a gallery photo",
 )
-async def thumbnail(desk: TheDesk, row: Annotated[int, Path(ge=0)]) -> Response:
-    return Response(await desk.thumbnail(row), media_type="image/webp")  # a browser keeps no copy: `Safety` says no-store
+async def thumbnail(service: ServiceDep, row: Annotated[int, Path(ge=0)]) -> Response:
+    return Response(await service.thumbnail(row), media_type="image/webp")  # a browser keeps no copy: `Safety` says no-store

@@ -15,10 +15,10 @@ from starlette.staticfiles import StaticFiles
 
 from job.product.identify.identifier import Identifier
 from job.product.web import api
-from job.product.web.desk import Desk
 from job.product.web.html import site
 from job.product.web.limits import Limits, Refused
 from job.product.web.safety import Safety
+from job.product.web.service import IdentifyService
 
 STATIC = Path(__file__).parent / "static"
 
@@ -29,7 +29,7 @@ def make_app(identifier: Identifier, limits: Limits, hosts: frozenset[str] | Non
     app = FastAPI(
         title="fruitsctl serve", summary="Which fruit is on this photo?", version="1", docs_url=None, redoc_url=None, lifespan=lifespan
     )
-    app.state.desk = Desk(identifier, limits)
+    app.state.service = IdentifyService(identifier, limits)
     app.add_middleware(Safety, hosts=hosts)
     app.include_router(api.router)
     app.include_router(site.router)
@@ -43,7 +43,7 @@ def make_app(identifier: Identifier, limits: Limits, hosts: frozenset[str] | Non
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
-    app.state.desk.close()
+    app.state.service.close()
 
 
 async def refused(request: Request, error: Refused) -> Response:

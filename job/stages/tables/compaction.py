@@ -22,7 +22,7 @@ MERGED_BYTES = 256 << 20  # of one merged file, at most
 RUNS_PER_VACUUM = 50
 
 
-def tidy(spark: SparkSession, log: DeltaLog, schema: pa.Schema, written: bool, lease: Lease) -> None:
+def compact(spark: SparkSession, log: DeltaLog, schema: pa.Schema, written: bool, lease: Lease) -> None:
     """
     Merge what has become many small files, and delete what has belonged to no version for seven days: at once where files were merged,
     else every RUNS_PER_VACUUM runs. `written`: whether this run has written to the table.

@@ -29,7 +29,7 @@ ROWS_PER_TASK = 4096
 TASKS_PER_CORE = 4
 
 
-class Chunk(NamedTuple):
+class CommittedChunk(NamedTuple):
     """The rows of one commit."""
 
     run_id: str
@@ -61,7 +61,7 @@ class Features:
         """Those of `keys`, which are some of these."""
         return replace(self, keys=keys)
 
-    def mapped(
+    def map_in_arrow(
         self, columns: list[str], tasks: int, function: Callable[[Iterator[pa.Table]], Iterator[pa.RecordBatch]], schema: pa.Schema
     ) -> Rows:
         """What `function`, called in each of `tasks`, yields for its share of the rows, which it gets as tables of `columns`."""
@@ -70,7 +70,7 @@ class Features:
         def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             return function(_tables(uri, batches, wanted))
 
-        return self.keys.select("file", "row").mapped(self.spark, tasks, read, schema, by="file")
+        return self.keys.select("file", "row").map_in_arrow(self.spark, tasks, read, schema, by="file")
 
     def tasks(self) -> int:
         """As many as keep each near ROWS_PER_TASK, and a few for each core at the most."""

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
-from job.inputs.rows import ArrowRows, joined
+from job.inputs.rows import ArrowRows, join_columns
 from job.storage import data_files
 from job.storage.delta_log import DataFile
 from job.storage.schema import only
@@ -33,10 +33,10 @@ def drop_rows(spark: SparkSession, uri: str, files: Sequence[DataFile], schema: 
     `gone`: columns of `schema`, texts and times, which together name the rows.
     """
     names = gone.schema.names
-    known = joined(gone.cast(only(schema, names)))
+    known = join_columns(gone.cast(only(schema, names)))
 
     def replace(name: str) -> Iterator[pa.RecordBatch]:
-        stays = pc.invert(pc.is_in(joined(data_files.read(uri, name, only(schema, names))), value_set=known))
+        stays = pc.invert(pc.is_in(join_columns(data_files.read(uri, name, only(schema, names))), value_set=known))
         left = pc.sum(stays, min_count=0).as_py()
         if left < len(stays):
             rest = data_files.read(uri, name, schema).filter(stays) if left else None
@@ -75,7 +75,7 @@ def _by_tasks(spark: SparkSession, names: list[str], function: Callable[[str], I
                 yield from function(name)
 
     tasks = FILES_PER_CORE * spark.sparkContext.defaultParallelism
-    rows = ArrowRows(pa.table({"name": pa.array(names, pa.string())})).mapped(spark, tasks, run, REPLACED).arrow().to_pylist()
+    rows = ArrowRows(pa.table({"name": pa.array(names, pa.string())})).map_in_arrow(spark, tasks, run, REPLACED).to_arrow().to_pylist()
     return list(rows)
 
 

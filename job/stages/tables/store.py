@@ -16,9 +16,8 @@ import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
 from job.inputs.rows import ArrowRows, Numbered, Rows
-from job.stages.embed import Reject, Target
-from job.stages.tables import compaction as tidy
-from job.stages.tables import rewriting
+from job.stages.embed import FeaturesTarget, Reject
+from job.stages.tables import compaction, rewriting
 from job.stages.tables.features import Features
 from job.storage import data_files
 from job.storage.delta_log import DataFile, DeltaLog
@@ -59,15 +58,15 @@ class FeatureStore:
 
     def missing_from(self, listing: Rows, uri: str, retry_rejects: bool) -> Numbered:
         """The listed images that are neither in features/ nor known not to decode; kept under `uri`, so later commits do not change it."""
-        missing = listing.anti(self.features().keys, *SAME_IMAGE)
+        missing = listing.anti_join(self.features().keys, *SAME_IMAGE)
         undecoded = self._rejected().filter(pc.field("stage") == "decode")
         if undecoded.num_rows and not retry_rejects:
-            missing = missing.anti(ArrowRows(undecoded), *SAME_IMAGE)
-        return missing.numbered(uri)
+            missing = missing.anti_join(ArrowRows(undecoded), *SAME_IMAGE)
+        return missing.materialize_numbered(uri)
 
-    def target(self) -> Target:
+    def target(self) -> FeaturesTarget:
         """Where the next chunk's features go."""
-        return Target(self._features.uri, {"model": self._model, "run_id": self._run_id, "embedded_at": datetime.now(UTC)})
+        return FeaturesTarget(self._features.uri, {"model": self._model, "run_id": self._run_id, "embedded_at": datetime.now(UTC)})
 
     def append(self, files: Sequence[DataFile]) -> None:
         """Commit one chunk: all of it or nothing. Raises LeaseError if another run has taken over."""
@@ -91,13 +90,13 @@ class FeatureStore:
         `taken` are the images of `listing` that the run uses, if not all: the rest is neither removed nor superseded.
         """
         features = self.features()
-        stale = features.keys.anti(listing, *SAME_IMAGE).kept(f"{uri}-stale")
-        superseded = stale.semi(listing, "uri")
-        removed = stale.anti(listing, "uri").below(input_uri).count()
+        stale = features.keys.anti_join(listing, *SAME_IMAGE).materialize(f"{uri}-stale")
+        superseded = stale.semi_join(listing, "uri")
+        removed = stale.anti_join(listing, "uri").below(input_uri).count()
         if taken is not None:
             # The old row of a changed photo that was not taken has no new one yet.
-            superseded = superseded.semi(taken, "uri")
-        current = features.only(features.keys.semi(taken or listing, *SAME_IMAGE).kept(uri))
+            superseded = superseded.semi_join(taken, "uri")
+        current = features.only(features.keys.semi_join(taken or listing, *SAME_IMAGE).materialize(uri))
         return Current(current, superseded, superseded.count(), removed)
 
     def reject_reasons(self, listing: Rows) -> Counter[str]:
@@ -105,29 +104,29 @@ class FeatureStore:
         rejected = self._rejected()
         if not rejected.num_rows:
             return Counter()
-        lost = ArrowRows(rejected).semi(listing, *SAME_IMAGE).anti(self.features().keys, *SAME_IMAGE).arrow()
+        lost = ArrowRows(rejected).semi_join(listing, *SAME_IMAGE).anti_join(self.features().keys, *SAME_IMAGE).to_arrow()
         newest = {(row["uri"], row["etag"]): row["reason"] for row in lost.sort_by("rejected_at").to_pylist()}
         return Counter(newest.values())
 
     def delete_superseded(self, current: Current) -> None:
         """Delete rows whose image has another etag by now, and rejects that were followed by features or by a newer reject."""
         if current.superseded_count:
-            gone = current.superseded.select(*SAME_IMAGE).arrow()
+            gone = current.superseded.select(*SAME_IMAGE).to_arrow()
             self._drop(self._features, FEATURES, gone.append_column("model", pa.array([self._model] * len(gone))))
         rejected = self._rejected()
         if not rejected.num_rows:
             return
         newest = dict(zip(*(rejected.sort_by("rejected_at")[name].to_pylist() for name in ("uri", "rejected_at")), strict=True))
         older = pa.array([row["rejected_at"] < newest[row["uri"]] for row in rejected.to_pylist()], pa.bool_())
-        embedded = ArrowRows(rejected).semi(self.features().keys, *SAME_IMAGE).arrow()
+        embedded = ArrowRows(rejected).semi_join(self.features().keys, *SAME_IMAGE).to_arrow()
         gone = pa.concat_tables([rejected.filter(older), embedded]).select([*SAME_IMAGE, "model", "rejected_at"])
         if gone.num_rows:
             self._drop(self._rejects, REJECTS, gone)
 
-    def tidy(self) -> None:
-        """For the end of a run, when its results are visible: `tidy.tidy` on both tables. Raises LeaseError."""
+    def compact(self) -> None:
+        """For the end of a run, when its results are visible: `compact.compact` on both tables. Raises LeaseError."""
         for log, schema in ((self._features, FEATURES), (self._rejects, REJECTS)):
-            tidy.tidy(self._spark, log, schema, log in self._written, self._lease)
+            compaction.compact(self._spark, log, schema, log in self._written, self._lease)
 
     def _rejected(self) -> pa.Table:
         """REJECTS of this model, on the driver: they are few."""

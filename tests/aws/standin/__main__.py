@@ -19,7 +19,7 @@ from pathlib import Path
 from moto.server import ThreadedMotoServer
 
 from cli.container.docker import inspect_image
-from cli.container.pushed import Pushed, remember
+from cli.container.pushed import PushedImage, save_pushed
 from tests.aws import moto_repairs
 from tests.aws.standin.image_runner import ImageRunner
 from tests.aws.standin.knobs import Durations
@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> None:
             # Nothing can be pushed to a registry that is not there: the local image's own id stands for its digest.
             digest = moto_repairs.PUSHED["fruitsctl"] = inspect_image(wanted.image)["Id"]
             uri = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/fruitsctl"
-            remember(Path(folder) / "state", Pushed(f"{uri}@{digest}", digest, "rehearsal", uri))
+            save_pushed(Path(folder) / "state", PushedImage(f"{uri}@{digest}", digest, "rehearsal", uri))
             exports = {"AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": secret, "AWS_REGION": REGION}
             exports["FRUITS_STATE"] = f"{folder}/state"
             exports |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true"}

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from job.contract.params import Forget
+from job.contract.params import ForgetParams
 from job.contract.uris import from_text
 from job.erasure import erase, plan
 from job.spark.progress import Report
@@ -21,7 +21,9 @@ def forget(spark, cache, tmp_path):
         number = next(numbers)
         targets = tmp_path / "targets.json"
         targets.write_text(json.dumps({"uris": [from_text(str(uri)) for uri in uris], "prefixes": list(prefixes)}))
-        wanted = Forget(from_text(str(output)), f"erasure-{number}", str(targets), "", "somebody@somewhere", cache=str(cache), **options)
+        wanted = ForgetParams(
+            from_text(str(output)), f"erasure-{number}", str(targets), "", "somebody@somewhere", cache=str(cache), **options
+        )
         folder = open_folder(wanted.output)
         if only_plan:
             return plan(wanted, folder, Report())

@@ -4,9 +4,9 @@ import shutil
 
 import pytest
 
-from job.attempt import in_our_words
+from job.attempt import classify_error
 from job.contract.errors import JobError, OutputError, SetupError
-from job.contract.places import PlaceError, check_apart
+from job.contract.locations import LocationError, check_no_overlap
 from job.erasure import require_results
 from job.product.gallery import open_gallery
 from job.product.report.report import rebuild
@@ -22,7 +22,7 @@ from tests.unit.job.product.galleries import RUN, write_gallery
 def test_a_disk_that_is_full_while_output_is_on_s3_is_sparks_own(monkeypatch):
     monkeypatch.setenv("SPARK_LOCAL_DIRS", "/mnt/scratch,/mnt/more")
 
-    error = in_our_words(OSError("java.io.IOException: No space left on device"), "s3://fruits/out", "`s3://fruits/out`")
+    error = classify_error(OSError("java.io.IOException: No space left on device"), "s3://fruits/out", "`s3://fruits/out`")
 
     assert type(error) is SetupError
     assert str(error) == "no space left in `/mnt/scratch`, the scratch folder of Spark, on this machine or a worker"
@@ -33,8 +33,8 @@ def test_a_full_disk_is_told_also_where_a_folder_is_gone(monkeypatch, tmp_path):
     monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path / "gone"))
     full = OSError("No space left on device")
 
-    assert type(in_our_words(full, f"file://{tmp_path}", "")) is OutputError
-    assert type(in_our_words(full, f"file://{tmp_path}/gone too", "")) is OutputError
+    assert type(classify_error(full, f"file://{tmp_path}", "")) is OutputError
+    assert type(classify_error(full, f"file://{tmp_path}/gone too", "")) is OutputError
 
 
 def damaged_lease(folder):
@@ -59,13 +59,13 @@ def no_matrix(folder):
         lambda folder: rebuild(f"file://{folder}", "r1", None),
         lambda folder: require_results(open_folder(f"file://{folder}")),
         lambda folder: refuse_empty(0, {}, f"file://{folder}"),
-        lambda folder: check_apart(f"file://{folder}", f"file://{folder}/out"),
-        lambda folder: check_apart(f"file://{folder}/features", f"file://{folder}"),
+        lambda folder: check_no_overlap(f"file://{folder}", f"file://{folder}/out"),
+        lambda folder: check_no_overlap(f"file://{folder}/features", f"file://{folder}"),
         lambda folder: read(f"file://{folder}", "a.parquet", FEATURES),
     ],
 )
 def test_a_message_has_a_local_address_as_a_path(fails, tmp_path):
-    with pytest.raises((JobError, PlaceError)) as raised:
+    with pytest.raises((JobError, LocationError)) as raised:
         fails(tmp_path)
 
     assert str(tmp_path) in str(raised.value)

@@ -8,32 +8,32 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from job.product.web.answers import Identified
-from job.product.web.desk import TheDesk, desk_of
 from job.product.web.html import page
 from job.product.web.html.words import language_of
 from job.product.web.limits import Refused
+from job.product.web.service import ServiceDep, service_of
 
 PATH = "/"
 router = APIRouter(include_in_schema=False)
 
 
 @router.get(PATH)
-async def start(request: Request, desk: TheDesk) -> HTMLResponse:
-    view = await desk.view()
-    return html(request, lambda language: page.start_page(language, desk.limits, view.identifier.gallery, view.numbers))
+async def start(request: Request, service: ServiceDep) -> HTMLResponse:
+    view = await service.view()
+    return html(request, lambda language: page.start_page(language, service.limits, view.identifier.gallery, view.numbers))
 
 
 @router.post(PATH)
-async def answer(request: Request, desk: TheDesk) -> HTMLResponse:
-    def look(content: bytes) -> tuple[Identified, str | None]:
-        return desk.identify(content), page.preview(content)
+async def answer(request: Request, service: ServiceDep) -> HTMLResponse:
+    def identify(content: bytes) -> tuple[Identified, str | None]:
+        return service.identify(content), page.preview(content)
 
-    found, photo = await desk.look(request, look)
-    return html(request, lambda language: page.answer_page(language, desk.limits, found, photo))
+    found, photo = await service.process_photo(request, identify)
+    return html(request, lambda language: page.answer_page(language, service.limits, found, photo))
 
 
 def refusal(request: Request, error: Refused) -> HTMLResponse:
-    response = html(request, lambda language: page.refusal_page(language, desk_of(request).limits, error), error.status)
+    response = html(request, lambda language: page.refusal_page(language, service_of(request).limits, error), error.status)
     response.headers.update(error.headers)
     return response
 

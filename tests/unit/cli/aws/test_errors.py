@@ -3,7 +3,7 @@
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, IncompleteReadError
 
-from cli.aws.errors import asking
+from cli.aws.errors import translate_aws_errors
 from cli.errors import FruitsError, UsageError
 
 # As services say it: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, the others in their message
@@ -16,7 +16,7 @@ SKEWED = [
 
 @pytest.mark.parametrize(("code", "said"), SKEWED)
 def test_a_clock_that_is_wrong_is_no_reason_to_log_in_again(code, said):
-    with pytest.raises(UsageError, match=r"^the clock of this machine is wrong: ") as raised, asking("s3:PutObject"):
+    with pytest.raises(UsageError, match=r"^the clock of this machine is wrong: ") as raised, translate_aws_errors("s3:PutObject"):
         raise ClientError({"Error": {"Code": code, "Message": said}}, "PutObject")
 
     assert raised.value.hint == "set the clock, for example by NTP"
@@ -33,7 +33,7 @@ def test_a_clock_that_is_wrong_is_no_reason_to_log_in_again(code, said):
 def test_no_response_names_the_region(monkeypatch, error, region):
     monkeypatch.setenv("AWS_REGION", "eu-south-2")
 
-    with pytest.raises(FruitsError, match=r"^no response from AWS to `s3:PutObject`: ") as raised, asking("s3:PutObject"):
+    with pytest.raises(FruitsError, match=r"^no response from AWS to `s3:PutObject`: ") as raised, translate_aws_errors("s3:PutObject"):
         raise error
 
     assert raised.value.hint == f"check the network and the Region, `{region}`"

@@ -3,13 +3,13 @@
 import pytest
 
 from cli.container import docker as docker_program
-from cli.container.manifest import INDEX, Manifest
-from cli.container.push import Target, _explained, _patiently, check_names, push, short_id, split
-from cli.container.pushed import Pushed, last_pushed, remember
+from cli.container.manifest import INDEX, ImageManifest
+from cli.container.push import ImageReference, _explained, _retry_network, check_names, push, short_id, split
+from cli.container.pushed import PushedImage, last_pushed, save_pushed
 from cli.errors import FruitsError, UsageError
 
-ECR = Target("123456789012.dkr.ecr.eu-west-3.amazonaws.com", "fruitsctl", "v1")
-GHCR = Target("ghcr.io", "alice/fruits", "v1")
+ECR = ImageReference("123456789012.dkr.ecr.eu-west-3.amazonaws.com", "fruitsctl", "v1")
+GHCR = ImageReference("ghcr.io", "alice/fruits", "v1")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_failing_network_is_tried_three_times_more_with_growing_pauses(said):
         raise FruitsError(said)
 
     with pytest.raises(FruitsError):
-        _patiently(fail, pauses.append)
+        _retry_network(fail, pauses.append)
 
     assert pauses == [2.0, 6.0, 18.0]
 
@@ -153,7 +153,7 @@ def test_what_another_attempt_does_not_mend_is_not_tried_again(error):
         raise error
 
     with pytest.raises(FruitsError) as raised:
-        _patiently(fail, lambda seconds: pytest.fail("waited"))
+        _retry_network(fail, lambda seconds: pytest.fail("waited"))
 
     assert raised.value is error
 
@@ -169,18 +169,18 @@ def test_an_image_index_is_refused_before_anything_is_sent(kind, monkeypatch):
 
 
 def test_an_image_is_known_by_its_configuration_or_by_its_manifest():
-    manifest = Manifest("sha256:m", "application/vnd.oci.image.manifest.v1+json", "sha256:c")
+    manifest = ImageManifest("sha256:m", "application/vnd.oci.image.manifest.v1+json", "sha256:c")
 
     assert [manifest.holds(name) for name in ("sha256:c", "sha256:m", "sha256:x")] == [True, True, False]
 
 
 def test_the_last_push_to_each_repository_is_remembered(tmp_path):
-    older = Pushed("ghcr.io/a@sha256:1", "sha256:1", "v1", "ghcr.io/a")
-    newer = Pushed("ghcr.io/a@sha256:2", "sha256:2", "v2", "ghcr.io/a")
-    other = Pushed("ghcr.io/b@sha256:3", "sha256:3", "v1", "ghcr.io/b")
+    older = PushedImage("ghcr.io/a@sha256:1", "sha256:1", "v1", "ghcr.io/a")
+    newer = PushedImage("ghcr.io/a@sha256:2", "sha256:2", "v2", "ghcr.io/a")
+    other = PushedImage("ghcr.io/b@sha256:3", "sha256:3", "v1", "ghcr.io/b")
 
     for pushed in (older, other, newer):
-        remember(tmp_path / "state", pushed)
+        save_pushed(tmp_path / "state", pushed)
 
     assert last_pushed(tmp_path / "state", "ghcr.io/a") == newer
     assert last_pushed(tmp_path / "state", "ghcr.io/b") == other
@@ -190,8 +190,8 @@ def test_the_last_push_to_each_repository_is_remembered(tmp_path):
 
 def test_a_damaged_memory_is_written_anew(tmp_path):
     (tmp_path / "pushed.json").write_text('{"ghcr.io/a": ')
-    pushed = Pushed("ghcr.io/a@sha256:1", "sha256:1", "v1", "ghcr.io/a")
+    pushed = PushedImage("ghcr.io/a@sha256:1", "sha256:1", "v1", "ghcr.io/a")
 
     assert last_pushed(tmp_path, "ghcr.io/a") is None
-    remember(tmp_path, pushed)
+    save_pushed(tmp_path, pushed)
     assert last_pushed(tmp_path, "ghcr.io/a") == pushed

@@ -23,7 +23,7 @@ def test_only_its_owner_can_read_what_is_remembered(tmp_path, monkeypatch, open_
     state = settings().state
 
     run_files.remember("s3://bucket/out", settings())
-    pushed.remember(state, pushed.Pushed("r/f@sha256:1", "sha256:1", "t", "r/f"))
+    pushed.save_pushed(state, pushed.PushedImage("r/f@sha256:1", "sha256:1", "t", "r/f"))
     runs.remember(state, runs.Sent("r1", "a1", "eu-west-3", "s3://bucket/out", {}, "2026-11-21T12:00:00+00:00"))
 
     files = {path.relative_to(state).as_posix(): stat.S_IMODE(path.stat().st_mode) for path in state.rglob("*") if path.is_file()}

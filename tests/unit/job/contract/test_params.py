@@ -84,4 +84,4 @@ def test_the_options_of_a_run_are_what_differs_from_the_defaults():
 def test_a_manifest_of_a_version_with_other_arguments_is_read():
     params = Params(**REQUIRED, variance=0.9)
 
-    assert Params.of_manifest(vars(params) | {"colour_profile": "sRGB"}) == params
+    assert Params.from_manifest(vars(params) | {"colour_profile": "sRGB"}) == params

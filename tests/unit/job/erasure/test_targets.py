@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from job.erasure.search.proof import Needles
+from job.erasure.search.proof import SearchTerms
 from job.erasure.targets import Targets, find, keep
 from job.storage.folders import open_folder
 from job.storage.object_store import Folder
@@ -60,8 +60,8 @@ def test_the_row_of_a_folder_that_could_not_be_listed_goes_and_its_address_is_no
     targets = find(None, folder, [], [], 86400.0, False)
 
     assert (targets.uris, targets.folders) == ({*folders, named}, folders)
-    assert Needles(targets).in_bytes(f"read file://{below}/b.jpg".encode()) == ""
-    assert Needles(targets).in_bytes(named.encode()) != ""
+    assert SearchTerms(targets).in_bytes(f"read file://{below}/b.jpg".encode()) == ""
+    assert SearchTerms(targets).in_bytes(named.encode()) != ""
 
 
 def test_counts_of_an_erasure_that_was_taken_over_once_already_are_not_added_up(folder: Folder):

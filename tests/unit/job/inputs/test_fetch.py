@@ -7,12 +7,12 @@ import pytest
 
 from job.contract.errors import FetchError
 from job.inputs import fetch as fetching
-from job.inputs.fetch import Key, content_etag, fetch, stat_etag
+from job.inputs.fetch import ListedImage, content_etag, fetch, stat_etag
 
 
 def key(path, **other):
     status = os.stat(path)
-    return Key(f"file://{path}", other.get("etag", stat_etag(status)), status.st_size, None)
+    return ListedImage(f"file://{path}", other.get("etag", stat_etag(status)), status.st_size, None)
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_of_a_file_that_grew_since_it_was_listed_no_more_is_read_than_was_listed
 
 
 def test_an_archived_photo_is_not_requested():
-    archived = Key("s3://no-such-bucket/a.jpg", "etag", None, None)
+    archived = ListedImage("s3://no-such-bucket/a.jpg", "etag", None, None)
 
     ((found, content),) = fetch([archived])
 

@@ -9,14 +9,14 @@ import pyarrow as pa
 import pytest
 from PIL import Image, ImageOps
 
-from job.inputs.fetch import Key, stat_etag
+from job.inputs.fetch import ListedImage, stat_etag
 from job.product import thumbnails
 from job.product.thumbnails import TILE_PX, data_uri, keys_unchanged_since, shrink, small_photo, small_photos, sprite, tile, tiles, unpacked
 
 
 def listed(path):
     status = path.stat()
-    return Key(f"file://{path}", stat_etag(status), status.st_size, None)
+    return ListedImage(f"file://{path}", stat_etag(status), status.st_size, None)
 
 
 def jpeg(size, colour="red", **options):
@@ -128,7 +128,7 @@ def test_tiles_made_by_a_task_are_those_made_here(tmp_path):
     for number, colour in enumerate(("red", "green", "blue")):
         Image.new("RGB", (300, 200), colour).save(tmp_path / f"{number}.png")
         keys.append(listed(tmp_path / f"{number}.png"))
-    keys.append(Key(f"file://{tmp_path}/absent.png", "1-1", 1, None))
+    keys.append(ListedImage(f"file://{tmp_path}/absent.png", "1-1", 1, None))
     rows = pa.RecordBatch.from_pylist([key._asdict() for key in keys])
 
     here = tiles([key.uri for key in keys], lambda _: keys)

@@ -18,7 +18,7 @@ def numbered(images):
 def test_every_image_is_in_exactly_one_chunk(images, fixed):
     cut = list(chunks(numbered(images), cores=2, fixed=fixed))
 
-    assert [row for chunk in cut for row in chunk.keys.arrow()["number"].to_pylist()] == list(range(images))
+    assert [row for chunk in cut for row in chunk.keys.to_arrow()["number"].to_pylist()] == list(range(images))
     assert all(chunk.images <= fixed for chunk in cut)
     assert cut[-1].end == images
 

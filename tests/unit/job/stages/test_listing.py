@@ -13,27 +13,27 @@ import pytest
 
 from job.contract import filenames
 from job.contract.errors import InputError
-from job.contract.filenames import Folder, Row, ignored_as, label_of
+from job.contract.filenames import Folder, ListingRow, ignored_as, label_of
 from job.contract.uris import from_text
-from job.stages.listing import check_apart, check_input, list_folders, share_out, to_batches
+from job.stages.listing import check_input, check_no_overlap, list_folders, share_out, to_batches
 from job.storage.schema import FOUND
 from tests.unit.job import hostile
 
 NOBODY = 65534
 
 
-def listed(root: Path, content_hash: bool = False, at_least: int = 8) -> list[Row]:
+def listed(root: Path, content_hash: bool = False, at_least: int = 8) -> list[ListingRow]:
     """All rows below `root`, shared out and listed as the job does it."""
     uri = from_text(str(root))
     return list(list_folders(uri, share_out(uri, at_least), content_hash))
 
 
-def names(rows: list[Row], root: Path) -> list[str]:
+def names(rows: list[ListingRow], root: Path) -> list[str]:
     """What was listed as images, relative to `root`."""
     return sorted(row.uri.removeprefix(f"file://{root}/") for row in rows if row.etag is not None and row.uri is not None)
 
 
-def problems(rows: list[Row], root: Path) -> dict[str, str]:
+def problems(rows: list[ListingRow], root: Path) -> dict[str, str]:
     return {str(row.uri).removeprefix(f"file://{root}/"): row.problem for row in rows if row.problem is not None}
 
 
@@ -85,7 +85,7 @@ def test_a_row_says_uri_etag_size_and_label(tmp_path: Path):
     write(tmp_path / "Apple Red 1" / "a b#1%20.jpg", b"12345")
     os.utime(tmp_path / "Apple Red 1" / "a b#1%20.jpg", ns=(0, 1_700_000_000_123_456_789))
 
-    assert listed(tmp_path) == [Row(f"file://{tmp_path}/Apple Red 1/a b#1%20.jpg", "5-1700000000123456789", 5, "Apple Red 1")]
+    assert listed(tmp_path) == [ListingRow(f"file://{tmp_path}/Apple Red 1/a b#1%20.jpg", "5-1700000000123456789", 5, "Apple Red 1")]
 
 
 def test_the_label_is_the_folder_it_lies_in_and_none_straight_in_input():
@@ -296,7 +296,7 @@ def test_every_file_is_in_exactly_one_share(tmp_path: Path, at_least: int):
     assert sorted(name for folder in folders for name in names(listed_in(tmp_path, folder), tmp_path)) == sorted(tree)
 
 
-def listed_in(root: Path, folder: Folder) -> list[Row]:
+def listed_in(root: Path, folder: Folder) -> list[ListingRow]:
     return list(list_folders(from_text(str(root)), [folder]))
 
 
@@ -324,7 +324,7 @@ def test_a_folder_with_very_many_files_is_left_to_a_task(tmp_path: Path):
 
 
 def test_rows_become_arrow_batches_of_bounded_size():
-    batches = list(to_batches(Row(f"file:///{n}.jpg", "e", n, None) for n in range(10_000)))
+    batches = list(to_batches(ListingRow(f"file:///{n}.jpg", "e", n, None) for n in range(10_000)))
 
     assert [batch.num_rows for batch in batches] == [4096, 4096, 1808]
     assert batches[0].schema == FOUND
@@ -337,21 +337,21 @@ def test_output_inside_input_is_refused(tmp_path: Path):
 
     for output in ("photos", "photos/out", "link/out", "photos/Apple/../out"):
         with pytest.raises(InputError, match=r"^OUTPUT `.*` is inside INPUT `.*`$") as refused:
-            check_apart(photos, from_text(str(tmp_path / output)))
+            check_no_overlap(photos, from_text(str(tmp_path / output)))
         assert (refused.value.code, bool(refused.value.hint)) == (2, True)
     for output in ("s3://bucket", "s3://bucket/photos/out", "s3://bucket/photos"):
         with pytest.raises(InputError):
-            check_apart("s3://bucket" if output == "s3://bucket" else "s3://bucket/photos", output)
+            check_no_overlap("s3://bucket" if output == "s3://bucket" else "s3://bucket/photos", output)
 
 
 def test_output_beside_or_above_input_is_fine_unless_input_is_of_its_making(tmp_path: Path):
     out = from_text(str(tmp_path / "out"))
-    check_apart(from_text(str(tmp_path / "photos")), from_text(str(tmp_path / "photos-out")))
-    check_apart(from_text(str(tmp_path / "out" / "photos")), out)
-    check_apart("s3://bucket/photos", "s3://bucket/photos-out")
-    check_apart("s3://bucket/photos", "s3://bucket")
-    check_apart("s3://bucket/photos", out)
+    check_no_overlap(from_text(str(tmp_path / "photos")), from_text(str(tmp_path / "photos-out")))
+    check_no_overlap(from_text(str(tmp_path / "out" / "photos")), out)
+    check_no_overlap("s3://bucket/photos", "s3://bucket/photos-out")
+    check_no_overlap("s3://bucket/photos", "s3://bucket")
+    check_no_overlap("s3://bucket/photos", out)
 
     for name in ("features", "rejects", "runs", "moments", "work", "runs/1/pca"):
         with pytest.raises(InputError, match=r"^INPUT `.*` contains results of OUTPUT `.*`$"):
-            check_apart(from_text(str(tmp_path / "out" / name)), out)
+            check_no_overlap(from_text(str(tmp_path / "out" / name)), out)

@@ -107,11 +107,11 @@ class Meddled(LocalFolder):
         super().__init__(uri)
         self.trouble: Any = None
 
-    def swap(self, name: str, content: bytes, version: str | None) -> str:
+    def compare_and_swap(self, name: str, content: bytes, version: str | None) -> str:
         trouble, self.trouble = self.trouble, None
         if trouble:
-            return str(trouble(super().swap, name, content, version))
-        return super().swap(name, content, version)
+            return str(trouble(super().compare_and_swap, name, content, version))
+        return super().compare_and_swap(name, content, version)
 
 
 def test_a_commit_whose_answer_got_lost_is_found_and_not_made_twice(tmp_path: Path):

@@ -67,9 +67,9 @@ def test_names_with_special_characters_are_taken_as_they_are(tmp_path: Path):
 def test_swap_creates_only_what_does_not_exist(tmp_path: Path):
     folder = open_folder(f"file://{tmp_path}/out")
 
-    assert folder.swap("pointer", b"a", None) == SHA256_OF_A
+    assert folder.compare_and_swap("pointer", b"a", None) == SHA256_OF_A
     with pytest.raises(Conflict):
-        folder.swap("pointer", b"b", None)
+        folder.compare_and_swap("pointer", b"b", None)
     assert (tmp_path / "out/pointer").read_bytes() == b"a"
 
 
@@ -77,17 +77,17 @@ def test_swap_replaces_only_the_version_it_was_told(tmp_path: Path):
     folder = open_folder(f"file://{tmp_path}")
     folder.write("pointer", b"a")
 
-    second = folder.swap("pointer", b"b", SHA256_OF_A)
+    second = folder.compare_and_swap("pointer", b"b", SHA256_OF_A)
     with pytest.raises(Conflict):
-        folder.swap("pointer", b"c", SHA256_OF_A)
-    folder.swap("pointer", b"d", second)
+        folder.compare_and_swap("pointer", b"c", SHA256_OF_A)
+    folder.compare_and_swap("pointer", b"d", second)
 
     assert (tmp_path / "pointer").read_bytes() == b"d"
 
 
 def test_swap_does_not_create_a_file_that_was_deleted_meanwhile(tmp_path: Path):
     with pytest.raises(Conflict):
-        open_folder(f"file://{tmp_path}").swap("pointer", b"b", SHA256_OF_A)
+        open_folder(f"file://{tmp_path}").compare_and_swap("pointer", b"b", SHA256_OF_A)
 
     assert not (tmp_path / "pointer").exists()
 
@@ -98,7 +98,7 @@ def count_up(uri: str, times: int) -> None:
         stored = folder.read("counter")
         assert stored is not None
         try:
-            folder.swap("counter", str(int(stored.content) + 1).encode(), stored.version)
+            folder.compare_and_swap("counter", str(int(stored.content) + 1).encode(), stored.version)
             done += 1
         except Conflict:
             pass
@@ -121,12 +121,12 @@ def test_no_swap_of_three_processes_is_lost(tmp_path: Path):
 def test_a_swap_that_is_stopped_half_way_stops_nobody_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(local_store, "GUARD_SECONDS", 0.2)
     folder = open_folder(f"file://{tmp_path}")
-    version = folder.swap("pointer", b"a", None)
+    version = folder.compare_and_swap("pointer", b"a", None)
 
     with open(tmp_path / ".guard", "ab") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
         with pytest.raises(OutputError, match="pointer` is locked by a suspended process"):
-            folder.swap("pointer", b"b", version)
+            folder.compare_and_swap("pointer", b"b", version)
 
     assert (tmp_path / "pointer").read_bytes() == b"a"
 

@@ -7,7 +7,7 @@ from time import sleep
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from job.attempt import in_our_words
+from job.attempt import classify_error
 from job.storage import s3_client
 
 BUCKET = "s3://fruits/out"
@@ -39,7 +39,9 @@ def test_no_answer_at_all():
 def test_spark_s_own_client():
     said = "An error occurred while calling o52.text.\n: org.apache.hadoop.fs.s3a.AWSBadRequestException: Bad Request (Status Code: 400; )"
 
-    assert str(in_our_words(RuntimeError(said), BUCKET, "`INPUT`")) == "S3 refused a request of Spark for Region `eu-south-1` about `INPUT`"
+    assert (
+        str(classify_error(RuntimeError(said), BUCKET, "`INPUT`")) == "S3 refused a request of Spark for Region `eu-south-1` about `INPUT`"
+    )
 
 
 def test_threads_that_ask_together_make_one():

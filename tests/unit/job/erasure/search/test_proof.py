@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from job.contract.errors import OutputError
 from job.erasure.parquet import heads_of, text_of
-from job.erasure.search.proof import Needles, traces
+from job.erasure.search.proof import SearchTerms, find_match
 from job.erasure.targets import HEAD, Targets
 
 URI = "s3://bucket/photos/é & co/a.jpg"
@@ -55,8 +55,8 @@ CONTAINERS = {
 }
 
 
-def seen(content: bytes, needles: Needles) -> str:
-    return traces("x.parquet" if content.startswith(b"PAR1") else "x.log", content, needles)
+def seen(content: bytes, needles: SearchTerms) -> str:
+    return find_match("x.parquet" if content.startswith(b"PAR1") else "x.log", content, needles)
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
@@ -66,7 +66,7 @@ def test_an_address_is_found_whatever_stands_before_and_behind_it(container: str
     uri = quote(URI, safe="/:") if quoted else URI
     content = CONTAINERS[container](f"{before}{uri}{after}")
 
-    assert seen(content, Needles(Targets(uris={URI}))) == FOUND
+    assert seen(content, SearchTerms(Targets(uris={URI}))) == FOUND
 
 
 ODD = 'file:///photos/l\'été & <b> "x"/a+b~c@d\u2028\\.jpg'
@@ -90,17 +90,17 @@ WRITERS = {
 
 @pytest.mark.parametrize("writer", WRITERS)
 def test_an_address_is_found_whoever_wrote_it(writer: str):
-    assert seen(f"<{WRITERS[writer](ODD)}>".encode(), Needles(Targets(uris={ODD}))) == FOUND
+    assert seen(f"<{WRITERS[writer](ODD)}>".encode(), SearchTerms(Targets(uris={ODD}))) == FOUND
 
 
 @pytest.mark.parametrize("text", [f"{URI}. Skipped", f"{quote(URI, safe='/:')}%22", f"{URI}s3://bucket/b.jpg", f"{URI}-1", f"{URI}.png"])
 def test_what_is_no_other_known_photo_counts_as_found(text: str):
-    assert seen(text.encode(), Needles(Targets(uris={URI}))) == FOUND
+    assert seen(text.encode(), SearchTerms(Targets(uris={URI}))) == FOUND
 
 
 def test_a_longer_address_is_another_photo_if_it_is_known():
     known = [URI, f"{URI}.png", "s3://bucket/b.jpg"]
-    needles = Needles(Targets(uris={URI}), lambda uri: [other for other in known if other.startswith(uri)])
+    needles = SearchTerms(Targets(uris={URI}), lambda uri: [other for other in known if other.startswith(uri)])
 
     for written in (f"{URI}.png", html.escape(f"{URI}.png"), quote(f"{URI}.png", safe="/:"), json.dumps({"uri": f"{URI}.png"})):
         assert seen(written.encode(), needles) == ""
@@ -114,7 +114,7 @@ BEHIND = [" (1).jpg", "/b.jpg", "é.jpg", ",v.jpg", "~2.jpg", f"/{URI}"]
 @pytest.mark.parametrize("behind", BEHIND)
 def test_whatever_character_a_longer_address_has_next_it_is_another_photo_if_it_is_known(behind: str):
     other = URI + behind
-    needles = Needles(Targets(uris={URI}), lambda uri: [other])
+    needles = SearchTerms(Targets(uris={URI}), lambda uri: [other])
 
     for written in (other, html.escape(other), quote(other), json.dumps({"uri": other})):
         assert seen(written.encode(), needles) == ""
@@ -127,7 +127,7 @@ def test_a_row_of_a_longer_address_is_another_photo_known_or_not():
     file = io.BytesIO()
     pq.write_table(rows, file, write_statistics=False)
 
-    assert seen(file.getvalue(), Needles(Targets(uris={URI}))) == ""
+    assert seen(file.getvalue(), SearchTerms(Targets(uris={URI}))) == ""
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.string_view(), pa.large_string(), pa.list_(pa.string())], ids=str)
@@ -136,13 +136,13 @@ def test_a_table_is_searched_whatever_type_its_addresses_have(kind: pa.DataType)
     kept = ["s3://bucket/b.jpg"] if pa.types.is_list(kind) else "s3://bucket/b.jpg"
     rows = pa.table({"uri": pa.array([kept], kind), "embedding": [[1.0] * HEAD]})
 
-    assert seen(written(rows), Needles(Targets(uris={URI}, numbers={base64.b64encode(bytes(4 * HEAD)).decode()}))) == ""
-    assert seen(written(rows), Needles(Targets(uris={"s3://bucket/b.jpg"}))) in (FOUND, "address")
+    assert seen(written(rows), SearchTerms(Targets(uris={URI}, numbers={base64.b64encode(bytes(4 * HEAD)).decode()}))) == ""
+    assert seen(written(rows), SearchTerms(Targets(uris={"s3://bucket/b.jpg"}))) in (FOUND, "address")
 
 
 def test_known_longer_addresses_are_asked_for_once_for_each_address():
     asked, uris = [], [f"s3://bucket/photos/{number:05}.jpg" for number in range(300)]
-    needles = Needles(Targets(uris=set(uris)), lambda uri: asked.append(uri) or [f"{uri}~2.jpg"])
+    needles = SearchTerms(Targets(uris=set(uris)), lambda uri: asked.append(uri) or [f"{uri}~2.jpg"])
 
     for _ in range(3):
         assert seen("\n".join(f"{uri}~2.jpg" for uri in uris).encode(), needles) == ""
@@ -155,8 +155,8 @@ def test_an_embedding_is_found_in_lists_of_every_kind(kind, number: pa.DataType)
     row = [float(value) for value in range(1, HEAD + 1)]
     targets = Targets(numbers={base64.b64encode(np.asarray(row, np.float32).tobytes()).decode()})
 
-    assert seen(parquet(pa.array([[0.0] * HEAD, row], kind(number))), Needles(targets)) == "embedding"
-    assert seen(parquet(pa.array([[0.0] * HEAD], kind(number))), Needles(targets)) == ""
+    assert seen(parquet(pa.array([[0.0] * HEAD, row], kind(number))), SearchTerms(targets)) == "embedding"
+    assert seen(parquet(pa.array([[0.0] * HEAD], kind(number))), SearchTerms(targets)) == ""
     heads = [(found.tolist(), head[0].nbytes) for found, head in heads_of(pa.array([None, row, None], kind(number)), HEAD)]
     assert heads == [([1], 4 * HEAD)]
 
@@ -166,7 +166,7 @@ def test_parquet_is_read_whatever_its_name_is(name: str):
     file = io.BytesIO()
     pq.write_table(pa.table({"uri": [URI]}), file, compression="zstd")
 
-    assert traces(name, file.getvalue(), Needles(Targets(uris={URI}))) == "address"
+    assert find_match(name, file.getvalue(), SearchTerms(Targets(uris={URI}))) == "address"
 
 
 @pytest.mark.parametrize("row", [0, 5, 9])
@@ -176,7 +176,7 @@ def test_every_row_group_is_searched(row: int):
         values = [f"s3://bucket/{number}.jpg" if number != row else value for number in range(10)]
         pq.write_table(pa.table({column: values}), file, row_group_size=3)
 
-        assert seen(file.getvalue(), Needles(Targets(uris={URI}))) == found
+        assert seen(file.getvalue(), SearchTerms(Targets(uris={URI}))) == found
 
 
 LOCAL = "file:///photos/é & co/a.jpg"
@@ -189,12 +189,12 @@ def test_a_path_without_its_scheme_is_found_too(container: str, before: str, aft
     path = LOCAL.removeprefix("file://")
     content = CONTAINERS[container](f"{before}{quote(path) if quoted else path}{after}")
 
-    assert seen(content, Needles(Targets(uris={LOCAL}))) == FOUND
+    assert seen(content, SearchTerms(Targets(uris={LOCAL}))) == FOUND
 
 
 def test_a_path_within_a_longer_one_is_another_photo_if_that_one_is_known():
     known = ["file:///x/photos/é & co/a.jpg", "s3://bucket/photos/é & co/a.jpg", "file:///x /photos/é & co/a.jpg.png"]
-    needles = Needles(Targets(uris={LOCAL}), around=lambda uri: known)
+    needles = SearchTerms(Targets(uris={LOCAL}), around=lambda uri: known)
 
     for other in known:
         for written in (other, other.removeprefix("file://"), html.escape(other), quote(other), json.dumps({"uri": other})):
@@ -205,7 +205,7 @@ def test_a_path_within_a_longer_one_is_another_photo_if_that_one_is_known():
 
 def test_two_values_of_a_column_are_not_read_as_one():
     assert b"a.jpgs3://" not in b"".join(text_of(pa.array(["s3://b/a.jpg", "s3://b/c.jpg"])))
-    assert seen(parquet(pa.array([URI, "s3://b/c.jpg"])), Needles(Targets(uris={URI}))) == FOUND
+    assert seen(parquet(pa.array([URI, "s3://b/c.jpg"])), SearchTerms(Targets(uris={URI}))) == FOUND
 
 
 @pytest.mark.parametrize("kind", [pa.string_view(), pa.binary_view(), pa.large_binary()])
@@ -240,10 +240,10 @@ DAMAGED = {
 
 @pytest.mark.parametrize("kind", DAMAGED)
 def test_a_damaged_file_is_a_finding_and_ends_no_search(kind: str):
-    needles = Needles(Targets(uris={URI}))
+    needles = SearchTerms(Targets(uris={URI}))
 
-    assert traces("x.parquet", DAMAGED[kind], needles) == traces("x.log", DAMAGED[kind], needles) == "cannot be searched"
-    assert traces("x.log", DAMAGED[kind] + URI.encode(), needles) in (FOUND, "cannot be searched")
+    assert find_match("x.parquet", DAMAGED[kind], needles) == find_match("x.log", DAMAGED[kind], needles) == "cannot be searched"
+    assert find_match("x.log", DAMAGED[kind] + URI.encode(), needles) in (FOUND, "cannot be searched")
 
 
 def test_numbers_and_times_hold_no_text():
@@ -254,12 +254,12 @@ def test_numbers_and_times_hold_no_text():
 def test_a_content_hash_is_found_whatever_follows():
     digest = "0" * 63 + "1"
 
-    assert seen(f"sha256:{digest}ab".encode(), Needles(Targets(contents={digest}))) == FOUND
+    assert seen(f"sha256:{digest}ab".encode(), SearchTerms(Targets(contents={digest}))) == FOUND
 
 
 @pytest.mark.parametrize("text", ["15000-17", "5000-171", "s3/95000-17,", '{"etag": "15000-17"}'])
 def test_an_etag_within_a_longer_number_is_that_of_another_photo(text: str):
-    needles = Needles(Targets(etags={"5000-17"}))
+    needles = SearchTerms(Targets(etags={"5000-17"}))
 
     assert seen(text.encode(), needles) == ""
     assert seen(parquet(pa.array([text])), needles) == ""
@@ -268,7 +268,7 @@ def test_an_etag_within_a_longer_number_is_that_of_another_photo(text: str):
 
 @pytest.mark.parametrize("text", ["5000-17", "\n5000-17.", "x\\n5000-17\\n", "%225000-17%22", "\\u00225000-17\\u0022"])
 def test_an_etag_is_found_whatever_stands_beside_it_that_is_no_number(text: str):
-    assert seen(text.encode(), Needles(Targets(etags={"5000-17"}))) == FOUND
+    assert seen(text.encode(), SearchTerms(Targets(etags={"5000-17"}))) == FOUND
 
 
 def test_a_copy_that_stays_switches_off_the_search_for_what_it_has_itself_and_nothing_else():
@@ -278,7 +278,7 @@ def test_a_copy_that_stays_switches_off_the_search_for_what_it_has_itself_and_no
     shared = {f"{texts[0]} {copy}", f"etag-of-both {copy}"}
     targets = Targets(etags={"etag-of-both", "etag-of-one"}, numbers=set(texts), copies={copy}, shared=shared)
 
-    for needles in (Needles(targets), Needles(Targets.from_json(targets.to_json()))):
+    for needles in (SearchTerms(targets), SearchTerms(Targets.from_json(targets.to_json()))):
         assert seen(with_copy, needles) == ""
         assert seen(b"etag-of-both", needles) == ""
         assert seen(without, needles) == "embedding"
@@ -293,7 +293,7 @@ def test_what_a_copy_has_is_searched_for_once_the_copy_is_erased_too():
     targets = Targets(uris={"s3://b/a.jpg"}, etags={"etag-of-both"}, copies={copy}, shared={f"etag-of-both {copy}"})
     targets.add(Targets(uris={copy}))
 
-    assert seen(b"etag-of-both", Needles(targets)) == FOUND
+    assert seen(b"etag-of-both", SearchTerms(targets)) == FOUND
 
 
 RARER_WRITERS = {
@@ -311,12 +311,12 @@ RARER_WRITERS = {
 @pytest.mark.parametrize("writer", RARER_WRITERS)
 @pytest.mark.parametrize("uri", [ODD, "file:///photos/\U0001f468\u200d\U0001f469/l\u00ee\u00eet\\\n.jpg", URI])
 def test_an_address_is_found_as_rarer_writers_have_it(writer: str, uri: str):
-    assert seen(f"<{RARER_WRITERS[writer](uri)}>".encode(), Needles(Targets(uris={uri}))) == FOUND
+    assert seen(f"<{RARER_WRITERS[writer](uri)}>".encode(), SearchTerms(Targets(uris={uri}))) == FOUND
 
 
 @pytest.mark.parametrize("code", ["utf-16", "utf-16-le", "utf-16-be"])
 def test_an_address_is_found_as_windows_writes_text(code: str):
-    assert seen(f"seen: {URI}\r\n".encode(code), Needles(Targets(uris={URI}))) == FOUND
+    assert seen(f"seen: {URI}\r\n".encode(code), SearchTerms(Targets(uris={URI}))) == FOUND
 
 
 def written(table: pa.Table, **options: object) -> bytes:
@@ -345,10 +345,10 @@ def test_parquet_is_searched_beside_its_values_too(place: str, codec: str):
     table = pq.read_table(io.BytesIO(content)) if codec != "none" and place.startswith(("a ", "an ")) else None
     content = written(table, compression=codec) if table is not None else content
 
-    assert seen(content, Needles(Targets(uris={URI}))) in (FOUND, "address")
+    assert seen(content, SearchTerms(Targets(uris={URI}))) in (FOUND, "address")
 
 
 def test_other_photos_in_the_footer_of_parquet_are_no_finding():
     content = written(pa.table({"uri": [f"{URI}.png", "s3://bucket/photos/z.jpg"]}))
 
-    assert seen(content, Needles(Targets(uris={URI}), lambda uri: [f"{URI}.png"])) == ""
+    assert seen(content, SearchTerms(Targets(uris={URI}), lambda uri: [f"{URI}.png"])) == ""

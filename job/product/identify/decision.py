@@ -13,7 +13,7 @@ CERTAIN = 2 / 3  # of all votes a group has to have to be named, and of its grou
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Decision:
     """`group` None: unknown. `by` says whose word it is."""
 
     group: str | None
@@ -33,7 +33,7 @@ def decide(
     alone: float = ALONE,
     contradict: float = ALONE,
     certain: float = CERTAIN,
-) -> Verdict:
+) -> Decision:
     """
     `votes`: the neighbours' share by group, the largest first. `distance`: to the nearest image, by cosine; beyond `threshold` it says
     nothing; within `typical` it is as near as photos of one fruit are, and nobody may object. `opinion`: the classifier's probability
@@ -46,10 +46,10 @@ def decide(
     if distance <= max(threshold, SAME):
         doubtful = share < certain or (theirs != ours and sure >= contradict)
         if doubtful and distance > max(typical, SAME):
-            return Verdict(None, "nobody", share)
-        return Verdict(ours, "neighbours", share)
+            return Decision(None, "nobody", share)
+        return Decision(ours, "neighbours", share)
     if theirs == ours and sure >= agree:
-        return Verdict(ours, "both", max(share, sure))
+        return Decision(ours, "both", max(share, sure))
     if sure >= alone and theirs in groups:
-        return Verdict(theirs, "classifier", sure)
-    return Verdict(None, "nobody", share)
+        return Decision(theirs, "classifier", sure)
+    return Decision(None, "nobody", share)

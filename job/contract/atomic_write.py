@@ -17,7 +17,7 @@ def is_partial(name: str) -> bool:
 
 
 @contextmanager
-def replacing(path: str) -> Iterator[BinaryIO]:
+def atomic_write(path: str) -> Iterator[BinaryIO]:
     """
     Give a new file that takes the place of `path` at the end, whole and on the disk, or vanishes on an error.
 

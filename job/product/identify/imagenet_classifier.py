@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from job.contract.atomic_write import atomic_write
 from job.contract.errors import ModelError
-from job.contract.replacing import replacing
 from job.imaging.networks import known_answer, unwritable
 
 CLASSES = {  # number in ILSVRC 2012 to our group; https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json
@@ -39,7 +39,7 @@ KNOWN = {906: 0.3133, 811: 0.1021, 616: 0.0705}
 TOLERANCE = 0.02
 
 
-class Head:
+class ImageNetClassifier:
     """The last layer of MobileNetV2 on ImageNet: `kernel` (1280, 1000), `bias` (1000,)."""
 
     def __init__(self, kernel: npt.NDArray[np.float16], bias: npt.NDArray[np.float32]) -> None:
@@ -61,7 +61,7 @@ class Head:
         return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
-def load_head(weights: Path, cache: Path) -> Head:
+def load_classifier(weights: Path, cache: Path) -> ImageNetClassifier:
     """
     From `weights` (Keras's HDF5 file with its top, 14 MB), proven; kept in `cache` as 2.5 MB of float16.
 
@@ -79,12 +79,12 @@ def load_head(weights: Path, cache: Path) -> Head:
         content = io.BytesIO()
         np.savez(content, kernel=kernel.astype(np.float16), bias=bias)
         try:
-            with replacing(str(cached)) as file:
+            with atomic_write(str(cached)) as file:
                 file.write(content.getvalue())
         except OSError as error:
             raise unwritable(cached, error.strerror) from error
     with np.load(cached) as arrays:
-        head = Head(arrays["kernel"], arrays["bias"])
+        head = ImageNetClassifier(arrays["kernel"], arrays["bias"])
     answer = head.probabilities(known_answer("mobilenet_v2")[np.newaxis])[0]
     difference = max(abs(float(answer[number]) - share) for number, share in KNOWN.items())
     if not difference <= TOLERANCE:  # NaN is refused too

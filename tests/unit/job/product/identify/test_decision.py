@@ -2,7 +2,7 @@
 
 import pytest
 
-from job.product.identify.verdict import Verdict, decide
+from job.product.identify.decision import Decision, decide
 
 LIMITS = {"threshold": 0.2, "typical": 0.1, "groups": ["Lemon", "Orange"]}
 
@@ -33,9 +33,9 @@ def test_a_contradiction_is_unknown_and_agreement_reaches_further(distance, opin
 def test_the_score_is_that_of_whoever_is_believed():
     votes = {"Lemon": 0.7, "Orange": 0.3}
 
-    assert decide(votes, 0.15, opinion={"Orange": 0.3}, **LIMITS) == Verdict("Lemon", "neighbours", 0.7)
-    assert decide(votes, 0.5, opinion={"Lemon": 0.9}, **LIMITS) == Verdict("Lemon", "both", 0.9)
-    assert decide(votes, 0.5, opinion={"Orange": 0.8}, **LIMITS) == Verdict("Orange", "classifier", 0.8)
+    assert decide(votes, 0.15, opinion={"Orange": 0.3}, **LIMITS) == Decision("Lemon", "neighbours", 0.7)
+    assert decide(votes, 0.5, opinion={"Lemon": 0.9}, **LIMITS) == Decision("Lemon", "both", 0.9)
+    assert decide(votes, 0.5, opinion={"Orange": 0.8}, **LIMITS) == Decision("Orange", "classifier", 0.8)
 
 
 def test_an_image_of_a_gallery_that_knows_nothing_else_knows_itself():

@@ -15,7 +15,7 @@ WRITTEN = ("features", "rejects", "runs", "moments", "work")  # in OUTPUT, by ea
 OUTPUT_FOLDERS = (*WRITTEN, "erasures")
 
 
-class PlaceError(ValueError):
+class LocationError(ValueError):
     """INPUT or OUTPUT cannot be used. `hint`: what to do about it."""
 
     def __init__(self, message: str, hint: str) -> None:
@@ -23,13 +23,15 @@ class PlaceError(ValueError):
         self.hint = hint
 
 
-def check_apart(input_uri: str, output_uri: str) -> None:
+def check_no_overlap(input_uri: str, output_uri: str) -> None:
     """Raises PlaceError if OUTPUT is or lies inside INPUT, or INPUT inside what an OUTPUT is made of. Symbolic links are resolved."""
     source, target = _resolved(input_uri), _resolved(output_uri)
     if uris.is_inside(target, source):
-        raise PlaceError(f"OUTPUT `{uris.shown(output_uri)}` is inside INPUT `{uris.shown(input_uri)}`", "choose an OUTPUT outside INPUT")
+        raise LocationError(
+            f"OUTPUT `{uris.shown(output_uri)}` is inside INPUT `{uris.shown(input_uri)}`", "choose an OUTPUT outside INPUT"
+        )
     if any(uris.is_inside(source, uris.join(target, name)) for name in OUTPUT_FOLDERS):
-        raise PlaceError(
+        raise LocationError(
             f"INPUT `{uris.shown(input_uri)}` contains results of OUTPUT `{uris.shown(output_uri)}`", "give the folder with the photos"
         )
 
@@ -50,24 +52,24 @@ def check_input_folder(path: str) -> None:
         os.scandir(path).close()
     except FileNotFoundError as error:
         if broken := broken_link(path):
-            raise PlaceError(broken, "fix the link, or give another folder") from error
+            raise LocationError(broken, "fix the link, or give another folder") from error
         sample = "check the path, or get sample photos with `fruitsctl sample`"
         hint = "give the folder with the photos, not a pattern" if is_pattern(path) else sample
-        raise PlaceError(f"there is no folder `{path}`", hint) from error
+        raise LocationError(f"there is no folder `{path}`", hint) from error
     except NotADirectoryError as error:
-        raise PlaceError(f"`{path}` is a file", "give the folder that holds one sub-folder per label") from error
+        raise LocationError(f"`{path}` is a file", "give the folder that holds one sub-folder per label") from error
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
-        raise PlaceError(f"cannot read `{path}`: {reason}", "make the folder readable") from error
+        raise LocationError(f"cannot read `{path}`: {reason}", "make the folder readable") from error
 
 
 def check_folder(path: str) -> None:
     """Raises PlaceError if `path`, which need not exist, or a folder above it is a file or a symbolic link that leads nowhere."""
-    there = existing(path)
+    there = longest_existing(path)
     if broken := broken_link(there):
-        raise PlaceError(broken, "create the folder that the link names, or choose another")
+        raise LocationError(broken, "create the folder that the link names, or choose another")
     if not os.path.isdir(there):
-        raise PlaceError(f"`{there}` is a file", "choose a folder")
+        raise LocationError(f"`{there}` is a file", "choose a folder")
 
 
 def check_output_folder(path: str) -> None:
@@ -75,14 +77,14 @@ def check_output_folder(path: str) -> None:
     for name in ("", *WRITTEN):
         place = os.path.join(path, name) if name else path
         check_folder(place)
-        there = existing(place)
+        there = longest_existing(place)
         if not os.access(there, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
             refused = os.path.abspath(there if there == place else _below(there, place))
             reason = "Read-only file system" if os.statvfs(there).f_flag & os.ST_RDONLY else "Permission denied"
-            raise PlaceError(f"cannot write `{refused}`: {reason}", "make it writable, or choose another OUTPUT")
+            raise LocationError(f"cannot write `{refused}`: {reason}", "make it writable, or choose another OUTPUT")
 
 
-def existing(path: str) -> str:
+def longest_existing(path: str) -> str:
     """The longest part of `path` that is there, as far as this user may know; it may be a symbolic link that leads nowhere."""
     while not (os.path.exists(path) or broken_link(path)):
         path = os.path.dirname(path.rstrip("/")) or (os.sep if path.startswith(os.sep) else os.curdir)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """
     Give the name of a new file beside `path`. At the end, if it was written, it takes the place of `path`; after an error it is deleted.
 

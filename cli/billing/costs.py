@@ -86,21 +86,21 @@ class Cost:
         return cls(**json.loads(text))
 
 
-def hourly(worker: Worker, prices: Prices) -> float:
+def hourly_cost(worker: Worker, prices: Prices) -> float:
     disk_gb = max(0, worker.disk_gb - FREE_DISK_GB)
     return worker.vcpu * prices.vcpu_hour + worker.memory_gb * prices.gb_hour + disk_gb * prices.storage_gb_hour
 
 
-def fleet_hourly(fleet: Fleet, prices: Prices) -> float:
+def fleet_hourly_cost(fleet: Fleet, prices: Prices) -> float:
     """All workers at once."""
-    return hourly(fleet.driver, prices) + fleet.max_executors * hourly(fleet.executor, prices)
+    return hourly_cost(fleet.driver, prices) + fleet.max_executors * hourly_cost(fleet.executor, prices)
 
 
 def worst_case(fleet: Fleet, prices: Prices, attempts: int, timeout_minutes: int) -> float:
     """USD: every attempt runs into its timeout with all workers, and loses as many executors as Spark bears."""
     failures = max(LEAST_FAILURES, FAILURES_PER_EXECUTOR * fleet.max_executors)
-    running = fleet_hourly(fleet, prices) * (timeout_minutes + STOP_MINUTES) / 60
-    replaced = failures * hourly(fleet.executor, prices) / 60
+    running = fleet_hourly_cost(fleet, prices) * (timeout_minutes + STOP_MINUTES) / 60
+    replaced = failures * hourly_cost(fleet.executor, prices) / 60
     return attempts * (running + replaced) * (ESTIMATE_SHARE if prices.estimate else 1.0)
 
 
@@ -149,10 +149,10 @@ def rounded_up(usd: float) -> str:
 
 def estimate(fleet: Fleet, prices: Prices, images: int) -> float:
     """USD, probably: all workers while so many photos are embedded and all else is done."""
-    return fleet_hourly(fleet, prices) * minutes_for(images, fleet.max_executors) / 60
+    return fleet_hourly_cost(fleet, prices) * minutes_for(images, fleet.max_executors) / 60
 
 
-def billed(utilization: Mapping[str, float], prices: Prices) -> float:
+def billed_cost(utilization: Mapping[str, float], prices: Prices) -> float:
     """
     USD for `billedResourceUtilization` of GetJobRun. AWS leaves out disk if none is billed.
 
@@ -166,14 +166,14 @@ def billed(utilization: Mapping[str, float], prices: Prices) -> float:
     )
 
 
-def requests(images: int, embedded: int) -> float:
+def request_cost(images: int, embedded: int) -> float:
     """USD for S3 and CloudWatch while `images` are listed and `embedded` are read: an estimate, which --max-cost does not limit."""
     reads = FIXED_READS + embedded
     writes = FIXED_WRITES + math.ceil(images / LIST_PAGE) + embedded / 1_000 * WRITES_PER_1000_IMAGES
     return reads * S3_READ + writes * S3_WRITE + (LOG_BYTES + embedded * LOG_BYTES_PER_IMAGE) / 1e9 * LOGS_GB
 
 
-def cluster(seconds: float) -> float:
+def cluster_cost(seconds: float) -> float:
     """USD for the notebook's cluster over that time."""
     return CLUSTER_HOUR * seconds / 3600
 
@@ -201,9 +201,9 @@ def cost_record(job_run: Mapping[str, Any], prices: Prices, manifest_counts: Map
         vcpu_hours=used.get("vCPUHour"),
         gb_hours=used.get("memoryGBHour"),
         storage_gb_hours=used.get("storageGBHour"),
-        usd=billed(used, prices) if known else None,
-        usd_requests=requests(images, embedded) if images is not None and embedded is not None else None,
-        usd_cluster=cluster((ended - began).total_seconds()),
+        usd=billed_cost(used, prices) if known else None,
+        usd_requests=request_cost(images, embedded) if images is not None and embedded is not None else None,
+        usd_cluster=cluster_cost((ended - began).total_seconds()),
         prices=asdict(prices),
     )
 

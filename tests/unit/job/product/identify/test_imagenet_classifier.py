@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from job.contract.errors import SetupError
-from job.product.identify.second_opinion import load_head
+from job.product.identify.imagenet_classifier import load_classifier
 
 
 def test_a_cache_that_cannot_be_written_is_named_with_the_variable_that_moves_it(tmp_path):
@@ -14,5 +14,5 @@ def test_a_cache_that_cannot_be_written_is_named_with_the_variable_that_moves_it
     (tmp_path / "file").write_text("")
 
     with pytest.raises(SetupError, match=f"cannot write `{tmp_path}/file/cache/models/imagenet_head-.*`: Not a directory") as refused:
-        load_head(tmp_path / "weights.h5", tmp_path / "file" / "cache")
+        load_classifier(tmp_path / "weights.h5", tmp_path / "file" / "cache")
     assert refused.value.hint == "set FRUITS_CACHE to a writable folder with free space"

@@ -2,13 +2,13 @@
 
 import pytest
 
-from cli.settings.replacing import replacing
+from cli.settings.atomic_write import atomic_write
 
 
 def test_a_new_file_takes_the_place_of_the_old_one(tmp_path):
     path = tmp_path / "new" / "a.json"
     for text in ("old", "new"):
-        with replacing(path) as part:
+        with atomic_write(path) as part:
             part.write_text(text)
             assert not path.exists() or path.read_text() == "old"
 
@@ -22,7 +22,7 @@ def test_after_an_error_the_old_one_stays_and_nothing_is_left(tmp_path, error):
     path.write_text("old")
 
     def write():
-        with replacing(path) as part:
+        with atomic_write(path) as part:
             part.write_text("half")
             raise error
 
@@ -37,7 +37,7 @@ def test_where_nothing_was_written_the_old_one_stays(tmp_path):
     path = tmp_path / "a.json"
     path.write_text("old")
 
-    with replacing(path):
+    with atomic_write(path):
         pass
 
     assert path.read_text() == "old"

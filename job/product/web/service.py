@@ -20,7 +20,7 @@ from job.product.web.limits import Limits, Memory, Rate, Refused, Work
 from job.product.web.photo import read_photo
 
 if TYPE_CHECKING:
-    from job.inputs.fetch import Key
+    from job.inputs.fetch import ListedImage
 
 T = TypeVar("T")
 Numbers = npt.NDArray[np.intp]
@@ -38,7 +38,7 @@ class View(NamedTuple):
     numbers: Numbers
 
 
-class Desk:
+class IdentifyService:
     def __init__(self, identifier: Identifier, limits: Limits) -> None:
         self.limits = limits
         self._shown = View(identifier, np.arange(len(identifier.gallery)))
@@ -47,9 +47,9 @@ class Desk:
         self._rate, self._memory = Rate(limits.photos_per_minute), Memory(limits.held_bytes)
         self._picture = lru_cache(THUMBNAILS)(_picture)
 
-    async def look(self, request: Request, look: Callable[[bytes], T]) -> T:
+    async def process_photo(self, request: Request, look: Callable[[bytes], T]) -> T:
         """
-        What `look` makes of the photo of `request`, in a thread of its own.
+        What `process_photo` makes of the photo of `request`, in a thread of its own.
 
         Raises:
             Refused: the photo does not come as it should, or a limit is reached.
@@ -107,7 +107,7 @@ class Desk:
         self._work.close()
 
 
-def _picture(key: Key) -> bytes:
+def _picture(key: ListedImage) -> bytes:
     """Raises Refused: 404, the photo is gone."""
     from job.product.thumbnails import as_webp
 
@@ -125,9 +125,9 @@ def kept_numbers(before: View, gallery: Gallery) -> Numbers:
     return np.arange(len(gallery)) if rows.null_count else before.numbers[rows.to_numpy(zero_copy_only=False)]
 
 
-def desk_of(request: Request) -> Desk:
-    desk: Desk = request.app.state.desk
-    return desk
+def service_of(request: Request) -> IdentifyService:
+    service: IdentifyService = request.app.state.service
+    return service
 
 
-TheDesk = Annotated[Desk, Depends(desk_of)]
+ServiceDep = Annotated[IdentifyService, Depends(service_of)]
