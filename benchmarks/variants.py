@@ -9,7 +9,7 @@ import numpy as np
 from job.imaging.networks import Features
 from job.product.gallery import Gallery, calibration_of
 from job.product.identify.decision import AGREE, ALONE, CERTAIN, decide
-from job.product.identify.evidence import LOOKS, evidence_of
+from job.product.identify.evidence import QUERIES, evidence_of
 from job.product.identify.identifier import Identifier
 from job.product.neighbours import unit_rows
 
@@ -25,7 +25,7 @@ class Variant:
     standard deviations that scores are divided by, 0..1.
     """
 
-    looks: tuple[tuple[str, ...], ...] = LOOKS
+    looks: tuple[tuple[str, ...], ...] = QUERIES
     agree: float = NEVER
     alone: float = NEVER
     contradict: float = NEVER
@@ -55,8 +55,8 @@ VARIANTS = {
     "… and agreement of the classifier": Variant(agree=AGREE, certain=CERTAIN),
     "… and the classifier alone": Variant(agree=AGREE, alone=ALONE, certain=CERTAIN),
     "… from 70 %": Variant(agree=AGREE, alone=0.7, certain=CERTAIN),
-    "… and the classifier's veto: what `identify` does": Variant(LOOKS, AGREE, ALONE, ALONE, CERTAIN),
-    "the same without two thirds of the votes": Variant(LOOKS, AGREE, ALONE, ALONE),
+    "… and the classifier's veto: what `identify` does": Variant(QUERIES, AGREE, ALONE, ALONE, CERTAIN),
+    "the same without two thirds of the votes": Variant(QUERIES, AGREE, ALONE, ALONE),
     "the same on the whole photo alone": Variant(WHOLE, AGREE, ALONE, ALONE, CERTAIN),
 }
 

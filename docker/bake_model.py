@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cli.photos.assets import KERAS_WEIGHTS_URL, weights
 from job.contract.params import UNTRAINED
-from job.imaging.networks import LiteRtNetwork, fingerprint, litert_flatbuffer, prove, untrained_flatbuffer
+from job.imaging.networks import LiteRtNetwork, fingerprint, litert_flatbuffer, untrained_flatbuffer, verify_network
 from job.product.report.vega import bundle
 
 
@@ -21,8 +21,8 @@ def main(cache: Path) -> None:
         (cache / "weights").mkdir(parents=True)
         shutil.copy(given[0], cache / "weights" / KERAS_WEIGHTS_URL.rsplit("/", 1)[-1])  # where the run looks for them
     file = weights(None, cache, lambda *_: None)
-    prove(LiteRtNetwork(litert_flatbuffer(file, cache)), f"weights `{file.name}`")
-    prove(LiteRtNetwork(untrained_flatbuffer(cache)), f"model `{UNTRAINED}`", UNTRAINED)  # a run cannot write to the cache
+    verify_network(LiteRtNetwork(litert_flatbuffer(file, cache)), f"weights `{file.name}`")
+    verify_network(LiteRtNetwork(untrained_flatbuffer(cache)), f"model `{UNTRAINED}`", UNTRAINED)  # a run cannot write to the cache
     bundle(cache)
     print(f"baked {fingerprint('mobilenet_v2')} from {file.name}")
 

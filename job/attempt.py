@@ -13,7 +13,7 @@ from job.contract.params import Params
 from job.contract.records import Manifest, Outcome, RecordError, counted
 from job.contract.uris import is_s3, local_path, shown
 from job.pipeline import run
-from job.spark.progress import Report
+from job.spark.progress import ProgressReport
 from job.spark.session import stop_session
 from job.stages.listing import check_input, check_no_overlap
 from job.storage.folders import open_folder
@@ -85,7 +85,7 @@ def run_notebook(params: Params, folder: Folder) -> Outcome:
 def run_under_lease(params: Params, folder: Folder, lease: Lease) -> Outcome:
     idle = False
     try:
-        manifest = run(params, folder, lease, Report())
+        manifest = run(params, folder, lease, ProgressReport())
         idle = True
         return Outcome(params.run_id, 0, "done", f"{counted(manifest.counts['rows'], 'rows')}, k = {manifest.k}")
     except JobError as error:

@@ -11,7 +11,7 @@ from job.contract.records import Manifest, counted
 from job.contract.uris import is_s3, join, shown
 from job.imaging.networks import load_model
 from job.inputs.first_photos import first_photos
-from job.spark.progress import Report, counting_tasks
+from job.spark.progress import ProgressReport, counting_tasks
 from job.spark.session import start_session, start_workers, work_uri
 from job.stages import moments, pca, publish
 from job.stages.chunks import chunks
@@ -23,7 +23,7 @@ from job.storage.object_store import Folder
 from job.storage.tombstones import read_tombstones
 
 
-def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifest:
+def run(params: Params, folder: Folder, lease: Lease, report: ProgressReport) -> Manifest:
     """
     One run into `folder` (OUTPUT) under `lease`; every stage reports its progress.
 
@@ -71,13 +71,13 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
         refuse_too_many(undecoded, count, params)
         refuse_too_many(unlisted, listing.count + len(listing.problems), params)
 
-    kept = moments.MomentsCache(folder, model.fingerprint)
+    cache = moments.MomentsCache(folder, model.fingerprint)
     with report.stage("fit") as stage:
         current = store.current(listing.images, params.input, join(work, "current"), taken if count < listing.count else None)
         if params.pca:
             fitted = publish.read_fitted(folder, params.pca, model.fingerprint)
         else:
-            total = kept.of(current.features, params.input, params.fit_on)
+            total = cache.get(current.features, params.input, params.fit_on)
             fitted = pca.fit(total, params.components, params.variance, params.standardize)
         stage.update(fitted.n)
     with report.stage("project") as stage:
@@ -105,19 +105,19 @@ def run(params: Params, folder: Folder, lease: Lease, report: Report) -> Manifes
         "rows": rows,
         "labels": labels,
     }
-    fitted_by = publish.lineage(params.pca, lambda run: publish.manifest_of(folder, run))[-1] if params.pca else params.run_id
-    manifest = publish.describe(
+    fitted_by = publish.pca_lineage(params.pca, lambda run: publish.manifest_of(folder, run))[-1] if params.pca else params.run_id
+    manifest = publish.make_manifest(
         params, model.fingerprint, lease.generation, report.stages, counts, reasons, listing.ignored, fitted, cores, fitted_by
     )
     publish.publish(folder, manifest, lease)
     with report.stage("report") as stage:
         manifest = publish.add_report(spark, folder, manifest, listing.images, lease)
         stage.update(rows)
-    publish.complete(folder, manifest, lease)
+    publish.update_manifest(folder, manifest, lease)
     publish.prune_runs(folder, params.keep_runs, lease)
     store.compact()
     if not params.pca:
-        kept.compact(lease)
+        cache.compact(lease)
     folder.delete_tree("work")
     return manifest
 

@@ -10,7 +10,7 @@ from benchmarks.scale.model import Cell, deadline_seconds, matrix_parts
 from benchmarks.scale.simulate import MORE, Simulated
 from benchmarks.targets import AT_LEAST, AT_MOST, Measure
 from job.stages.embed import IMAGES_PER_TASK
-from job.stages.moments import most_files
+from job.stages.moments import max_files
 
 LINEAR = 1.15  # seconds per photo, at most, relative to the size before
 LEAST_SECONDS = 3.0  # of a stage at the larger size: below, a figure is noise
@@ -75,7 +75,7 @@ def of_moments(simulated: Sequence[Simulated]) -> list[Measure]:
             f"files of moments after {one.images:,} photos in {-(-one.images // one.chunk_images):,} commits, and more",
             [one.again.files["moments"].files - 1],  # without the list of sums
             AT_MOST,
-            most_files(one.images + MORE),
+            max_files(one.images + MORE),
             "",
             0,
         )

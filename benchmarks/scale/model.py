@@ -19,7 +19,7 @@ from cli.billing.prices import Prices
 from cli.billing.sizing import IMAGES_PER_SECOND_AND_VCPU, WORKER, Fleet, minutes_for
 from job.stages.chunks import SECONDS_PER_CHUNK
 from job.stages.embed import tasks_for
-from job.stages.moments import most_files
+from job.stages.moments import max_files
 from job.stages.publish import BYTES_PER_NUMBER, CSV_PART_BYTES
 
 IMAGES = (10_000, 100_000, 1_000_000, 10_000_000)
@@ -150,7 +150,7 @@ def cell(parts: Parts, prices: Prices, images: int, vcpu: int, new: int | None =
     stages |= {name: lines[name].at(images, share) for name in SHARED}
     stages["list"] += images / (KEYS_PER_SECOND_AND_VCPU * vcpu)
     stages["embed"] = embedded / (IMAGES_PER_SECOND_AND_VCPU * vcpu)
-    sums = min(chunks, most_files(images))
+    sums = min(chunks, max_files(images))
     stages["fit"] += sums * parts.chunk_seconds
     stages["report"] = lines["report"].at(images)
     fleet = Fleet(WORKER, WORKER, vcpu // WORKER.vcpu)

@@ -37,7 +37,7 @@ from job import pipeline
 from job.contract.params import Params
 from job.inputs.fetch import ListedImage
 from job.inputs.rows import ArrowRows, SparkRows, driver_rows
-from job.spark.progress import Report, Running
+from job.spark.progress import ProgressReport, RunningStage
 from job.stages import embed, moments
 from job.stages.embed import ROWS_PER_BATCH
 from job.stages.listing import BATCH_ROWS
@@ -79,7 +79,7 @@ class Simulated:
         return self.driver_mb + max(self.first.live_mb.values())
 
 
-class Watched(Report):
+class Watched(ProgressReport):
     """Also how much of the JVM's heap is alive after each stage; collecting the garbage is no part of a stage."""
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class Watched(Report):
         self.live_mb: dict[str, float] = {}
 
     @contextmanager
-    def stage(self, name: str, total: int | None = None, unit: str = "images") -> Iterator[Running]:
+    def stage(self, name: str, total: int | None = None, unit: str = "images") -> Iterator[RunningStage]:
         with super().stage(name, total, unit) as running:
             yield running
         runtime = SparkSession.getActiveSession().sparkContext._jvm.java.lang.Runtime.getRuntime()  # type: ignore[union-attr]

@@ -10,7 +10,7 @@ from cli.aws.errors import translate_aws_errors
 from cli.aws.run_state import RunState
 from cli.errors import RefusedError
 from cli.settings.waiting import skip_repeats, wait_until
-from job.contract.records import counted, noun
+from job.contract.records import counted, plural_noun
 
 STATES = {  # https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/job-states.html
     "SUBMITTED": RunState.PENDING,
@@ -88,7 +88,7 @@ def stop_application(emr: Any, application_id: str, cancel: bool, tell: Callable
         runs = {run["id"]: run["state"] for run in active_runs(emr, application_id)}
         if runs and not cancel:
             raise RefusedError(
-                f"`{len(runs)}` active {noun(len(runs), 'runs')} on application `{application_id}`: {', '.join(runs)}",
+                f"`{len(runs)}` active {plural_noun(len(runs), 'runs')} on application `{application_id}`: {', '.join(runs)}",
                 "wait until they have finished, or cancel them with `fruitsctl cancel`",
             )
         if runs:

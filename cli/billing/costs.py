@@ -114,7 +114,7 @@ def longest_timeout(max_cost: float, fleet: Fleet, prices: Prices, attempts: int
     return minutes
 
 
-def most_executors(max_cost: float, fleet: Fleet, prices: Prices, attempts: int, timeout_minutes: int) -> int:
+def max_executors(max_cost: float, fleet: Fleet, prices: Prices, attempts: int, timeout_minutes: int) -> int:
     """0 if not even one fits."""
     fitting = range(fleet.max_executors, 0, -1)
     return next((n for n in fitting if worst_case(replace(fleet, max_executors=n), prices, attempts, timeout_minutes) <= max_cost), 0)
@@ -131,18 +131,18 @@ def check_max_cost(max_cost: float, fleet: Fleet, prices: Prices, attempts: int,
     if worst <= max_cost:
         return worst
     price = f", at estimated prices of {prices.as_of} plus {ESTIMATE_SHARE - 1:.0%}" if prices.estimate else ""
-    executors = most_executors(max_cost, fleet, prices, attempts, timeout_minutes)
+    executors = max_executors(max_cost, fleet, prices, attempts, timeout_minutes)
     timeout = longest_timeout(max_cost, fleet, prices, attempts)
     fitting = [f"--executors {executors}"] if executors else []
     fitting += [f"--timeout {timeout}"] if timeout >= LEAST_TIMEOUT_MINUTES else []
     raise RefusedError(
-        f"the run could cost `${rounded_up(worst)}`, more than ${max_cost:g}: {attempts} x {counted(timeout_minutes, 'minutes')}"
+        f"the run could cost `${round_up_cents(worst)}`, more than ${max_cost:g}: {attempts} x {counted(timeout_minutes, 'minutes')}"
         f" of a driver and {counted(fleet.max_executors, 'executors')}{price}",
-        f"add {' or '.join(fitting)}" if fitting else f"raise it to --max-cost {rounded_up(worst)}",
+        f"add {' or '.join(fitting)}" if fitting else f"raise it to --max-cost {round_up_cents(worst)}",
     )
 
 
-def rounded_up(usd: float) -> str:
+def round_up_cents(usd: float) -> str:
     """Whole cents; a limit of so much is never too little."""
     return f"{math.ceil(round(usd * 100, 9)) / 100:.2f}"
 

@@ -87,7 +87,7 @@ def prices(session: Any, region: str, architecture: str, cache: Path, clock: Cal
     if known is not None:
         return known
     try:
-        found = listed(session, region, architecture, clock())
+        found = fetch_prices(session, region, architecture, clock())
     except FruitsError as error:
         say(f"note: using price estimates of {ESTIMATES_AS_OF}; the AWS price list is not available: {error}")
         return estimate(region, architecture)
@@ -95,7 +95,7 @@ def prices(session: Any, region: str, architecture: str, cache: Path, clock: Cal
     return found
 
 
-def listed(session: Any, region: str, architecture: str, now: float) -> Prices:
+def fetch_prices(session: Any, region: str, architecture: str, now: float) -> Prices:
     """
     Raises:
         FruitsError: AWS refuses or does not answer, or its list has no such price.

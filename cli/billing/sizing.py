@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cli.errors import UsageError
-from job.contract.records import are, counted, noun
+from job.contract.records import counted, is_or_are, plural_noun
 
 MEMORY_GB = {1: (2, 8, 1), 2: (4, 16, 1), 4: (8, 30, 1), 8: (16, 60, 4), 16: (32, 120, 8)}  # vCPUs: smallest, largest, step
 DISK_GB = (20, 200)  # standard disk; up to 20 GB of it are free
@@ -89,26 +89,25 @@ def fleet(
             "request an increase of the EMR Serverless quota L-D05C8A75, Max concurrent vCPUs per account",
         )
     if executors is not None and executors < 1:
-        raise UsageError(f"`{executors}` {noun(executors, 'executors')} requested", "choose at least 1")
+        raise UsageError(f"`{executors}` {plural_noun(executors, 'executors')} requested", "choose at least 1")
     if executors is None and deadline_minutes is not None and images is not None:
         executors = executors_within(images, deadline_minutes)
         if executors > most:
             needed = math.ceil(minutes_for(images, most))
             raise UsageError(
-                f"{counted(images, 'photos')} within `{deadline_minutes:g}` {noun(deadline_minutes, 'minutes')}: "
-                f"{_over(executors, quota_vcpu)}",
+                f"{counted(images, 'photos')} within `{deadline_minutes:g}` {plural_noun(deadline_minutes, 'minutes')}: "
+                f"{_quota_error(executors, quota_vcpu)}",
                 f"use --deadline {needed}, which fits with {counted(most, 'executors')}, or request a higher quota (L-D05C8A75)",
             )
     if executors is not None and executors > most:
-        raise UsageError(_over(executors, quota_vcpu), f"use --executors {most}, or request a higher quota (L-D05C8A75)")
+        raise UsageError(_quota_error(executors, quota_vcpu), f"use --executors {most}, or request a higher quota (L-D05C8A75)")
     executor = Worker(WORKER.vcpu, _legal_gb(WORKER.vcpu, executor_memory_gb))
     return Fleet(WORKER, executor, executors or min(DEFAULT_EXECUTORS, most))
 
 
-def _over(executors: int, quota_vcpu: int) -> str:
-    return (
-        f"`{executors}` {noun(executors, 'executors')} and the driver need {(executors + 1) * WORKER.vcpu} vCPUs, the quota is {quota_vcpu}"
-    )
+def _quota_error(executors: int, quota_vcpu: int) -> str:
+    needed = (executors + 1) * WORKER.vcpu
+    return f"`{executors}` {plural_noun(executors, 'executors')} and the driver need {needed} vCPUs, the quota is {quota_vcpu}"
 
 
 def executors_within(images: int, deadline_minutes: float) -> int:
@@ -119,7 +118,7 @@ def executors_within(images: int, deadline_minutes: float) -> int:
     left = (deadline_minutes - FIXED_MINUTES) * 60
     if left <= 0:
         raise UsageError(
-            f"`{deadline_minutes:g}` {noun(deadline_minutes, 'minutes')} {are(deadline_minutes)} too short: "
+            f"`{deadline_minutes:g}` {plural_noun(deadline_minutes, 'minutes')} {is_or_are(deadline_minutes)} too short: "
             f"starting, listing and publishing take about {FIXED_MINUTES:g}",
             f"use --deadline {FIXED_MINUTES * 2:g} or more",
         )

@@ -86,7 +86,7 @@ def has_repository(ecr: Any, registry: str, repository: str) -> bool:
     return True
 
 
-def creation(repository: str, kms_key: str | None = None) -> dict[str, dict[str, Any]]:
+def creation_requests(repository: str, kms_key: str | None = None) -> dict[str, dict[str, Any]]:
     """The requests that make a repository, by operation: scan on push, immutable tags, encrypted, and no tagged image ever expires."""
     encryption = {"encryptionType": "KMS", "kmsKey": kms_key} if kms_key else {"encryptionType": "AES256"}
     rule = {
@@ -108,12 +108,12 @@ def creation(repository: str, kms_key: str | None = None) -> dict[str, dict[str,
 
 def create_repository(ecr: Any, repository: str, kms_key: str | None = None) -> None:
     """
-    All of `creation`, or nothing.
+    All of `creation_requests`, or nothing.
 
     Raises:
         FruitsError: no credentials, or AWS refuses.
     """
-    requests = creation(repository, kms_key)
+    requests = creation_requests(repository, kms_key)
     with translate_aws_errors(ACTIONS["create_repository"]):
         ecr.create_repository(**requests["create_repository"])
     try:

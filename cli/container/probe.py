@@ -46,7 +46,7 @@ def imported(name: str) -> str:
     return str(getattr(module, "__file__", None) or next(iter(module.__path__)))
 
 
-def told(measure: Callable[[], Any]) -> Any:
+def value_or_error(measure: Callable[[], Any]) -> Any:
     try:
         return measure()
     except BaseException as error:  # noqa: BLE001 - as above
@@ -88,10 +88,10 @@ def main() -> None:
     facts: dict[str, Any] = {
         "python": ".".join(map(str, sys.version_info[:3])),
         "user": os.getuid(),
-        "machine": told(lambda: machine_of(os.path.realpath(sys.executable))),
+        "machine": value_or_error(lambda: machine_of(os.path.realpath(sys.executable))),
         "modules": {name: imported(name) for name in MODULES},
-        "spark": told(lambda: importlib.import_module("pyspark").__version__),
-        "model": told(embedded),
+        "spark": value_or_error(lambda: importlib.import_module("pyspark").__version__),
+        "model": value_or_error(embedded),
     }
     print("\n" + json.dumps(facts))
 

@@ -105,7 +105,7 @@ def push(
     except FruitsError as error:
         if error.hint:
             raise
-        raise _explained(str(error), target) from error
+        raise _push_error(str(error), target) from error
 
 
 def _attempt(image: Mapping[str, Any], target: ImageReference, login: Login | None) -> ImageManifest:
@@ -142,7 +142,7 @@ def _refuse_index(descriptor: Mapping[str, Any], target: ImageReference) -> None
         raise FruitsError(f"`{target.name}` is an image index; EMR needs a single manifest", ONE_MANIFEST)
 
 
-def _explained(said: str, target: ImageReference) -> FruitsError:
+def _push_error(said: str, target: ImageReference) -> FruitsError:
     """Docker's words about a failed push as an error with something to do."""
     if TAKEN.search(said):
         return UsageError(

@@ -128,7 +128,7 @@ def up(session: Any, region: str, wanted: InfraConfig, tell: Callable[[str], Non
     there = stacks.outputs(stacks.describe(cloudformation, data.name))
     base = _base_stack(wanted, there["Bucket"], there.get("KeyArn", ""))
     changed[base.name] = stacks.apply(cloudformation, base, tell)
-    _refuse_holes(session, cloudformation, region, wanted.project)
+    _refuse_missing_parts(session, cloudformation, region, wanted.project)
     there = stacks.outputs(stacks.describe(cloudformation, base.name))
     image = _image(session, region, cloudformation, wanted, there["RepositoryUri"])
     if image:
@@ -211,7 +211,7 @@ def _refuse_unused(session: Any, cloudformation: Any, region: str, wanted: Infra
         raise UsageError("`--budget-usd` is given without `--budget-email`", "add --budget-email ADDRESS")
 
 
-def _refuse_holes(session: Any, cloudformation: Any, region: str, project: str) -> None:
+def _refuse_missing_parts(session: Any, cloudformation: Any, region: str, project: str) -> None:
     """Raises FruitsError if somebody has deleted by hand what a stack still believes to have: CloudFormation does not look."""
     for name, command in (("data", "infra down"), ("base", "infra down --keep-data")):
         for found in stacks.resources(cloudformation, f"{project}-{name}"):

@@ -16,7 +16,7 @@ from cli.aws.errors import translate_aws_errors
 from cli.errors import FruitsError
 from cli.infra import presence, stacks
 from cli.infra.stacks import Resource
-from job.contract.records import counted, noun
+from job.contract.records import counted, plural_noun
 
 KEY_DAYS = 7  # the shortest that KMS allows between asking for a key's deletion and it
 
@@ -84,7 +84,7 @@ def delete_bucket(s3: Any, bucket: str, account: str, tell: Callable[[str], None
                 if kept:
                     first = kept[0]
                     raise FruitsError(
-                        f"cannot delete `{len(kept)}` {noun(len(kept), 'objects')} of bucket `{bucket}`, "
+                        f"cannot delete `{len(kept)}` {plural_noun(len(kept), 'objects')} of bucket `{bucket}`, "
                         f"first `{first['Key']}`: {first['Code']}",
                         "remove the object lock or policy that protects them, then run `fruitsctl infra down` again",
                     )
@@ -129,7 +129,7 @@ def delete_stray_repository(ecr: Any, repository: str, tell: Callable[[str], Non
         tell(f"{repository}: deleted")
 
 
-def left(session: Any, region: str, project: str) -> list[str]:
+def list_remaining(session: Any, region: str, project: str) -> list[str]:
     """
     ARNs of everything that still bears the project's tag, but for keys that are on their way out; and the role.
 

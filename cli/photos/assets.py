@@ -23,8 +23,8 @@ from typing import TypeVar
 
 from cli.errors import AssetError, UsageError
 from cli.photos.files import unwritable, write_photo
-from cli.photos.http_file import CONNECTIONS, Progress, RemoteFile, validator_of
-from job.contract.records import are, counted, noun
+from cli.photos.http_file import CONNECTIONS, Progress, RemoteFile, validator_path
+from job.contract.records import counted, is_or_are, plural_noun
 
 T = TypeVar("T")
 
@@ -115,10 +115,10 @@ def _download(url: str, what: str, ways: str, cache: Path, progress: Progress) -
             return target
         target.parent.mkdir(parents=True, exist_ok=True)
         with RemoteFile(url, what, ways) as remote:
-            remote.patiently(lambda: remote.download(part, progress))
+            remote.retry(lambda: remote.download(part, progress))
         with suppress(FileNotFoundError):  # another process was first
             os.replace(part, target)
-        validator_of(part).unlink(missing_ok=True)
+        validator_path(part).unlink(missing_ok=True)
     except OSError as error:
         raise unwritable(target, error, "set FRUITS_CACHE to another folder") from error
     return target
@@ -137,7 +137,7 @@ def sample(destination: Path, images: int, classes: int, assets: Path | None, pr
     """
     if not 1 <= classes <= images:
         raise UsageError(
-            f"`{images}` {noun(images, 'images')} of `{classes}` {noun(classes, 'classes')}: each needs at least one",
+            f"`{images}` {plural_noun(images, 'images')} of `{classes}` {plural_noun(classes, 'classes')}: each needs at least one",
             "raise --images or lower --classes",
         )
     progress(0, images)  # before the archive's directory: 11 MB that name 100,000 members
@@ -204,7 +204,7 @@ def _choose(photos: list[SamplePhoto], images: int, classes: int) -> list[Sample
         by_label.setdefault(photo.label, []).append(photo)
     if classes > len(by_label):
         raise UsageError(
-            f"`{classes}` {noun(classes, 'classes')} requested, there {are(len(by_label))} {len(by_label)}",
+            f"`{classes}` {plural_noun(classes, 'classes')} requested, there {is_or_are(len(by_label))} {len(by_label)}",
             f"use --classes {len(by_label)} or less",
         )
     labels = _spread(sorted(by_label), classes)
@@ -215,7 +215,9 @@ def _choose(photos: list[SamplePhoto], images: int, classes: int) -> list[Sample
         if share > len(frames):
             most = f"use --images {classes * min(len(by_label[label]) for label in labels)} or less"
             hint = f"{most}, or raise --classes" if classes < len(by_label) else most
-            raise UsageError(f"`{share}` {noun(share, 'images')} of `{label}` requested, there {are(len(frames))} {len(frames)}", hint)
+            raise UsageError(
+                f"`{share}` {plural_noun(share, 'images')} of `{label}` requested, there {is_or_are(len(frames))} {len(frames)}", hint
+            )
         chosen += _spread(frames, share)
     return chosen
 

@@ -15,7 +15,7 @@ from cli.errors import UsageError
 from cli.photos.assets import SampleResult
 from cli.photos.files import write_photo
 from cli.photos.http_file import Progress
-from job.contract.records import noun
+from job.contract.records import plural_noun
 
 # Labels as the real sample has them. Few classes take the first ones, which differ most.
 KINDS = (
@@ -65,12 +65,12 @@ def generate_photos(destination: Path, images: int, classes: int, seed: int = 0,
     """
     if not 1 <= classes <= images:
         raise UsageError(
-            f"`{images}` {noun(images, 'images')} of `{classes}` {noun(classes, 'classes')}: each needs at least one",
+            f"`{images}` {plural_noun(images, 'images')} of `{classes}` {plural_noun(classes, 'classes')}: each needs at least one",
             "raise --images or lower --classes",
         )
     if classes > len(KINDS):
         raise UsageError(
-            f"`{classes}` {noun(classes, 'classes')} requested, {len(KINDS)} can be drawn", f"use --classes {len(KINDS)} or less"
+            f"`{classes}` {plural_noun(classes, 'classes')} requested, {len(KINDS)} can be drawn", f"use --classes {len(KINDS)} or less"
         )
     draw = _drawing()
     if seed < 0:

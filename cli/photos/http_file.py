@@ -34,7 +34,7 @@ PROBE_SECONDS = 4.0  # for all that `reachable` asks
 PAUSES_SECONDS = (0.5, 1.0, 2.0)  # between attempts
 
 
-def validator_of(part: Path) -> Path:
+def validator_path(part: Path) -> Path:
     """Beside a `.part`: the ETag or date of the file that it is a part of."""
     return part.with_name(part.name + ".etag")
 
@@ -62,7 +62,7 @@ class RemoteFile:
         headers = {"Accept-Encoding": "identity", **{name.replace("_", "-"): value for name, value in headers.items()}}
         return self.session.get(self.url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS)
 
-    def patiently(self, action: Callable[[], T]) -> T:
+    def retry(self, action: Callable[[], T]) -> T:
         """`action`, and again after a message and a pause if the connection or the server failed."""
         from requests import RequestException
 
@@ -80,7 +80,7 @@ class RemoteFile:
 
     def read(self, first: int, last: int | None) -> tuple[bytes, int]:
         """Bytes `first` to `last`, both included, and where they begin; `first` < 0 with `last` None: so many from the end."""
-        return self.patiently(lambda: self._read(f"bytes={first}" if first < 0 else f"bytes={first}-{last}"))
+        return self.retry(lambda: self._read(f"bytes={first}" if first < 0 else f"bytes={first}-{last}"))
 
     def _read(self, wanted: str) -> tuple[bytes, int]:
         with self.get(Range=wanted) as response:
@@ -105,7 +105,7 @@ class RemoteFile:
         """
         import requests
 
-        validator = validator_of(part)
+        validator = validator_path(part)
         begun_with = validator.read_text() if validator.is_file() and part.is_file() else ""
         done = part.stat().st_size if begun_with else 0
         # https://www.rfc-editor.org/rfc/rfc9110#field.if-range

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from cli.aws.errors import translate_aws_errors
 from cli.errors import UsageError
 from cli.photos.strip_metadata import UnknownFormat, strip
-from job.contract.filenames import ignored_as, skipped_folder
+from job.contract.filenames import ignored_kind, skipped_folder
 from job.contract.locations import check_folder
 from job.contract.uris import bucket_and_key
 
@@ -62,7 +62,7 @@ class UploadResult:
     refused: list[tuple[str, str]] = field(default_factory=list)
 
 
-def find(folder: Path, uri: str) -> tuple[list[LocalPhoto], UploadResult]:
+def find_photos(folder: Path, uri: str) -> tuple[list[LocalPhoto], UploadResult]:
     """
     The photos below `folder` with their keys below `uri`, and what is already known not to be sent.
 
@@ -77,7 +77,7 @@ def find(folder: Path, uri: str) -> tuple[list[LocalPhoto], UploadResult]:
     photos, result = [], UploadResult()
     for path in _files(folder):
         name = path.relative_to(folder).as_posix()
-        if skipped_folder(str(path.parent), str(folder)) or ignored_as(path.name) is not None:
+        if skipped_folder(str(path.parent), str(folder)) or ignored_kind(path.name) is not None:
             result.ignored += 1
             continue
         key = f"{prefix}/{name}" if prefix else name
@@ -161,14 +161,14 @@ def _state(client: Any, bucket: str, photo: LocalPhoto, there: tuple[str, int] |
     content = _content(photo, strip_metadata)
     if _is_there(client, bucket, photo.key, there, content):
         return State.SAME
-    bare = stripped(content)
+    bare = without_metadata(content)
     if bare == content:
         return State.OTHER
     if bare is not None and _is_there(client, bucket, photo.key, there, bare):
         return State.EXPOSED
     with translate_aws_errors("s3:GetObject"):  # another picture: the copy itself tells whether its metadata was removed
         copy: bytes = client.get_object(Bucket=bucket, Key=photo.key)["Body"].read()
-    return State.EXPOSED if stripped(copy) == copy else State.OTHER
+    return State.EXPOSED if without_metadata(copy) == copy else State.OTHER
 
 
 def _content(photo: LocalPhoto, strip_metadata: bool) -> bytes:
@@ -176,7 +176,7 @@ def _content(photo: LocalPhoto, strip_metadata: bool) -> bytes:
     return strip(content) if strip_metadata else content
 
 
-def stripped(content: bytes) -> bytes | None:
+def without_metadata(content: bytes) -> bytes | None:
     """`content` without metadata; None where that cannot be promised."""
     try:
         return strip(content)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from job.contract.records import Progress, counted, noun, stage_title
+from job.contract.records import Progress, counted, plural_noun, stage_title
 
 RED, CYAN = "1;31", "1;36"  # bold, by number: https://en.wikipedia.org/wiki/ANSI_escape_code#SGR
 PLAIN_AFTER_SECONDS, PLAIN_EVERY_SECONDS = 2.0, 5.0  # without a terminal: a first line, then one that often, not a bar
@@ -111,7 +111,7 @@ def _plain(title: str, unit: str, done: int, total: int | None, seconds: float, 
     if finished:
         return f"{figures}, {seconds:.1f} s"
     left = f", {(total - done) / rate:,.0f} s left" if total and rate else ""
-    return figures + (f", {rate:.0f} {noun(round(rate), unit)}/s{left}" if done else "")
+    return figures + (f", {rate:.0f} {plural_noun(round(rate), unit)}/s{left}" if done else "")
 
 
 def _bars() -> Any:
@@ -128,7 +128,7 @@ def _bars() -> Any:
                 return Text("")
             speed = task.finished_speed or task.speed
             rate = f"  {speed:,.0f}/s" if speed else ""
-            return Text(f"{task.completed:,.0f}/{task.total:,.0f} {noun(task.total, task.fields['unit'])}{rate}", style="cyan")
+            return Text(f"{task.completed:,.0f}/{task.total:,.0f} {plural_noun(task.total, task.fields['unit'])}{rate}", style="cyan")
 
     return Progress(
         SpinnerColumn(finished_text="[green]✓"),

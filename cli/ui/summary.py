@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 
-from job.contract.filenames import ignored_in_words
+from job.contract.filenames import describe_ignored
 from job.contract.params import Params
 from job.contract.records import Manifest, counted, stage_title
 from job.contract.uris import is_s3, local_path
@@ -23,7 +23,7 @@ def summary(manifest: Manifest, params: Params, where: str) -> str:
     ]
     others = {
         "rejected": ", ".join(f"{count} {reason}" for reason, count in sorted(manifest.rejects.items(), key=lambda item: -item[1])),
-        "ignored": ignored_in_words(manifest.ignored),
+        "ignored": describe_ignored(manifest.ignored),
     }
     lines += [f"  {name:<11} {counts[name]:,}: {text}" for name, text in others.items() if text]
     if counts["removed"]:

@@ -21,7 +21,7 @@ from cli.ui.boundary import explain
 from cli.ui.output import say_error
 from job.contract.errors import JobError
 from job.storage.s3_client import S3_ERRORS, client
-from job.storage.s3_client import explain as explain_s3
+from job.storage.s3_client import translate_error as explain_s3
 
 PREFIX = "photos/"
 SAMPLE = ".sample"  # a file of docker/sample

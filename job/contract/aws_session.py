@@ -14,13 +14,13 @@ from threading import Lock
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from job.contract.regions import AWS_NAME, LABEL, NO_BUCKET, PARIS, is_aws, is_url, outside_eu, outside_eu_label, region_of_endpoint
+from job.contract.regions import AWS_NAME, LABEL, NOT_BUCKETS, PARIS, is_aws, is_url, outside_eu, outside_eu_label, region_of_endpoint
 
 # What GetBucketLocation says of buckets older than the names: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
-OLD_NAMES = {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}
-LOOKUPS = {"HeadBucket", "GetBucketLocation"}  # they ask for the Region, with the name of the bucket and nothing else
-UNGUARDED = LOOKUPS | {"CreateBucket"}  # there is no bucket yet
-DENIED = {"403", "AccessDenied", "AllAccessDisabled"}  # unlike what is wrong with the keys, which is told as such
+LEGACY_LOCATIONS = {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}
+REGION_LOOKUPS = {"HeadBucket", "GetBucketLocation"}  # they ask for the Region, with the name of the bucket and nothing else
+UNGUARDED = REGION_LOOKUPS | {"CreateBucket"}  # there is no bucket yet
+ACCESS_DENIED = {"403", "AccessDenied", "AllAccessDisabled"}  # unlike what is wrong with the keys, which is told as such
 ATTEMPTS = 4  # to ask for a Region
 READ_SECONDS = 30.0  # between two packets of an answer
 USER_AGENT = "fruitsctl"  # in the logs of the account, CloudTrail for one
@@ -140,7 +140,7 @@ class AddressGuard:
         self._errors = errors
 
     def __call__(self, request: Any, event_name: str, **_: object) -> None:
-        if event_name.rpartition(".")[2] not in LOOKUPS:
+        if event_name.rpartition(".")[2] not in REGION_LOOKUPS:
             url = urlsplit(request.url)
             _refuse_outside_eu("endpoint", f"{url.scheme}://{url.netloc}", self._errors)
 
@@ -155,7 +155,7 @@ def allowed_region(client: Any, bucket: str, errors: Errors) -> str:
     """
     if bucket.startswith("arn:"):
         raise errors.refused(f"the Region of access point `{bucket}` is unknown", "write s3://bucket/prefix")
-    if bucket.endswith(NO_BUCKET):  # an Outpost or a Dedicated Local Zone need not be where its Region is
+    if bucket.endswith(NOT_BUCKETS):  # an Outpost or a Dedicated Local Zone need not be where its Region is
         what = f"`{bucket}` is an access point, a directory bucket or on an Outpost"
         raise errors.refused(what, "use a general purpose bucket: s3://bucket/prefix")
     own, endpoint = client.meta.region_name, client.meta.endpoint_url
@@ -196,10 +196,10 @@ def _region_of(client: Any, bucket: str) -> tuple[str | None, bool]:
     try:
         location = client.get_bucket_location(Bucket=bucket).get("LocationConstraint")
     except ClientError as error:
-        if not by_amazon or error.response["Error"]["Code"] in DENIED:
+        if not by_amazon or error.response["Error"]["Code"] in ACCESS_DENIED:
             return None, by_amazon
         raise
-    return OLD_NAMES.get(location, location), by_amazon
+    return LEGACY_LOCATIONS.get(location, location), by_amazon
 
 
 def _status(answer: dict[str, Any]) -> int:

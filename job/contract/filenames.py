@@ -27,12 +27,12 @@ class ListingRow(NamedTuple):
     files: int | None = None
 
 
-class Folder(NamedTuple):
+class FolderToList(NamedTuple):
     uri: str  # with a slash at the end
     deep: bool  # with all that is below, or the files straight in it only
 
 
-def ignored_as(name: str) -> str | None:
+def ignored_kind(name: str) -> str | None:
     """None for the name of an image, else what it is counted as: its suffix, or a stand-in, so that there are few."""
     if name.startswith("._"):
         return "._*"  # AppleDouble: what macOS adds beside each file on foreign disks, https://www.rfc-editor.org/rfc/rfc1740
@@ -50,18 +50,18 @@ def is_pattern(address: str) -> bool:
     return any(sign in address for sign in "*?[")
 
 
-def why_ignored(kind: str) -> str:
-    """The reason why files that are counted as `kind` (by `ignored_as` or `skipped_folder`) are no photos of INPUT."""
+def ignore_reason(kind: str) -> str:
+    """The reason why files that are counted as `kind` (by `ignored_kind` or `skipped_folder`) are no photos of INPUT."""
     if kind.endswith("/"):
         return "hidden and system folders"
     return "hidden files" if kind in (".*", "._*") else "not photos by their name"
 
 
-def ignored_in_words(ignored: Mapping[str, int]) -> str:
+def describe_ignored(ignored: Mapping[str, int]) -> str:
     """Each kind with its number of files, the most first; each reason once."""
     kinds: dict[str, list[str]] = {}
     for kind, files in sorted(ignored.items(), key=lambda item: -item[1]):
-        kinds.setdefault(why_ignored(kind), []).append(f"{files:,} {kind}")
+        kinds.setdefault(ignore_reason(kind), []).append(f"{files:,} {kind}")
     return "; ".join(f"{', '.join(found)} ({why})" for why, found in kinds.items())
 
 

@@ -91,7 +91,7 @@ def _of_png(content: bytes) -> tuple[bytes, bytes]:
             if key == XMP_KEY or key in RAW_PROFILES:
                 texts[key] = chunk.kind, data
     if not exif:
-        exif = next((_unpacked(_text(*texts[key])) for key in RAW_PROFILES if key in texts), b"")
+        exif = next((_raw_profile(_text(*texts[key])) for key in RAW_PROFILES if key in texts), b"")
     return exif, _text(*texts[XMP_KEY]) if XMP_KEY in texts else b""
 
 
@@ -127,7 +127,7 @@ def _inflated(data: bytes) -> bytes:
         return b""
 
 
-def _unpacked(profile: bytes) -> bytes:
+def _raw_profile(profile: bytes) -> bytes:
     """Of an empty line, a name, a length, and lines of hexadecimal digits the bytes."""
     try:
         return bytes.fromhex(b"".join(profile.split(b"\n")[3:]).decode("ascii"))

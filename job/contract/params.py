@@ -10,7 +10,7 @@ from typing import Any, NoReturn, Self, get_type_hints
 MODELS = ("mobilenet_v2", "mobilenet_v2_untrained", "mean_colour")
 UNTRAINED = "mobilenet_v2_untrained"
 ENGINES = ("litert", "tensorflow")
-OF_ONE_RUN = ("input", "output", "run_id", "weights", "cache", "lease_seconds")  # not what is asked for, but where and by whom
+RUN_SPECIFIC = ("input", "output", "run_id", "weights", "cache", "lease_seconds")  # not what is asked for, but where and by whom
 DEFAULT_COMPONENTS = 50  # if neither components nor variance is given
 
 
@@ -105,7 +105,7 @@ class Params(Arguments):
         words = []
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name not in OF_ONE_RUN and value not in (None, False, field.default):
+            if field.name not in RUN_SPECIFIC and value not in (None, False, field.default):
                 words += [_flag(field.name)] if value is True else [_flag(field.name), str(value)]
         return words
 

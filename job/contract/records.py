@@ -147,17 +147,17 @@ class Preview:
     runs: int  # finished runs in OUTPUT
 
 
-def noun(count: float, nouns: str) -> str:
+def plural_noun(count: float, nouns: str) -> str:
     """Return the plural `nouns`, or the singular for a `count` of 1."""
     return nouns.removesuffix("es" if nouns.endswith("sses") else "s") if count == 1 else nouns
 
 
 def counted(count: int, nouns: str) -> str:
     """`1 photo`, `2,000 photos`"""
-    return f"{count:,} {noun(count, nouns)}"
+    return f"{count:,} {plural_noun(count, nouns)}"
 
 
-def are(count: float) -> str:
+def is_or_are(count: float) -> str:
     return "is" if count == 1 else "are"
 
 

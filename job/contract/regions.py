@@ -23,7 +23,7 @@ HINT = f"use {PARIS}, or one of {', '.join(name for name in EU_REGIONS if name !
 
 # Ends of names that no bucket has: aliases of access points, also on Outposts, directory buckets, tables.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-NO_BUCKET = ("-s3alias", "--ol-s3", "--op-s3", "--x-s3", "--xa-s3", "--table-s3", ".mrap")
+NOT_BUCKETS = ("-s3alias", "--ol-s3", "--op-s3", "--x-s3", "--xa-s3", "--table-s3", ".mrap")
 
 # Names and hosts of all partitions of AWS; tests/unit/job/contract/test_regions.py compares them with botocore's list.
 _NAME = r"[a-z]{2,4}(?:-(?:gov|iso[a-z]?|de))?-(?:central|(?:north|south)(?:east|west)?|east|west)-\d"

@@ -32,17 +32,17 @@ def from_text(text: str) -> str:
         AddressError: it names a place of another kind, such as `gs://`, or is a misspelt one, such as `s3:/`.
     """
     if text.startswith(("s3://arn:", "s3a://arn:")):
-        raise AddressError(text, _meant(text.split("://", 1)[1]))
+        raise AddressError(text, _suggestion(text.split("://", 1)[1]))
     if text.startswith(("s3://", "s3a://")) and not bucket_and_key("s3://" + text.split("://", 1)[1])[0]:
         raise AddressError(text, "add the name of the bucket: s3://bucket/prefix")
     if not text.startswith(("s3://", "s3a://", "file://")) and FOREIGN.match(text):
-        raise AddressError(text, _meant(text.strip()))
+        raise AddressError(text, _suggestion(text.strip()))
     if text.startswith(("s3://", "s3a://")):
         return "s3://" + text.split("://", 1)[1].rstrip("/")
     return "file://" + os.path.abspath(os.path.expanduser(text.removeprefix("file://")))
 
 
-def _meant(text: str) -> str:
+def _suggestion(text: str) -> str:
     """What to write instead of an address that is not one of ours."""
     for pattern in (VIRTUAL_HOST, PATH_STYLE, BUCKET_ARN):
         if found := pattern.fullmatch(text):

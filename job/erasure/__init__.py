@@ -23,10 +23,10 @@ from job.erasure.known import Known
 from job.erasure.receipt import Receipt
 from job.erasure.search import proof
 from job.erasure.search.log_group import LogGroup
-from job.erasure.targets import OPTIONS, Targets, find, keep, read_photos, read_shared, rows_in
+from job.erasure.targets import OPTIONS, Targets, find, read_photos, read_shared, rows_in, save_targets
 from job.erasure.versions import Progress, remove, unfinished, unfinished_of, unseen, versions_below, versions_of_each
 from job.inputs.rows import driver_rows
-from job.spark.progress import Report, showing_tasks
+from job.spark.progress import ProgressReport, showing_tasks
 from job.spark.session import start_session
 from job.stages import moments
 from job.storage.lease import Lease
@@ -47,7 +47,7 @@ def require_results(folder: Folder) -> None:
         raise OutputError(f"there are no results in `{shown(folder.uri)}`", "give the OUTPUT of the runs that have the photos")
 
 
-def plan(wanted: ForgetParams, folder: Folder, report: Report) -> Targets:
+def plan(wanted: ForgetParams, folder: Folder, report: ProgressReport) -> Targets:
     """
     What `erase` would remove; nothing is changed. A dry run over few rows needs no Spark.
 
@@ -68,7 +68,7 @@ def plan(wanted: ForgetParams, folder: Folder, report: Report) -> Targets:
     return targets
 
 
-def erase(wanted: ForgetParams, folder: Folder, lease: Lease, report: Report) -> Receipt:
+def erase(wanted: ForgetParams, folder: Folder, lease: Lease, report: ProgressReport) -> Receipt:
     """
     Erase, search what is left, write the receipt. Where nothing is to be erased, none is written.
 
@@ -83,7 +83,7 @@ def erase(wanted: ForgetParams, folder: Folder, lease: Lease, report: Report) ->
         return _receipt(wanted, [], targets, [], [], proof.Proof())
     targets.runs |= {run for run in folder.names("runs") if runs.rows_of(folder, run, targets)}
     targets.asked |= {name for name in OPTIONS if getattr(wanted, name)}
-    keep(folder, wanted.run_id, targets)
+    save_targets(folder, wanted.run_id, targets)
     _remove_files(join(folder.uri, name) for name in targets.begun)  # what they held is in the new one
     remove(unfinished(folder.uri))
     if "tombstone" in targets.asked:
@@ -91,7 +91,7 @@ def erase(wanted: ForgetParams, folder: Folder, lease: Lease, report: Report) ->
 
     def done(**removed: int) -> None:
         targets.removed.update(removed)
-        keep(folder, wanted.run_id, targets)
+        save_targets(folder, wanted.run_id, targets)
 
     with report.stage("photos", total=len(targets.uris)) as stage:
         done(photos=remove(chain(unfinished_of(targets.uris), versions_of_each(sorted(targets.uris), stage.update))))
@@ -101,7 +101,7 @@ def erase(wanted: ForgetParams, folder: Folder, lease: Lease, report: Report) ->
         folder.delete_tree("work")
     with report.stage("runs", unit="runs") as stage:
         for number, run in enumerate(folder.names("runs"), start=1):
-            done(rows=runs.clean(folder, run, targets, lease))
+            done(rows=runs.erase_from_run(folder, run, targets, lease))
             stage.update(number)
     fitted = [run for run in folder.names("runs") if _fitted_with(folder, run, targets.runs | set(refit.interrupted(folder)))]
     refitted = _refit(spark, folder, fitted, lease, report) if "refit" in targets.asked else []
@@ -158,7 +158,7 @@ def _fitted_with(folder: Folder, run: str, touched: Iterable[str]) -> bool:
     return refit.manifest_of(folder, run) is not None and refit.root_of(folder, run) in touched
 
 
-def _refit(spark: SparkSession, folder: Folder, fitted: list[str], lease: Lease, report: Report) -> list[str]:
+def _refit(spark: SparkSession, folder: Folder, fitted: list[str], lease: Lease, report: ProgressReport) -> list[str]:
     """Those of `fitted` that could be fitted again: of the others too few images are left. Runs that use another's PCA come after that."""
     by = {run: refit.root_of(folder, run) for run in fitted}
     done: set[str] = set()
@@ -176,7 +176,13 @@ def _purge(folder: Folder, progress: Progress = unseen) -> int:
 
 
 def _prove(
-    spark: SparkSession, wanted: ForgetParams, folder: Folder, lease: Lease, needles: proof.SearchTerms, ours: set[str], report: Report
+    spark: SparkSession,
+    wanted: ForgetParams,
+    folder: Folder,
+    lease: Lease,
+    needles: proof.SearchTerms,
+    ours: set[str],
+    report: ProgressReport,
 ) -> proof.Proof:
     places = [folder.uri, *([wanted.logs] if wanted.logs else [])]
     with report.stage("prove", unit="files") as stage:

@@ -15,7 +15,7 @@ from job.contract.params import ForgetParams
 from job.contract.records import Outcome
 from job.contract.uris import printable, shown
 from job.erasure import erase, plan, require_results, runs, unknown
-from job.spark.progress import Report, send
+from job.spark.progress import ProgressReport, send
 from job.spark.session import stop_session
 from job.storage.folders import open_folder
 from job.storage.lease import Lease
@@ -50,7 +50,7 @@ def attempt(wanted: ForgetParams) -> Outcome:
 
 def planned(wanted: ForgetParams, folder: Folder) -> dict[str, object]:
     try:
-        targets = plan(wanted, folder, Report())
+        targets = plan(wanted, folder, ProgressReport())
     finally:
         stop_session()
     rows = {run: runs.rows_of(folder, run, targets) for run in folder.names("runs")} if targets.uris else {}
@@ -66,7 +66,7 @@ def planned(wanted: ForgetParams, folder: Folder) -> dict[str, object]:
 def erased(wanted: ForgetParams, folder: Folder) -> dict[str, object]:
     with Lease.acquire(folder, wanted.run_id, wanted.lease_seconds) as lease:
         try:
-            receipt = erase(wanted, folder, lease, Report())
+            receipt = erase(wanted, folder, lease, ProgressReport())
         finally:
             stop_session()
     key, images = read_or_create_key(folder) if receipt.images else b"", set(receipt.images)

@@ -9,7 +9,7 @@ from itertools import chain
 
 import pyarrow.compute as pc
 
-from job.contract.filenames import ignored_as
+from job.contract.filenames import ignored_kind
 from job.contract.records import Manifest
 from job.contract.uris import is_inside, is_s3, local_path, printable
 from job.erasure.parquet import read
@@ -80,7 +80,7 @@ class Known:
         return printable(self.real(uri))
 
     def _is_photo(self, uri: str) -> bool:
-        return ignored_as(uri.rpartition("/")[2]) is None and not self.is_in_output(uri)
+        return ignored_kind(uri.rpartition("/")[2]) is None and not self.is_in_output(uri)
 
     def _is_in_input(self, uri: str) -> bool:
         return self._is_photo(uri) and any(is_inside(self.real(uri), place) for place in self._inputs)

@@ -41,7 +41,7 @@ def rows_of(folder: Folder, name: str, uris: pa.Array) -> int:
     return 0 if table is None else pc.sum(pc.is_in(table["uri"], value_set=uris), min_count=0).as_py()
 
 
-def without(folder: Folder, name: str, uris: pa.Array) -> int:
+def rewrite_without(folder: Folder, name: str, uris: pa.Array) -> int:
     """Rewrite the file without the rows of `uris`, if it has any; how many rows that were."""
     table = read(folder, name)
     if table is None:

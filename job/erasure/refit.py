@@ -74,7 +74,7 @@ def manifest_of(folder: Folder, run: str) -> Manifest | None:
 
 def root_of(folder: Folder, run: str) -> str:
     """Return the run that has fitted the PCA of `run`."""
-    return publish.lineage(run, lambda run: manifest_of(folder, run))[-1]
+    return publish.pca_lineage(run, lambda run: manifest_of(folder, run))[-1]
 
 
 def interrupted(folder: Folder) -> list[str]:
@@ -86,7 +86,7 @@ def _fit(features: Features, folder: Folder, manifest: Manifest) -> pca.Fitted:
     if (root := root_of(folder, manifest.run_id)) != manifest.run_id:
         return publish.read_fitted(folder, root, manifest.model)
     params = Params.from_manifest(manifest.params)
-    total = moments.moments_of(features, params.input, params.fit_on, folder)
+    total = moments.MomentsCache(folder, features.model).get(features, params.input, params.fit_on)
     return pca.fit(total, params.components, params.variance, params.standardize)
 
 
@@ -98,10 +98,10 @@ def _without_changed(manifest: Manifest, rows: int) -> Manifest:
 
 def _features(spark: SparkSession, folder: Folder, manifest: Manifest, uris: list[str]) -> Features:
     """The images `uris` of the run's matrix, as they were when it was made: the newest row of each that is no younger."""
-    features = Features.of(spark, DeltaLog(folder, "features"), manifest.model)
+    features = Features.load(spark, DeltaLog(folder, "features"), manifest.model)
     made = datetime.fromisoformat(manifest.created_at).timestamp() + 1  # which is cut to the second
     images = ArrowRows(pa.table({"uri": pa.array(uris, pa.string())}))
     known = features.keys.semi_join(images, "uri").to_arrow().filter(pc.field("micros") <= int(made * 1e6))
     newest = known.sort_by([("uri", "ascending"), ("micros", "descending")])
     _, first = np.unique(newest["uri"].to_numpy(), return_index=True)
-    return features.only(ArrowRows(newest.take(first)))
+    return features.restrict(ArrowRows(newest.take(first)))

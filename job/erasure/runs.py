@@ -30,7 +30,7 @@ REFITTED = f"{ERASED}; its PCA was refitted without them"
 SAID = (".log", "outcome.json")  # of an attempt
 
 
-def clean(folder: Folder, run: str, targets: Targets, lease: Lease) -> int:
+def erase_from_run(folder: Folder, run: str, targets: Targets, lease: Lease) -> int:
     """
     Take `targets` out of `runs/<run>/`; how many rows of its matrix that were. Doing it again changes nothing.
 
@@ -47,7 +47,7 @@ def clean(folder: Folder, run: str, targets: Targets, lease: Lease) -> int:
     rows = 0
     for name in folder.names(f"{below}/pca"):
         if name.endswith(".parquet"):
-            rows += parquet.without(folder, f"{below}/pca/{name}", uris)
+            rows += parquet.rewrite_without(folder, f"{below}/pca/{name}", uris)
     for name in folder.names(f"{below}/csv"):
         if name.endswith(".csv"):
             _rewrite_csv(folder, f"{below}/csv", name, targets.uris)
@@ -57,7 +57,7 @@ def clean(folder: Folder, run: str, targets: Targets, lease: Lease) -> int:
 
 
 def rows_of(folder: Folder, run: str, targets: Targets) -> int:
-    """How many rows `clean` would take out of the matrix of `run`."""
+    """How many rows `erase_from_run` would take out of the matrix of `run`."""
     uris = parquet.column_of(targets.uris)
     return sum(
         parquet.rows_of(folder, f"runs/{run}/pca/{name}", uris) for name in folder.names(f"runs/{run}/pca") if name.endswith(".parquet")
@@ -66,7 +66,7 @@ def rows_of(folder: Folder, run: str, targets: Targets) -> int:
 
 def update_manifest_and_report(folder: Folder, run: str, cache: str | None, note: str, lease: Lease) -> None:
     """
-    After `clean`, and after a refit: the manifest's counts are those of the matrix as it is, its notes hold `note`; the report is
+    After `erase_from_run`, and after a refit: the manifest's counts are those of the matrix as it is, its notes hold `note`; the report is
     there again, made from what is left. Where that is not possible, a note says so.
 
     Raises:

@@ -23,12 +23,12 @@ import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
 from job.contract.errors import InputError, SetupError
-from job.contract.filenames import ignored_as
+from job.contract.filenames import ignored_kind
 from job.contract.uris import is_s3, local_path, printable, shown
 from job.erasure.known import Known
 from job.erasure.parquet import column_of, heads_of
 from job.erasure.tables import TABLES
-from job.erasure.versions import Progress, content_of, in_parallel, unseen, versions_of
+from job.erasure.versions import Progress, content_of, map_in_parallel, unseen, versions_of
 from job.inputs.fetch import content_etag
 from job.inputs.rows import ArrowRows
 from job.storage.data_files import read as read_parquet
@@ -39,7 +39,7 @@ from job.storage.schema import FEATURES, REJECTS, only
 from job.storage.tombstones import FOLDER
 
 TASKS_PER_CORE = 4
-DESCRIBED = pa.schema([*((name, pa.string()) for name in ("uri", "etag", "model")), ("head", pa.binary()), ("digest", pa.binary())])
+FEATURE_ROWS = pa.schema([*((name, pa.string()) for name in ("uri", "etag", "model")), ("head", pa.binary()), ("digest", pa.binary())])
 TAKEN_IN = {"features": "embedded_at", "rejects": "rejected_at"}  # table -> column
 HEAD = 64  # numbers of an embedding that tell it from all others
 OPTIONS = ("refit", "tombstone")  # of `Forget`: an erasure that is continued by another one does what either was asked to do
@@ -118,7 +118,7 @@ def find(
     if older_than is not None:
         aged = _older(folder, older_than)
     found = Targets(uris=known.meant({*uris, *aged}, prefixes))
-    for name, before in kept(folder):
+    for name, before in unfinished_erasures(folder):
         found.add(before)
         found.begun.add(name)
     found.folders |= _unlisted_folders(folder) & found.uris
@@ -148,7 +148,7 @@ def read_photos(targets: Targets, progress: Progress = unseen) -> None:
         OutputError, CredentialsError: one cannot be read.
     """
     uris = sorted(targets.uris)
-    for done, (uri, contents) in enumerate(zip(uris, in_parallel(_hashes, uris), strict=True), start=1):
+    for done, (uri, contents) in enumerate(zip(uris, map_in_parallel(_hashes, uris), strict=True), start=1):
         if contents:
             targets.photos.add(uri)
             targets.contents.update(contents)
@@ -166,11 +166,11 @@ def read_shared(folder: Folder, targets: Targets) -> None:
     targets.shared |= {f"{etag} {uri}" for uri, etag in _with_etags(folder, values) if uri not in targets.uris}
 
 
-def keep(folder: Folder, run_id: str, targets: Targets) -> None:
+def save_targets(folder: Folder, run_id: str, targets: Targets) -> None:
     folder.write(f"{FOLDER}/{run_id}.pending", targets.to_json())
 
 
-def kept(folder: Folder) -> Iterable[tuple[str, Targets]]:
+def unfinished_erasures(folder: Folder) -> Iterable[tuple[str, Targets]]:
     """Names and targets of erasures that were begun and not ended."""
     for name in folder.names(FOLDER):
         stored = folder.read(f"{FOLDER}/{name}") if name.endswith(".pending") else None
@@ -196,7 +196,7 @@ def _unlisted_folders(folder: Folder) -> set[str]:
     """Addresses among the rejects that are no photo's: what could not be listed is a folder, unless its name is that of a photo."""
     tables = rows_of(folder, "rejects", only(REJECTS, ["uri", "stage"]))
     unlisted = {uri for rows in tables for uri in rows.filter(pc.field("stage") == "list")["uri"].to_pylist()}
-    return {uri for uri in unlisted if ignored_as(uri.rpartition("/")[2]) or (not is_s3(uri) and os.path.isdir(local_path(uri)))}
+    return {uri for uri in unlisted if ignored_kind(uri.rpartition("/")[2]) or (not is_s3(uri) and os.path.isdir(local_path(uri)))}
 
 
 def _equal_rejects(folder: Folder, uris: set[str]) -> set[str]:
@@ -208,9 +208,9 @@ def _equal_rejects(folder: Folder, uris: set[str]) -> set[str]:
     sizes = {_size_or_etag(uri, etag) for uri, etag in meant.items()}
     maybe = {uri for uri, etag in rejected if _size_or_etag(uri, etag) in sizes}
     maybe |= {uri for uri, _ in _with_etags(folder, pa.array(sorted({*meant.values()}), pa.string()))}
-    contents = {hashed for hashes in in_parallel(_hashes, meant) for hashed in hashes}
+    contents = {hashed for hashes in map_in_parallel(_hashes, meant) for hashed in hashes}
     others = sorted(maybe - uris)
-    return {uri for uri, hashed in zip(others, in_parallel(_hash_if_readable, others), strict=True) if hashed in contents}
+    return {uri for uri, hashed in zip(others, map_in_parallel(_hash_if_readable, others), strict=True) if hashed in contents}
 
 
 def _size_or_etag(uri: str, etag: str) -> str:
@@ -265,13 +265,13 @@ def _rows(
         for name in (name for batch in batches for name in batch.column(0).to_pylist()):
             rows = read_parquet(uri, name, FEATURES)
             chosen = _begins_with(rows["embedding"], heads) if heads else pc.is_in(rows["uri"], value_set=meant)
-            yield pa.RecordBatch.from_pylist([_described(row) for row in _with_bytes(rows.filter(chosen))], DESCRIBED)
+            yield pa.RecordBatch.from_pylist([_feature_rows(row) for row in _with_bytes(rows.filter(chosen))], FEATURE_ROWS)
 
     names = ArrowRows(pa.table({"name": pa.array([file.name for file in log.files()], pa.string())}))
     if spark is None:
-        found = pa.Table.from_batches(described(names.to_arrow().to_batches()), DESCRIBED)
+        found = pa.Table.from_batches(described(names.to_arrow().to_batches()), FEATURE_ROWS)
     else:
-        found = names.map_in_arrow(spark, TASKS_PER_CORE * spark.sparkContext.defaultParallelism, described, DESCRIBED).to_arrow()
+        found = names.map_in_arrow(spark, TASKS_PER_CORE * spark.sparkContext.defaultParallelism, described, FEATURE_ROWS).to_arrow()
     rows: list[dict[str, Any]] = found.to_pylist()
     return rows
 
@@ -292,6 +292,6 @@ def _with_bytes(rows: pa.Table) -> Iterator[tuple[dict[str, Any], bytes]]:
             yield key, embedding.values.to_numpy().astype(np.float32).tobytes()
 
 
-def _described(row: tuple[dict[str, Any], bytes]) -> dict[str, Any]:
+def _feature_rows(row: tuple[dict[str, Any], bytes]) -> dict[str, Any]:
     key, numbers = row
     return {**key, "head": numbers[: 4 * HEAD], "digest": hashlib.blake2b(numbers, digest_size=16).digest()}

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from job.contract.atomic_write import is_partial
 from job.contract.errors import InputError, OutputError
 from job.contract.uris import bucket_and_key, is_s3, local_path, printable
-from job.storage.s3_client import S3_ERRORS, client, code_of, explain
+from job.storage.s3_client import S3_ERRORS, client, error_code, translate_error
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -57,7 +57,7 @@ def versions_below(prefix: str) -> Iterator[Version]:
             for found in page.get("DeleteMarkers", []):
                 yield Version(f"s3://{bucket}/{found['Key']}", found["VersionId"], False, True)
     except S3_ERRORS as error:
-        raise explain(error, prefix, OutputError) from error
+        raise translate_error(error, prefix, OutputError) from error
 
 
 def unfinished(folder: str) -> Iterator[Version]:
@@ -88,12 +88,12 @@ def versions_of(uri: str) -> list[Version]:
 
 def versions_of_each(uris: Iterable[str], progress: Progress = unseen) -> Iterator[Version]:
     """`versions_of` all of `uris`. `progress` is told how many of them were looked up."""
-    for done, versions in enumerate(in_parallel(versions_of, uris), start=1):
+    for done, versions in enumerate(map_in_parallel(versions_of, uris), start=1):
         yield from versions
         progress(done)
 
 
-def in_parallel(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+def map_in_parallel(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     """`function` of each of `items`, in their order, IN_FLIGHT at a time: S3 answers many requests as fast as one."""
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
         yield from pool.map(function, items)
@@ -123,9 +123,9 @@ def content_of(version: Version) -> bytes | None:
     except ClientError as error:
         if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchVersion", "404"):
             return None
-        raise explain(error, version.uri, OutputError) from error
+        raise translate_error(error, version.uri, OutputError) from error
     except S3_ERRORS as error:
-        raise explain(error, version.uri, OutputError) from error
+        raise translate_error(error, version.uri, OutputError) from error
     return content
 
 
@@ -148,7 +148,7 @@ def remove(versions: Iterable[Version], progress: Progress = unseen) -> int:
         else:
             by_bucket[bucket_and_key(version.uri)[0]].append(version)
     batches = (found[first : first + DELETED_AT_ONCE] for found in by_bucket.values() for first in range(0, len(found), DELETED_AT_ONCE))
-    for deleted in in_parallel(_delete_objects, batches):
+    for deleted in map_in_parallel(_delete_objects, batches):
         removed += deleted
         progress(removed)
     return removed
@@ -161,7 +161,7 @@ def _uploads(prefix: str) -> Iterator[Version]:
             for found in page.get("Uploads", []):
                 yield Version(f"s3://{bucket}/{found['Key']}", found["UploadId"], False, True, upload=True)
     except S3_ERRORS as error:
-        raise explain(error, prefix, OutputError) from error
+        raise translate_error(error, prefix, OutputError) from error
 
 
 def _abort(upload: Version) -> None:
@@ -169,8 +169,8 @@ def _abort(upload: Version) -> None:
     try:
         client().abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload.version)
     except S3_ERRORS as error:
-        if code_of(error) != "NoSuchUpload":
-            raise explain(error, upload.uri, InputError) from error
+        if error_code(error) != "NoSuchUpload":
+            raise translate_error(error, upload.uri, InputError) from error
 
 
 def _local(prefix: str) -> Iterator[Version]:
@@ -222,7 +222,7 @@ def _delete_object(version: Version) -> None:
     try:
         client().delete_object(Bucket=bucket, Key=key, VersionId=version.version)
     except S3_ERRORS as error:
-        raise explain(error, printable(version.uri), InputError) from error
+        raise translate_error(error, printable(version.uri), InputError) from error
 
 
 def _delete_together(versions: list[Version]) -> None:
@@ -231,7 +231,7 @@ def _delete_together(versions: list[Version]) -> None:
     try:
         failed = client().delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True}).get("Errors")
     except S3_ERRORS as error:
-        raise explain(error, f"s3://{bucket}", InputError) from error
+        raise translate_error(error, f"s3://{bucket}", InputError) from error
     if failed:
         uri, why = f"s3://{bucket}/{failed[0].get('Key')}", failed[0].get("Code")
         raise InputError(f"cannot delete `{uri}`: {why}", "allow s3:DeleteObject and s3:DeleteObjectVersion, then run the command again")

@@ -3,8 +3,8 @@ The bytes of one image in, its pixels out, within bounds of processor time and m
 
 `job.imaging.decode` refuses what is known to be endless before it begins. This is for what nobody has thought of yet: `decode_bounded`
 takes an image that runs over its bounds for one that cannot be decoded. One that kills its process all the same costs a task, not a run:
-the next attempt of the task decodes by `decode_apart`, where only a child can die, or hang. Limits are those of a process: not for a driver
-or a server, which use `apart`.
+the next attempt of the task decodes by `decode_in_subprocess`, where only a child can die, or hang. Limits are those of a process: not for a driver
+or a server, which use `run_in_subprocess`.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from job.contract.errors import DecodeError
 from job.imaging.decode import Decoded, decode_image
 
 SECONDS = 60.0  # of processor time: docs/decisions/0016 has what the worst images take that are not refused
-PATIENCE = 10  # times SECONDS by the clock, for a child: a busy machine may take long over 2 x SECONDS of processor time
+CLOCK_FACTOR = 10  # times SECONDS by the clock, for a child: a busy machine may take long over 2 x SECONDS of processor time
 CHILDREN = 2  # that are tried: a lock that was held at one fork is hardly held at the next
 MEMORY_BYTES = 3 << 30  # of addresses, over what the process has already
-TOO_LONG, BREAKS = "decoding timed out", "decoder crashed"  # reasons of rejects
+TOO_LONG, CRASHED = "decoding timed out", "decoder crashed"  # reasons of rejects
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -43,12 +43,12 @@ def decode_bounded(content: bytes, size_px: int) -> Decoded:
     return _bounded(decode_image, content, size_px)
 
 
-def decode_apart(content: bytes, size_px: int) -> Decoded:
+def decode_in_subprocess(content: bytes, size_px: int) -> Decoded:
     """`decode_bounded` in a process of its own, a few milliseconds slower. Raises DecodeError also if that process died."""
-    return apart(decode_image, content, size_px)
+    return run_in_subprocess(decode_image, content, size_px)
 
 
-def apart(work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+def run_in_subprocess(work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
     """
     What `work` gives, within the bounds and in a process of its own.
 
@@ -79,11 +79,11 @@ def _child(work: Callable[[], object]) -> tuple[bool, Any] | None:
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
-        _answer(writing, work)
+        _run_child(writing, work)
     os.close(writing)
     said = None
     try:
-        said = _read(reading, time.monotonic() + PATIENCE * SECONDS)
+        said = _read(reading, time.monotonic() + CLOCK_FACTOR * SECONDS)
     finally:
         os.close(reading)
         if said is None:
@@ -92,7 +92,7 @@ def _child(work: Callable[[], object]) -> tuple[bool, Any] | None:
     if said is None:
         return None
     if status:
-        raise DecodeError(BREAKS)
+        raise DecodeError(CRASHED)
     answer: tuple[bool, Any] = pickle.loads(said)  # noqa: S301 - from our own child
     return answer
 
@@ -116,7 +116,7 @@ def _bounded(work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         raise DecodeError(TOO_LONG) from error
 
 
-def _answer(writing: int, work: Callable[[], object]) -> None:
+def _run_child(writing: int, work: Callable[[], object]) -> None:
     """The whole life of the child. Never returns, and runs nothing of the parent's at its end."""
     status = 1
     try:

@@ -15,8 +15,8 @@ from PIL.TiffImagePlugin import TiffImageFile
 from job.contract.errors import DecodeError
 from job.contract.orientation import PNG, orientation
 from job.imaging.formats import tiff
-from job.imaging.formats.jpeg import MARKER, unended
-from job.imaging.formats.png import without_text
+from job.imaging.formats.jpeg import MARKER, read_without_end_marker
+from job.imaging.formats.png import without_metadata
 from job.imaging.formats.strips import STRIP_PIXELS, strips
 
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")  # Pillow opens MPO, what many phones write, through JPEG
@@ -73,11 +73,11 @@ def decode_image(content: bytes, size_px: int) -> Decoded:
 
 def open_image(content: bytes) -> Image.Image:
     """Before any pixel is decoded. Raises DecodeError for what is too much work, and whatever Pillow raises."""
-    needed = without_text(content) if content.startswith(PNG) else content
+    needed = without_metadata(content) if content.startswith(PNG) else content
     image: Image.Image = Image.open(io.BytesIO(needed), formats=FORMATS)
     refuse_oversized(image.size)
     if image.format in JPEGS:
-        refuse_endless(content, image.size)
+        refuse_too_many_scans(content, image.size)
     if isinstance(image, TiffImageFile):
         tiff.refuse_misread(image)
     return image
@@ -93,16 +93,16 @@ def load_pixels(image: Image.Image, content: bytes, even_if_blank: bool = False)
     try:
         image.load()
     except OSError as error:
-        whole = unended(content) if image.format in JPEGS and "truncated" in str(error) else None
+        whole = read_without_end_marker(content) if image.format in JPEGS and "truncated" in str(error) else None
         if whole is None:
             raise
         image = whole
     if isinstance(image, TiffImageFile):
-        image = tiff.corrected(image)
-    return heed_alpha(image, even_if_blank) if image.has_transparency_data else image
+        image = tiff.scale_grey(image)
+    return drop_unused_alpha(image, even_if_blank) if image.has_transparency_data else image
 
 
-def heed_alpha(image: Image.Image, even_if_blank: bool) -> Image.Image:
+def drop_unused_alpha(image: Image.Image, even_if_blank: bool) -> Image.Image:
     """
     `image`, opaque if it is transparent everywhere: then its alpha is a channel that a program left unused.
 
@@ -144,7 +144,7 @@ def refuse_oversized(size: tuple[int, int]) -> None:
         raise DecodeError(f"too many pixels: {width}x{height}")
 
 
-def refuse_endless(content: bytes, size: tuple[int, int]) -> None:
+def refuse_too_many_scans(content: bytes, size: tuple[int, int]) -> None:
     """Raises DecodeError for a JPEG file whose first image has more than MAX_SCANNED_PIXELS over all its scans."""
     allowed = MAX_SCANNED_PIXELS // (size[0] * size[1])
     if content.count(b"\xff\xda") <= allowed:  # also those that are none, as in the film behind a phone's photo
@@ -159,7 +159,7 @@ def refuse_endless(content: bytes, size: tuple[int, int]) -> None:
 
 def reason_for(error: Exception, content: bytes) -> str:
     """Why `content` cannot be decoded, in one of a few phrases, so that rejects can be counted by reason."""
-    if content.startswith(tiff.SIGNATURES) and isinstance(error, UnidentifiedImageError | KeyError) and tiff.is_whole(content):
+    if content.startswith(tiff.SIGNATURES) and isinstance(error, UnidentifiedImageError | KeyError) and tiff.has_dimensions(content):
         return tiff.UNSUPPORTED  # KeyError: of a compression
     if isinstance(error, UnidentifiedImageError):
         if content[4:8] == b"ftyp":  # the first box of every ISO base media file, ISO/IEC 14496-12

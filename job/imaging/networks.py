@@ -143,7 +143,7 @@ def load_model(params: Params) -> Model:
     else:
         payload = keras_weights(weights)
     model = Model(params.model, params.engine, fingerprint(params.model), payload)
-    prove(model.network(payload), f"weights `{weights}`")
+    verify_network(model.network(payload), f"weights `{weights}`")
     return model
 
 
@@ -163,7 +163,7 @@ def untrained_model(params: Params) -> Model:
     else:
         payload = untrained_flatbuffer(Path(params.cache))
     model = Model(UNTRAINED, params.engine, fingerprint(UNTRAINED), payload)
-    prove(model.network(payload), f"model `{UNTRAINED}`", UNTRAINED)
+    verify_network(model.network(payload), f"model `{UNTRAINED}`", UNTRAINED)
     return model
 
 
@@ -174,7 +174,7 @@ def untrained_flatbuffer(cache: Path) -> bytes:
     Raises:
         ModelError: TensorFlow cannot convert it.
     """
-    return converted(cache / "models" / f"{fingerprint(UNTRAINED)}.float32.tflite", None)
+    return convert_once(cache / "models" / f"{fingerprint(UNTRAINED)}.float32.tflite", None)
 
 
 def litert_flatbuffer(weights: Path, cache: Path) -> bytes:
@@ -189,10 +189,10 @@ def litert_flatbuffer(weights: Path, cache: Path) -> bytes:
     except OSError as error:
         raise ModelError(f"cannot read `{weights}`: {error.strerror}", "make the file readable, or give another with --weights") from error
     cached = cache / "models" / f"mobilenet_v2-{digest}.float32.tflite"
-    return converted(cached, weights)
+    return convert_once(cached, weights)
 
 
-def converted(cached: Path, weights: Path | None) -> bytes:
+def convert_once(cached: Path, weights: Path | None) -> bytes:
     """
     Return the content of `cached`, converted first from `weights` (None: untrained) if it is missing.
 
@@ -205,13 +205,13 @@ def converted(cached: Path, weights: Path | None) -> bytes:
             cached.parent.mkdir(parents=True, exist_ok=True)
             TemporaryFile(dir=cached.parent).close()  # what cannot be written is known before seconds of work
         except OSError as error:
-            raise unwritable(cached, error.strerror) from error
+            raise cache_error(cached, error.strerror) from error
         command = [sys.executable, "-m", "job.imaging.keras_to_litert", str(cached), *([str(weights)] if weights else [])]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit {done.returncode}"
             if done.returncode == UNWRITABLE:
-                raise unwritable(cached, reason)
+                raise cache_error(cached, reason)
             if weights is None:
                 raise ModelError(
                     f"TensorFlow cannot convert `{UNTRAINED}`: {reason}", "run `uv tool install --reinstall '.[job]'` in the checkout"
@@ -220,7 +220,7 @@ def converted(cached: Path, weights: Path | None) -> bytes:
     return cached.read_bytes()
 
 
-def unwritable(cached: Path, reason: str | None) -> SetupError:
+def cache_error(cached: Path, reason: str | None) -> SetupError:
     """`cached` is a file of the cache folder."""
     return SetupError(f"cannot write `{cached}`: {reason}", "set FRUITS_CACHE to a writable folder with free space")
 
@@ -259,7 +259,7 @@ def known_answer(model: str) -> Features:
 
 def fingerprint(model: str) -> str:
     """
-    Of the function: the network, its preprocessing, its precision and the known answer that `prove` compares it with.
+    Of the function: the network, its preprocessing, its precision and the known answer that `verify_network` compares it with.
 
     The stored answer is hashed, not the computed one: rounding the latter would give two CPUs two fingerprints.
     """
@@ -269,7 +269,7 @@ def fingerprint(model: str) -> str:
     return f"{model}-{hashlib.sha256(b'|'.join(parts)).hexdigest()[:12]}"
 
 
-def prove(network: Network, what: str, model: str = "mobilenet_v2") -> None:
+def verify_network(network: Network, what: str, model: str = "mobilenet_v2") -> None:
     """
     Compare what `network` computes with the known answer of `model`.
 

@@ -122,7 +122,7 @@ def _addressable(name: str) -> bool:
 
 
 def _read_boto3(bucket: str, name: str, etag: str) -> bytes:
-    from job.storage.s3_client import S3_ERRORS, code_of, read_object
+    from job.storage.s3_client import S3_ERRORS, error_code, read_object
 
     try:
         return read_object(bucket, name, etag)
@@ -133,4 +133,4 @@ def _read_boto3(bucket: str, name: str, etag: str) -> bytes:
             "AccessDenied": "permission denied",
             "InvalidObjectState": ARCHIVED,
         }
-        raise FetchError(reasons.get(code_of(error), "no response from S3")) from error
+        raise FetchError(reasons.get(error_code(error), "no response from S3")) from error

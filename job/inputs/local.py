@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from job.contract import uris
 from job.contract.errors import InputError
-from job.contract.filenames import MAX_LOOSE, Folder, ListingRow, ignored_as, label_of, skipped_folder
+from job.contract.filenames import MAX_LOOSE, FolderToList, ListingRow, ignored_kind, label_of, skipped_folder
 from job.contract.locations import LocationError, check_input_folder
 from job.inputs.fetch import stat_etag
 
@@ -24,7 +24,7 @@ def check(input_uri: str) -> None:
         raise InputError(str(error), error.hint) from error
 
 
-def list_folders(input_uri: str, folders: list[Folder], content_hash: bool) -> Iterator[ListingRow]:
+def list_folders(input_uri: str, folders: list[FolderToList], content_hash: bool) -> Iterator[ListingRow]:
     """One row per file in `folders`; etag is size and time of change, or the SHA-256 of the content."""
     root = uris.local_path(input_uri)
     for folder in folders:
@@ -64,7 +64,7 @@ def _walk(input_uri: str, path: str, deep: bool, above: frozenset[tuple[int, int
 
 
 def _row(entry: os.DirEntry[str], input_uri: str, content_hash: bool) -> ListingRow:
-    if suffix := ignored_as(entry.name):
+    if suffix := ignored_kind(entry.name):
         return ListingRow(None, suffix=suffix, files=1)
     uri = "file://" + entry.path
     if uris.printable(uri) != uri:

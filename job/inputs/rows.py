@@ -63,7 +63,7 @@ class Rows(ABC):
         """The same rows computed once, in Spark as Parquet under `uri`: every later use reads them."""
 
     @abstractmethod
-    def materialize_numbered(self, uri: str) -> Numbered:
+    def materialize_numbered(self, uri: str) -> NumberedRows:
         """The same rows computed once, as `materialize`, so that they can be taken by number."""
 
     @abstractmethod
@@ -79,7 +79,7 @@ class Rows(ABC):
         """
 
 
-class Numbered(ABC):
+class NumberedRows(ABC):
     """Rows in an order that stays."""
 
     count: int
@@ -118,8 +118,8 @@ class ArrowRows(Rows):
     def materialize(self, uri: str) -> ArrowRows:  # noqa: ARG002
         return self
 
-    def materialize_numbered(self, uri: str) -> Numbered:  # noqa: ARG002
-        return _NumberedHere(self.table)
+    def materialize_numbered(self, uri: str) -> NumberedRows:  # noqa: ARG002
+        return _NumberedArrow(self.table)
 
     def count_distinct(self, name: str) -> int:
         return int(pc.count_distinct(self.table[name], mode="only_valid").as_py())
@@ -133,11 +133,11 @@ class ArrowRows(Rows):
             shares = np.array_split(pc.sort_indices(self.table, [(by, "ascending")]).to_numpy(), tasks)
 
         def work(packed: Iterable[bytes]) -> Iterator[bytes]:
-            yield _packed(pa.Table.from_batches(function(batch for one in packed for batch in _unpacked(one).to_batches()), schema))
+            yield _to_ipc(pa.Table.from_batches(function(batch for one in packed for batch in _from_ipc(one).to_batches()), schema))
 
-        packed = [_packed(self.table.take(share)) for share in shares if len(share)]
+        packed = [_to_ipc(self.table.take(share)) for share in shares if len(share)]
         done = spark.sparkContext.parallelize(packed, len(packed)).mapPartitions(work).collect()
-        return ArrowRows(pa.concat_tables([schema.empty_table(), *map(_unpacked, done)]))
+        return ArrowRows(pa.concat_tables([schema.empty_table(), *map(_from_ipc, done)]))
 
     def _matched(self, others: Rows, on: Sequence[str]) -> pa.ChunkedArray:
         if isinstance(others, SparkRows):  # only its partners of these rows come here
@@ -145,7 +145,7 @@ class ArrowRows(Rows):
         return pc.is_in(join_columns(self.table.select(list(on))), value_set=join_columns(others.to_arrow().select(list(on))))
 
 
-class _NumberedHere(Numbered):
+class _NumberedArrow(NumberedRows):
     def __init__(self, table: pa.Table) -> None:
         self._table, self.count = table, table.num_rows
 
@@ -180,13 +180,13 @@ class SparkRows(Rows):
         self.frame.write.mode("overwrite").parquet(uri)
         return SparkRows(self.frame.sparkSession.read.schema(self.frame.schema).parquet(uri), self.schema)
 
-    def materialize_numbered(self, uri: str) -> Numbered:
+    def materialize_numbered(self, uri: str) -> NumberedRows:
         numbered = self.frame.withColumn("id", F.monotonically_increasing_id())
         numbered.write.mode("overwrite").parquet(uri)
         frame = self.frame.sparkSession.read.schema(numbered.schema).parquet(uri)
         # The id is the part's number shifted by 33 bits plus the row's number in it.
         parts = frame.groupBy(F.shiftright("id", 33)).agg(F.min("id").alias("first"), F.count("*").alias("rows")).collect()
-        return _NumberedThere(frame, self.schema, sorted((row["first"], row["rows"]) for row in parts))
+        return _NumberedSpark(frame, self.schema, sorted((row["first"], row["rows"]) for row in parts))
 
     def count_distinct(self, name: str) -> int:
         return int(self.frame.agg(F.count_distinct(name)).collect()[0][0])
@@ -201,7 +201,7 @@ class SparkRows(Rows):
         return to_spark(self.frame.sparkSession, others.to_arrow().select(list(on)))
 
 
-class _NumberedThere(Numbered):
+class _NumberedSpark(NumberedRows):
     def __init__(self, frame: DataFrame, schema: pa.Schema, parts: Sequence[tuple[int, int]]) -> None:
         self._frame, self._schema, self._parts = frame, schema, parts  # (first id, number of rows), ids within a part follow each other
         self.count = sum(rows for _, rows in parts)
@@ -227,7 +227,7 @@ def join_columns(rows: pa.Table) -> pa.ChunkedArray:
     return pc.binary_join_element_wise(*texts, "\0")
 
 
-def _packed(table: pa.Table) -> bytes:
+def _to_ipc(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)
@@ -235,5 +235,5 @@ def _packed(table: pa.Table) -> bytes:
     return packed
 
 
-def _unpacked(packed: bytes) -> pa.Table:
+def _from_ipc(packed: bytes) -> pa.Table:
     return pa.ipc.open_stream(packed).read_all()

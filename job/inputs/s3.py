@@ -11,13 +11,13 @@ from botocore.exceptions import ClientError
 
 from job.contract import uris
 from job.contract.errors import InputError, NoPhotosError
-from job.contract.filenames import MAX_LOOSE, Folder, ListingRow, ignored_as, is_pattern, label_of, skipped_folder
+from job.contract.filenames import MAX_LOOSE, FolderToList, ListingRow, ignored_kind, is_pattern, label_of, skipped_folder
 from job.storage import s3_client
 
 IN_FLIGHT = 16  # list requests per task; one answers with 1,000 keys in about 0.1 s
 ARCHIVES = {"GLACIER", "DEEP_ARCHIVE"}  # storage classes
 
-Page = tuple[Folder, list[ListingRow], str | None]  # one answer of ListObjectsV2, and the token of the next
+Page = tuple[FolderToList, list[ListingRow], str | None]  # one answer of ListObjectsV2, and the token of the next
 
 
 ERRORS = s3_client.S3_ERRORS  # of one folder
@@ -32,7 +32,7 @@ def check(input_uri: str) -> None:
         if _first_key(bucket, key) == key:
             raise InputError(f"`{input_uri}` is a file", "give the folder that holds one sub-folder per label")
     except s3_client.S3_ERRORS as error:
-        raise s3_client.explain(error, input_uri, InputError) from error
+        raise s3_client.translate_error(error, input_uri, InputError) from error
     hint = "give the prefix that all photos share, not a pattern" if is_pattern(key) else "check the bucket and the prefix"
     raise NoPhotosError(f"there are no objects below `{input_uri}`", hint)
 
@@ -42,9 +42,9 @@ def _first_key(bucket: str, prefix: str) -> str | None:
     return found[0]["Key"] if found else None
 
 
-def list_folders(input_uri: str, folders: list[Folder], _content_hash: bool) -> Iterator[ListingRow]:
+def list_folders(input_uri: str, folders: list[FolderToList], _content_hash: bool) -> Iterator[ListingRow]:
     """One row per key below `folders`, IN_FLIGHT pages at a time, so memory does not grow with their number; etag is S3's own."""
-    waiting: deque[tuple[Folder, str | None]] = deque((folder, None) for folder in folders)
+    waiting: deque[tuple[FolderToList, str | None]] = deque((folder, None) for folder in folders)
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
         running: set[Future[Page]] = set()
         while waiting or running:
@@ -58,22 +58,22 @@ def list_folders(input_uri: str, folders: list[Folder], _content_hash: bool) -> 
                 yield from rows
 
 
-def _page(input_uri: str, folder: Folder, token: str | None) -> Page:
+def _page(input_uri: str, folder: FolderToList, token: str | None) -> Page:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html"""
     bucket = uris.bucket_and_key(folder.uri)[0]
     try:
         answer = _list_objects(folder.uri, folder.deep, token)
     except s3_client.S3_ERRORS as error:
         # This folder's policy; credentials that are refused altogether end the run.
-        if isinstance(error, ClientError) and s3_client.code_of(error) in ("AccessDenied", "403"):
+        if isinstance(error, ClientError) and s3_client.error_code(error) in ("AccessDenied", "403"):
             return folder, [ListingRow(folder.uri.rstrip("/"), problem="access denied")], None
-        raise s3_client.explain(error, folder.uri, InputError) from error
+        raise s3_client.translate_error(error, folder.uri, InputError) from error
     rows = []
     for found in answer.get("Contents", []):
         uri, name = f"s3://{bucket}/{found['Key']}", found["Key"].rpartition("/")[2]
         if not name:
             continue  # a key that ends in a slash marks a folder
-        if suffix := skipped_folder(uri.rpartition("/")[0], input_uri) or ignored_as(name):
+        if suffix := skipped_folder(uri.rpartition("/")[0], input_uri) or ignored_kind(name):
             rows.append(ListingRow(None, suffix=suffix, files=1))
         else:
             rows.append(ListingRow(uri, found["ETag"].strip('"'), None if _archived(found) else found["Size"], label_of(uri, input_uri)))

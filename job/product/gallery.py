@@ -147,12 +147,12 @@ def read_scores(folder: Folder, run_id: str) -> tuple[Scores, npt.NDArray[np.int
         table = pa.concat_tables(readers.map(read, parts)).combine_chunks()
     if not len(table):
         raise InputError(f"run `{run_id}` has no photos any more: all were erased", "run `fruitsctl run` with other photos")
-    scores = values(table["pc"].combine_chunks().flatten(), np.float32).reshape(len(table), -1)
+    scores = to_numpy(table["pc"].combine_chunks().flatten(), np.float32).reshape(len(table), -1)
     labels = table["label"].combine_chunks().dictionary_encode()
-    return unit_rows(scores), values(labels.indices, np.int32), labels.dictionary.to_pylist(), table["uri"].combine_chunks()
+    return unit_rows(scores), to_numpy(labels.indices, np.int32), labels.dictionary.to_pylist(), table["uri"].combine_chunks()
 
 
-def values(array: Any, kind: type[Number]) -> npt.NDArray[Number]:
+def to_numpy(array: Any, kind: type[Number]) -> npt.NDArray[Number]:
     """A pyarrow array without nulls, not copied. Its own `to_numpy` imports pandas first, which takes half a second."""
     return np.frombuffer(array.buffers()[1], kind)[array.offset : array.offset + len(array)]
 

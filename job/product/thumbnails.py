@@ -26,8 +26,8 @@ from job.imaging.decode import load_pixels, open_image, upright_rgb8
 from job.inputs.fetch import IN_FLIGHT, ListedImage, fetch, stat_etag
 from job.storage.s3_client import S3_ERRORS, client
 
-KeysOf = Callable[[list[str]], list[ListedImage]]  # URIs to what is known of them; those that are gone are left out
-TilesOf = Callable[[list[ListedImage]], dict[str, Image.Image]]  # URI -> tile of those that can be read
+FindImages = Callable[[list[str]], list[ListedImage]]  # URIs to what is known of them; those that are gone are left out
+MakeTiles = Callable[[list[ListedImage]], dict[str, Image.Image]]  # URI -> tile of those that can be read
 
 TILES = pa.schema([("uri", pa.string()), ("rgb", pa.binary())])  # rgb: TILE_PX x TILE_PX x 3 bytes
 
@@ -41,17 +41,17 @@ QUALITIES = (70, 45, 20)
 BROKEN = (OSError, ValueError, SyntaxError, TypeError, IndexError, EOFError, MemoryError, struct.error, zlib.error, DecodeError)
 
 
-def small_photos(uris: Iterable[str], keys_of: KeysOf) -> dict[str, Image.Image]:
+def small_photos(uris: Iterable[str], keys_of: FindImages) -> dict[str, Image.Image]:
     """URI -> RGB, upright, PICTURE_PX or less at its longer side. The first URIs come first where not all fit into READ_BYTES."""
     return dict(_pictures(_affordable(uris, keys_of)))
 
 
-def tiles_here(keys: Iterable[ListedImage]) -> dict[str, Image.Image]:
+def make_tiles(keys: Iterable[ListedImage]) -> dict[str, Image.Image]:
     """URI -> tile of `keys`, made by this process."""
     return {uri: tile(picture) for uri, picture in _pictures(keys)}
 
 
-def tiles(uris: Iterable[str], keys_of: KeysOf, tiles_of: TilesOf = tiles_here) -> dict[str, Image.Image]:
+def tiles(uris: Iterable[str], keys_of: FindImages, tiles_of: MakeTiles = make_tiles) -> dict[str, Image.Image]:
     """URI -> RGB, a square of TILE_PX. The first URIs come first where not all fit into READ_BYTES."""
     return tiles_of(_affordable(uris, keys_of))
 
@@ -59,10 +59,10 @@ def tiles(uris: Iterable[str], keys_of: KeysOf, tiles_of: TilesOf = tiles_here) 
 def shrink(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Keys to TILES: the work of one task."""
     keys = (ListedImage(**row) for batch in batches for row in batch.to_pylist())
-    yield pa.RecordBatch.from_pylist([{"uri": uri, "rgb": made.tobytes()} for uri, made in tiles_here(keys).items()], TILES)
+    yield pa.RecordBatch.from_pylist([{"uri": uri, "rgb": made.tobytes()} for uri, made in make_tiles(keys).items()], TILES)
 
 
-def unpacked(rows: pa.Table) -> dict[str, Image.Image]:
+def tiles_from_rows(rows: pa.Table) -> dict[str, Image.Image]:
     """URI -> tile, of TILES."""
     return {row["uri"]: Image.frombytes("RGB", (TILE_PX, TILE_PX), row["rgb"]) for row in rows.to_pylist()}
 
@@ -72,7 +72,7 @@ def tile(picture: Image.Image) -> Image.Image:
     return ImageOps.fit(picture, (TILE_PX, TILE_PX))
 
 
-def _affordable(uris: Iterable[str], keys_of: KeysOf) -> list[ListedImage]:
+def _affordable(uris: Iterable[str], keys_of: FindImages) -> list[ListedImage]:
     """The first of them whose files together are no larger than READ_BYTES."""
     wanted = list(dict.fromkeys(uris))
     known = {key.uri: key for key in keys_of(wanted)}
@@ -144,7 +144,7 @@ def sprite(squares: list[Image.Image]) -> str:
     return ""
 
 
-def keys_unchanged_since(created: float) -> KeysOf:
+def find_unchanged_since(created: float) -> FindImages:
     """
     What is known without a listing: local files by their status, objects by HEAD.
 

@@ -26,7 +26,7 @@ from job.contract.errors import JobError, SetupError
 from job.contract.params import Params
 from job.contract.records import MARK, STAGES, Stage, counted
 from job.contract.uris import from_text, join, shown
-from job.spark.progress import Report, Running
+from job.spark.progress import ProgressReport, RunningStage
 from job.storage.lease import Lease
 from job.storage.object_store import Folder
 from job.storage.tombstones import FOLDER
@@ -42,12 +42,12 @@ class NotebookError(JobError):
     """A cell raised, or the kernel died."""
 
 
-class Steps(Report):
+class Steps(ProgressReport):
     """The stages of a run, each told in words when it is done; to whoever started the run also as the job does."""
 
     @contextmanager
-    def stage(self, name: str, total: int | None = None, unit: str = "images") -> Iterator[Running]:
-        running = (Running if ARGUMENTS in os.environ else _Quiet)(name, total, unit)
+    def stage(self, name: str, total: int | None = None, unit: str = "images") -> Iterator[RunningStage]:
+        running = (RunningStage if ARGUMENTS in os.environ else _SilentStage)(name, total, unit)
         running.send()
         yield running
         stage = self.stages[name] = Stage(round(running.seconds, 3), running.done)
@@ -56,7 +56,7 @@ class Steps(Report):
         sys.stdout.write(f"{STAGES[name]}: {stage.seconds:.1f} s{rate}\n")
 
 
-class _Quiet(Running):
+class _SilentStage(RunningStage):
     def send(self, finished: bool = False) -> None:
         """Nobody follows this process."""
 
@@ -126,7 +126,7 @@ def run_cells(
     """
     Every cell in order, in a kernel of this very Python that works in `folder`; the outputs go into `notebook`. `variables` are added
     to the kernel's environment. Of what a cell says on a stream, `keep` gives what belongs into the notebook; by default that is
-    `pass_on`. `begin` is told the index of each cell of code before it is executed.
+    `forward_output`. `begin` is told the index of each cell of code before it is executed.
 
     Raises:
         NotebookError: a cell raised, or the kernel died; with `hint`.
@@ -139,7 +139,7 @@ def run_cells(
     class Client(NotebookClient):
         def output(self, outs: Any, msg: Any, display_id: Any, cell_index: int) -> Any:
             if msg["msg_type"] == "stream":
-                msg["content"]["text"] = (keep or pass_on)(msg["content"]["name"], msg["content"]["text"])
+                msg["content"]["text"] = (keep or forward_output)(msg["content"]["name"], msg["content"]["text"])
                 if not msg["content"]["text"]:
                     return None
             return super().output(outs, msg, display_id, cell_index)
@@ -168,7 +168,7 @@ def run_cells(
             raise NotebookError(f"the kernel of the notebook stopped in cell `[{len(begun)}]`", hint) from error
 
 
-def pass_on(stream: str, text: str) -> str:
+def forward_output(stream: str, text: str) -> str:
     """What of `text` belongs into the notebook. The job's own lines go to stdout now, and what Spark says on stderr to stderr, the log."""
     if stream == "stderr":
         sys.stderr.write(text)

@@ -22,7 +22,7 @@ def send(record: Progress | Outcome | Preview) -> None:
     sys.stdout.flush()
 
 
-class Running:
+class RunningStage:
     """A stage under way."""
 
     def __init__(self, name: str, total: int | None, unit: str) -> None:
@@ -43,22 +43,22 @@ class Running:
         send(Progress(self.name, self.done, self.total, self.unit, round(self.seconds, 3), finished))
 
 
-class Report:
+class ProgressReport:
     """The stages of one run."""
 
     def __init__(self) -> None:
         self.stages: dict[str, Stage] = {}
 
     @contextmanager
-    def stage(self, name: str, total: int | None = None, unit: str = "images") -> Iterator[Running]:
-        running = Running(name, total, unit)
+    def stage(self, name: str, total: int | None = None, unit: str = "images") -> Iterator[RunningStage]:
+        running = RunningStage(name, total, unit)
         running.send()
         yield running
         self.stages[name] = Stage(round(running.seconds, 3), running.done)
         running.send(finished=True)
 
 
-def counting_tasks(context: SparkContext, running: Running, images: int, tasks: int) -> AbstractContextManager[None]:
+def counting_tasks(context: SparkContext, running: RunningStage, images: int, tasks: int) -> AbstractContextManager[None]:
     """While inside, `running` grows with each of the `tasks` that Spark finishes, up to `images` more than it had."""
     before = running.done
 
@@ -70,7 +70,7 @@ def counting_tasks(context: SparkContext, running: Running, images: int, tasks: 
 
 
 @contextmanager
-def showing_tasks(context: SparkContext, running: Running) -> Iterator[None]:
+def showing_tasks(context: SparkContext, running: RunningStage) -> Iterator[None]:
     """While inside, `running` counts the tasks that Spark has and has finished, whatever they do; at the end all of them."""
 
     def count(stages: list[SparkStageInfo]) -> None:

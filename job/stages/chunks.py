@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from job.inputs.rows import Numbered, Rows
+from job.inputs.rows import NumberedRows, Rows
 
 SECONDS_PER_CHUNK = 90.0  # a killed run loses at most that, and a commit of a second or two stays under 3 % of it
 FIRST_GUESS = 60.0  # images/s of one core, until a chunk has been measured
@@ -18,7 +18,7 @@ class Chunk(NamedTuple):
     end: int  # images of `missing` that are done with it
 
 
-def chunks(missing: Numbered, cores: int, fixed: int | None) -> Iterator[Chunk]:
+def chunks(missing: NumberedRows, cores: int, fixed: int | None) -> Iterator[Chunk]:
     """
     All of `missing`, `fixed` images at a time, or as many as the previous chunk lets expect in SECONDS_PER_CHUNK.
 

@@ -16,7 +16,7 @@ from pyspark.broadcast import Broadcast
 from pyspark.sql import SparkSession
 
 from job.contract.errors import DecodeError, FetchError
-from job.imaging.bounded_decode import decode_apart, decode_bounded
+from job.imaging.bounded_decode import decode_bounded, decode_in_subprocess
 from job.imaging.decode import Decoded
 from job.imaging.networks import Model, Network, worker_network
 from job.inputs.fetch import ListedImage, fetch
@@ -62,7 +62,7 @@ def embed_images(
         rows = (ListedImage(**row) for batch in batches for row in batch.to_pylist())
         task = TaskContext.get()
         # What ended an earlier attempt may have been one of these images.
-        decode = decode_apart if task and task.attemptNumber() else decode_bounded
+        decode = decode_in_subprocess if task and task.attemptNumber() else decode_bounded
         rejects: list[Reject] = []
         file = data_files.write(target.uri, embed_batches(rows, network, rejects.append, erased, decode), FEATURES, **target.values)
         written = [{"name": file.name, "rows": file.rows, "size": file.size}] if file else []

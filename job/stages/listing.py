@@ -1,7 +1,7 @@
 """
 INPUT, a local folder or an S3 prefix, in; one row per image below it out.
 
-Where there are few, the driver lists them in threads. Else it only finds folders to share out (`share_out`), and Spark's tasks list
+Where there are few, the driver lists them in threads. Else it only finds folders to share out (`folders_to_list`), and Spark's tasks list
 them (`list_folders`). Nothing is left out in silence: what cannot be listed is a row with its `problem`, and what is no image by its name
 is counted under its suffix.
 """
@@ -23,14 +23,14 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from job.contract import locations, uris
 from job.contract.errors import InputError, NoPhotosError
-from job.contract.filenames import MAX_LOOSE, Folder, ListingRow
+from job.contract.filenames import MAX_LOOSE, FolderToList, ListingRow
 from job.inputs import local as listing_local
 from job.inputs.rows import ArrowRows, Rows, SparkRows, driver_rows
 from job.storage.schema import FOUND, LISTED
 
 FOLDERS_PER_CORE = 4  # at least, if INPUT has them: large and small ones even out
 MAX_DEPTH = 6  # levels below INPUT that the driver looks at
-LOOKS_IN_FLIGHT = 16
+LISTINGS_IN_FLIGHT = 16
 BATCH_ROWS = 4096
 
 
@@ -66,21 +66,21 @@ def list_on_driver(input_uri: str, content_hash: bool = False) -> ArrowRows | No
     most = driver_rows()
     if not most:
         return None
-    folders, found = share_out(input_uri, LOOKS_IN_FLIGHT), count()
+    folders, found = folders_to_list(input_uri, LISTINGS_IN_FLIGHT), count()
 
     def listed(share: int) -> list[ListingRow]:
-        rows = list_folders(input_uri, folders[share::LOOKS_IN_FLIGHT], content_hash)
+        rows = list_folders(input_uri, folders[share::LISTINGS_IN_FLIGHT], content_hash)
         return list(takewhile(lambda _: next(found) <= most, rows))  # of all threads together
 
-    with ThreadPoolExecutor(LOOKS_IN_FLIGHT) as pool:
-        rows = list(chain.from_iterable(pool.map(listed, range(min(len(folders), LOOKS_IN_FLIGHT)))))
+    with ThreadPoolExecutor(LISTINGS_IN_FLIGHT) as pool:
+        rows = list(chain.from_iterable(pool.map(listed, range(min(len(folders), LISTINGS_IN_FLIGHT)))))
     return ArrowRows(pa.Table.from_batches(to_batches(rows), FOUND)) if len(rows) <= most else None
 
 
 def list_in_tasks(spark: SparkSession, input_uri: str, work: str, content_hash: bool = False) -> SparkRows:
     """FOUND below INPUT, kept below `work`: INPUT may change, and each use would list it again."""
     cores = spark.sparkContext.defaultParallelism
-    folders = share_out(input_uri, FOLDERS_PER_CORE * cores)
+    folders = folders_to_list(input_uri, FOLDERS_PER_CORE * cores)
     tasks = max(1, min(len(folders), FOLDERS_PER_CORE * cores))
 
     def list_shares(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -136,22 +136,22 @@ def check_no_overlap(input_uri: str, output_uri: str) -> None:
         raise InputError(str(error), error.hint) from error
 
 
-def share_out(input_uri: str, at_least: int) -> list[Folder]:
+def folders_to_list(input_uri: str, at_least: int) -> list[FolderToList]:
     """Folders that together hold every file below INPUT once: the first level, and further ones until there are `at_least`."""
     source = _source(input_uri)
 
-    def opened(folder: Folder) -> list[Folder]:
+    def opened(folder: FolderToList) -> list[FolderToList]:
         try:
             below, loose = source.subfolders(folder.uri) if folder.deep else ([], 1)
         except source.ERRORS:
             return [folder]  # the task that lists it meets the same error and reports it
         if loose > MAX_LOOSE:
             return [folder]
-        itself = [Folder(folder.uri, deep=False)] if loose else []
-        return itself + [Folder(uri, deep=True) for uri in below]
+        itself = [FolderToList(folder.uri, deep=False)] if loose else []
+        return itself + [FolderToList(uri, deep=True) for uri in below]
 
-    folders = [Folder(input_uri.rstrip("/") + "/", deep=True)]
-    with ThreadPoolExecutor(LOOKS_IN_FLIGHT) as pool:
+    folders = [FolderToList(input_uri.rstrip("/") + "/", deep=True)]
+    with ThreadPoolExecutor(LISTINGS_IN_FLIGHT) as pool:
         for _ in range(MAX_DEPTH):
             before, folders = folders, list(chain.from_iterable(pool.map(opened, folders)))
             if len(folders) >= at_least or folders == before:
@@ -159,7 +159,7 @@ def share_out(input_uri: str, at_least: int) -> list[Folder]:
     return folders
 
 
-def list_folders(input_uri: str, folders: list[Folder], content_hash: bool = False) -> Iterator[ListingRow]:
+def list_folders(input_uri: str, folders: list[FolderToList], content_hash: bool = False) -> Iterator[ListingRow]:
     """The images and problems in `folders`, as they are met; then the ignored files, one row per suffix."""
     ignored: Counter[str] = Counter()
     for row in _source(input_uri).list_folders(input_uri, folders, content_hash):

@@ -39,7 +39,7 @@ from job.storage.lease import Lease
 from job.storage.object_store import Folder
 from job.storage.schema import MOMENTS
 
-MOST_TASKS = 16  # of one chunk: each returns 13 MB to the driver
+MAX_TASKS = 16  # of one chunk: each returns 13 MB to the driver
 FILES = 16  # of moments that a run reads before it merges some: 106 MB
 MERGED_ROWS = 250_000  # of a sum, at most: what is read again when one of its photos changes, 1.3 GB of features
 MERGED = "merged-"  # begins the name of a sum
@@ -47,20 +47,15 @@ GROUPS = "merged.json"  # the files of chunks that each sum stands for
 DIGITS = 15  # of a row's SHA-256, hexadecimal: what fits 63 bits
 
 
-def moments_of(features: Features, input_uri: str, fit_on: str | None, folder: Folder) -> Moments:
-    """As `MomentsCache.of`, for a caller that does not tidy up."""
-    return MomentsCache(folder, features.model).of(features, input_uri, fit_on)
-
-
 class MomentsCache:
     """The moments of one model in OUTPUT, as one run uses and tidies them."""
 
     def __init__(self, folder: Folder, model: str) -> None:
         self._folder, self._place = folder, f"moments/{model}"
-        self._used: dict[str, int] = {}  # file to rows, of the last `of`
+        self._used: dict[str, int] = {}  # file to rows, of the last `get`
         self._groups: dict[str, list[str]] = {}  # file of a sum to the files of chunks in it
 
-    def of(self, features: Features, input_uri: str, fit_on: str | None) -> Moments:
+    def get(self, features: Features, input_uri: str, fit_on: str | None) -> Moments:
         """
         Moments of the rows of `features` that `fit_on` names; those that are not kept are computed and kept.
 
@@ -68,7 +63,7 @@ class MomentsCache:
             InputError: `fit_on` names no image.
             VarianceError: there is no image at all.
         """
-        chosen = features if fit_on is None else features.only(rows_matching(features.keys, fit_on, input_uri))
+        chosen = features if fit_on is None else features.restrict(rows_matching(features.keys, fit_on, input_uri))
         rows = _rows(chosen)
         if not rows and fit_on is not None:
             raise no_match_error(fit_on)
@@ -83,13 +78,13 @@ class MomentsCache:
                 self._used[group] = sum(files.pop(name)[1] for name in members)
         for name, (chunk, count) in sorted(files.items()):
             if name not in present:
-                self._write(name, fold(chosen.only(_of_chunk(chosen.keys, chunk))))
+                self._write(name, fold(chosen.restrict(_of_chunk(chosen.keys, chunk))))
             self._used[name] = count
         return self._sum(self._used)
 
     def compact(self, lease: Lease) -> None:
         """
-        After `of`: merge the smallest files as long as there are more than FILES, and delete files that were not used, but for as many as
+        After `get`: merge the smallest files as long as there are more than FILES, and delete files that were not used, but for as many as
         were, the newest ones, which another `--fit-on` may use.
 
         Raises:
@@ -137,7 +132,7 @@ def to_merge(rows: Mapping[str, int]) -> list[str]:
     return fitting if len(fitting) > 1 else []
 
 
-def most_files(rows: int) -> int:
+def max_files(rows: int) -> int:
     """As many as a run over `rows` reads, at most, once they are tidy."""
     return max(FILES, 1 + 2 * rows // MERGED_ROWS)
 
@@ -151,7 +146,7 @@ def drop_outdated(spark: SparkSession, folder: Folder) -> None:
     """
     for model in folder.names("moments"):
         place = f"moments/{model}"
-        whole = {name for name, _ in _rows(Features.of(spark, DeltaLog(folder, "features"), model)).values()}
+        whole = {name for name, _ in _rows(Features.load(spark, DeltaLog(folder, "features"), model)).values()}
         groups = _read_groups(folder, place)
         for name in folder.names(place):
             parts = groups.get(name, [] if name.startswith(MERGED) else [name])
@@ -165,7 +160,7 @@ def fold(features: Features) -> Moments:
     def folded(tables: Iterator[pa.Table]) -> Iterator[pa.RecordBatch]:
         return pca.moments_rows(pca.fold(pca.matrix(table["embedding"].combine_chunks())) for table in tables)
 
-    tasks = min(features.tasks(), MOST_TASKS, features.spark.sparkContext.defaultParallelism)
+    tasks = min(features.tasks(), MAX_TASKS, features.spark.sparkContext.defaultParallelism)
     rows = features.map_in_arrow(["embedding"], tasks, folded, MOMENTS).to_arrow()
     return reduce(add, (pca.moments_from(**row) for row in rows.to_pylist()))
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from job.contract.errors import VarianceError
 from job.contract.params import DEFAULT_COMPONENTS
-from job.contract.records import are, noun
+from job.contract.records import is_or_are, plural_noun
 from job.inputs.rows import Rows
 from job.stages.tables.features import Features
 from job.storage.schema import SCORES
@@ -77,7 +77,7 @@ def refuse_too_few(images: int) -> None:
     """Raises VarianceError if a PCA cannot be fitted on so few `images`."""
     if images < 2:
         hint = "add photos and run the command again: features are kept"
-        raise VarianceError(f"a PCA needs at least two images, there {are(images)} `{images}`", hint)
+        raise VarianceError(f"a PCA needs at least two images, there {is_or_are(images)} `{images}`", hint)
 
 
 def fit(moments: Moments, components: int | None = None, variance: float | None = None, standardize: bool = False) -> Fitted:
@@ -101,7 +101,7 @@ def fit(moments: Moments, components: int | None = None, variance: float | None 
         inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
         covariance = covariance * np.outer(inverse, inverse)
     if constant.all():
-        alike = f"all `{n}` {noun(n, 'images')} have the same features"
+        alike = f"all `{n}` {plural_noun(n, 'images')} have the same features"
         raise VarianceError(f"{alike}: there is no variance to decompose", "add different photos")
     eigenvalues, vectors = np.linalg.eigh(covariance)
     eigenvalues, vectors = eigenvalues[::-1], vectors[:, ::-1]

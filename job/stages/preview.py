@@ -20,10 +20,10 @@ from job.imaging.networks import fingerprint
 from job.inputs.first_photos import first_rows
 from job.inputs.rows import ArrowRows
 from job.spark.progress import send
-from job.stages.listing import check_input, check_no_overlap, list_folders, refuse_empty, share_out
+from job.stages.listing import check_input, check_no_overlap, folders_to_list, list_folders, refuse_empty
 from job.stages.moments import no_match_error, rows_matching
 from job.stages.pca import refuse_too_few
-from job.stages.publish import complete_runs, read_fitted
+from job.stages.publish import list_complete_runs, read_fitted
 from job.storage.data_files import rows_of
 from job.storage.folders import open_folder
 from job.storage.object_store import Folder
@@ -75,7 +75,7 @@ def preview(params: Params) -> Preview:
         new=len(taken) - len(known) - len(undecoded),
         known=len(known),
         undecoded=len(undecoded),
-        runs=len(complete_runs(folder)),
+        runs=len(list_complete_runs(folder)),
     )
 
 
@@ -98,7 +98,7 @@ def listed(params: Params) -> tuple[list[ListingRow], int, Counter[str]]:
     """Return the photos below INPUT, how many files and folders cannot be listed, and the ignored files by suffix."""
     images: list[ListingRow] = []
     problems, ignored = 0, Counter[str]()
-    for row in list_folders(params.input, share_out(params.input, 1), params.content_hash):
+    for row in list_folders(params.input, folders_to_list(params.input, 1), params.content_hash):
         if row.suffix is not None:
             ignored[row.suffix] += row.files or 0
         elif row.problem is not None:

@@ -32,7 +32,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from job.contract.errors import LeaseError, SetupError
 from job.contract.params import UNTRAINED, Params
-from job.contract.records import Manifest, Stage, are, counted
+from job.contract.records import Manifest, Stage, counted, is_or_are
 from job.contract.uris import join, shown
 from job.imaging.untrained import NOTE
 from job.inputs.fetch import ListedImage
@@ -117,7 +117,7 @@ def read_fitted(folder: Folder, run_id: str, model: str) -> Fitted:
     manifest = folder.read(f"runs/{run_id}/manifest.json")
     stored = folder.read(f"runs/{run_id}/pca.npz") if manifest else None
     if manifest is None or stored is None:
-        runs = ", ".join(complete_runs(folder)[:3]) or "none"
+        runs = ", ".join(list_complete_runs(folder)[:3]) or "none"
         raise SetupError(f"there is no finished run `{run_id}` in `{shown(folder.uri)}`", f"set --pca to one of: {runs}")
     made_with = Manifest.from_json(manifest.content).model
     if made_with != model:
@@ -141,7 +141,7 @@ def add_report(spark: SparkSession, folder: Folder, manifest: Manifest, images: 
     """
     Write `report.html` of a run that is published, from its scores and its listing `images` (LISTED); photos are made small by tasks.
 
-    Return the manifest with what was found on the way, to be given to `complete`. Never fails a run whose results are good: without a
+    Return the manifest with what was found on the way, to be given to `update_manifest`. Never fails a run whose results are good: without a
     report it has a note.
 
     Raises:
@@ -161,7 +161,7 @@ def add_report(spark: SparkSession, folder: Folder, manifest: Manifest, images: 
     def tiles_of(keys: list[ListedImage]) -> dict[str, Image.Image]:
         rows = ArrowRows(pa.Table.from_pylist([key._asdict() for key in keys], only(LISTED, ListedImage._fields)))
         tasks = spark.sparkContext.defaultParallelism
-        return thumbnails.unpacked(rows.map_in_arrow(spark, tasks, thumbnails.shrink, thumbnails.TILES).to_arrow())
+        return thumbnails.tiles_from_rows(rows.map_in_arrow(spark, tasks, thumbnails.shrink, thumbnails.TILES).to_arrow())
 
     try:
         html, identify = report.build(folder, manifest, keys_of, tiles_of)
@@ -178,7 +178,7 @@ def add_report(spark: SparkSession, folder: Folder, manifest: Manifest, images: 
     return replace(manifest, identify=identify)
 
 
-def complete(folder: Folder, manifest: Manifest, lease: Lease) -> None:
+def update_manifest(folder: Folder, manifest: Manifest, lease: Lease) -> None:
     """
     Replace the manifest of a published run by one that tells about its report too.
 
@@ -208,7 +208,7 @@ def publish(folder: Folder, manifest: Manifest, lease: Lease) -> None:
         raise LeaseError(f"another run has published to `{shown(folder.uri)}`", "see latest.json") from error
 
 
-def complete_runs(folder: Folder) -> list[str]:
+def list_complete_runs(folder: Folder) -> list[str]:
     """run_ids with a manifest, newest first: a run_id begins with its time."""
     return [run for run in sorted(folder.names("runs"), reverse=True) if folder.read(f"runs/{run}/manifest.json")]
 
@@ -219,7 +219,7 @@ def manifest_of(folder: Folder, run: str) -> Manifest | None:
     return Manifest.from_json(stored.content) if stored else None
 
 
-def lineage(run: str, manifest_of: Callable[[str], Manifest | None]) -> list[str]:
+def pca_lineage(run: str, manifest_of: Callable[[str], Manifest | None]) -> list[str]:
     """
     Return `run` and the runs by way of which it got its PCA: the last one has fitted it.
 
@@ -233,10 +233,10 @@ def lineage(run: str, manifest_of: Callable[[str], Manifest | None]) -> list[str
 
 def prune_runs(folder: Folder, keep: int, lease: Lease) -> None:
     """Drop all but the newest `keep` complete runs, those by way of which a kept one got its PCA, and dead attempts older than the kept."""
-    kept = complete_runs(folder)[:keep]
+    kept = list_complete_runs(folder)[:keep]
     if len(kept) < keep:
         return
-    used = {other for run in kept for other in lineage(run, lambda run: manifest_of(folder, run))}
+    used = {other for run in kept for other in pca_lineage(run, lambda run: manifest_of(folder, run))}
     for run in folder.names("runs"):
         if run not in used and run < kept[-1]:
             lease.check()
@@ -244,7 +244,7 @@ def prune_runs(folder: Folder, keep: int, lease: Lease) -> None:
             folder.delete_tree(f"runs/{run}")
 
 
-def describe(
+def make_manifest(
     params: Params,
     model: str,
     generation: int,
@@ -267,7 +267,7 @@ def describe(
         notes.append(f"--limit took {taken:,} of {counted(counts['listed'], 'photos')}; a run without it continues with the rest")
     constant = int((fitted.scale == 0).sum())
     if constant:
-        notes.append(f"{counted(constant, 'features')} {are(constant)} constant and excluded from the standardised PCA")
+        notes.append(f"{counted(constant, 'features')} {is_or_are(constant)} constant and excluded from the standardised PCA")
     return Manifest(
         run_id=params.run_id,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),

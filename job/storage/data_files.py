@@ -38,7 +38,9 @@ def write(uri: str, batches: Iterable[pa.RecordBatch], schema: pa.Schema, **valu
     name, rows = f"part-{uuid.uuid4()}.zstd.parquet", 0
     with tempfile.NamedTemporaryFile(prefix="fruitsctl-", suffix=".parquet") as file:
         # No two floats of an embedding are alike: a dictionary of them costs time.
-        with pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=_few_values(schema), write_statistics=False) as writer:
+        with pq.ParquetWriter(
+            file, schema, compression="zstd", use_dictionary=_repetitive_columns(schema), write_statistics=False
+        ) as writer:
             for group in _groups(batches):
                 columns = [
                     pa.repeat(pa.scalar(values[field.name], field.type), len(group)) if field.name in values else group[field.name]
@@ -61,7 +63,7 @@ def read(uri: str, name: str, schema: pa.Schema) -> pa.Table:
         OutputError: the file cannot be read.
     """
     with _opened(uri, name) as file:
-        return _typed(file.read(columns=schema.names), schema)
+        return _cast(file.read(columns=schema.names), schema)
 
 
 def read_rows(uri: str, name: str, schema: pa.Schema, rows: npt.NDArray[np.int64]) -> Iterator[pa.Table]:
@@ -78,7 +80,7 @@ def read_rows(uri: str, name: str, schema: pa.Schema, rows: npt.NDArray[np.int64
             here = rows[np.searchsorted(rows, first) : np.searchsorted(rows, end)] - first
             if len(here):
                 table = file.read_row_group(group, columns=schema.names)
-                yield _typed(table if len(here) == len(table) else table.take(here), schema)
+                yield _cast(table if len(here) == len(table) else table.take(here), schema)
             first = end
 
 
@@ -104,7 +106,7 @@ def _opened(uri: str, name: str) -> Iterator[pq.ParquetFile]:
         raise OutputError(f"cannot read `{shown(address)}`: {error}", "run the same command again") from error
 
 
-def _typed(table: pa.Table, schema: pa.Schema) -> pa.Table:
+def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """Spark's time is INT96, and some writers' strings are views."""
     return table.select(schema.names).cast(schema)
 
@@ -121,7 +123,7 @@ def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(waiting)
 
 
-def _few_values(schema: pa.Schema) -> list[str]:
+def _repetitive_columns(schema: pa.Schema) -> list[str]:
     return [name for name in ("label", "model", "run_id", "stage", "reason") if name in schema.names]
 
 
@@ -132,13 +134,13 @@ class S3File(io.RawIOBase):
         import obstore
         from obstore.exceptions import GenericError
 
-        from job.storage.s3_client import S3_ERRORS, bucket_store, explain
+        from job.storage.s3_client import S3_ERRORS, bucket_store, translate_error
 
         bucket, key = bucket_and_key(uri)
         try:
             self._file = obstore.open_reader(bucket_store(bucket), key)
         except (GenericError, *S3_ERRORS) as error:
-            raise explain(error, uri, OutputError) from error
+            raise translate_error(error, uri, OutputError) from error
 
     def readable(self) -> bool:
         return True

@@ -41,11 +41,11 @@ class Owner:
     @classmethod
     def this_process(cls) -> Owner:
         pid = os.getpid()
-        return cls(socket.gethostname(), _machine(), pid, _started(pid))
+        return cls(socket.gethostname(), _machine_id(), pid, _start_time(pid))
 
     def is_gone(self) -> bool:
         """True only if it ran on this machine and has ended. Elsewhere nobody can tell."""
-        if not self.machine or self.machine != _machine():
+        if not self.machine or self.machine != _machine_id():
             return False
         try:
             os.kill(self.pid, 0)
@@ -53,7 +53,7 @@ class Owner:
             return True
         except PermissionError:
             pass  # somebody else's process: it is there
-        started = _started(self.pid)
+        started = _start_time(self.pid)
         return started == "ended" or bool(started and self.started and started != self.started)
 
 
@@ -73,7 +73,7 @@ class Record:
     def from_json(cls, content: bytes) -> Record:
         """Fields of a newer version are left out. Raises ValueError, TypeError or KeyError if it is not a lease."""
         values = json.loads(content)
-        record = cls(**_known(cls, {**values, "owner": Owner(**_known(Owner, values["owner"]))}))
+        record = cls(**_known_fields(cls, {**values, "owner": Owner(**_known_fields(Owner, values["owner"]))}))
         numbers = (record.generation, record.owner.pid, record.acquired_at, record.renewed_at, record.seconds)
         if not all(isinstance(number, int | float) for number in numbers):
             raise TypeError("a number is missing")
@@ -116,7 +116,7 @@ class Lease:
             if mine and stored and previous == mine:  # our own write, whose answer got lost on the way
                 return cls(folder, mine, stored.version, taken_over, now)
             if stored and previous and not _is_free(stored, previous, run_id):
-                raise _held(stored, previous, folder, now)
+                raise _lease_error(stored, previous, folder, now)
             taken_over = previous is not None and not previous.released
             # Begun with the clock, not with 1: should somebody delete `lease.json`, Delta would skip lower generations in silence.
             generation = previous.generation + 1 if previous else int(now())
@@ -202,7 +202,7 @@ class Lease:
                 return
 
 
-def _known(kind: type[Record] | type[Owner], values: dict[str, Any]) -> dict[str, Any]:
+def _known_fields(kind: type[Record] | type[Owner], values: dict[str, Any]) -> dict[str, Any]:
     return {field.name: values[field.name] for field in fields(kind) if field.name in values}
 
 
@@ -220,7 +220,7 @@ def _is_free(stored: Stored, previous: Record, run_id: str) -> bool:
     return previous.released or previous.run_id == run_id or stored.age >= previous.seconds or previous.owner.is_gone()
 
 
-def _held(stored: Stored, previous: Record, folder: Folder, now: Callable[[], float]) -> LeaseError:
+def _lease_error(stored: Stored, previous: Record, folder: Folder, now: Callable[[], float]) -> LeaseError:
     owner, expires = previous.owner, now() + previous.seconds - stored.age
     since = datetime.fromtimestamp(previous.acquired_at, UTC)
     until = datetime.fromtimestamp(expires, UTC)
@@ -231,7 +231,7 @@ def _held(stored: Stored, previous: Record, folder: Folder, now: Callable[[], fl
     return LeaseError(message, "wait until that run has finished, then run the command again")
 
 
-def _machine() -> str:
+def _machine_id() -> str:
     """Two processes with the same value see each other by number."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
@@ -240,7 +240,7 @@ def _machine() -> str:
         return _output("sysctl", "-n", "kern.bootsessionuuid")  # macOS
 
 
-def _started(pid: int) -> str:
+def _start_time(pid: int) -> str:
     """When the process began, in whatever unit; "ended" for one that only waits for its parent; "" if nobody can tell."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:

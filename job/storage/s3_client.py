@@ -17,14 +17,22 @@ from job.contract.errors import CredentialsError, JobError, RegionError, SetupEr
 from job.contract.regions import is_aws
 
 ERRORS = Errors(SetupError, RegionError)
-REFUSED = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "ExpiredTokenException"}
+ACCESS_DENIED = {
+    "403",
+    "AccessDenied",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "ExpiredToken",
+    "InvalidToken",
+    "ExpiredTokenException",
+}
 S3_ERRORS = (BotoCoreError, ClientError)
-OF_ANOTHER_REGION = {"301", "400", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"}
+WRONG_REGION = {"301", "400", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"}
 BODY_ATTEMPTS = 5
 T = TypeVar("T")
 
 
-class Once(Generic[T]):
+class PerProcess(Generic[T]):
     """
     `functools.cache` for threads that ask at the same moment: one of them calls the function, the others wait for its result or error.
 
@@ -65,13 +73,13 @@ def session() -> Any:
     return make_session(ERRORS, os.environ.get("AWS_REGION"))
 
 
-@Once
+@PerProcess
 def client(attempts: int = 8) -> Any:
     """One per process. boto3's own chain finds the credentials, and `AWS_ENDPOINT_URL_S3`."""
     return make_client(session(), "s3", attempts=attempts)
 
 
-def code_of(error: Exception) -> str:
+def error_code(error: Exception) -> str:
     """S3's own word for what is wrong; "" if it did not answer, or its answer broke off."""
     response = getattr(error, "response", None) or {}  # some of botocore's network errors have one, and it is None
     return str(response.get("Error", {}).get("Code", ""))
@@ -100,7 +108,7 @@ def read_whole(s3: Any, **request: str) -> tuple[dict[str, Any], bytes]:
         try:
             found: dict[str, Any] = s3.get_object(**request)
         except ClientError as error:
-            if attempt == BODY_ATTEMPTS or not code_of(error).isdigit():  # HTTP's status, in the place of S3's own word
+            if attempt == BODY_ATTEMPTS or not error_code(error).isdigit():  # HTTP's status, in the place of S3's own word
                 raise
             continue
         try:
@@ -111,19 +119,19 @@ def read_whole(s3: Any, **request: str) -> tuple[dict[str, Any], bytes]:
     raise AssertionError("never reached")
 
 
-def explain(error: Exception, uri: str, kind: type[JobError] = SetupError) -> JobError:
+def translate_error(error: Exception, uri: str, kind: type[JobError] = SetupError) -> JobError:
     """A boto3 error about `uri` as the error to raise: no credentials, refused, no such bucket, or what the service said."""
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
         return CredentialsError(f"no AWS credentials for `{uri}`", "set AWS_PROFILE, or run `aws configure`")
     if isinstance(error, CredentialRetrievalError):
         return CredentialsError(f"cannot renew the AWS credentials for `{uri}`", "log in again, for example by `aws sso login`")
     if isinstance(error, ClientError):
-        code = code_of(error)
+        code = error_code(error)
         if code == "RequestTimeTooSkewed":
             return kind(f"the clock of this machine is wrong: S3 denied access to `{uri}`: {code}", "set the clock, for example by NTP")
-        if code in REFUSED:
+        if code in ACCESS_DENIED:
             return CredentialsError(f"S3 denied access to `{uri}`: {code}", "check the credentials and their IAM policy")
-        if code in OF_ANOTHER_REGION:
+        if code in WRONG_REGION:
             return kind(
                 f"S3 refused a request for Region `{region()}` about `{uri}`: {error}", "set AWS_REGION to the Region of the bucket"
             )
@@ -166,7 +174,7 @@ def s3a_conf(endpoint: str, region: str) -> dict[str, str]:
     return own | {f"spark.hadoop.fs.s3a.{name}": value for name, value in s3a.items()}
 
 
-@Once
+@PerProcess
 def bucket_store(bucket: str) -> Any:
     """
     obstore moves bytes outside the interpreter lock: a GET costs a quarter of boto3's CPU time.

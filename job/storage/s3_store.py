@@ -13,7 +13,7 @@ from job.contract.errors import OutputError
 from job.contract.uris import bucket_and_key, join
 from job.storage.local_store import local_errors
 from job.storage.object_store import Conflict, File, Folder, Stored
-from job.storage.s3_client import S3_ERRORS, client, code_of, explain, read_whole
+from job.storage.s3_client import S3_ERRORS, client, error_code, read_whole, translate_error
 
 ATTEMPTS = 4  # of one request to S3: a wrong endpoint is known within seconds
 # 404: deleted under an If-Match. 409: another conditional write is under way.
@@ -42,7 +42,7 @@ class S3Folder(Folder):
             try:
                 etag: str = client(ATTEMPTS).put_object(**self._at(name), Body=content, **condition)["ETag"]
             except ClientError as error:
-                if code_of(error) in CONFLICTS:
+                if error_code(error) in CONFLICTS:
                     raise Conflict(join(self.uri, name)) from error
                 raise
         return etag
@@ -104,4 +104,4 @@ class S3Folder(Folder):
         try:
             yield
         except S3_ERRORS as error:
-            raise explain(error, join(self.uri, name) if name else self.uri, OutputError) from error
+            raise translate_error(error, join(self.uri, name) if name else self.uri, OutputError) from error

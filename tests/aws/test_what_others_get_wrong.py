@@ -88,7 +88,7 @@ def test_keys_on_s3_have_slashes_whatever_the_system_thinks_of_paths(aws, tmp_pa
     photo.parent.mkdir(parents=True)
     photo.write_bytes(b"fruit")
 
-    (found,), _ = upload.find(tmp_path / "photos", "s3://bucket/some/photos")
+    (found,), _ = upload.find_photos(tmp_path / "photos", "s3://bucket/some/photos")
     assert found.key == "some/photos/Apple Red/a.jpg"
     assert [path.name for path in (ROOT / "cli").rglob("*.py") if "os.path.join" in path.read_text()] == []
 

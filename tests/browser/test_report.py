@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from job.product.report import report
-from job.product.thumbnails import keys_unchanged_since
+from job.product.thumbnails import find_unchanged_since
 from job.storage.folders import open_folder
 from tests.unit.job.product.run_files import copy_photos, write_run
 
@@ -20,7 +20,7 @@ def reports(sample, cache, tmp_path_factory):
         root = roots[name]
         manifest = write_run(root / "out", root / "photos", [uri for uri, _ in photos], [label for _, label in photos], scores, **more)
         manifest.params["cache"] = str(cache)
-        html, _ = report.build(open_folder(f"file://{root}/out"), manifest, keys_unchanged_since(4_000_000_000))
+        html, _ = report.build(open_folder(f"file://{root}/out"), manifest, find_unchanged_since(4_000_000_000))
         path = root / "report.html"
         path.write_text(html)
         return path

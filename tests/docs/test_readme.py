@@ -64,7 +64,7 @@ def test_what_a_run_costs_is_what_the_code_computes():
 
     assert [row for row in rows if row not in AWS] == []
     assert f"${costs.fleet_hourly_cost(fleet, paris):.2f} an hour" in AWS
-    assert f"180 minutes that is ${costs.rounded_up(costs.worst_case(fleet, paris, 1, 180))}" in AWS
+    assert f"180 minutes that is ${costs.round_up_cents(costs.worst_case(fleet, paris, 1, 180))}" in AWS
     assert f"`--max-cost 2` shortens the timeout to {costs.longest_timeout(2, fleet, paris, 1)} minutes" in AWS
 
 

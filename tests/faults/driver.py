@@ -71,7 +71,7 @@ POINTS: dict[str, Callable[[], None]] = {
     "after latest.json": on(LocalFolder, "swap", of("latest.json"), after=True),
 }
 ERASURE = {
-    "between tables and runs": on(runs, "clean"),
+    "between tables and runs": on(runs, "erase_from_run"),
     "between runs and refit": on(refit, "refit"),
     "between refit and notes": on(runs, "update_manifest_and_report"),
     "between notes and proof": on(proof, "search"),

@@ -63,7 +63,7 @@ SILENT = """
 import os, signal, time
 from job.imaging import bounded_decode as guard
 
-decode_image, apart, is_apart = guard.decode_image, guard.apart, []
+decode_image, apart, is_apart = guard.decode_image, guard.run_in_subprocess, []
 
 def silent(content, size_px):
     if content == b"silent":
@@ -76,7 +76,7 @@ def in_a_child(*arguments, **named):
     is_apart.append(True)
     return apart(*arguments, **named)
 
-guard.decode_image, guard.apart, guard.SECONDS = silent, in_a_child, 0.3
+guard.decode_image, guard.run_in_subprocess, guard.SECONDS = silent, in_a_child, 0.3
 """
 
 

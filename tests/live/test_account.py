@@ -13,7 +13,7 @@ BASE = BASES["serverless"].format(release=RELEASE)
 
 @pytest.mark.parametrize("architecture", ["x86_64", "arm64"])
 def test_the_price_list_has_all_three_prices_of_paris(clients, architecture):
-    found = prices.listed(clients.session, "eu-west-3", architecture, time.time())
+    found = prices.fetch_prices(clients.session, "eu-west-3", architecture, time.time())
 
     assert (found.region, found.estimate) == ("eu-west-3", False)
     guess = prices.estimate("eu-west-3", architecture)

@@ -6,7 +6,7 @@ import pytest
 
 from job.contract.errors import ModelError
 from job.contract.params import UNTRAINED, Params
-from job.imaging.networks import KerasNetwork, LiteRtNetwork, keras_weights, litert_flatbuffer, load_model, prove
+from job.imaging.networks import KerasNetwork, LiteRtNetwork, keras_weights, litert_flatbuffer, load_model, verify_network
 
 
 def params(**more):
@@ -14,7 +14,7 @@ def params(**more):
 
 
 def test_the_converted_network_gives_the_known_answer(weights, cache):
-    prove(LiteRtNetwork(litert_flatbuffer(weights, cache)), "weights")
+    verify_network(LiteRtNetwork(litert_flatbuffer(weights, cache)), "weights")
 
 
 def test_a_model_is_converted_once(weights, cache):
@@ -30,7 +30,7 @@ def test_broadcast_weights_make_the_same_network_in_a_worker(weights):
     weights = keras_weights(weights)
 
     assert len(weights) == 260
-    prove(KerasNetwork(weights), "weights")
+    verify_network(KerasNetwork(weights), "weights")
 
 
 def test_random_weights_are_refused(weights):
@@ -38,7 +38,7 @@ def test_random_weights_are_refused(weights):
     weights = [random.normal(scale=0.05, size=array.shape).astype(np.float32) for array in keras_weights(weights)]
 
     with pytest.raises(ModelError, match="are not MobileNetV2's ImageNet weights"):
-        prove(KerasNetwork(weights), "weights")
+        verify_network(KerasNetwork(weights), "weights")
 
 
 def test_another_checkpoint_of_the_same_shape_is_refused(weights, tmp_path):
@@ -60,4 +60,4 @@ def _first_kernel(file):
 
 def test_a_trained_network_is_not_taken_for_the_untrained_one(weights, cache):
     with pytest.raises(ModelError, match="does not give its known answer"):
-        prove(LiteRtNetwork(litert_flatbuffer(weights, cache)), "model", UNTRAINED)
+        verify_network(LiteRtNetwork(litert_flatbuffer(weights, cache)), "model", UNTRAINED)

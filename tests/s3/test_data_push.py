@@ -16,7 +16,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from cli.photos.strip_metadata import strip
-from cli.photos.upload import find
+from cli.photos.upload import find_photos
 from tests.unit.cli.photos.test_strip_metadata import SECRET, photo
 from tests.waiting import wait_until
 
@@ -269,7 +269,7 @@ def test_photos_in_trash_and_thumbnail_folders_are_not_sent(tmp_path: Path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"photo")
 
-    photos, result = find(tmp_path, "s3://bucket/photos")
+    photos, result = find_photos(tmp_path, "s3://bucket/photos")
 
     assert [photo.key for photo in photos] == ["photos/Apple/a.jpg"]
     assert result.ignored == 4

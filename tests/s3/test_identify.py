@@ -63,7 +63,7 @@ def test_a_photo_that_is_erased_on_s3_is_in_no_answer_of_a_running_server_after_
         gone = before.pop("Tomato 1/0.png")
         assert client.get(gone).status_code == 200
         rows = pa.array([f"file://{tmp_path}/out/photos/Tomato 1/0.png"])
-        assert parquet.without(open_folder(both[1]), f"runs/{RUN}/pca/part-0.parquet", rows) == 1
+        assert parquet.rewrite_without(open_folder(both[1]), f"runs/{RUN}/pca/part-0.parquet", rows) == 1
 
         assert client.get(gone).status_code == 404
         assert ask() == before

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from job.contract.errors import InputError
-from job.contract.filenames import Folder, ListingRow
-from job.stages.listing import check_input, list_folders, share_out
+from job.contract.filenames import FolderToList, ListingRow
+from job.stages.listing import check_input, folders_to_list, list_folders
 from job.storage import s3_client
 
 NAMES = [
@@ -34,7 +34,7 @@ def put(bucket: str, keys: list[str], content: bytes = b"fruit") -> None:
 
 
 def listed(uri: str, at_least: int = 8) -> list[ListingRow]:
-    return list(list_folders(uri, share_out(uri, at_least)))
+    return list(list_folders(uri, folders_to_list(uri, at_least)))
 
 
 def keys_of(rows: list[ListingRow], uri: str) -> list[str]:
@@ -75,7 +75,7 @@ def test_more_keys_than_one_answer_holds_are_all_listed_once(bucket: str):
 
     for at_least in (1, 8, 1000):
         assert keys_of(listed(f"s3://{bucket}/photos", at_least), f"s3://{bucket}/photos") == sorted(keys)
-    whole = [Folder(f"s3://{bucket}/photos/", deep=True)]  # as a prefix too full to be cut is listed
+    whole = [FolderToList(f"s3://{bucket}/photos/", deep=True)]  # as a prefix too full to be cut is listed
     assert keys_of(list(list_folders(f"s3://{bucket}/photos", whole)), f"s3://{bucket}/photos") == sorted(keys)
 
 

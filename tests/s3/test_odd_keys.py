@@ -12,7 +12,7 @@ from moto.server import ThreadedMotoServer
 
 from job.contract.filenames import ListingRow
 from job.inputs.fetch import ListedImage, fetch
-from job.stages.listing import check_input, list_folders, share_out
+from job.stages.listing import check_input, folders_to_list, list_folders
 from job.storage import s3_client
 
 LONG = "ü" * 150  # 300 bytes
@@ -63,7 +63,7 @@ def put(bucket: str, contents: dict[str, bytes]) -> None:
 
 def listed(uri: str, at_least: int) -> list[ListingRow]:
     check_input(uri)
-    return list(list_folders(uri, share_out(uri, at_least)))
+    return list(list_folders(uri, folders_to_list(uri, at_least)))
 
 
 @pytest.mark.parametrize("at_least", [1, 1000])

@@ -13,7 +13,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from job.storage.s3_client import S3_ERRORS, code_of
+from job.storage.s3_client import S3_ERRORS, error_code
 from tests.s3.proxy import Faults, Proxy
 
 ONE_TRY = Config(retries={"total_max_attempts": 1}, max_pool_connections=32)
@@ -127,7 +127,7 @@ def test_the_same_seed_gives_the_same_keys_the_same_trouble_in_whatever_order(bu
                 try:
                     return client.get_object(Bucket=bucket, Key=key)["Body"].read() != b"fruit"
                 except S3_ERRORS as error:
-                    if code_of(error) not in ("", "SlowDown"):  # what the proxy does, and nothing else
+                    if error_code(error) not in ("", "SlowDown"):  # what the proxy does, and nothing else
                         raise
                     return True
 

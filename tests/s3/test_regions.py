@@ -25,7 +25,7 @@ from cli.aws.s3 import client_for
 from cli.aws.session import aws_session
 from cli.errors import RefusedError
 from job.contract.errors import CredentialsError, RegionError
-from job.contract.filenames import Folder
+from job.contract.filenames import FolderToList
 from job.inputs.fetch import ListedImage, read_s3
 from job.inputs.s3 import _archived, list_folders
 from job.storage import s3_client
@@ -180,7 +180,7 @@ def test_a_region_that_is_set_outside_the_union_is_refused_before_anything_is_as
 
 
 def test_a_bucket_of_another_region_of_the_union_is_read_where_it_is(aws, buckets):
-    (row,) = list_folders("s3://fruits-frankfurt/photos", [Folder("s3://fruits-frankfurt/photos/Lime/", True)], False)
+    (row,) = list_folders("s3://fruits-frankfurt/photos", [FolderToList("s3://fruits-frankfurt/photos/Lime/", True)], False)
 
     assert read_s3(ListedImage(row.uri, row.etag, row.size, row.label)) == picture((50, 160, 40))
     assert aws.hosts[-1] == "fruits-frankfurt.s3.eu-central-1.amazonaws.com"
@@ -200,7 +200,7 @@ def test_a_bucket_of_another_region_of_the_union_is_read_where_it_is(aws, bucket
 def test_no_variable_leads_obstore_to_another_s3_than_boto3(aws, monkeypatch, variables):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    (row,) = list_folders("s3://fruits-frankfurt/photos", [Folder("s3://fruits-frankfurt/photos/Lime/", True)], False)
+    (row,) = list_folders("s3://fruits-frankfurt/photos", [FolderToList("s3://fruits-frankfurt/photos/Lime/", True)], False)
 
     assert read_s3(ListedImage(row.uri, row.etag, row.size, row.label)) == picture((50, 160, 40))
     assert [host for host in aws.hosts if "us-east-1" in host] == []

@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from job.contract.params import Params
 from job.contract.uris import from_text
 from job.pipeline import run
-from job.spark.progress import Report
+from job.spark.progress import ProgressReport
 from job.spark.session import start_session
 from job.stages.tables.store import FeatureStore
 from job.storage.folders import open_folder
@@ -35,7 +35,7 @@ def job(spark, model_cache):
         wanted = Params(from_text(str(source)), from_text(str(output)), model=model, **given)
         folder = open_folder(wanted.output)
         with Lease.acquire(folder, wanted.run_id) as lease:
-            return run(wanted, folder, lease, Report())
+            return run(wanted, folder, lease, ProgressReport())
 
     return start
 

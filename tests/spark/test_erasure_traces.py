@@ -26,7 +26,7 @@ from job.contract.params import ForgetParams
 from job.contract.uris import from_text
 from job.erasure import LeftOverError, erase, refit, tables
 from job.product.thumbnails import data_uri, small_photo
-from job.spark.progress import Report
+from job.spark.progress import ProgressReport
 from job.storage.folders import open_folder
 from job.storage.lease import Lease
 
@@ -47,7 +47,7 @@ def forget(cache, tmp_path, spark):
         )
         folder = open_folder(wanted.output)
         with Lease.acquire(folder, wanted.run_id) as lease:
-            return erase(wanted, folder, lease, Report())
+            return erase(wanted, folder, lease, ProgressReport())
 
     return start
 

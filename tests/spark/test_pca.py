@@ -110,7 +110,7 @@ def test_the_saved_spark_model_gives_our_scores_plus_the_centring_offset(frame, 
 
 def test_moments_do_not_depend_on_where_rows_are_folded(features, rows):
     here = fold(features)
-    in_spark = fold(features.only(SparkRows(to_spark(features.spark, features.keys.to_arrow()), KEYS)))
+    in_spark = fold(features.restrict(SparkRows(to_spark(features.spark, features.keys.to_arrow()), KEYS)))
 
     for moments in (here, in_spark):
         assert moments.n == len(rows)

@@ -10,7 +10,7 @@ from job.contract.params import Params
 from job.contract.uris import from_text
 from job.pipeline import run
 from job.product.report import report
-from job.spark.progress import Report
+from job.spark.progress import ProgressReport
 from job.storage.folders import open_folder
 from job.storage.lease import Lease
 from tests.leases import take_over
@@ -22,7 +22,7 @@ def run_job(spark, cache):
         wanted = Params(from_text(str(source)), from_text(str(output)), run_id, "mean_colour", **{"cache": str(cache)} | params)
         folder = open_folder(wanted.output)
         with Lease.acquire(folder, run_id) as lease:
-            return run(wanted, folder, lease, Report())
+            return run(wanted, folder, lease, ProgressReport())
 
     return start
 

@@ -13,7 +13,7 @@ from cli.settings.config import settings
 from cli.settings.folders import local
 from cli.ui.examples import examples
 from cli.ui.output import emit, progress_bar, say
-from job.contract.records import counted, noun
+from job.contract.records import counted, plural_noun
 from job.contract.uris import bucket_and_key, from_text, is_s3, join
 
 SHOWN = 5  # of what was not sent
@@ -37,7 +37,7 @@ def _refuse_exposed(keys: list[str], uri: str) -> None:
     for key in keys[:SHOWN]:
         say(f"without metadata: s3://{bucket}/{key}")
     raise RefusedError(
-        f"`{len(keys):,}` {noun(len(keys), 'photos')} in `{uri}` would be replaced by copies with metadata: place, time, camera",
+        f"`{len(keys):,}` {plural_noun(len(keys), 'photos')} in `{uri}` would be replaced by copies with metadata: place, time, camera",
         "add --strip-metadata to keep it out, or --with-metadata to replace them",
     )
 
@@ -71,7 +71,7 @@ def push(
     if not is_s3(uri):
         raise UsageError(f"`{destination}` is not an s3:// address", "give a bucket and a prefix, for example s3://bucket/photos")
     bucket, _ = bucket_and_key(uri)
-    photos, result = upload.find(folder, uri)
+    photos, result = upload.find_photos(folder, uri)
     where = "--serverless" if bucket.startswith(f"{settings().project}-") else "--local"  # the stack's own bucket
     following = f"fruitsctl run {shlex.quote(uri)} {shlex.quote(join('s3://' + bucket, 'out'))} {where}"
     client = buckets.client_for(aws_session(), bucket)

@@ -65,7 +65,7 @@ def push(
     session = aws_session() if aws_region else None
     target = registries.ImageReference(host or ecr.own_registry(session, own_region), path, tag or registries.short_id(local))
     if dry_run:
-        _show(image, local, target, ecr.creation(path, kms_key) if create_repository else {}, as_json)
+        _show(image, local, target, ecr.creation_requests(path, kms_key) if create_repository else {}, as_json)
         return
     login = _into_ecr(ecr.client(session, aws_region), target, create_repository, kms_key) if aws_region else None
     manifest = registries.push(local, target, login)

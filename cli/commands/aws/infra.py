@@ -18,7 +18,7 @@ from cli.errors import FruitsError, UsageError
 from cli.settings.config import settings
 from cli.ui.examples import examples
 from cli.ui.output import emit, say
-from job.contract.records import noun
+from job.contract.records import plural_noun
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What runs need in the AWS account: made, shown, removed.")
 
@@ -181,10 +181,10 @@ def down(
     if keep_data:
         emit({"removed": going, "kept": kept}, "the data stack is kept", as_json)
         return
-    left = teardown.left(session, where, name)
+    left = teardown.list_remaining(session, where, name)
     if left:
         raise FruitsError(
-            f"`{len(left)}` {noun(len(left), 'resources')} still there: {', '.join(left)}",
+            f"`{len(left)}` {plural_noun(len(left), 'resources')} still there: {', '.join(left)}",
             "run `fruitsctl infra down` again, or delete them by hand",
         )
     emit({"removed": going, "left": left}, "all resources are removed", as_json)

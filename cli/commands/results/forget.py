@@ -27,7 +27,7 @@ from cli.targets.local.run import credentials_for, merged, plan_local
 from cli.ui import run_files
 from cli.ui.output import Stages, emit, say
 from job.contract.params import ForgetParams
-from job.contract.records import Manifest, RecordError, counted, noun
+from job.contract.records import Manifest, RecordError, counted, plural_noun
 from job.contract.uris import bucket_and_key, from_text, is_s3, join, local_path, shown
 
 UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
@@ -122,7 +122,7 @@ def _refuse_unknown(unknown: list[str], where: str) -> None:
     if len(unknown) == 1:
         raise FruitsError(f"`{shown(unknown[0])}` is not known here: {shown(where)} and the INPUT of its runs do not have it", hint)
     listed = "".join(f"\n  {line}" for line in _some(unknown))
-    what = f"`{len(unknown):,}` {noun(len(unknown), 'addresses')} are not known here"
+    what = f"`{len(unknown):,}` {plural_noun(len(unknown), 'addresses')} are not known here"
     raise FruitsError(f"{what}: {shown(where)} and the INPUT of its runs do not have them:{listed}", hint)
 
 
@@ -251,4 +251,4 @@ def _receipt(done: dict[str, Any], where: str) -> str:
 
 
 def _row(count: int, nouns: str, more: str) -> str:
-    return f"  {count:>9,} {noun(count, nouns)}{more}"
+    return f"  {count:>9,} {plural_noun(count, nouns)}{more}"

@@ -43,11 +43,11 @@ def serve(
     from job.product.identify.answer import NO_SECOND_OPINION
     from job.product.web.app import make_app
     from job.product.web.limits import Limits
-    from job.product.web.safety import names_of
+    from job.product.web.safety import allowed_hosts
 
     with listen(host, port) as listening:
         identifier = open_identifier(output, run)
-        app = make_app(identifier, Limits(photos_per_minute=photos_per_minute, seconds=seconds), names_of(host))
+        app = make_app(identifier, Limits(photos_per_minute=photos_per_minute, seconds=seconds), allowed_hosts(host))
         # Neither addresses nor photos in a log.
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5))
         url = url_of(listening)
@@ -61,7 +61,7 @@ def serve(
         text = f"Serving {counted(len(gallery), 'photos')} of {counted(len(gallery.names), 'labels')}, run {gallery.run_id}\n  {url}"
         with suppress(KeyboardInterrupt):  # how it is meant to end
             emit({"url": url, **about}, text if identifier.second_opinion else f"{text}\n{NO_SECOND_OPINION}", as_json)
-            if names_of(host) is None:
+            if allowed_hosts(host) is None:
                 say("Open this address on a phone in the same network. There is no password: everyone in this network can open it.")
             say("Press Ctrl-C to stop.")
             server.run(sockets=[listening])

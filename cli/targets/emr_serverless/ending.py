@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from cli.aws.redact import redact
-from job.contract.records import Outcome, noun
+from job.contract.records import Outcome, plural_noun
 
 TIMED_OUT = re.compile(r"(?i)time[ -]?out|timed out|exceeded .*(?:duration|time)")
 # What the JVM, Python, Spark and the service say when memory is short; 137 is 128 + SIGKILL.
@@ -43,7 +43,7 @@ def verdict(job_run: Mapping[str, Any], run_id: str, outcome: Outcome | None, st
             run_id,
             1,
             "TimedOut",
-            f"the run reached its timeout of `{minutes}` {noun(minutes or 0, 'minutes')}",
+            f"the run reached its timeout of `{minutes}` {plural_noun(minutes or 0, 'minutes')}",
             "run it again to resume from the last commit, with a higher --timeout or more --executors",
         )
     if state == "CANCELLED":

@@ -251,14 +251,14 @@ def prepare_image(clients: Clients, deployed: Deployed, application: dict[str, A
 
 def show(request: dict[str, Any], fleet: Fleet, prices: Prices, options: Any, as_json: bool) -> None:
     """The request as it would be sent, its worst case, and what its sender must be allowed."""
-    from cli.billing.costs import fleet_hourly_cost, rounded_up, worst_case
+    from cli.billing.costs import fleet_hourly_cost, round_up_cents, worst_case
 
     worst = worst_case(fleet, prices, options.attempts, options.timeout_minutes)
     data = {"request": request, "worst_case_usd": worst, "estimate": prices.estimate, "needs": list(NEEDS)}
     lines = [
         json.dumps(request, indent=2),
         "",
-        f"worst case  ${rounded_up(worst)}: {options.attempts} x {counted(options.timeout_minutes, 'minutes')} of {fleet.vcpu} vCPUs at"
+        f"worst case  ${round_up_cents(worst)}: {options.attempts} x {counted(options.timeout_minutes, 'minutes')} of {fleet.vcpu} vCPUs at"
         f" ${fleet_hourly_cost(fleet, prices):.2f} an hour, prices of {prices.as_of}{' (estimate)' if prices.estimate else ''}",
         f"needs       {', '.join(NEEDS)}",
         "nothing was sent",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from job.contract.aws_session import make_client
 from job.contract.errors import RegionError, SetupError
 from job.contract.regions import outside_eu
-from job.storage.s3_client import S3_ERRORS, code_of, session
+from job.storage.s3_client import S3_ERRORS, error_code, session
 
 if TYPE_CHECKING:
     from job.erasure.search.proof import Proof, SearchTerms
@@ -51,7 +51,7 @@ class LogGroup:
         return make_client(own, "logs", read_seconds=60)
 
     def _explained(self, error: Exception) -> SetupError:
-        code = code_of(error)
+        code = error_code(error)
         if code == "ResourceNotFoundException":
             return SetupError(
                 f"there is no log group `{self.name}`", "check --log-group and AWS_REGION with `aws logs describe-log-groups`"

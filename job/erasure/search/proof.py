@@ -54,7 +54,7 @@ class Proof:
     found: list[str] = field(default_factory=list)
 
 
-Others = Callable[[str], Iterable[str]]
+FindOthers = Callable[[str], Iterable[str]]
 
 
 def no_others(uri: str) -> list[str]:
@@ -67,7 +67,7 @@ class SearchTerms:
     stays: given an address, the known ones that begin with it, and those in which its path is. Everything else counts as found.
     """
 
-    def __init__(self, targets: Targets, longer: Others = no_others, around: Others = no_others) -> None:
+    def __init__(self, targets: Targets, longer: FindOthers = no_others, around: FindOthers = no_others) -> None:
         uris = targets.searched()
         self.uris = column_of(uris | set(map(local_path, uris)))
         shared, staying = targets.staying()

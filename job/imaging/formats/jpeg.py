@@ -19,7 +19,7 @@ COEFFICIENTS, MISSING = 64, 16  # of a block; more than the bits of any coeffici
 FILLERS = (b"", *(bits * 64 + b"".join(bytes([0xFF, 0xD0 + number]) + bits * 64 for number in range(8)) for bits in (b"\xaa", b"\x7e")))
 
 
-def unended(content: bytes) -> Image.Image | None:
+def read_without_end_marker(content: bytes) -> Image.Image | None:
     """
     The first picture of a file without its end marker; None if any data of it is missing.
 
@@ -37,12 +37,12 @@ def unended(content: bytes) -> Image.Image | None:
         except OSError:  # no data at all
             return None
         found = found or image
-        if not same(found, image):
+        if not pixels_equal(found, image):
             return None
     return found
 
 
-def same(one: Image.Image, other: Image.Image) -> bool:
+def pixels_equal(one: Image.Image, other: Image.Image) -> bool:
     """Whether all pixels are equal."""
     return all(part == that for part, that in zip(strips(one), strips(other), strict=True))
 

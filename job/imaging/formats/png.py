@@ -6,14 +6,14 @@ from job.contract.orientation import png_chunks
 
 # Compressed ones may be of any size, and Pillow refuses the file of one with more than 1 MiB:
 # https://pillow.readthedocs.io/en/stable/handbook/image-file-formats.html#png-opening
-BESIDE_THE_PIXELS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"eXIf")
+METADATA = (b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"eXIf")
 
 
-def without_text(content: bytes) -> bytes:
+def without_metadata(content: bytes) -> bytes:
     """`content` without texts, EXIF and colour profile: they are neither decompressed nor checked."""
     kept, begin, view = [], 0, memoryview(content)
     for chunk in png_chunks(content):
-        if chunk.kind in BESIDE_THE_PIXELS:
+        if chunk.kind in METADATA:
             kept.append(view[begin : chunk.start])
             begin = chunk.end
     return b"".join([*kept, view[begin:]]) if kept else content

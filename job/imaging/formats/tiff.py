@@ -35,7 +35,7 @@ def refuse_misread(image: TiffImageFile) -> None:
         raise DecodeError(UNSUPPORTED)
 
 
-def corrected(image: TiffImageFile) -> Image.Image:
+def scale_grey(image: TiffImageFile) -> Image.Image:
     """`image`, decoded: 12 and 16 bits of grey from black, 0, to white, 65,535."""
     tags = image.tag_v2
     shift = 16 - tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,))[0]
@@ -46,7 +46,7 @@ def corrected(image: TiffImageFile) -> Image.Image:
     return Image.fromarray(~grey if inverted else grey)
 
 
-def is_whole(content: bytes) -> bool:
+def has_dimensions(content: bytes) -> bool:
     """Whether it begins with a directory that has an image's width and height: what it says then is not damaged, but not known."""
     order = "<" if content.startswith(b"II") else ">"
     try:

@@ -11,7 +11,7 @@ from job.imaging.networks import Features
 from job.product.gallery import Gallery
 from job.product.neighbours import nearest
 
-LOOKS = (("whole",), ("box", "white"))  # each is the mean of its views' features; the nearest of them is heard
+QUERIES = (("whole",), ("box", "white"))  # each is the mean of its views' features; the nearest of them is heard
 COUNT = 10  # nearest images that vote
 SOFTNESS = 0.05  # an image that is so much further away than the nearest one counts 1/e of it
 
@@ -45,7 +45,7 @@ class Evidence:
 
 
 def evidence_of(
-    gallery: Gallery, features: dict[str, Features], among: npt.NDArray[np.intp] | None = None, looks: tuple[tuple[str, ...], ...] = LOOKS
+    gallery: Gallery, features: dict[str, Features], among: npt.NDArray[np.intp] | None = None, looks: tuple[tuple[str, ...], ...] = QUERIES
 ) -> Evidence:
     """`features` by view, each (d,) float32; `whole` is always there. `among`: rows of the gallery that are asked; None asks all."""
     seen = [np.mean([features[view] for view in look], axis=0) for look in looks if all(view in features for view in look)]

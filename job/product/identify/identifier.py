@@ -123,9 +123,9 @@ class Identifier:
 
     def key(self, uri: str) -> ListedImage | None:
         """What is known of an image of the gallery now; None where it is gone, or has changed since the run."""
-        from job.product.thumbnails import keys_unchanged_since
+        from job.product.thumbnails import find_unchanged_since
 
-        return next(iter(keys_unchanged_since(self.gallery.created)([uri])), None)
+        return next(iter(find_unchanged_since(self.gallery.created)([uri])), None)
 
     def _network(self) -> Network:
         if not hasattr(self._threads, "network"):

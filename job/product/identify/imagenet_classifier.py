@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from job.contract.atomic_write import atomic_write
 from job.contract.errors import ModelError
-from job.imaging.networks import known_answer, unwritable
+from job.imaging.networks import cache_error, known_answer
 
 CLASSES = {  # number in ILSVRC 2012 to our group; https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json
     938: "Cauliflower",
@@ -82,7 +82,7 @@ def load_classifier(weights: Path, cache: Path) -> ImageNetClassifier:
             with atomic_write(str(cached)) as file:
                 file.write(content.getvalue())
         except OSError as error:
-            raise unwritable(cached, error.strerror) from error
+            raise cache_error(cached, error.strerror) from error
     with np.load(cached) as arrays:
         head = ImageNetClassifier(arrays["kernel"], arrays["bias"])
     answer = head.probabilities(known_answer("mobilenet_v2")[np.newaxis])[0]

@@ -10,9 +10,9 @@ from PIL import Image
 from job.contract.errors import DecodeError, FetchError
 from job.contract.records import Manifest
 from job.contract.uris import is_inside
-from job.imaging.bounded_decode import BREAKS, TOO_LONG, apart
+from job.imaging.bounded_decode import CRASHED, TOO_LONG, run_in_subprocess
 from job.inputs.fetch import fetch
-from job.product.thumbnails import KeysOf, small_photo
+from job.product.thumbnails import FindImages, small_photo
 from job.storage.data_files import rows_of
 from job.storage.object_store import Folder
 from job.storage.schema import REJECTS, only
@@ -29,7 +29,7 @@ class Rejected:
     picture: Image.Image | None
 
 
-def first_rejects(folder: Folder, manifest: Manifest, keys_of: KeysOf) -> dict[str, list[Rejected]]:
+def first_rejects(folder: Folder, manifest: Manifest, keys_of: FindImages) -> dict[str, list[Rejected]]:
     """
     Reason -> its first FIRST images by name; those that are no longer in INPUT are left out, unless that is the reason.
 
@@ -46,7 +46,7 @@ def first_rejects(folder: Folder, manifest: Manifest, keys_of: KeysOf) -> dict[s
                 found.append((row["uri"], row["stage"]))
                 by_reason[row["reason"]] = sorted(set(found))[: 4 * FIRST]  # some of them may be gone
     wanted = [uri for found in by_reason.values() for uri, stage in found if stage == "decode"]
-    dangerous = {uri for reason in (TOO_LONG, BREAKS) for uri, _ in by_reason.get(reason, [])}
+    dangerous = {uri for reason in (TOO_LONG, CRASHED) for uri, _ in by_reason.get(reason, [])}
     keys = {key.uri: key for key in keys_of(wanted)}
     affordable = [key for key in keys.values() if key.size is not None and key.size <= SHOWN_BYTES and key.uri not in dangerous]
     pictures = {key.uri: _picture(content) for key, content in fetch(affordable) if not isinstance(content, FetchError)}
@@ -59,6 +59,6 @@ def first_rejects(folder: Folder, manifest: Manifest, keys_of: KeysOf) -> dict[s
 def _picture(content: bytes) -> Image.Image | None:
     """Made apart: this process is the driver, and nothing is known to be good about these."""
     try:
-        return apart(small_photo, content, even_if_cut=True)
+        return run_in_subprocess(small_photo, content, even_if_cut=True)
     except DecodeError:
         return None

@@ -20,7 +20,7 @@ import pyarrow as pa
 from PIL import Image
 
 from job.contract.errors import JobError, SetupError
-from job.contract.filenames import ignored_in_words
+from job.contract.filenames import describe_ignored
 from job.contract.params import Params
 from job.contract.records import STAGES, Manifest
 from job.contract.uris import is_s3, local_path, shown
@@ -30,14 +30,14 @@ from job.product.report.vega import bundle
 from job.product.thumbnails import (
     TILE_COLUMNS,
     TILE_PX,
-    KeysOf,
-    TilesOf,
+    FindImages,
+    MakeTiles,
     data_uri,
-    keys_unchanged_since,
+    find_unchanged_since,
+    make_tiles,
     small_photos,
     sprite,
     tiles,
-    tiles_here,
 )
 from job.storage.folders import open_folder
 from job.storage.lease import Lease
@@ -51,7 +51,7 @@ CHOSEN = 8  # labels in colour at first
 ERRORS = (JobError, OSError, ImportError, pa.ArrowException)
 
 
-def build(folder: Folder, manifest: Manifest, keys_of: KeysOf, tiles_of: TilesOf = tiles_here) -> tuple[str, dict[str, float]]:
+def build(folder: Folder, manifest: Manifest, keys_of: FindImages, tiles_of: MakeTiles = make_tiles) -> tuple[str, dict[str, float]]:
     """
     The page, and the manifest's field `identify`, of a run whose `pca/` and `pca.npz` are written. `keys_of` finds photos in INPUT,
     `tiles_of` makes the map's pictures of them.
@@ -83,7 +83,7 @@ def rewrite(folder: Folder, run_id: str, cache: Path | None, lease: Lease) -> No
     """`rebuild` under a lease that is held already. A photo that has changed since the run shows no picture. Raises as `rebuild`."""
     manifest = _manifest(folder, run_id)
     manifest.params["cache"] = str(cache) if cache else None
-    keys_of = keys_unchanged_since(datetime.fromisoformat(manifest.created_at).timestamp() + 1)
+    keys_of = find_unchanged_since(datetime.fromisoformat(manifest.created_at).timestamp() + 1)
     html, _ = build(folder, manifest, keys_of)
     lease.check()
     folder.write(f"runs/{run_id}/report.html", html.encode())
@@ -96,9 +96,11 @@ def _manifest(folder: Folder, run_id: str) -> Manifest:
     return Manifest.from_json(stored.content)
 
 
-def page(folder: Folder, manifest: Manifest, sample: review.Sample, found: review.Neighbours, keys_of: KeysOf, tiles_of: TilesOf) -> str:
+def page(
+    folder: Folder, manifest: Manifest, sample: review.Sample, found: review.Neighbours, keys_of: FindImages, tiles_of: MakeTiles
+) -> str:
     """The HTML. Raises one of ERRORS."""
-    ends = review.ends(sample)
+    ends = review.component_extremes(sample)
     points = list(range(min(len(sample.uris), review.POINTS)))
     named = [row for end in ends for row in (*end.low, *end.high)] + [row for c in found.confusions for row in (c.row, c.neighbour)]
     pictures = small_photos((sample.uris[row] for row in named), keys_of)
@@ -121,7 +123,7 @@ def page(folder: Folder, manifest: Manifest, sample: review.Sample, found: revie
         "ends": [(end.component, [photo[row] for row in end.low], [photo[row] for row in end.high]) for end in ends],
         "score": lambda row, component: sample.scores[row, component - 1],
         "confusions": [(c, photo[c.row], photo[c.neighbour]) for c in found.confusions],
-        "ignored": ignored_in_words(manifest.ignored),
+        "ignored": describe_ignored(manifest.ignored),
         "rejects": _rejects(manifest, rejects),
         "command": command(manifest.params),
         "local": not is_s3(manifest.params["output"]),

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from job.product.fruits import group_of
-from job.product.gallery import values
+from job.product.gallery import to_numpy
 from job.product.neighbours import Scores, nearest, unit_rows
 from job.product.threshold import calibrate
 from job.storage.object_store import Folder
@@ -28,7 +28,7 @@ SAMPLE = 100_000  # images at most
 POINTS = 2_000  # of them on the map
 PAIRS = 200_000_000  # comparisons of queries with the gallery: a few seconds of one core
 COMPONENTS = 5  # whose ends are shown
-END = 6  # images at either end
+IMAGES_PER_END = 6  # images at either end
 CONFUSIONS = 12
 
 
@@ -72,7 +72,7 @@ class Neighbours:
 
 
 @dataclass(frozen=True)
-class Ends:
+class ComponentExtremes:
     """Rows of the sample at the two ends of one component, outermost first; of each label one, where there are enough labels."""
 
     component: int  # 1 is the first
@@ -95,7 +95,7 @@ def read_sample(folder: Folder, run_id: str, rows: int) -> Sample:
         labels = batch.column("label").to_pylist()
         counts.update(labels)
         pcs = batch.column("pc").flatten()
-        scores = values(pcs, np.float32).reshape(len(labels), -1)
+        scores = to_numpy(pcs, np.float32).reshape(len(labels), -1)
         for row, uri in enumerate(batch.column("uri").to_pylist()):
             if (place := crc32(uri.encode())) < limit:
                 found.append((place, uri, labels[row], scores[row].copy()))  # the batch may go
@@ -105,13 +105,13 @@ def read_sample(folder: Folder, run_id: str, rows: int) -> Sample:
     return Sample([image[1] for image in found], [image[2] for image in found], rows_of, counts)
 
 
-def ends(sample: Sample) -> list[Ends]:
+def component_extremes(sample: Sample) -> list[ComponentExtremes]:
     """Of the first COMPONENTS components."""
     found = []
     for component in range(min(COMPONENTS, sample.scores.shape[1])):
         order = np.argsort(sample.scores[:, component], kind="stable")
-        size = min(END, len(order) // 2)
-        found.append(Ends(component + 1, _outermost(order, sample, size), _outermost(order[::-1], sample, size)))
+        size = min(IMAGES_PER_END, len(order) // 2)
+        found.append(ComponentExtremes(component + 1, _outermost(order, sample, size), _outermost(order[::-1], sample, size)))
     return found
 
 

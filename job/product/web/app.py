@@ -17,7 +17,7 @@ from job.product.identify.identifier import Identifier
 from job.product.web import api
 from job.product.web.html import site
 from job.product.web.limits import Limits, Refused
-from job.product.web.safety import Safety
+from job.product.web.safety import SecurityMiddleware
 from job.product.web.service import IdentifyService
 
 STATIC = Path(__file__).parent / "static"
@@ -30,7 +30,7 @@ def make_app(identifier: Identifier, limits: Limits, hosts: frozenset[str] | Non
         title="fruitsctl serve", summary="Which fruit is on this photo?", version="1", docs_url=None, redoc_url=None, lifespan=lifespan
     )
     app.state.service = IdentifyService(identifier, limits)
-    app.add_middleware(Safety, hosts=hosts)
+    app.add_middleware(SecurityMiddleware, hosts=hosts)
     app.include_router(api.router)
     app.include_router(site.router)
     app.mount("/static", StaticFiles(directory=STATIC))

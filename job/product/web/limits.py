@@ -38,14 +38,14 @@ class Refused(Exception):  # noqa: N818 - not an error of ours
         self.headers = {} if retry_after is None else {"Retry-After": str(max(1, round(retry_after + 0.5)))}
 
 
-class Rate:
+class RateLimiter:
     """A bucket of tokens per address: a minute's worth at once, then as fast as it fills again."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_minute, self._clock = per_minute, clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # address -> tokens, when that was
 
-    def take(self, address: str) -> None:
+    def check(self, address: str) -> None:
         """Raises Refused 429 when the bucket of `address` is empty."""
         if not self._per_minute:
             return
@@ -72,14 +72,14 @@ def _network(address: str) -> str:
     return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
-class Memory:
+class MemoryBudget:
     """The bytes of all photos in the house."""
 
     def __init__(self, limit: int) -> None:
         self._limit, self._held = limit, 0
 
     @contextmanager
-    def account(self) -> Iterator[Callable[[int], None]]:
+    def reserve(self) -> Iterator[Callable[[int], None]]:
         """Gives a callable that books so many more bytes; Refused 503 beyond the limit. At the end all are given back."""
         mine = 0
 
@@ -96,7 +96,7 @@ class Memory:
             self._held -= mine
 
 
-class Work:
+class WorkerPool:
     """Threads for what would block the server, as many as cores; who waits too long is sent away."""
 
     def __init__(self, threads: int, seconds: float) -> None:

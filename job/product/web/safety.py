@@ -21,7 +21,7 @@ HEADERS = {
 }
 
 
-class Safety:
+class SecurityMiddleware:
     """`hosts`: the names by which the server may be addressed, without ports; None: any."""
 
     def __init__(self, app: ASGIApp, hosts: frozenset[str] | None) -> None:
@@ -40,10 +40,10 @@ class Safety:
                 headers.setdefault("Cache-Control", "no-store")  # what is about somebody's photo stays nowhere
             await send(message)
 
-        app = self._app if self._known(Headers(scope=scope).get("host", "")) else MISDIRECTED
+        app = self._app if self._is_allowed(Headers(scope=scope).get("host", "")) else MISDIRECTED
         await app(scope, receive, send_safely)
 
-    def _known(self, host: str) -> bool:
+    def _is_allowed(self, host: str) -> bool:
         """A page elsewhere whose name was made to point here (DNS rebinding) still sends its own name."""
         return self._hosts is None or _without_port(host) in self._hosts
 
@@ -56,7 +56,7 @@ def _without_port(host: str) -> str:
     return (host[:end] if end > 0 else host).lower()
 
 
-def names_of(host: str) -> frozenset[str] | None:
+def allowed_hosts(host: str) -> frozenset[str] | None:
     """By which names a server that listens on `host` may be asked: LOOPBACK for this machine alone, otherwise any (None)."""
     if host == "localhost":
         return LOOPBACK

@@ -16,7 +16,7 @@ from job.contract.errors import JobError
 from job.product.gallery import Gallery
 from job.product.identify.identifier import Identifier
 from job.product.web.answers import Identified, to_web
-from job.product.web.limits import Limits, Memory, Rate, Refused, Work
+from job.product.web.limits import Limits, MemoryBudget, RateLimiter, Refused, WorkerPool
 from job.product.web.photo import read_photo
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ class IdentifyService:
         self.limits = limits
         self._shown = View(identifier, np.arange(len(identifier.gallery)))
         self._reading = threading.Lock()
-        self._work = Work(limits.photos_at_once, limits.seconds)
-        self._rate, self._memory = Rate(limits.photos_per_minute), Memory(limits.held_bytes)
+        self._work = WorkerPool(limits.photos_at_once, limits.seconds)
+        self._rate, self._memory = RateLimiter(limits.photos_per_minute), MemoryBudget(limits.held_bytes)
         self._picture = lru_cache(THUMBNAILS)(_picture)
 
     async def process_photo(self, request: Request, look: Callable[[bytes], T]) -> T:
@@ -54,8 +54,8 @@ class IdentifyService:
         Raises:
             Refused: the photo does not come as it should, or a limit is reached.
         """
-        self._rate.take(request.client.host if request.client else "")
-        with self._memory.account() as book:
+        self._rate.check(request.client.host if request.client else "")
+        with self._memory.reserve() as book:
             content = await read_photo(request, self.limits, book)
             return await self._work.run(partial(look, content))
 

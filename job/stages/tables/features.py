@@ -46,7 +46,7 @@ class Features:
     keys: Rows  # KEYS
 
     @classmethod
-    def of(cls, spark: SparkSession, log: DeltaLog, model: str) -> Features:
+    def load(cls, spark: SparkSession, log: DeltaLog, model: str) -> Features:
         """
         All features of `model` in the newest version of the table.
 
@@ -57,7 +57,7 @@ class Features:
         rows = sum(file.rows for file in files)
         return cls(spark, log.uri, model, (_on_driver if rows <= driver_rows() else _in_spark)(spark, log.uri, files, model))
 
-    def only(self, keys: Rows) -> Features:
+    def restrict(self, keys: Rows) -> Features:
         """Those of `keys`, which are some of these."""
         return replace(self, keys=keys)
 

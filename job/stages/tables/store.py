@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
-from job.inputs.rows import ArrowRows, Numbered, Rows
+from job.inputs.rows import ArrowRows, NumberedRows, Rows
 from job.stages.embed import FeaturesTarget, Reject
 from job.stages.tables import compaction, rewriting
 from job.stages.tables.features import Features
@@ -54,9 +54,9 @@ class FeatureStore:
 
     def features(self) -> Features:
         """All rows of this model, whatever the listing says."""
-        return Features.of(self._spark, self._features, self._model)
+        return Features.load(self._spark, self._features, self._model)
 
-    def missing_from(self, listing: Rows, uri: str, retry_rejects: bool) -> Numbered:
+    def missing_from(self, listing: Rows, uri: str, retry_rejects: bool) -> NumberedRows:
         """The listed images that are neither in features/ nor known not to decode; kept under `uri`, so later commits do not change it."""
         missing = listing.anti_join(self.features().keys, *SAME_IMAGE)
         undecoded = self._rejected().filter(pc.field("stage") == "decode")
@@ -96,7 +96,7 @@ class FeatureStore:
         if taken is not None:
             # The old row of a changed photo that was not taken has no new one yet.
             superseded = superseded.semi_join(taken, "uri")
-        current = features.only(features.keys.semi_join(taken or listing, *SAME_IMAGE).materialize(uri))
+        current = features.restrict(features.keys.semi_join(taken or listing, *SAME_IMAGE).materialize(uri))
         return Current(current, superseded, superseded.count(), removed)
 
     def reject_reasons(self, listing: Rows) -> Counter[str]:

@@ -7,7 +7,7 @@ import pytest
 from job.contract.params import ForgetParams
 from job.contract.uris import from_text
 from job.erasure import erase, plan
-from job.spark.progress import Report
+from job.spark.progress import ProgressReport
 from job.storage.folders import open_folder
 from job.storage.lease import Lease
 
@@ -26,8 +26,8 @@ def forget(spark, cache, tmp_path):
         )
         folder = open_folder(wanted.output)
         if only_plan:
-            return plan(wanted, folder, Report())
+            return plan(wanted, folder, ProgressReport())
         with Lease.acquire(folder, wanted.run_id) as lease:
-            return erase(wanted, folder, lease, Report())
+            return erase(wanted, folder, lease, ProgressReport())
 
     return start

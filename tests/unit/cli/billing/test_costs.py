@@ -88,7 +88,7 @@ def test_if_nothing_fits_the_refusal_names_the_limit_that_would_allow_it():
 def test_the_limit_that_the_refusal_names_is_enough():
     for vcpu_hour, attempts, timeout in product((0.061974, 0.06318, 0.057974), (1, 2, 3), (5, 17, 60, 720)):
         prices = Prices(vcpu_hour, 0.006816, 0.000132, "eu-west-3", "x86_64", "2026-04", "made up", estimate=True)
-        named = float(costs.rounded_up(costs.worst_case(FLEET, prices, attempts, timeout)))
+        named = float(costs.round_up_cents(costs.worst_case(FLEET, prices, attempts, timeout)))
 
         assert costs.check_max_cost(named, FLEET, prices, attempts, timeout) <= named
 

@@ -4,7 +4,7 @@ import pytest
 
 from cli.container import docker as docker_program
 from cli.container.manifest import INDEX, ImageManifest
-from cli.container.push import ImageReference, _explained, _retry_network, check_names, push, short_id, split
+from cli.container.push import ImageReference, _push_error, _retry_network, check_names, push, short_id, split
 from cli.container.pushed import PushedImage, last_pushed, save_pushed
 from cli.errors import FruitsError, UsageError
 
@@ -109,7 +109,7 @@ def test_an_engine_that_cannot_be_reached_is_told_from_a_command_that_failed(sai
     ],
 )
 def test_a_refused_push_says_what_to_do(said, target, code, message, hint):
-    error = _explained(said, target)
+    error = _push_error(said, target)
 
     assert message in str(error)
     assert (error.exit_code, error.hint) == (code, hint)

@@ -10,7 +10,7 @@ import pytest
 from deltalake import write_deltalake
 
 from job.erasure.search.proof import SearchTerms
-from job.erasure.targets import Targets, find, keep
+from job.erasure.targets import Targets, find, save_targets
 from job.storage.folders import open_folder
 from job.storage.object_store import Folder
 from job.storage.schema import FEATURES, REJECTS
@@ -66,8 +66,8 @@ def test_the_row_of_a_folder_that_could_not_be_listed_goes_and_its_address_is_no
 
 def test_counts_of_an_erasure_that_was_taken_over_once_already_are_not_added_up(folder: Folder):
     """The second one has counted on from the first, whose file it could not delete."""
-    keep(folder, "first", Targets(removed={"photos": 3, "rows": 1}))
-    keep(folder, "second", Targets(removed={"photos": 4, "features": 2}))
+    save_targets(folder, "first", Targets(removed={"photos": 3, "rows": 1}))
+    save_targets(folder, "second", Targets(removed={"photos": 4, "features": 2}))
 
     found = find(None, folder, [], [], None, False)
 
@@ -78,7 +78,7 @@ def test_counts_of_an_erasure_that_was_taken_over_once_already_are_not_added_up(
 def test_a_copy_that_is_erased_after_an_interruption_is_no_longer_one_that_stays(folder: Folder, tmp_path: Path):
     one, copy = f"file://{tmp_path}/one.jpg", f"file://{tmp_path}/copy.jpg"
     write(folder, [feature(one, LONG_AGO), feature(copy, LONG_AGO)], [])
-    keep(folder, "first", find(None, folder, [one], [], None, False))
+    save_targets(folder, "first", find(None, folder, [one], [], None, False))
 
     found = find(None, folder, [one], [], None, True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from job.erasure.versions import IN_FLIGHT, in_parallel, remove, versions_below, versions_of, versions_of_each
+from job.erasure.versions import IN_FLIGHT, map_in_parallel, remove, versions_below, versions_of, versions_of_each
 
 
 def test_as_many_requests_are_under_way_at_once_as_said_and_answers_keep_their_order():
@@ -15,7 +15,7 @@ def test_as_many_requests_are_under_way_at_once_as_said_and_answers_keep_their_o
         together.wait(timeout=60)  # one after another would never get here
         return number
 
-    assert list(in_parallel(answer, range(2 * IN_FLIGHT))) == list(range(2 * IN_FLIGHT))
+    assert list(map_in_parallel(answer, range(2 * IN_FLIGHT))) == list(range(2 * IN_FLIGHT))
 
 
 def test_files_are_looked_up_and_removed_and_a_folder_is_none(tmp_path: Path):

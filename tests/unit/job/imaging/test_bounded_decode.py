@@ -20,7 +20,7 @@ from job.imaging.decode import decode_image
 from tests.faults.hostile_files import gif_bomb, scan_bomb
 from tests.unit.job import hostile
 
-DECODERS = [guard.decode_bounded, guard.decode_apart]
+DECODERS = [guard.decode_bounded, guard.decode_in_subprocess]
 
 
 @pytest.mark.parametrize("decode", DECODERS)
@@ -87,7 +87,7 @@ def test_a_decoder_that_dies_costs_its_image_and_leaves_no_process(monkeypatch):
     before = psutil.Process().children()  # earlier tests of this process may have left some
 
     with pytest.raises(DecodeError, match=r"^decoder crashed$"):
-        guard.decode_apart(b"", 8)
+        guard.decode_in_subprocess(b"", 8)
     assert set(psutil.Process().children()) <= set(before)
 
 
@@ -97,7 +97,7 @@ def test_a_decoder_stuck_in_c_is_ended_with_its_process(monkeypatch):
     monkeypatch.setattr(guard, "decode_image", lambda *_: pbkdf2_hmac("sha256", b"", b"", 10**9))  # minutes in one call
 
     with pytest.raises(DecodeError, match=r"^decoder crashed$"):
-        guard.decode_apart(b"", 8)
+        guard.decode_in_subprocess(b"", 8)
 
 
 def test_a_decoder_that_never_answers_costs_its_image_and_leaves_no_process(monkeypatch, tmp_path):
@@ -107,7 +107,7 @@ def test_a_decoder_that_never_answers_costs_its_image_and_leaves_no_process(monk
     before = psutil.Process().children()
 
     with pytest.raises(DecodeError, match=r"^decoding timed out$"):
-        guard.decode_apart(b"", 8)
+        guard.decode_in_subprocess(b"", 8)
     assert len(list(tmp_path.iterdir())) == 2  # children that were tried
     assert set(psutil.Process().children()) <= set(before)
 
@@ -118,7 +118,7 @@ def test_an_image_whose_child_did_not_answer_is_decoded_by_the_next_one(monkeypa
         guard, "decode_image", lambda *given: decode_image(*given) if list(tmp_path.iterdir()) else sleeping_child(tmp_path)
     )
 
-    assert guard.decode_apart(hostile.jpeg(120, 80), 8).width == 120
+    assert guard.decode_in_subprocess(hostile.jpeg(120, 80), 8).width == 120
 
 
 def test_an_answer_that_stops_half_way_is_none(monkeypatch):
@@ -127,7 +127,7 @@ def test_an_answer_that_stops_half_way_is_none(monkeypatch):
     monkeypatch.setattr(guard.pickle, "dump", lambda answer, pipe: (pipe.write(b"half"), pipe.flush(), time.sleep(3_600)))
 
     with pytest.raises(DecodeError, match=r"^decoding timed out$"):
-        guard.decode_apart(hostile.jpeg(), 8)
+        guard.decode_in_subprocess(hostile.jpeg(), 8)
 
 
 def test_a_child_does_not_outlive_its_interrupted_parent(monkeypatch, tmp_path):
@@ -136,7 +136,7 @@ def test_a_child_does_not_outlive_its_interrupted_parent(monkeypatch, tmp_path):
     before = psutil.Process().children()
 
     with pytest.raises(KeyboardInterrupt):
-        guard.decode_apart(b"", 8)
+        guard.decode_in_subprocess(b"", 8)
     assert set(psutil.Process().children()) <= set(before)
 
 

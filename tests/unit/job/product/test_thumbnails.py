@@ -11,7 +11,18 @@ from PIL import Image, ImageOps
 
 from job.inputs.fetch import ListedImage, stat_etag
 from job.product import thumbnails
-from job.product.thumbnails import TILE_PX, data_uri, keys_unchanged_since, shrink, small_photo, small_photos, sprite, tile, tiles, unpacked
+from job.product.thumbnails import (
+    TILE_PX,
+    data_uri,
+    find_unchanged_since,
+    shrink,
+    small_photo,
+    small_photos,
+    sprite,
+    tile,
+    tiles,
+    tiles_from_rows,
+)
 
 
 def listed(path):
@@ -118,7 +129,7 @@ def test_without_a_listing_a_photo_counts_if_it_is_there_and_older_than_the_run(
         path.write_bytes(jpeg((50, 50)))
         os.utime(path, (time, time))
 
-    keys = keys_unchanged_since(2000)([f"file://{old}", f"file://{new}", f"file://{tmp_path}/absent.jpg"])
+    keys = find_unchanged_since(2000)([f"file://{old}", f"file://{new}", f"file://{tmp_path}/absent.jpg"])
 
     assert keys == [listed(old)]
 
@@ -132,7 +143,7 @@ def test_tiles_made_by_a_task_are_those_made_here(tmp_path):
     rows = pa.RecordBatch.from_pylist([key._asdict() for key in keys])
 
     here = tiles([key.uri for key in keys], lambda _: keys)
-    by_task = unpacked(pa.Table.from_batches(shrink([rows])))
+    by_task = tiles_from_rows(pa.Table.from_batches(shrink([rows])))
 
     assert here.keys() == by_task.keys() == {key.uri for key in keys[:3]}
     assert all(np.array_equal(here[uri], by_task[uri]) for uri in here)

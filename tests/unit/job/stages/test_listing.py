@@ -13,9 +13,9 @@ import pytest
 
 from job.contract import filenames
 from job.contract.errors import InputError
-from job.contract.filenames import Folder, ListingRow, ignored_as, label_of
+from job.contract.filenames import FolderToList, ListingRow, ignored_kind, label_of
 from job.contract.uris import from_text
-from job.stages.listing import check_input, check_no_overlap, list_folders, share_out, to_batches
+from job.stages.listing import check_input, check_no_overlap, folders_to_list, list_folders, to_batches
 from job.storage.schema import FOUND
 from tests.unit.job import hostile
 
@@ -25,7 +25,7 @@ NOBODY = 65534
 def listed(root: Path, content_hash: bool = False, at_least: int = 8) -> list[ListingRow]:
     """All rows below `root`, shared out and listed as the job does it."""
     uri = from_text(str(root))
-    return list(list_folders(uri, share_out(uri, at_least), content_hash))
+    return list(list_folders(uri, folders_to_list(uri, at_least), content_hash))
 
 
 def names(rows: list[ListingRow], root: Path) -> list[str]:
@@ -118,7 +118,7 @@ def test_size_and_time_tell_a_changed_file(tmp_path: Path):
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.JPG", "a.jpeg", "a.jfif", "a.png", "a.gif", "a.webp", "a.bmp", "a.tif", "a.TIFF", "a.jpe"])
 def test_images_are_known_by_their_suffix(name: str):
-    assert ignored_as(name) is None
+    assert ignored_kind(name) is None
 
 
 @pytest.mark.parametrize(
@@ -141,14 +141,14 @@ def test_images_are_known_by_their_suffix(name: str):
     ],
 )
 def test_other_files_are_counted_under_few_names(name: str, counted_as: str):
-    assert ignored_as(name) == counted_as
+    assert ignored_kind(name) == counted_as
 
 
 def test_ignored_files_are_counted_by_suffix(tmp_path: Path):
     for name in ("a.txt", "b.txt", "Apple/c.txt", "Apple/d.heic", "Apple/e.jpg"):
         write(tmp_path / name)
 
-    rows = list(list_folders(from_text(str(tmp_path)), [Folder(f"file://{tmp_path}/", deep=True)]))
+    rows = list(list_folders(from_text(str(tmp_path)), [FolderToList(f"file://{tmp_path}/", deep=True)]))
 
     counts = sorted((row.suffix, row.files) for row in rows if row.suffix)
     assert counts == [(".heic", 1), (".txt", 3)]
@@ -162,7 +162,7 @@ def test_photos_in_hidden_and_system_folders_are_skipped_and_counted(tmp_path: P
     for name in (f"{folder}/a.jpg", f"{folder}/Apple/b.jpg", f"Apple/{folder}/c.jpg", "Apple/d.jpg"):
         write(tmp_path / name)
 
-    rows = list(list_folders(from_text(str(tmp_path)), [Folder(f"file://{tmp_path}/", deep=True)]))
+    rows = list(list_folders(from_text(str(tmp_path)), [FolderToList(f"file://{tmp_path}/", deep=True)]))
 
     assert names(rows, tmp_path) == ["Apple/d.jpg"]
     assert [(row.suffix, row.files) for row in rows if row.suffix] == [(f"{folder}/", 3)]
@@ -291,12 +291,12 @@ def test_every_file_is_in_exactly_one_share(tmp_path: Path, at_least: int):
     for name in tree:
         write(tmp_path / name)
 
-    folders = share_out(from_text(str(tmp_path)), at_least)
+    folders = folders_to_list(from_text(str(tmp_path)), at_least)
 
     assert sorted(name for folder in folders for name in names(listed_in(tmp_path, folder), tmp_path)) == sorted(tree)
 
 
-def listed_in(root: Path, folder: Folder) -> list[ListingRow]:
+def listed_in(root: Path, folder: FolderToList) -> list[ListingRow]:
     return list(list_folders(from_text(str(root)), [folder]))
 
 
@@ -305,8 +305,8 @@ def test_folders_are_cut_finer_only_while_there_are_too_few(tmp_path: Path):
         write(tmp_path / name)
     uri = from_text(str(tmp_path))
 
-    assert sorted(share_out(uri, 2)) == [Folder(f"{uri}/Test/", True), Folder(f"{uri}/Training/", True)]
-    assert sorted(folder.uri.removeprefix(uri) for folder in share_out(uri, 3)) == [
+    assert sorted(folders_to_list(uri, 2)) == [FolderToList(f"{uri}/Test/", True), FolderToList(f"{uri}/Training/", True)]
+    assert sorted(folder.uri.removeprefix(uri) for folder in folders_to_list(uri, 3)) == [
         "/Test/Apple/",
         "/Test/Pear/",
         "/Training/Apple/",
@@ -319,7 +319,7 @@ def test_a_folder_with_very_many_files_is_left_to_a_task(tmp_path: Path):
         (tmp_path / f"{number}.jpg").touch()
     write(tmp_path / "Apple" / "a.jpg")
 
-    assert share_out(from_text(str(tmp_path)), 8) == [Folder(f"file://{tmp_path}/", True)]
+    assert folders_to_list(from_text(str(tmp_path)), 8) == [FolderToList(f"file://{tmp_path}/", True)]
     assert len(listed(tmp_path)) == 10_002
 
 

@@ -24,5 +24,5 @@ def test_files_are_bounded_by_photos_and_not_by_commits(seed):
         rows[f"{number:04}"] = chance.choice([1, 10, 1_000, 20_000, 90_000])
         while chosen := moments.to_merge(rows):
             rows[f"{number:04}+{len(chosen)}"] = sum(rows.pop(name) for name in chosen)
-        assert len(rows) <= moments.most_files(sum(rows.values()))
+        assert len(rows) <= moments.max_files(sum(rows.values()))
         assert max(rows.values()) <= moments.MERGED_ROWS

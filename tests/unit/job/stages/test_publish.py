@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from job.contract.records import Manifest
-from job.stages.publish import lineage, manifest_of, prune_runs
+from job.stages.publish import manifest_of, pca_lineage, prune_runs
 from job.storage.folders import open_folder
 from job.storage.lease import Lease
 from job.storage.object_store import Folder
@@ -35,13 +35,13 @@ def folder(tmp_path: Path) -> Folder:
     ],
 )
 def test_the_run_that_fitted_a_pca_is_found_by_way_of_others(folder: Folder, run: str, expected: list[str]):
-    assert lineage(run, lambda name: manifest_of(folder, name)) == expected
+    assert pca_lineage(run, lambda name: manifest_of(folder, name)) == expected
 
 
 def test_runs_that_name_each_other_have_an_end():
     by = {"a": "b", "b": "a"}
 
-    assert lineage("a", lambda run: replace(MANIFEST, run_id=run, fitted_by=by[run])) == ["a", "b"]
+    assert pca_lineage("a", lambda run: replace(MANIFEST, run_id=run, fitted_by=by[run])) == ["a", "b"]
 
 
 def test_runs_are_pruned_but_for_those_by_way_of_which_a_kept_one_got_its_pca(folder: Folder):

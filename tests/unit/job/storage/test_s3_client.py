@@ -23,14 +23,14 @@ def milan(monkeypatch):
 
 @pytest.mark.parametrize("code", ["PermanentRedirect", "AuthorizationHeaderMalformed", "301", "400"])
 def test_a_bucket_of_another_region(code):
-    error = s3_client.explain(ClientError({"Error": {"Code": code, "Message": ""}}, "GetObject"), BUCKET)
+    error = s3_client.translate_error(ClientError({"Error": {"Code": code, "Message": ""}}, "GetObject"), BUCKET)
 
     assert str(error).startswith(f"S3 refused a request for Region `eu-south-1` about `{BUCKET}`: ")
     assert error.hint == "set AWS_REGION to the Region of the bucket"
 
 
 def test_no_answer_at_all():
-    error = s3_client.explain(EndpointConnectionError(endpoint_url="https://s3.example.org"), BUCKET)
+    error = s3_client.translate_error(EndpointConnectionError(endpoint_url="https://s3.example.org"), BUCKET)
 
     assert str(error).startswith(f"no response from S3 for `{BUCKET}`: ")
     assert str(error).endswith("(Region `eu-south-1`)")
@@ -47,7 +47,7 @@ def test_spark_s_own_client():
 def test_threads_that_ask_together_make_one():
     asked, together = [], Barrier(32)
 
-    @s3_client.Once
+    @s3_client.PerProcess
     def made(name):
         asked.append(name)
         sleep(0.05)
@@ -66,7 +66,7 @@ def test_threads_that_ask_together_make_one():
 def test_what_fails_fails_for_all_who_wait_and_is_tried_again():
     together, results = Barrier(8), iter([OSError("away"), "here"])
 
-    @s3_client.Once
+    @s3_client.PerProcess
     def made():
         sleep(0.05)
         result = next(results)

@@ -9,7 +9,7 @@ import pytest
 from job.contract.errors import LeaseError, SetupError
 from job.contract.records import counted
 from job.product.report import report
-from job.product.thumbnails import keys_unchanged_since
+from job.product.thumbnails import find_unchanged_since
 from job.storage.folders import open_folder
 from tests.leases import take_over
 from tests.unit.job.product.run_files import RUN, copy_photos, write_run
@@ -24,7 +24,7 @@ def page(tmp_path, cache):
     def build(uris, labels, scores, **more):
         manifest = write_run(tmp_path / "out", tmp_path / "photos", uris, labels, scores, **more)
         manifest.params["cache"] = str(cache)
-        return report.build(open_folder(f"file://{tmp_path}/out"), manifest, keys_unchanged_since(NOW))[0]
+        return report.build(open_folder(f"file://{tmp_path}/out"), manifest, find_unchanged_since(NOW))[0]
 
     return build
 

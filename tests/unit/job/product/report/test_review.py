@@ -53,7 +53,7 @@ def test_the_ends_of_a_component_show_each_label_once(read):
     rows = [(f"u{i}", "abc"[i // 10], [i, 0]) for i in range(30)]
     sample = read(rows)
 
-    first = review.ends(sample)[0]
+    first = review.component_extremes(sample)[0]
 
     assert first.component == 1
     assert [sample.uris[row] for row in first.low][:2] == ["u0", "u10"]
@@ -62,7 +62,7 @@ def test_the_ends_of_a_component_show_each_label_once(read):
 
 
 def test_ends_of_three_images_do_not_overlap(read):
-    (end,) = review.ends(read([(f"u{i}", "a", [i]) for i in range(3)]))
+    (end,) = review.component_extremes(read([(f"u{i}", "a", [i]) for i in range(3)]))
 
     assert len(end.low) == len(end.high) == 1
     assert end.low != end.high

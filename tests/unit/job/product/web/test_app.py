@@ -22,7 +22,7 @@ from job.product.web.answers import FruitCard, Identified
 from job.product.web.app import make_app
 from job.product.web.html import page
 from job.product.web.limits import Limits
-from job.product.web.safety import LOOPBACK, names_of
+from job.product.web.safety import LOOPBACK, allowed_hosts
 
 COLOURS = {"Banana": (230, 200, 40), "Tomato 1": (200, 30, 20), "Limes": (60, 140, 40)}
 RUN = "20260101T000000Z-0000"
@@ -370,8 +370,8 @@ def test_on_this_machine_alone_it_answers_to_its_own_names_only(identifier, host
 
 
 def test_the_names_follow_from_the_address_it_listens_on():
-    assert names_of("127.0.0.1") == names_of("localhost") == names_of("::1") == {"localhost", "127.0.0.1", "[::1]"}
-    assert names_of("0.0.0.0") is names_of("::") is names_of("192.0.2.7") is names_of("fruits.example") is None
+    assert allowed_hosts("127.0.0.1") == allowed_hosts("localhost") == allowed_hosts("::1") == {"localhost", "127.0.0.1", "[::1]"}
+    assert allowed_hosts("0.0.0.0") is allowed_hosts("::") is allowed_hosts("192.0.2.7") is allowed_hosts("fruits.example") is None
 
 
 def test_the_api_describes_every_error_it_gives_and_loads_nothing_from_elsewhere(client):

@@ -35,7 +35,7 @@ def erase(root: Path, name: str) -> None:
     """What an erasure does: the photo goes, then its row."""
     photo = root / "photos" / name
     photo.unlink(missing_ok=True)
-    assert parquet.without(open_folder(f"file://{root}"), MATRIX, pa.array([f"file://{photo}"])) == 1
+    assert parquet.rewrite_without(open_folder(f"file://{root}"), MATRIX, pa.array([f"file://{photo}"])) == 1
 
 
 def neighbours(client: TestClient) -> dict[str, str]:

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from job.product.web.limits import ADDRESSES, Memory, Rate, Refused, Work
+from job.product.web.limits import ADDRESSES, MemoryBudget, RateLimiter, Refused, WorkerPool
 
 
 class Clock:
@@ -20,7 +20,7 @@ def taken(rate, address, times):
     count = 0
     for _ in range(times):
         try:
-            rate.take(address)
+            rate.check(address)
         except Refused:
             continue
         count += 1
@@ -29,7 +29,7 @@ def taken(rate, address, times):
 
 def test_a_minute_s_worth_goes_at_once_then_it_trickles():
     clock = Clock()
-    rate = Rate(30, clock)
+    rate = RateLimiter(30, clock)
 
     assert taken(rate, "192.0.2.1", 40) == 30
     clock.now = 2.0
@@ -39,32 +39,32 @@ def test_a_minute_s_worth_goes_at_once_then_it_trickles():
 
 
 def test_a_refusal_says_when_to_come_back():
-    rate = Rate(6, Clock())
+    rate = RateLimiter(6, Clock())
     assert taken(rate, "192.0.2.1", 6) == 6
 
     with pytest.raises(Refused) as refused:
-        rate.take("192.0.2.1")
+        rate.check("192.0.2.1")
 
     assert (refused.value.status, refused.value.headers) == (429, {"Retry-After": "10"})
 
 
 def test_asking_while_refused_costs_nothing_more():
     clock = Clock()
-    rate = Rate(6, clock)
+    rate = RateLimiter(6, clock)
     assert taken(rate, "192.0.2.1", 100) == 6
     clock.now = 10.0
     assert taken(rate, "192.0.2.1", 1) == 1
 
 
 def test_one_address_does_not_use_up_another_s_share():
-    rate = Rate(2, Clock())
+    rate = RateLimiter(2, Clock())
 
     assert [taken(rate, f"192.0.2.{i}", 5) for i in range(3)] == [2, 2, 2]
     assert [taken(rate, f"::ffff:192.0.2.{i}", 5) for i in range(3)] == [2, 2, 2]
 
 
 def test_the_addresses_of_one_ipv6_subscriber_share_one_bucket():
-    rate = Rate(2, Clock())
+    rate = RateLimiter(2, Clock())
 
     assert [taken(rate, f"2001:db8::{i:x}", 2) for i in range(3)] == [2, 0, 0]
     assert taken(rate, "2001:db8:0:1::1", 2) == 2
@@ -72,26 +72,26 @@ def test_the_addresses_of_one_ipv6_subscriber_share_one_bucket():
 
 
 def test_zero_is_no_limit():
-    assert taken(Rate(0, Clock()), "192.0.2.1", 10_000) == 10_000
+    assert taken(RateLimiter(0, Clock()), "192.0.2.1", 10_000) == 10_000
 
 
 def test_addresses_without_number_do_not_fill_the_memory():
-    rate = Rate(1, Clock())
+    rate = RateLimiter(1, Clock())
     for i in range(ADDRESSES + 500):
-        rate.take(f"address {i}")
+        rate.check(f"address {i}")
 
     assert len(rate._buckets) == 10_000
 
 
 def test_bytes_are_booked_and_given_back():
-    memory = Memory(100)
-    with memory.account() as mine, memory.account() as theirs:
+    memory = MemoryBudget(100)
+    with memory.reserve() as mine, memory.reserve() as theirs:
         mine(60)
         theirs(40)
         with pytest.raises(Refused, match="too many uploads") as refused:
             mine(1)
         assert refused.value.status == 503
-    with memory.account() as again:
+    with memory.reserve() as again:
         again(100)
 
 
@@ -110,7 +110,7 @@ def test_no_more_photos_are_in_work_than_there_are_threads():
         return threading.current_thread().name
 
     async def main():
-        work = Work(3, 30)
+        work = WorkerPool(3, 30)
         names = await asyncio.gather(*(work.run(task) for _ in range(30)))
         work.close()
         return names
@@ -125,7 +125,7 @@ def test_who_waits_too_long_is_sent_away_and_a_slow_photo_keeps_its_thread():
     go_on = threading.Event()
 
     async def main():
-        work = Work(1, 0.2)
+        work = WorkerPool(1, 0.2)
         with pytest.raises(Refused) as slow:
             await work.run(go_on.wait)
         with pytest.raises(Refused) as waiting:
@@ -144,7 +144,7 @@ def test_an_error_of_the_work_is_the_caller_s():
         raise ValueError("broken")
 
     async def main():
-        work = Work(1, 5)
+        work = WorkerPool(1, 5)
         for _ in range(3):
             with pytest.raises(ValueError, match="broken"):
                 await work.run(task)
