@@ -1,4 +1,4 @@
-"""spark-submit starts here: argv to Params to `attempt`; the outcome on stdout, an exit code."""
+"""Entry point of spark-submit: parse the arguments, run one attempt, print the outcome, return an exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One attempt of a run: Params in; the lease around `run`, its Outcome out and into OUTPUT. A run that is done stays as it is."""
+"""Run one attempt: take the lease, run the pipeline, write the outcome into OUTPUT. A finished run is not run again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ from job.storage.s3_client import region
 
 def attempt(params: Params) -> Outcome:
     """
-    Return how the run under its lease ended. The outcome is in OUTPUT too, unless OUTPUT itself is the trouble or another run owns it.
+    Run the job under its lease and return how it ended.
+
+    The outcome is also written into OUTPUT, unless OUTPUT itself fails or another run owns it.
     """
     try:
         return run_unless_finished(params, open_folder(params.output))
@@ -41,6 +43,7 @@ def attempt(params: Params) -> Outcome:
 
 
 def run_unless_finished(params: Params, folder: Folder) -> Outcome:
+    """Return the outcome of an earlier attempt that succeeded, else run under the lease and write the outcome."""
     if (ended := earlier_outcome(params, folder)) is not None:
         return ended
     check_no_overlap(params.input, params.output)
@@ -55,8 +58,10 @@ def run_unless_finished(params: Params, folder: Folder) -> Outcome:
 
 def earlier_outcome(params: Params, folder: Folder) -> Outcome | None:
     """
-    What an earlier attempt left, if it was done: EMR Serverless tries a run again with the same arguments, also one whose driver died
-    in its last seconds. None after a failure, which is tried again, and if that run had other arguments.
+    Return the outcome of an earlier attempt with the same arguments, if it succeeded.
+
+    EMR Serverless repeats a run with the same arguments, also when its driver died in the last seconds. None after a failure or for other
+    arguments.
     """
     try:
         outcome, manifest = (folder.read(f"runs/{params.run_id}/{name}.json") for name in ("outcome", "manifest"))
@@ -73,7 +78,7 @@ def earlier_outcome(params: Params, folder: Folder) -> Outcome | None:
 
 
 def run_notebook(params: Params, folder: Folder) -> Outcome:
-    """What the cells of the run's notebook came to; with its libraries, which no other run needs."""
+    """Execute the run's notebook and return the outcome. Imports the notebook's libraries, which no other run needs."""
     from job.spark import notebook
 
     try:
@@ -124,7 +129,7 @@ def disk_full_error(output: str) -> JobError:
 
 
 def _free(path: str) -> float:
-    """Bytes; infinite where nobody can tell: the run is owed its outcome all the same."""
+    """Return the free bytes of the disk of `path`; infinite if they cannot be read, since the outcome must be written all the same."""
     try:
         return shutil.disk_usage(path).free
     except OSError:

@@ -1,4 +1,4 @@
-"""The whole data flow on one screen: photos in; features, a PCA and a published run out."""
+"""Run the whole pipeline: list photos, compute features, fit a PCA, publish the run."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from job.storage.tombstones import read_tombstones
 
 def run(params: Params, folder: Folder, lease: Lease, report: ProgressReport) -> Manifest:
     """
-    One run into `folder` (OUTPUT) under `lease`; every stage reports its progress.
+    Run the pipeline into `folder` (OUTPUT) under `lease`. Each stage reports its progress.
 
     Raises:
-        JobError: as the tree in job/contract/errors.py says; what was embedded before stays.
+        JobError: the tree is in job/contract/errors.py. Features that were computed stay in OUTPUT.
     """
     beside = ThreadPoolExecutor()  # what waits for no other stage; its threads end with their work
     listed = beside.submit(list_on_driver, params.input, params.content_hash)

@@ -128,7 +128,11 @@ def hit(affected: Mapping[str, Any], part: PackageURL) -> bool:
 
 
 def _within(events: Iterable[Mapping[str, str]], version: str) -> bool:
-    """https://ossf.github.io/osv-schema/#evaluation"""
+    """
+    Return whether the version is affected.
+
+    https://ossf.github.io/osv-schema/#evaluation
+    """
     try:
         ours = Version(version)
         steps = sorted((Version("0.dev0" if text == "0" else text), kind) for event in events for kind, text in event.items())

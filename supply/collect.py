@@ -45,7 +45,11 @@ def python_packages() -> Iterator[dict[str, Any]]:
 
 
 def canonical(name: str) -> str:
-    """https://packaging.python.org/en/latest/specifications/name-normalization/"""
+    """
+    Normalise a package name.
+
+    https://packaging.python.org/en/latest/specifications/name-normalization/
+    """
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

@@ -43,7 +43,7 @@ class Part:
 
     @property
     def purl(self) -> PackageURL:
-        """https://github.com/package-url/purl-spec"""
+        """The package URL, https://github.com/package-url/purl-spec, of the part."""
         kind = "maven" if self.group else {"jar": "generic", "model": "generic"}.get(self.kind, self.kind)
         return PackageURL(kind, self.group, self.name, self.version)
 

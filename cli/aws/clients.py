@@ -1,6 +1,4 @@
-"""
-AWS clients of one Region, made once, and again after a login; and calls that outlast what passes by itself or by a login.
-"""
+"""Make AWS clients once per Region, and retry calls that fail by throttling, by the network or by expired credentials."""
 
 from __future__ import annotations
 
@@ -28,7 +26,7 @@ SEND_ATTEMPTS = 5
 
 
 class Clients:
-    """`clients("logs")` is a client of the Region. Raises RefusedError if that is outside the European Union."""
+    """Clients of one Region: `clients("logs")` returns one. Raises RefusedError if the Region is outside the European Union."""
 
     def __init__(self, session: Any, region: str) -> None:
         refuse_outside_eu(region)
@@ -41,14 +39,18 @@ class Clients:
         return self._made[service]
 
     def renew(self) -> None:
-        """Credentials are read again: what a login in another terminal wrote is not seen by a session that has some."""
+        """Read credentials again: a session does not see what a login in another terminal has written."""
         from cli.aws.session import aws_session
 
         self.session, self._made = aws_session(), {}
 
 
 def transient_reason(error: BaseException) -> str | None:
-    """What to say while waiting, if that helps; None of an error that is not one of `cli.aws.errors.translate_aws_errors`."""
+    """
+    Return what to tell the user while waiting, if waiting helps.
+
+    None for an error that does not come from `cli.aws.errors.translate_aws_errors`.
+    """
     from botocore import exceptions as aws
     from botocore.parsers import ResponseParserError
 
@@ -67,20 +69,24 @@ def transient_reason(error: BaseException) -> str | None:
 
 def retry_throttled(clients: Clients, call: Callable[[], T], tell: Callable[[str], None]) -> T:
     """
-    `call`, again while AWS is busy, for PATIENCE_SECONDS. Whoever has just typed a command logs in, or plugs in, and types it again.
+    Return `call()`, retried for RETRY_SECONDS while AWS throttles.
+
+    Other errors end it: the user of a new command logs in, or connects to the network, and runs it again.
 
     Raises:
-        FruitsError: all else.
+        FruitsError: any other error.
     """
     return retry_transient(clients, call, tell, PAUSE_SECONDS, {THROTTLING}, RETRY_SECONDS)
 
 
 def start_once(clients: Clients, start: Callable[[], T], tell: Callable[[str], None], pause_seconds: float, run_id: str, hint: str) -> T:
     """
-    What `start` returns, called again with the same token while no answer comes, SEND_ATTEMPTS times. Expired credentials end it at once.
+    Return `start()`, retried with the same token up to SEND_ATTEMPTS times while there is no response.
+
+    Expired credentials end it at once.
 
     Raises:
-        FruitsError: AWS refuses, or does not answer; then with `hint`, as the run may have started.
+        FruitsError: AWS refuses, or does not respond; then with `hint`, as the run may have started.
     """
     pauses = [jittered(pause_seconds * attempt) for attempt in range(1, SEND_ATTEMPTS)]
     again = "no response from AWS; retrying with the same token, so that the run starts once"
@@ -107,10 +113,10 @@ def retry_transient(
     then: str = "run the same command again",
 ) -> T:
     """
-    `call`, again and again while what hinders it may pass: for `most_seconds`, without them for LOST_SECONDS.
+    Return `call()`, retried while its error may pass: for `most_seconds`, by default FOLLOW_RETRY_SECONDS.
 
     Raises:
-        FruitsError: an error that waiting does not fix, or one that lasts longer than the limit. The hint is what helps, and `then`.
+        FruitsError: an error that waiting does not fix, or one that outlasts the limit. The hint says what to do, and `then`.
     """
     most = FOLLOW_RETRY_SECONDS if most_seconds is None else most_seconds
     reason, tell_new = "", skip_repeats(tell)

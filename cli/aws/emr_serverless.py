@@ -1,4 +1,4 @@
-"""The application of EMR Serverless, brought to rest: its id in; no run active, nothing started, out."""
+"""Find, stop and delete applications of EMR Serverless, and cancel their runs."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ PATIENCE_SECONDS = 1800.0
 
 
 def client(session: Any, region: str) -> Any:
+    """Return a client of EMR Serverless."""
     return aws.client(session, "emr-serverless", region)
 
 
 def find(emr: Any, project: str) -> list[str]:
-    """Ids of all applications of the project, also of one whose stack was deleted by hand."""
+    """Return the ids of all applications of the project, also of one whose stack was deleted by hand."""
     with translate_aws_errors("emr-serverless:ListApplications"):
         pages = emr.get_paginator("list_applications").paginate()
         named = [item for page in pages for item in page["applications"] if item.get("name") == project and item["state"] != "TERMINATED"]
@@ -53,12 +54,12 @@ def active_runs(emr: Any, application_id: str) -> list[dict[str, Any]]:
 
 
 def state(emr: Any, application_id: str) -> str:
-    """TERMINATED also if nobody knows it any more."""
+    """Return the state of the application; TERMINATED also if it no longer exists."""
     return str(_get(emr, application_id).get("state", "TERMINATED"))
 
 
 def image(emr: Any, application_id: str) -> str | None:
-    """`<repository>@sha256:…` as it is now; None if there is none, or no such application."""
+    """Return the image as `<repository>@sha256:…`; None if there is none, or no such application."""
     uri: str | None = _get(emr, application_id).get("imageConfiguration", {}).get("imageUri")
     return uri
 
@@ -74,11 +75,11 @@ def _get(emr: Any, application_id: str) -> dict[str, Any]:
 
 def stop_application(emr: Any, application_id: str, cancel: bool, tell: Callable[[str], None]) -> None:
     """
-    Stop it and wait until it is stopped. Active runs are cancelled first if `cancel`.
+    Stop the application and wait until it is stopped. Cancel active runs first if `cancel`.
 
     Raises:
         RefusedError: there are active runs, and `cancel` is False.
-        FruitsError: AWS refuses, or it does not come to rest within PATIENCE_SECONDS.
+        FruitsError: AWS refuses, or the application does not stop within PATIENCE_SECONDS.
     """
     tell_new = skip_repeats(tell)
 
@@ -110,7 +111,7 @@ def stop_application(emr: Any, application_id: str, cancel: bool, tell: Callable
 
 
 def delete(emr: Any, application_id: str) -> None:
-    """One at rest, whose stack is gone."""
+    """Delete a stopped application whose stack is gone."""
     with translate_aws_errors("emr-serverless:DeleteApplication"):
         try:
             emr.delete_application(applicationId=application_id)
@@ -138,5 +139,5 @@ def _stop(emr: Any, application_id: str) -> None:
 
 
 def state_of(job_run: Mapping[str, Any]) -> RunState:
-    """A state that is new to this version is not over: the user sees its name, and we wait."""
+    """Return the state of a job run. A state that this version does not know counts as running: the command waits."""
     return STATES.get(job_run["state"], RunState.RUNNING)

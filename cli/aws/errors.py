@@ -59,7 +59,7 @@ def account_of(session: Any, region: str) -> str:
 
 @contextmanager
 def translate_aws_errors(action: str) -> Iterator[None]:
-    """AWS's errors inside the `with` as ours, without what would grant access; `action` is what the caller must be allowed."""
+    """Translate errors of AWS inside the `with` into FruitsError, with secrets redacted. `action` is the IAM action needed."""
     from botocore import exceptions as aws
     from botocore.parsers import ResponseParserError
 
@@ -98,6 +98,6 @@ def _region(error: Any) -> str:
 
 
 def _missing(action: str, said: str) -> str:
-    """What AWS names, where that is another action; its service may go by another name in signatures than in policies."""
+    """Return the missing action that AWS names, else `action`. A service may have another name in signatures than in policies."""
     named = MISSING_ACTION.search(said)
     return named[1] if named and named[1].partition(":")[2] != action.partition(":")[2] else action

@@ -1,4 +1,4 @@
-"""Text of AWS or of a log in, the same without anything that grants access out: presigned URLs, keys, tokens. Pure."""
+"""Remove presigned URLs, keys and tokens from text of AWS or of a log. Pure."""
 
 from __future__ import annotations
 

@@ -9,11 +9,6 @@ __all__ = ["EU_REGIONS", "PARIS", "refuse_outside_eu"]
 
 
 def refuse_outside_eu(region: str) -> None:
-    """
-    Comes before any client of that Region is made.
-
-    Raises:
-        RefusedError: `region` is none of EU_REGIONS.
-    """
+    """Raise RefusedError if `region` is not in EU_REGIONS. Called before any client of that Region is made."""
     if problem := outside_eu(region):
         raise RefusedError(*problem)

@@ -1,4 +1,4 @@
-"""Where a bucket really is, and a client for it: nothing is sent to a bucket outside the European Union."""
+"""Make a client for the Region of a bucket. Nothing is sent to a bucket outside the European Union."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from job.contract.aws_session import allowed_region
 
 def client_for(session: Any, bucket: str) -> Any:
     """
-    A client of the bucket's own Region.
+    Return a client of the bucket's own Region.
 
     Raises:
         RefusedError: the bucket is outside the European Union, or its Region is unknown.
@@ -29,6 +29,8 @@ def client_for(session: Any, bucket: str) -> Any:
 
 def region_of(client: Any, bucket: str) -> str:
     """
+    Return the Region of the bucket.
+
     Raises:
         RefusedError: the bucket is outside the European Union, or its Region is unknown.
         UsageError: there is no such bucket.

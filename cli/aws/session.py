@@ -1,5 +1,5 @@
 """
-AWS credentials for the job: a boto3 session in, the environment of the job's process out.
+Make the user's boto3 session, and the environment that passes its credentials to the job's process.
 
 boto3 resolves them here, once (profiles, SSO, assumed roles, credential_process, environment, ...), and a loopback endpoint
 hands them on as Amazon ECS does. boto3 and the AWS SDKs inside S3A ask that endpoint again before the credentials expire, so
@@ -52,7 +52,7 @@ FILES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "BOTO_CONFIG")
 
 def aws_session() -> Any:
     """
-    The user's own `boto3.session.Session`: profile, SSO, assumed role, environment, as boto3 finds them, and what fruits.toml says.
+    Return the user's `boto3.session.Session`: profile, SSO, assumed role or environment, and the settings of fruits.toml.
 
     It has a Region, and no client of S3 that it makes reaches a bucket outside the European Union.
 
@@ -67,7 +67,7 @@ def aws_session() -> Any:
 
 def region() -> str:
     """
-    The Region of every command: that of AWS_REGION, fruits.toml, AWS_DEFAULT_REGION or the profile, else Paris.
+    Return the Region of every command: AWS_REGION, fruits.toml, AWS_DEFAULT_REGION or the profile, else Paris.
 
     Raises:
         UsageError, RefusedError: as `aws_session`.
@@ -78,7 +78,7 @@ def region() -> str:
 @contextmanager
 def job_environment(session: Any) -> Iterator[dict[str, str | None]]:
     """
-    Variables to set (None: to unset) in the job's process, valid inside the `with`. `session` is that of `aws_session`.
+    Yield variables to set (None: to unset) in the job's process, valid inside the `with`. `session`: from `aws_session`.
 
     Raises:
         UsageError: no credentials, or credentials that cannot be had.
@@ -97,7 +97,7 @@ def job_environment(session: Any) -> Iterator[dict[str, str | None]]:
 
 
 def _settings(session: Any) -> dict[str, str | None]:
-    """Region and endpoint as boto3 finds them, once it is sure that there are credentials."""
+    """Return Region and endpoint as boto3 finds them, once credentials are found."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
@@ -118,7 +118,7 @@ def _settings(session: Any) -> dict[str, str | None]:
 
 @contextmanager
 def _serving(credentials: Any, token: str) -> Iterator[str]:
-    """The URI of an endpoint that gives the credentials, as they are at each request, to a client that sends `token`."""
+    """Yield the URI of an endpoint that gives the current credentials to a client that sends `token`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -149,7 +149,11 @@ def _serving(credentials: Any, token: str) -> Iterator[str]:
 
 
 def _answer(credentials: Any, java: bool) -> tuple[int, dict[str, str]]:
-    """HTTP status and body, https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html"""
+    """
+    Return HTTP status and body.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
+    """
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
@@ -163,7 +167,11 @@ def _answer(credentials: Any, java: bool) -> tuple[int, dict[str, str]]:
 
 
 def _expiration(credentials: Any) -> str:
-    """The credentials' own end if it is near; else soon enough that changed ones are noticed, and never missing, which boto3 refuses."""
+    """
+    Return when the client must ask again: at the credentials' end if that is near, else soon.
+
+    Soon, so that changed credentials are noticed; never missing, which boto3 refuses.
+    """
     soon = datetime.now(UTC) + LIFETIME
     own = getattr(credentials, "_expiry_time", None)  # of botocore's RefreshableCredentials; there is no public way
     return min(soon, own or soon).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

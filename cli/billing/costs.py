@@ -1,7 +1,7 @@
 """
-What a run may cost at most, will probably cost, and did cost: a fleet or GetJobRun's answer and Prices in, USD out. Pure.
+Compute what a run may cost at most, will probably cost, and did cost, in USD. Pure.
 
-Workers are paid for by the second from start to end, each for a minute at least: vCPUs, memory with all overhead, disk over 20 GB.
+Workers are billed by the second from start to end, each for a minute at least: vCPUs, memory with all overhead, disk over 20 GB.
 https://aws.amazon.com/emr/pricing/
 """
 
@@ -46,7 +46,7 @@ CLUSTER_HOUR = CLUSTER_NODES * (0.224 + 0.048 + 79 * 0.116 / 730)
 
 @dataclass(frozen=True)
 class Cost:
-    """A run's, as it is kept beside its output. `None` is unknown, never nothing."""
+    """The cost of a run, stored beside its output. `None` means unknown, never nothing."""
 
     run_id: str
     job_run_id: str
@@ -82,22 +82,23 @@ class Cost:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Cost:
-        """Raises ValueError or TypeError if it is none."""
+        """Parse a cost record. Raises ValueError or TypeError if it is not one."""
         return cls(**json.loads(text))
 
 
 def hourly_cost(worker: Worker, prices: Prices) -> float:
+    """Return the USD per hour of one worker."""
     disk_gb = max(0, worker.disk_gb - FREE_DISK_GB)
     return worker.vcpu * prices.vcpu_hour + worker.memory_gb * prices.gb_hour + disk_gb * prices.storage_gb_hour
 
 
 def fleet_hourly_cost(fleet: Fleet, prices: Prices) -> float:
-    """All workers at once."""
+    """Return the USD per hour of all workers at once."""
     return hourly_cost(fleet.driver, prices) + fleet.max_executors * hourly_cost(fleet.executor, prices)
 
 
 def worst_case(fleet: Fleet, prices: Prices, attempts: int, timeout_minutes: int) -> float:
-    """USD: every attempt runs into its timeout with all workers, and loses as many executors as Spark bears."""
+    """Return the USD if every attempt reaches its timeout with all workers and loses as many executors as Spark allows."""
     failures = max(LEAST_FAILURES, FAILURES_PER_EXECUTOR * fleet.max_executors)
     running = fleet_hourly_cost(fleet, prices) * (timeout_minutes + STOP_MINUTES) / 60
     replaced = failures * hourly_cost(fleet.executor, prices) / 60
@@ -105,7 +106,7 @@ def worst_case(fleet: Fleet, prices: Prices, attempts: int, timeout_minutes: int
 
 
 def longest_timeout(max_cost: float, fleet: Fleet, prices: Prices, attempts: int) -> int:
-    """Whole minutes, the most whose worst case is at most `max_cost` USD; 0 if none is."""
+    """Return the most whole minutes whose worst case is at most `max_cost` USD; 0 if none is."""
     at_once = worst_case(fleet, prices, attempts, 0)
     per_minute = worst_case(fleet, prices, attempts, 1) - at_once
     minutes = max(0, math.floor((max_cost - at_once) / per_minute) + 1)
@@ -115,17 +116,17 @@ def longest_timeout(max_cost: float, fleet: Fleet, prices: Prices, attempts: int
 
 
 def max_executors(max_cost: float, fleet: Fleet, prices: Prices, attempts: int, timeout_minutes: int) -> int:
-    """0 if not even one fits."""
+    """Return the most executors whose worst case is at most `max_cost` USD; 0 if not even one fits."""
     fitting = range(fleet.max_executors, 0, -1)
     return next((n for n in fitting if worst_case(replace(fleet, max_executors=n), prices, attempts, timeout_minutes) <= max_cost), 0)
 
 
 def check_max_cost(max_cost: float, fleet: Fleet, prices: Prices, attempts: int, timeout_minutes: int) -> float:
     """
-    The worst case in USD, which is at most `max_cost`.
+    Return the worst case in USD, which is at most `max_cost`.
 
     Raises:
-        RefusedError: it is more; the hint names the largest that fits.
+        RefusedError: it is more; the hint names the largest run that fits.
     """
     worst = worst_case(fleet, prices, attempts, timeout_minutes)
     if worst <= max_cost:
@@ -143,21 +144,21 @@ def check_max_cost(max_cost: float, fleet: Fleet, prices: Prices, attempts: int,
 
 
 def round_up_cents(usd: float) -> str:
-    """Whole cents; a limit of so much is never too little."""
+    """Format USD in cents, rounded up, so that a limit of this amount is never too low."""
     return f"{math.ceil(round(usd * 100, 9)) / 100:.2f}"
 
 
 def estimate(fleet: Fleet, prices: Prices, images: int) -> float:
-    """USD, probably: all workers while so many photos are embedded and all else is done."""
+    """Estimate the USD of a run: all workers while `images` are embedded and all else is done."""
     return fleet_hourly_cost(fleet, prices) * minutes_for(images, fleet.max_executors) / 60
 
 
 def billed_cost(utilization: Mapping[str, float], prices: Prices) -> float:
     """
-    USD for `billedResourceUtilization` of GetJobRun. AWS leaves out disk if none is billed.
+    Return the USD for `billedResourceUtilization` of GetJobRun. AWS omits disk if none is billed.
 
     Raises:
-        KeyError: it does not say how much of vCPUs or memory was used.
+        KeyError: vCPUs or memory are missing.
     """
     return (
         utilization["vCPUHour"] * prices.vcpu_hour
@@ -167,20 +168,20 @@ def billed_cost(utilization: Mapping[str, float], prices: Prices) -> float:
 
 
 def request_cost(images: int, embedded: int) -> float:
-    """USD for S3 and CloudWatch while `images` are listed and `embedded` are read: an estimate, which --max-cost does not limit."""
+    """Estimate the USD of S3 and CloudWatch while `images` are listed and `embedded` read. --max-cost does not limit it."""
     reads = FIXED_READS + embedded
     writes = FIXED_WRITES + math.ceil(images / LIST_PAGE) + embedded / 1_000 * WRITES_PER_1000_IMAGES
     return reads * S3_READ + writes * S3_WRITE + (LOG_BYTES + embedded * LOG_BYTES_PER_IMAGE) / 1e9 * LOGS_GB
 
 
 def cluster_cost(seconds: float) -> float:
-    """USD for the notebook's cluster over that time."""
+    """Return the USD of the notebook's cluster over that time."""
     return CLUSTER_HOUR * seconds / 3600
 
 
 def cost_record(job_run: Mapping[str, Any], prices: Prices, manifest_counts: Mapping[str, int] | None) -> Cost:
     """
-    `job_run` is that of GetJobRun after the end; `manifest_counts` are those of the run's manifest, None if it has none.
+    Make the cost record of an ended run from GetJobRun and the counts of its manifest (None: no manifest).
 
     AWS settles `billedResourceUtilization` about a minute after the end; without it the cost is unknown.
     """
@@ -209,6 +210,6 @@ def cost_record(job_run: Mapping[str, Any], prices: Prices, manifest_counts: Map
 
 
 def _run_id(job_run: Mapping[str, Any]) -> str:
-    """The job's own, of its arguments; the service has another for the job run."""
+    """Return the job's run_id from its arguments; the service has another id for the job run."""
     arguments = job_run["jobDriver"]["sparkSubmit"].get("entryPointArguments", [])
     return next((str(word).removeprefix("--run-id=") for word in arguments if str(word).startswith("--run-id=")), job_run["jobRunId"])

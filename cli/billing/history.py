@@ -1,7 +1,7 @@
 """
-Where runs' costs are kept: OUTPUT/costs/<run_id>.json on S3, written once a run has ended, read for a month's sum.
+Store costs of runs as OUTPUT/costs/<run_id>.json on S3, and sum them by month.
 
-Not in runs/<run_id>/: the job removes old runs with all that is in them, and what they cost would go with them.
+Not in runs/<run_id>/: the job deletes old runs, and their costs would go with them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from job.contract.uris import bucket_and_key, is_s3, join, shown
 
 @dataclass(frozen=True)
 class Month:
-    """Sums of a month's runs; `usd` is None if not one is known."""
+    """Sums of a month's runs; `usd` is None if no run has a known cost."""
 
     month: str  # YYYY-MM, UTC
     runs: int
@@ -34,12 +34,13 @@ class Month:
 
 
 def cost_uri(output: str, run_id: str) -> str:
+    """Return the URI of a run's cost record."""
     return join(output, "costs", f"{run_id}.json")
 
 
 def save_cost(session: Any, output: str, cost: Cost) -> str:
     """
-    Write it, over an earlier one of the same run, and say where.
+    Write a cost record over an earlier one of the same run, and return its URI.
 
     Raises:
         RefusedError: the bucket is outside the European Union.
@@ -54,12 +55,12 @@ def save_cost(session: Any, output: str, cost: Cost) -> str:
 
 def load_costs(session: Any, output: str) -> list[Cost]:
     """
-    All below OUTPUT, oldest first.
+    Return all cost records of OUTPUT, oldest first.
 
     Raises:
         UsageError: OUTPUT is not on S3.
         RefusedError: the bucket is outside the European Union.
-        FruitsError: no credentials, AWS refuses, or a file is none of ours.
+        FruitsError: no credentials, AWS refuses, or a file is not a cost record.
     """
     if not is_s3(output):
         raise UsageError(f"OUTPUT `{shown(output)}` is local: its runs have no AWS cost", "give the s3:// OUTPUT of runs on EMR Serverless")
@@ -71,7 +72,7 @@ def load_costs(session: Any, output: str) -> list[Cost]:
 
 
 def months(costs: Iterable[Cost]) -> list[Month]:
-    """Oldest first."""
+    """Return the sums by month, oldest first."""
     found: dict[str, list[Cost]] = {}
     for cost in costs:
         found.setdefault(cost.month, []).append(cost)

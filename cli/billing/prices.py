@@ -1,5 +1,5 @@
 """
-What EMR Serverless costs: Region and architecture in, Prices out. From AWS's price list, kept for a day; else a dated estimate, never 0.
+Get prices of EMR Serverless from AWS's price list, cached for a day; otherwise a dated estimate, never 0.
 
 Asking sends the Region's name and nothing else. https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/price-changes.html
 """
@@ -72,7 +72,7 @@ class Prices:
 
 def prices(session: Any, region: str, architecture: str, cache: Path, clock: Callable[[], float] = time.time) -> Prices:
     """
-    AWS's own, at most a day old; an estimate, with a note on stderr, if they cannot be had.
+    Return AWS's prices, at most a day old; an estimate, with a note on stderr, if they are not available.
 
     Raises:
         RefusedError: `region` is outside the European Union.
@@ -97,6 +97,8 @@ def prices(session: Any, region: str, architecture: str, cache: Path, clock: Cal
 
 def fetch_prices(session: Any, region: str, architecture: str, now: float) -> Prices:
     """
+    Fetch prices from AWS.
+
     Raises:
         FruitsError: AWS refuses or does not answer, or its list has no such price.
     """
@@ -113,7 +115,7 @@ def fetch_prices(session: Any, region: str, architecture: str, now: float) -> Pr
 
 
 def estimate(region: str, architecture: str) -> Prices:
-    """What is known without asking."""
+    """Return estimated prices without asking AWS."""
     vcpu, memory, storage = ESTIMATES.get(region, ELSEWHERE)
     share = ARM_SHARE if architecture == "arm64" else 1.0
     source = ESTIMATES_SOURCE if region in ESTIMATES else f"the highest known price in the European Union: {ESTIMATES_SOURCE}"
@@ -121,7 +123,7 @@ def estimate(region: str, architecture: str) -> Prices:
 
 
 def price(products: list[dict[str, Any]], usage: str) -> float | None:
-    """USD an hour for the usage type that ends so; the highest if there are several, None if there is none, or none but 0."""
+    """Return the USD per hour of the usage type with this ending: the highest if there are several, None if there is none above 0."""
     found = [
         float(dimension["pricePerUnit"].get("USD", 0))
         for product in products
@@ -140,7 +142,7 @@ def _products(pricing: Any, region: str, meter: str) -> list[dict[str, Any]]:
 
 
 def _read_cache(file: Path, now: float) -> Prices | None:
-    """What a damaged file says is worth no more than nothing."""
+    """Return cached prices. A damaged file counts as missing."""
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
         return Prices(**kept["prices"]) if 0 <= now - kept["at"] < CACHE_SECONDS else None

@@ -1,5 +1,5 @@
 """
-How many workers of which size: the user's wish and the account's quota in, a Fleet and its Spark settings out. Pure.
+Choose number and size of workers within the account's quota, and the Spark settings for them. Pure.
 
 Driver and executors are workers of EMR Serverless: so many vCPUs, so much memory, so much disk, in sizes that the service knows.
 https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/app-behavior.html
@@ -69,11 +69,12 @@ def fleet(
     executor_memory_gb: int = WORKER.memory_gb,
 ) -> Fleet:
     """
-    `executors` as asked for, or as many as embed `images` within `deadline_minutes`, or DEFAULT_EXECUTORS if the quota allows.
-    `executor_memory_gb` is all that an executor has, overhead included; a size that the service does not know is rounded up.
+    Return the fleet for `executors`, or for `images` within `deadline_minutes`, or DEFAULT_EXECUTORS within the quota.
+
+    `executor_memory_gb` is all memory of an executor, overhead included; a size that the service does not offer is rounded up.
 
     Raises:
-        UsageError: the wish contradicts itself, cannot be met, or is above the quota; it names the quota and the most that fits.
+        UsageError: the options contradict each other, cannot be met, or exceed the quota; it names the quota and the most that fits.
     """
     if executors is not None and deadline_minutes is not None:
         raise UsageError(f"both `--executors {executors}` and `--deadline {deadline_minutes:g}` given", "remove one of them")
@@ -112,8 +113,10 @@ def _quota_error(executors: int, quota_vcpu: int) -> str:
 
 def executors_within(images: int, deadline_minutes: float) -> int:
     """
+    Return the number of executors that embed `images` within `deadline_minutes`.
+
     Raises:
-        UsageError: no number of executors would be in time.
+        UsageError: no number of executors is enough.
     """
     left = (deadline_minutes - FIXED_MINUTES) * 60
     if left <= 0:
@@ -126,15 +129,15 @@ def executors_within(images: int, deadline_minutes: float) -> int:
 
 
 def minutes_for(images: int, executors: int) -> float:
-    """The whole run, estimated."""
+    """Estimate the minutes of a whole run."""
     return FIXED_MINUTES + images / (IMAGES_PER_SECOND_AND_VCPU * WORKER.vcpu * executors) / 60
 
 
 def spark_conf(wanted: Fleet) -> dict[str, str]:
     """
-    Heap and overhead fill each worker, no more: `rounded` of them is the fleet's own worker.
+    Return Spark settings whose heap and overhead fill each worker exactly: `rounded` of them is the fleet's own worker.
 
-    The overhead is a factor, the service's own setting for driver and executors alike: `spark.executor.memoryOverhead` would come on top of
+    The overhead is a factor, the service's own setting for driver and executors alike: `spark.executor.memoryOverhead` would be added to
     it. https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/jobs-spark.html
     """
     factor = overhead_factor(wanted.executor)
@@ -157,9 +160,7 @@ def spark_conf(wanted: Fleet) -> dict[str, str]:
 
 
 def task_conf(wanted: Fleet) -> dict[str, str]:
-    """
-    How many tasks Spark makes where the job does not say it: its default of 200 costs more than the work, as in job/spark/session.py.
-    """
+    """Return the default number of Spark's tasks: its 200 cost more than the work, as in job/spark/session.py."""
     return {
         # One per core: of small data Spark makes fewer by itself, and a million embeddings of 5 KB are 400 MB for each of 12.
         "spark.sql.shuffle.partitions": str(wanted.max_executors * wanted.executor.vcpu),
@@ -167,7 +168,7 @@ def task_conf(wanted: Fleet) -> dict[str, str]:
 
 
 def overhead_factor(executor: Worker) -> float:
-    """The share of the heap that lies beside it: the JVM's own tenth and one Python worker per core. Four decimals, rounded down."""
+    """Return the overhead as a share of the heap: the JVM's own tenth and one Python worker per core, 4 decimals, rounded down."""
     memory_mb = executor.memory_gb * 1024
     python_mb = executor.vcpu * PYTHON_WORKER_MB
     heap_mb = min((memory_mb - python_mb) / (1 + JVM_OVERHEAD), memory_mb - python_mb - JVM_OVERHEAD_MB)
@@ -176,10 +177,10 @@ def overhead_factor(executor: Worker) -> float:
 
 def rounded(conf: Mapping[str, str], role: str) -> Worker:
     """
-    The worker that the service makes of `spark_conf`, and bills; `role` is `driver` or `executor`.
+    Return the worker that the service makes of `spark_conf`, and bills; `role` is `driver` or `executor`.
 
     Raises:
-        ValueError: no worker is as large.
+        ValueError: no worker is that large.
     """
     vcpu = next((size for size in MEMORY_GB if size >= int(conf[f"spark.{role}.cores"])), 0)
     heap_mb = int(conf[f"spark.{role}.memory"].removesuffix("m"))

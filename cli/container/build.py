@@ -1,4 +1,4 @@
-"""Builds the job's image from the Dockerfile of a checkout: the exact `docker build`, and what it needs beside it."""
+"""Build the job's image from the Dockerfile of a checkout: the exact `docker build` command and its extra context."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def plan(
     checkout: Path, target: str, base: str | None, image: str | None, platform: str, buildx: bool, cache: str | None = None
 ) -> BuildPlan:
     """
-    `cache` is a layer cache in BuildKit's words, such as `type=gha`; it needs `buildx`.
+    Return the command that builds the image. `cache` is a layer cache of BuildKit, such as `type=gha`; it needs `buildx`.
 
     Raises:
-        UsageError: there is no Dockerfile here, no such target or type of cache, or FRUITS_RELEASE is no release whose Spark is known.
+        UsageError: there is no Dockerfile here, no such target or type of cache, or FRUITS_RELEASE is not a known release.
         RefusedError: the cache is in an ECR registry outside the European Union.
     """
     if not (checkout / "Dockerfile").is_file():
@@ -65,7 +65,9 @@ def plan(
 
 def build(todo: BuildPlan, checkout: Path, weights: Path, environment: dict[str, str]) -> None:
     """
-    `weights` go into the context, so that the build needs no network for them. Docker's own progress is on stderr.
+    Build the image. `weights` go into the context, so that the build needs no network for them.
+
+    Docker shows its progress on stderr.
 
     Raises:
         RefusedError: a notebook that goes into the image has outputs.
@@ -83,7 +85,7 @@ def build(todo: BuildPlan, checkout: Path, weights: Path, environment: dict[str,
 
 
 def put_into_context(weights: Path, folder: Path) -> None:
-    """The one file of `folder`; left as it is if it is there, for another build may be reading it."""
+    """Put `weights` into `folder` as its only file. An existing file stays, since another build may be reading it."""
     folder.mkdir(parents=True, exist_ok=True)
     for other in folder.iterdir():
         if other.name != weights.name:
@@ -94,7 +96,7 @@ def put_into_context(weights: Path, folder: Path) -> None:
 
 
 def _check_cache(cache: str) -> None:
-    """Layers may be stored on this machine, by GitHub, or in a registry that an image may be pushed to."""
+    """Raise an error for a cache that is not on this machine, at GitHub or in a registry that images may be pushed to."""
     settings = dict(part.partition("=")[::2] for part in cache.split(","))
     if settings.get("type") not in ("gha", "local", "registry"):
         raise UsageError(f"the type of layer cache `{cache}` is none of gha, local and registry", "write for example --cache type=gha")
@@ -113,7 +115,7 @@ def _refuse_outputs(notebook: Path) -> None:
 
 
 def _git(checkout: Path, *words: str) -> str:
-    """What git says, or nothing: a checkout may be a plain folder."""
+    """Return git's output, or nothing: a checkout may be a plain folder."""
     try:
         return subprocess.run(["git", "-C", str(checkout), *words], capture_output=True, text=True, check=False).stdout.strip()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The `docker` program: arguments in, what it printed out. It brings the user's own engine, context and logins with it."""
+"""Run the `docker` program, with the user's own engine, context and logins."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ def docker(
     show: bool = False,
 ) -> str:
     """
-    What `docker ARGUMENTS` printed on stdout. `env` is added to this process's environment. `show` lets the user see it instead, on stderr,
-    with docker's own progress bars, and gives "". What goes in by `input` is never part of an error.
+    Run `docker ARGUMENTS` and return its stdout. `env` is added to this process's environment.
+
+    `show` shows the output on stderr instead, with docker's progress bars, and returns "". `input` is never part of an error.
 
     Raises:
         UsageError: there is no docker, or its engine does not answer.
-        FruitsError: the command failed; the message ends with the end of its stderr.
+        FruitsError: the command failed; the message has the end of its stderr.
     """
     stdout = 2 if show else subprocess.PIPE  # the file descriptor: docker sees whether it is a terminal
     try:
@@ -51,7 +52,7 @@ def docker(
 
 def inspect_image(image: str) -> dict[str, Any]:
     """
-    `docker image inspect`, as it is.
+    Return the output of `docker image inspect`.
 
     Raises:
         UsageError: there is no docker, its engine does not answer, or it has no such image.

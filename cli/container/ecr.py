@@ -1,6 +1,4 @@
-"""
-Amazon ECR by its API: the registry's address, a token for it, the repository. Every client gets a Region that the guard has seen.
-"""
+"""Call Amazon ECR: registry address, token, repository. Every client gets a Region that was checked."""
 
 from __future__ import annotations
 
@@ -24,7 +22,7 @@ PUBLIC, PUBLIC_REGION = {"public.ecr.aws", "ecr-public.aws.com"}, "us-east-1"
 
 
 def region_of(registry: str) -> str | None:
-    """The Region of an ECR registry's host name, None for any other registry."""
+    """Return the Region of an ECR registry's host name, None for other registries."""
     if registry.split(":")[0].rstrip(".") in PUBLIC:
         return PUBLIC_REGION
     found = HOST.search(registry)
@@ -33,6 +31,8 @@ def region_of(registry: str) -> str | None:
 
 def client(session: Any, region: str) -> Any:
     """
+    Return a client of ECR.
+
     Raises:
         RefusedError: `region` is outside the European Union.
     """
@@ -41,7 +41,7 @@ def client(session: Any, region: str) -> Any:
 
 def own_registry(session: Any, region: str) -> str:
     """
-    Host name of the registry of the caller's own account, such as `123456789012.dkr.ecr.eu-west-3.amazonaws.com`.
+    Return the registry of the caller's account, such as `123456789012.dkr.ecr.eu-west-3.amazonaws.com`.
 
     Raises:
         RefusedError: `region` is outside the European Union.
@@ -51,7 +51,7 @@ def own_registry(session: Any, region: str) -> str:
 
 
 def dns_suffix(region: str) -> str:
-    """`amazonaws.com`, or what botocore knows of the Region's partition."""
+    """Return `amazonaws.com`, or the suffix of the Region's partition in botocore."""
     from botocore.loaders import create_loader
 
     partitions = create_loader().load_data("partitions")["partitions"]
@@ -60,7 +60,7 @@ def dns_suffix(region: str) -> str:
 
 def login(ecr: Any) -> Login:
     """
-    Valid for twelve hours.
+    Return a login that is valid for twelve hours.
 
     Raises:
         FruitsError: no credentials, or AWS refuses.
@@ -73,6 +73,8 @@ def login(ecr: Any) -> Login:
 
 def has_repository(ecr: Any, registry: str, repository: str) -> bool:
     """
+    Return whether the registry has the repository.
+
     Raises:
         FruitsError: no credentials, or AWS refuses.
     """
@@ -87,7 +89,7 @@ def has_repository(ecr: Any, registry: str, repository: str) -> bool:
 
 
 def creation_requests(repository: str, kms_key: str | None = None) -> dict[str, dict[str, Any]]:
-    """The requests that make a repository, by operation: scan on push, immutable tags, encrypted, and no tagged image ever expires."""
+    """Return the requests that create a repository: scan on push, immutable tags, encrypted, no tagged image ever expires."""
     encryption = {"encryptionType": "KMS", "kmsKey": kms_key} if kms_key else {"encryptionType": "AES256"}
     rule = {
         "rulePriority": 1,
@@ -108,7 +110,7 @@ def creation_requests(repository: str, kms_key: str | None = None) -> dict[str, 
 
 def create_repository(ecr: Any, repository: str, kms_key: str | None = None) -> None:
     """
-    All of `creation_requests`, or nothing.
+    Send all `creation_requests`, or leave nothing behind.
 
     Raises:
         FruitsError: no credentials, or AWS refuses.

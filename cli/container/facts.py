@@ -1,4 +1,4 @@
-"""What an image is, asked of Docker and of the image itself: configuration, files, its Python, its layers. Facts only, no judgement."""
+"""Collect facts about an image from Docker and from inside it: configuration, files, its Python, its layers. No judgement."""
 
 from __future__ import annotations
 
@@ -83,11 +83,13 @@ class ImageFacts:
 
 def gather(image: str, base: str | None, photos: Path | None, tell: Callable[[str], None]) -> ImageFacts:
     """
-    `base` is the image's own label unless given. `photos` is a folder whose photos are embedded in the container. `tell` hears each
-    part as it ends. The parts run side by side, because each mostly waits for Docker.
+    Collect all facts. The parts run in parallel, because each mostly waits for Docker.
+
+    `base` is the image's own label unless given. `photos` is a folder whose photos are embedded in the container. `tell` is called as each
+    part ends.
 
     Raises:
-        FruitsError: there is no such image here, or Docker does not answer.
+        FruitsError: there is no such local image, or Docker does not answer.
     """
     config = inspect_image(image)
     base = base or str((config["Config"].get("Labels") or {}).get("org.opencontainers.image.base.name", ""))
@@ -132,7 +134,7 @@ def list_files(image: str) -> Files:
 
 
 def probe(image: str, photos: Path | None) -> dict[str, Any]:
-    """What the image's Python says of itself; {"error": …} if it does not start."""
+    """Return what the image's Python reports about itself; {"error": …} if it does not start."""
     script = files("cli.container").joinpath("probe.py").read_text(encoding="utf-8")
     mount = ["--volume", f"{photos.resolve()}:/photos:ro"] if photos else []
     try:
@@ -144,7 +146,7 @@ def probe(image: str, photos: Path | None) -> dict[str, Any]:
 
 
 def run_job(image: str) -> Outcome:
-    """How the job ended in the image, offline and with nothing but /tmp to write to."""
+    """Run the job in the image, offline and with only /tmp writable, and return its outcome."""
     command = ["--env", f"SPARK_SETTINGS={JOB_SETTINGS}", "--entrypoint", "/opt/fruits/bin/local-spark", image, "/bin/bash", "-c", RUN_JOB]
     try:
         printed = docker(*OFFLINE, *command)
@@ -162,7 +164,7 @@ def _secrets_in_config(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def secrets_in_layers(image: str, skip: int) -> list[str]:
-    """Files of the layers after the first `skip` whose name or content is a credential."""
+    """Return files of the layers after the first `skip` whose name or content is a credential."""
     found: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "image.tar"

@@ -1,4 +1,4 @@
-"""A registry's user name and password: what `docker login` keeps, or a token that is on disk only while docker uses it."""
+"""Get the login of a registry from `docker login`, or use a token that is on disk only while docker needs it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Login:
 @contextmanager
 def logged_in(registry: str, login: Login | None) -> Iterator[dict[str, str]]:
     """
-    Variables for docker commands that talk to `registry`: nothing without `login`, else a configuration of their own, gone with the `with`.
+    Yield variables for docker commands that talk to `registry`: a temporary configuration, or none without `login`.
 
     Raises:
         UsageError: there is no docker, or its engine does not answer.
@@ -47,7 +47,7 @@ def logged_in(registry: str, login: Login | None) -> Iterator[dict[str, str]]:
 
 def stored_login(registry: str, folder: Path | None = None) -> Login | None:
     """
-    What `docker login` stored for `registry`, in its file or in a credential helper; None: nothing, or nothing that is a password.
+    Return the login that `docker login` stored for `registry`, in its file or in a credential helper, or None.
 
     https://docs.docker.com/reference/cli/docker/login/#credential-stores
     """
@@ -70,7 +70,11 @@ def _from_file(auths: Mapping[str, Mapping[str, str]], name: str) -> Login | Non
 
 
 def _from_helper(helper: str, name: str) -> Login | None:
-    """https://github.com/docker/docker-credential-helpers#development"""
+    """
+    Return the login from a credential helper.
+
+    https://github.com/docker/docker-credential-helpers#development
+    """
     done = subprocess.run([f"docker-credential-{helper}", "get"], input=name, capture_output=True, text=True, check=False)
     said = json.loads(done.stdout) if done.returncode == 0 else {}
     return Login(said["Username"], said["Secret"]) if said.get("Secret") and said.get("Username") != "<token>" else None

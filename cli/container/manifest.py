@@ -1,5 +1,5 @@
 """
-What a registry holds under a tag or a digest, asked by its HTTP API: the digest, whether it is one image or several, how it runs.
+Read the digest, the kind and the configuration of a tag or digest by the registry's HTTP API.
 
 https://distribution.github.io/distribution/spec/api/#pulling-an-image-manifest
 """
@@ -33,13 +33,15 @@ class ImageManifest:
     config: str = ""  # digest of the image's configuration; an index has none
 
     def holds(self, image_id: str) -> bool:
-        """Whether it is this local image. Docker's own store names images by configuration, containerd's by manifest."""
+        """Return whether it is this local image. Docker's own store names images by configuration, containerd's by manifest."""
         return image_id in (self.config, self.digest)
 
 
 def read_manifest(registry: str, repository: str, reference: str, login: Login | None) -> ImageManifest | None:
     """
-    Of a tag or a digest. None: there is no such image, or none that `login` may read. Registries do not tell one from the other.
+    Return the manifest of a tag or a digest.
+
+    None: there is no such image, or `login` may not read it; registries do not distinguish the two.
 
     Raises:
         FruitsError: the registry does not answer, or gives something else.
@@ -62,8 +64,9 @@ def read_manifest(registry: str, repository: str, reference: str, login: Login |
 
 def read_config(registry: str, repository: str, reference: str, login: Login | None) -> dict[str, Any] | None:
     """
-    How the image runs, as `docker inspect` calls it Config: user, environment, labels. None: no such image, no single one, or none
-    that `login` may read. https://github.com/opencontainers/image-spec/blob/main/config.md
+    Return the image's Config of `docker inspect`: user, environment, labels.
+
+    None: no such image, an index, or one that `login` may not read. https://github.com/opencontainers/image-spec/blob/main/config.md
 
     Raises:
         FruitsError: the registry does not answer, or gives something else.
@@ -81,7 +84,7 @@ def read_config(registry: str, repository: str, reference: str, login: Login | N
 
 
 def _ask(registry: str, path: str, login: Login | None) -> Response:
-    """Whatever the registry answers; `path` begins with the repository."""
+    """Return the registry's response; `path` begins with the repository."""
     import requests
 
     scheme = "http" if LOOPBACK.fullmatch(registry) else "https"

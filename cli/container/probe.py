@@ -1,5 +1,5 @@
 """
-Runs inside the image, on its own Python, from stdin: one JSON object about that Python on stdout. `image check` judges it.
+Report on the Python of an image as one JSON object on stdout. Runs inside the image from stdin, for `image check`.
 
 Never imports anything of `cli`; standard library at the top, so that a broken image still answers.
 """
@@ -31,14 +31,18 @@ MODULES = (
 
 
 def machine_of(program: str) -> str:
-    """Docker's name of the processor that an ELF file is for: bytes 18 and 19, https://man7.org/linux/man-pages/man5/elf.5.html"""
+    """
+    Return Docker's name of the processor of an ELF file: bytes 18 and 19.
+
+    https://man7.org/linux/man-pages/man5/elf.5.html
+    """
     with open(program, "rb") as file:
         number = struct.unpack_from("<H", file.read(20), 18)[0]
     return {62: "amd64", 183: "arm64"}.get(number, str(number))
 
 
 def imported(name: str) -> str:
-    """Where the module came from, or why not."""
+    """Return where the module was imported from, or why it cannot be."""
     try:
         module = importlib.import_module(name)
     except BaseException as error:  # noqa: BLE001 - native libraries raise anything; the answer is the reason
@@ -54,7 +58,7 @@ def value_or_error(measure: Callable[[], Any]) -> Any:
 
 
 def embedded() -> dict[str, Any]:
-    """Each baked model on the known picture, through a file and the decoder; the trained one on the photos that were handed in."""
+    """Embed the known picture with each model of the image, through file and decoder; with the trained one also given photos."""
     import io
 
     import numpy as np

@@ -1,4 +1,4 @@
-"""A local image to a registry: what goes where, the push, and the digest that the registry then has."""
+"""Push a local image to a registry and return the digest that the registry then has."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class ImageReference:
 
 def split(address: str) -> tuple[str, str]:
     """
-    `ghcr.io/alice/fruits` to (`ghcr.io`, `alice/fruits`); the second is "" for a registry alone.
+    Split `ghcr.io/alice/fruits` into (`ghcr.io`, `alice/fruits`); the second is "" for a registry alone.
 
     Raises:
         UsageError: it does not begin with the host name of a registry.
@@ -68,10 +68,7 @@ def split(address: str) -> tuple[str, str]:
 
 
 def check_names(repository: str, tag: str | None) -> None:
-    """
-    Raises:
-        UsageError: no registry takes such a name.
-    """
+    """Raise UsageError for a repository or tag that registries do not accept."""
     if not REPOSITORY.fullmatch(repository):
         raise UsageError(
             f"`{repository}` is not a valid repository name",
@@ -82,7 +79,7 @@ def check_names(repository: str, tag: str | None) -> None:
 
 
 def short_id(image: Mapping[str, Any]) -> str:
-    """A tag that names the image itself: tags are immutable, so each image needs its own."""
+    """Return a tag made of the image's id: tags are immutable, so each image needs its own."""
     return str(image["Id"]).removeprefix("sha256:")[:12]
 
 
@@ -90,14 +87,14 @@ def push(
     image: Mapping[str, Any], target: ImageReference, login: Login | None, sleep: Callable[[float], None] = time.sleep
 ) -> ImageManifest:
     """
-    What the registry has under `target` once it has the image. `image` is docker's own description of it.
+    Push the image if the registry does not have it, and return its manifest under `target`.
 
-    An image that is there is not pushed; a failing network is tried again; a layer that has arrived is not sent twice, in this push or in
-    the next. With `login` docker's stored logins are neither read nor changed; without, they are used.
+    `image` is docker's description of it. A failing network is retried; a layer that has arrived is not sent twice, in this push or the
+    next. With `login` docker's stored logins are neither read nor changed; without, they are used.
 
     Raises:
-        UsageError: there is no docker, its engine does not answer, or the tag is another image's.
-        FruitsError: the image is an index; the registry refuses, does not answer, or holds another image under that tag afterwards.
+        UsageError: there is no docker, its engine does not answer, or the tag belongs to another image.
+        FruitsError: the image is an index; the registry refuses, does not answer, or has another image under that tag afterwards.
     """
     _refuse_index(image.get("Descriptor") or {}, target)
     try:
@@ -143,7 +140,7 @@ def _refuse_index(descriptor: Mapping[str, Any], target: ImageReference) -> None
 
 
 def _push_error(said: str, target: ImageReference) -> FruitsError:
-    """Docker's words about a failed push as an error with something to do."""
+    """Return the error for a failed push, with a hint by docker's message."""
     if TAKEN.search(said):
         return UsageError(
             f"tag `{target.tag}` of `{target.repository_uri}` belongs to another image and is immutable: {said}", "choose another --tag"

@@ -1,4 +1,4 @@
-"""What was pushed last to each repository: pushed.json in the state folder, so that a run finds the digest of its image."""
+"""Remember the last push to each repository in pushed.json, so that a run finds the digest of its image."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from cli.settings.private import write_private
 
 @dataclass(frozen=True)
 class PushedImage:
+    """An image that was pushed."""
+
     image: str  # `<registry>/<repository>@sha256:…`
     digest: str
     tag: str
@@ -20,6 +22,8 @@ class PushedImage:
 
 def save_pushed(state: Path, pushed: PushedImage) -> None:
     """
+    Save the last push of a repository.
+
     Raises:
         OSError: the folder cannot be written.
     """
@@ -28,7 +32,7 @@ def save_pushed(state: Path, pushed: PushedImage) -> None:
 
 
 def last_pushed(state: Path, repository: str) -> PushedImage | None:
-    """`repository` is `<registry>/<repository>`; None: nothing was pushed there from here."""
+    """Return the last push to `repository` (`<registry>/<repository>`) from this machine, or None."""
     found = _read(state).get(repository)
     return PushedImage(**found) if found else None
 

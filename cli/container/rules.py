@@ -1,5 +1,5 @@
 """
-The rules that EMR Serverless and EMR on EKS hold an image to: facts in, one check per rule out. Pure.
+Check an image against the rules of EMR Serverless and EMR on EKS: one check per rule. Pure.
 
 The image is compared with its own base instead of a table per release, which would be out of date with every release.
 https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/application-custom-image.html
@@ -98,7 +98,7 @@ def releases(facts: ImageFacts) -> Iterator[Check]:
 
 
 def base_files(facts: ImageFacts) -> Iterator[Check]:
-    """The file checks of the official validator, and that nothing was replaced."""
+    """Check files as the official validator does, and that no file of the base image was replaced."""
     theirs = facts.base_files or Files({}, frozenset(), frozenset(), frozenset())
     gone = sorted(path for path in theirs.contract if path not in facts.files.contract)
     changed = sorted(path for path, bytes_ in theirs.contract.items() if facts.files.contract.get(path, bytes_) != bytes_)

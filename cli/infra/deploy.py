@@ -1,5 +1,5 @@
 """
-What the account needs, as CloudFormation stacks, and what of it there is. `teardown.down` is the way back.
+Deploy the CloudFormation stacks of the account, and read what is deployed. `teardown.down` removes them.
 
 `data` holds the bucket and its key, and is kept by `--keep-data`; `base` holds registry, role, log group and network; `app` the
 application, once there is an image; `budget` the alarm, if somebody is to get one.
@@ -63,12 +63,19 @@ class Deployed:
 
 
 def client(session: Any, region: str) -> Any:
-    """CloudFormation's. Raises RefusedError if `region` is outside the European Union."""
+    """
+    Return a client of CloudFormation.
+
+    Raises:
+        RefusedError: `region` is outside the European Union.
+    """
     return aws.client(session, "cloudformation", region)
 
 
 def deployed(session: Any, region: str, project: str) -> Deployed:
     """
+    Return what is deployed.
+
     Raises:
         RefusedError: `region` is outside the European Union.
         UsageError: the stack with the bucket, or that with the registry, is missing.
@@ -94,7 +101,11 @@ def deployed(session: Any, region: str, project: str) -> Deployed:
 
 
 def plan(session: Any, region: str, wanted: InfraConfig) -> dict[str, list[Change]]:
-    """Stack to its changes; nothing is changed. What is not known before the bucket and the key are there has a name in its place."""
+    """
+    Return the changes of each stack without making them.
+
+    Values that are unknown before the bucket and the key exist have a placeholder.
+    """
     cloudformation = client(session, region)
     wanted = _as_deployed(cloudformation, wanted)
     _check(session, cloudformation, region, wanted)
@@ -112,13 +123,15 @@ def plan(session: Any, region: str, wanted: InfraConfig) -> dict[str, list[Chang
 
 def up(session: Any, region: str, wanted: InfraConfig, tell: Callable[[str], None]) -> dict[str, list[Change]]:
     """
-    Stack to what was changed; without the application while no image is known. Interrupted at any point, it goes on when called again.
+    Deploy the stacks and return the changes of each; without the application while no image is known.
+
+    An interrupted deployment continues when called again.
 
     Raises:
-        RefusedError: `region` is outside the European Union, somebody else is changing a stack now, or the application has to change and
-            has active runs.
-        UsageError: what is wanted cannot be had, or a bucket or a repository of that name exists already.
-        FruitsError: AWS refuses, or somebody has deleted a part by hand.
+        RefusedError: `region` is outside the European Union, another process is changing a stack, or the application has to change and has
+            active runs.
+        UsageError: the configuration is not possible, or a bucket or a repository of that name exists already.
+        FruitsError: AWS refuses, or a part was deleted by hand.
     """
     cloudformation = client(session, region)
     wanted = _as_deployed(cloudformation, wanted)
@@ -140,10 +153,10 @@ def up(session: Any, region: str, wanted: InfraConfig, tell: Callable[[str], Non
 
 def put_application(session: Any, region: str, project: str, image: str, tell: Callable[[str], None]) -> Deployed:
     """
-    The application with `image` (`<repository>@sha256:…`): made, or changed and left stopped; it starts with its next run.
+    Create or update the application with `image` (`<repository>@sha256:…`). It is left stopped and starts with its next run.
 
     Raises:
-        RefusedError: it has to change and has active runs, or somebody else is changing its stack now.
+        RefusedError: it has to change and has active runs, or another process is changing its stack.
         UsageError: there is no infrastructure.
         FruitsError: AWS refuses.
     """
@@ -171,7 +184,7 @@ def _apply_app(session: Any, region: str, cloudformation: Any, stack: Stack, tel
 
 
 def _check(session: Any, cloudformation: Any, region: str, wanted: InfraConfig) -> None:
-    """What CloudFormation would find only after it has begun."""
+    """Check what CloudFormation would find only after it has begun."""
     if wanted.budget_email and region not in BUDGET_REGIONS:
         raise UsageError(
             f"CloudFormation does not support budgets in `{region}`", "remove --budget-email and create the budget in the console"
@@ -197,7 +210,7 @@ def _check(session: Any, cloudformation: Any, region: str, wanted: InfraConfig) 
 
 
 def _refuse_unused(session: Any, cloudformation: Any, region: str, wanted: InfraConfig) -> None:
-    """Raises UsageError if an option has no effect: there is no application yet, or no budget, that it could change."""
+    """Raise UsageError if an option has no effect, because there is no application or budget that it could change."""
     base = stacks.outputs(stacks.describe(cloudformation, f"{wanted.project}-base"))
     image = wanted.image or ("RepositoryUri" in base and _image(session, region, cloudformation, wanted, base["RepositoryUri"]))
     options = {"--max-vcpu": wanted.max_vcpu, "--architecture": wanted.architecture, "--interactive": wanted.interactive}
@@ -212,7 +225,7 @@ def _refuse_unused(session: Any, cloudformation: Any, region: str, wanted: Infra
 
 
 def _refuse_missing_parts(session: Any, cloudformation: Any, region: str, project: str) -> None:
-    """Raises FruitsError if somebody has deleted by hand what a stack still believes to have: CloudFormation does not look."""
+    """Raise FruitsError if a part of a stack was deleted by hand: CloudFormation does not check."""
     for name, command in (("data", "infra down"), ("base", "infra down --keep-data")):
         for found in stacks.resources(cloudformation, f"{project}-{name}"):
             if not presence.exists(session, region, found.kind, found.physical):
@@ -228,7 +241,7 @@ def _as_deployed(cloudformation: Any, wanted: InfraConfig) -> InfraConfig:
 
 
 def _image(session: Any, region: str, cloudformation: Any, wanted: InfraConfig, repository_uri: str) -> str | None:
-    """The one pushed last from here, else what the application has: a run changes it without its stack."""
+    """Return the image pushed last from here, else that of the application: a run changes it without its stack."""
     pushed = last_pushed(settings().state, repository_uri)
     if wanted.image or pushed:
         return wanted.image or (pushed.image if pushed else None)

@@ -1,7 +1,7 @@
 """
-What CloudFormation calls for the properties that our templates use, by service: a part of `handlers.*.permissions` of each type's schema.
+List the actions that CloudFormation needs for the properties in our templates, by service.
 
-https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-schema.html
+A part of `handlers.*.permissions` of each type's schema.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-The IAM policies for two: who uses fruitsctl, and the role that CloudFormation acts as. Names in, policy documents out; pure.
+Make the IAM policies for the user of fruitsctl and for the role that CloudFormation assumes. Pure.
 
 *operator* is every call that this command makes. *deployer* is what CloudFormation's handlers call for the types of our templates:
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-iam-servicerole.html
@@ -40,7 +40,11 @@ class Scope:
 
     @property
     def service_role(self) -> str:
-        """EMR Serverless's own: https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/using-service-linked-roles.html"""
+        """
+        The service-linked role of EMR Serverless.
+
+        https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/using-service-linked-roles.html
+        """
         return self.global_arn("iam", "role/aws-service-role/ops.emr-serverless.amazonaws.com/AWSServiceRoleForAmazonEMRServerless")
 
 
@@ -65,7 +69,7 @@ def document(statements: list[Statement]) -> dict[str, Any]:
 
 
 def operator(scope: Scope) -> list[Statement]:
-    """Who uses fruitsctl: pushes, runs, follows, looks at costs, and asks CloudFormation for the stacks."""
+    """Return the policy of a user of fruitsctl: pushes, runs, follows, reads costs, and calls CloudFormation for the stacks."""
     application, stacks = scope.arn("emr-serverless", "/applications/*"), scope.arn("cloudformation", f"stack/{scope.project}-*")
     ours = {"StringEquals": {f"aws:ResourceTag/{TAG}": scope.project}}
     group = scope.arn("logs", f"log-group:/aws/emr-serverless/{scope.project}")
@@ -220,7 +224,7 @@ def operator(scope: Scope) -> list[Statement]:
 
 
 def deployer(scope: Scope) -> list[Statement]:
-    """The role that CloudFormation acts as: makes, changes and removes what the templates name, and nothing else."""
+    """Return the policy of CloudFormation's role: creates, changes and deletes what the templates name, and nothing else."""
     from cli.infra.handlers import HANDLERS
 
     application = scope.arn("emr-serverless", "/applications/*")

@@ -1,4 +1,4 @@
-"""Whether a resource is really there, asked of its own service: what was deleted by hand is still in CloudFormation's books."""
+"""Check with its own service whether a resource exists: CloudFormation still lists what was deleted by hand."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ ARNS = {
 
 def exists(session: Any, region: str, kind: str, physical: str) -> bool:
     """
-    True also for a type that nobody asks about here, and for a bucket of somebody else. A key on its way out is not there.
+    Return whether the resource exists.
+
+    True also for a type that is not checked here, and for a bucket of another account. A key that is scheduled for deletion does not exist.
 
     Raises:
         FruitsError: AWS refuses.
@@ -72,7 +74,7 @@ def exists(session: Any, region: str, kind: str, physical: str) -> bool:
 
 
 def arn_exists(session: Any, region: str, arn: str) -> bool:
-    """True also for an ARN of a type that nobody asks about here."""
+    """Return whether the resource of an ARN exists. True also for a type that is not checked here."""
     _, _, service, _, _, resource = arn.split(":", 5)
     kind, prefix = ARNS.get(service, ("", ""))
     if not kind or not resource.startswith(prefix):

@@ -1,5 +1,5 @@
 """
-CloudFormation: a template with its parameters in; what would change, or what was changed, out. Interrupted at any point, it goes on.
+Plan, apply and delete CloudFormation stacks. An interrupted operation continues with the next call.
 
 A change set is the dry run: CloudFormation itself says what it would do.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-changesets.html
@@ -33,7 +33,7 @@ ABSENT = {"CREATE_FAILED", "DELETE_COMPLETE", "DELETE_SKIPPED"}  # a resource th
 
 @dataclass(frozen=True)
 class Stack:
-    """A parameter that is None stays as it is; in a new stack it has the template's default."""
+    """A stack to apply. A parameter that is None stays as it is; in a new stack it has the template's default."""
 
     name: str
     template: str
@@ -60,11 +60,11 @@ class Resource:
 
 def plan(cloudformation: Any, stack: Stack) -> list[Change]:
     """
-    What `apply` would change; nothing is.
+    Return what `apply` would change, and change nothing.
 
     Raises:
-        RefusedError: somebody is changing the stack now.
-        FruitsError: AWS refuses, or finds a fault.
+        RefusedError: another process is changing the stack.
+        FruitsError: AWS refuses, or finds an error.
     """
     found = describe(cloudformation, stack.name)
     state = found["StackStatus"] if found else None
@@ -84,11 +84,11 @@ def plan(cloudformation: Any, stack: Stack) -> list[Change]:
 
 def apply(cloudformation: Any, stack: Stack, tell: Callable[[str], None], before: Callable[[], None] | None = None) -> list[Change]:
     """
-    Make the stack what its template says, and wait for it. `tell` gets a line per resource; `before` comes before a change.
+    Create or update the stack from its template and wait. `tell` gets a line per resource; `before` is called before a change.
 
     Raises:
-        RefusedError: somebody else is changing the stack now.
-        FruitsError: AWS refuses, or something could not be made; CloudFormation has undone it.
+        RefusedError: another process is changing the stack.
+        FruitsError: AWS refuses, or something could not be created; CloudFormation has rolled back.
     """
     state = _wait_for_own_operation(cloudformation, stack.name, tell)
     _refuse_broken(stack.name, state)
@@ -112,10 +112,10 @@ def apply(cloudformation: Any, stack: Stack, tell: Callable[[str], None], before
 
 def delete(cloudformation: Any, name: str, tell: Callable[[str], None], gone: Callable[[Resource], bool] = lambda _: False) -> None:
     """
-    Delete the stack and wait; one that is not there is no error. If CloudFormation fails, it tries once more, without what is `gone`.
+    Delete the stack and wait; a missing stack is no error. After a failure it is tried once more, without what is `gone`.
 
     Raises:
-        RefusedError: somebody else is changing the stack now.
+        RefusedError: another process is changing the stack.
         FruitsError: AWS refuses, or something could not be deleted.
     """
     found = describe(cloudformation, name)
@@ -139,7 +139,7 @@ def delete(cloudformation: Any, name: str, tell: Callable[[str], None], gone: Ca
 
 
 def describe(cloudformation: Any, name: str) -> dict[str, Any] | None:
-    """DescribeStacks, None if there is none."""
+    """Return the stack as DescribeStacks does, or None if it does not exist."""
     with translate_aws_errors("cloudformation:DescribeStacks"):
         try:
             found: dict[str, Any] = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
@@ -156,17 +156,21 @@ def status(cloudformation: Any, name: str) -> str | None:
 
 
 def outputs(found: Mapping[str, Any] | None) -> dict[str, str]:
-    """Of what `describe` gave."""
+    """Return the outputs of a stack from `describe`."""
     return {item["OutputKey"]: item["OutputValue"] for item in (found or {}).get("Outputs", [])}
 
 
 def parameters(found: Mapping[str, Any] | None) -> dict[str, str]:
-    """Of what `describe` gave."""
+    """Return the parameters of a stack from `describe`."""
     return {item["ParameterKey"]: item["ParameterValue"] for item in (found or {}).get("Parameters", [])}
 
 
 def resources(cloudformation: Any, name: str) -> list[Resource]:
-    """What the stack made and still has; a resource that was there before it, and made it fail, is not among them."""
+    """
+    Return what the stack created and still has.
+
+    A resource that existed before it, and made it fail, is not among them.
+    """
     if describe(cloudformation, name) is None:
         return []
     with translate_aws_errors("cloudformation:ListStackResources"):
@@ -180,7 +184,7 @@ def resources(cloudformation: Any, name: str) -> list[Resource]:
 
 
 def _change_set(cloudformation: Any, stack: Stack, found: Mapping[str, Any] | None) -> tuple[str, list[Change]]:
-    """Id and changes; ("", []) if there is nothing to change. Changed outputs or tags alone are no `Change`."""
+    """Return id and changes of a change set; ("", []) if nothing changes. Changed outputs or tags alone are no `Change`."""
     values = parameters(found) | {name: value for name, value in stack.parameters.items() if value is not None}
     role = {"RoleARN": stack.role_arn} if stack.role_arn else {}
     with translate_aws_errors("cloudformation:CreateChangeSet"):
@@ -217,7 +221,7 @@ def _change_set(cloudformation: Any, stack: Stack, found: Mapping[str, Any] | No
 
 
 def _wait_for_own_operation(cloudformation: Any, name: str, tell: Callable[[str], None]) -> str | None:
-    """The stack's state once what an earlier call of ours began has ended; raises RefusedError if it was somebody else."""
+    """Wait for an operation of fruitsctl and return the state; raise RefusedError if another process started it."""
     state = status(cloudformation, name)
     if state in NOT_CREATED or not str(state).endswith("_IN_PROGRESS"):
         return state
@@ -233,7 +237,7 @@ def _refuse_broken(name: str, state: str | None) -> None:
 
 
 def _wait(cloudformation: Any, name: str, began: float, tell: Callable[[str], None]) -> str | None:
-    """The state in which the stack comes to rest; None if it is gone. Raises FruitsError if it does not within REST_SECONDS."""
+    """Wait and return the final state, None if the stack is gone. Raises FruitsError after STACK_SECONDS."""
     told: set[str] = set()
 
     def look() -> str | None:

@@ -1,5 +1,5 @@
 """
-Everything of a project, removed in the order that works: what runs, what uses the bucket, its content, the bucket, the key, the stacks.
+Delete everything of a project in the order that works: runs, users of the bucket, its content, bucket, key, stacks.
 
 Interrupted at any point, it goes on when it is called again. Only a bucket that the data stack made is touched.
 """
@@ -23,8 +23,10 @@ KEY_DAYS = 7  # the shortest that KMS allows between asking for a key's deletion
 
 def down(session: Any, region: str, project: str, keep_data: bool, tell: Callable[[str], None]) -> None:
     """
+    Delete everything of the project.
+
     Raises:
-        RefusedError: somebody else is changing a stack now.
+        RefusedError: another process is changing a stack.
         FruitsError: AWS refuses, or something cannot be deleted.
     """
     cloudformation = aws.client(session, "cloudformation", region)
@@ -64,7 +66,9 @@ def _delete_data(
 
 def delete_bucket(s3: Any, bucket: str, account: str, tell: Callable[[str], None]) -> None:
     """
-    With all versions of all objects and what was never completed. One that is gone, or another account's, is not touched.
+    Delete the bucket with all versions of all objects and unfinished uploads.
+
+    A bucket that is gone or belongs to another account is not touched.
 
     Raises:
         FruitsError: AWS refuses, or keeps an object: locked, for instance.
@@ -102,7 +106,7 @@ def delete_key(kms: Any, key: str, tell: Callable[[str], None]) -> None:
 
 
 def empty_repository(ecr: Any, repository: str, tell: Callable[[str], None]) -> None:
-    """CloudFormation would do it too, unless somebody has switched that off by hand."""
+    """Delete all images. CloudFormation would do it too, unless that was disabled by hand."""
     with translate_aws_errors("ecr:BatchDeleteImage"):
         try:
             for page in ecr.get_paginator("list_images").paginate(repositoryName=repository):
@@ -116,7 +120,7 @@ def empty_repository(ecr: Any, repository: str, tell: Callable[[str], None]) -> 
 
 
 def delete_stray_repository(ecr: Any, repository: str, tell: Callable[[str], None]) -> None:
-    """One that bears our tag, and whose stack was deleted by hand."""
+    """Delete a repository that has our tag and whose stack was deleted by hand."""
     with translate_aws_errors("ecr:ListTagsForResource"):
         try:
             arn = ecr.describe_repositories(repositoryNames=[repository])["repositories"][0]["repositoryArn"]
@@ -131,9 +135,9 @@ def delete_stray_repository(ecr: Any, repository: str, tell: Callable[[str], Non
 
 def list_remaining(session: Any, region: str, project: str) -> list[str]:
     """
-    ARNs of everything that still bears the project's tag, but for keys that are on their way out; and the role.
+    Return ARNs of all resources that still have the project's tag, except keys scheduled for deletion; and the role.
 
-    The tagging API knows what is gone for some minutes still, and no roles at all, so each is asked of its own service:
+    The tagging API lists deleted resources for some minutes, and no roles at all, so each service is asked about its own:
     https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/supported-services.html
     """
     with translate_aws_errors("tag:GetResources"):

@@ -1,1 +1,1 @@
-"""Photos and weights: drawn or downloaded, stripped of metadata, uploaded."""
+"""Draw, download, clean and upload photos, and download weights."""

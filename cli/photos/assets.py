@@ -1,5 +1,5 @@
 """
-Keras's MobileNetV2 weights and a few real photos: from the network or from a folder, in; files under their final names, out.
+Get Keras's MobileNetV2 weights and a few real photos, from the network or from a folder.
 
 A file is complete or absent. A download goes on where it stopped, also in the next call. Nothing here reads the environment.
 """
@@ -65,7 +65,9 @@ class SamplePhoto:
 
 def weights(assets: Path | None, cache: Path, progress: Progress, url: str = KERAS_WEIGHTS_URL) -> Path:
     """
-    Keras's HDF5 weights without the top: the file in `<assets>/weights/`, else `<cache>/weights/`, downloaded if it is not there.
+    Return Keras's HDF5 weights without the top: from `<assets>/weights/`, else downloaded once to `<cache>/weights/`.
+
+    `progress` gets bytes. Loading the file verifies it by what it computes.
 
     `progress` gets bytes. Whether the file is the right one is proven when it is loaded, by what it computes.
 
@@ -79,7 +81,7 @@ def weights(assets: Path | None, cache: Path, progress: Progress, url: str = KER
 
 
 def top_weights(assets: Path | None, cache: Path, progress: Progress, url: str = KERAS_TOP_URL) -> Path:
-    """As `weights`, of the network with its top: in `<assets>/weights/` the *.h5 that is not *no_top*.h5."""
+    """Return the weights of the network with its top, as `weights`; in `<assets>/weights/` the *.h5 that is not *no_top*.h5."""
     if assets is not None:
         found = (path for path in (assets / "weights").glob("*.h5") if "no_top" not in path.name)
         return _the_one(found, "*.h5 with the top", assets / "weights", _ways(url), url)
@@ -87,7 +89,7 @@ def top_weights(assets: Path | None, cache: Path, progress: Progress, url: str =
 
 
 def cached(cache: Path, url: str) -> Path:
-    """Where the download of `url` is kept."""
+    """Return where the download of `url` is stored."""
     return cache / "weights" / url.rsplit("/", 1)[-1]
 
 
@@ -186,7 +188,7 @@ def _in_archive(remote: RemoteFile) -> list[SamplePhoto]:
 
 
 def _extract(remote: RemoteFile, member: zipfile.ZipInfo, end: int) -> bytes:
-    """The member in the bytes from its local header to `end`, in one request and without sharing a ZipFile between threads."""
+    """Read the member from its local header to `end`, in one request and without sharing a ZipFile between threads."""
     window, _ = remote.read(member.header_offset, end - 1)
     try:
         # Lengths in the local header, 4.3.7 of https://pkware.cachefly.net/webdocs/APPNOTE/APPNOTE-6.3.9.TXT
@@ -198,7 +200,7 @@ def _extract(remote: RemoteFile, member: zipfile.ZipInfo, end: int) -> bytes:
 
 
 def _choose(photos: list[SamplePhoto], images: int, classes: int) -> list[SamplePhoto]:
-    """Evenly over the labels, and over each label's frames: neighbouring frames of one video look alike."""
+    """Choose photos evenly over the labels, and over each label's frames: neighbouring frames of one video look alike."""
     by_label: dict[str, list[SamplePhoto]] = {}
     for photo in photos:
         by_label.setdefault(photo.label, []).append(photo)
@@ -223,12 +225,12 @@ def _choose(photos: list[SamplePhoto], images: int, classes: int) -> list[Sample
 
 
 def _spread(items: list[T], count: int) -> list[T]:
-    """The middle of each of `count` equal stretches."""
+    """Return the middle of each of `count` equal stretches."""
     return [items[(2 * i + 1) * len(items) // (2 * count)] for i in range(count)]
 
 
 def _frame(photo: SamplePhoto) -> list[str | int]:
-    """Sorts `r_9_100.jpg` before `r_10_100.jpg`, as filmed; text and numbers take turns, so they never meet."""
+    """Return a sort key by which `r_9_100.jpg` comes before `r_10_100.jpg`. Text and numbers alternate, so they never meet."""
     return [int(piece) if piece.isdecimal() else piece for piece in re.split(r"(\d+)", photo.name)]
 
 

@@ -1,5 +1,5 @@
 """
-A small renderer: shapes with normals, lit from one side, painted over each other with smooth edges. NumPy and Pillow only.
+Render shapes with normals, lit from one side, painted over each other with smooth edges. NumPy and Pillow only.
 
 A canvas measures in the fruit's own units: its body is about 2 high, the centre is (0, 0), y points down. Rotation, size and
 place of the fruit in the picture are in the coordinates of the pixels, so no shape has to know them.
@@ -42,7 +42,7 @@ class Canvas:
     centre: tuple[float, float]  # of the fruit, in pixels of this canvas
 
     def window(self, x: float, y: float, radius: float) -> Canvas:
-        """The rectangle around a circle."""
+        """Return the rectangle around a circle."""
         cos, sin = np.cos(self.angle), np.sin(self.angle)
         column = self.centre[0] + (x * cos - y * sin) / self.pixel
         row = self.centre[1] + (x * sin + y * cos) / self.pixel
@@ -78,11 +78,11 @@ class Canvas:
         view.paint(np.clip(lit, 0, 1), surface.cover[part])
 
     def inside(self, distance: Floats) -> Floats:
-        """Coverage from a distance to the edge, positive inside."""
+        """Convert a distance to the edge, positive inside, to coverage."""
         return np.clip(distance / self.pixel + 0.5, 0, 1)
 
     def noise(self, rng: np.random.Generator, cells: int, stretch: tuple[float, float] = (1, 1)) -> Floats:
-        """Smooth noise of about -1..1 with `cells` bumps over the longer side."""
+        """Return smooth noise of about -1..1 with `cells` bumps over the longer side."""
         height, width = self.alpha.shape
         rows = max(2, round(cells * stretch[1] * height / max(height, width)))
         columns = max(2, round(cells * stretch[0] * width / max(height, width)))
@@ -91,7 +91,7 @@ class Canvas:
 
 
 def covered(cover: Floats) -> tuple[slice, slice]:
-    """The rectangle outside which nothing is covered: most shapes are small, and only their pixels cost time."""
+    """Return the rectangle that holds all coverage: most shapes are small, and only their pixels cost time."""
     rows, columns = np.flatnonzero(cover.any(axis=1)), np.flatnonzero(cover.any(axis=0))
     if not rows.size:
         return np.s_[0:0, 0:0]
@@ -99,13 +99,13 @@ def covered(cover: Floats) -> tuple[slice, slice]:
 
 
 def cropped(colour: Floats | Colour, part: tuple[slice, slice]) -> Floats:
-    """`colour` in that rectangle; one colour for all pixels stays as it is."""
+    """Crop `colour` to that rectangle; a single colour for all pixels stays as it is."""
     array = np.asarray(colour, np.float32)
     return array[part] if array.ndim == 3 else array
 
 
 def ball(canvas: Canvas, x: float, y: float, radius: float, flat: float = 1.0) -> Surface:
-    """A sphere; `flat` < 1 makes it lower than it is wide."""
+    """Return a sphere; `flat` < 1 makes it lower than it is wide."""
     dx, dy = (canvas.x - x) / radius, (canvas.y - y) / (radius * flat)
     square = dx * dx + dy * dy
     cover = canvas.inside((1 - np.sqrt(square)) * radius * min(flat, 1.0))
@@ -113,7 +113,7 @@ def ball(canvas: Canvas, x: float, y: float, radius: float, flat: float = 1.0) -
 
 
 def round_body(canvas: Canvas, outline: Floats) -> Surface:
-    """A body whose edge is `outline` away from the centre: a table over the angle, from the top clockwise round to the top."""
+    """Return a body whose edge is `outline` away from the centre: a table over the angle, clockwise from the top."""
     distance = np.sqrt(canvas.x**2 + canvas.y**2) + np.float32(1e-6)
     edge = outline[turn(canvas)]
     part = distance / edge
@@ -122,19 +122,19 @@ def round_body(canvas: Canvas, outline: Floats) -> Surface:
 
 
 def turn(canvas: Canvas) -> NDArray[np.int32]:
-    """The angle of every pixel around the centre, as an index into an outline of `round_body`."""
+    """Return the angle of every pixel around the centre, as an index into an outline of `round_body`."""
     angle = np.arctan2(canvas.x, -canvas.y)
     return (angle * np.float32(TABLE / (2 * np.pi))).astype(np.int32) % TABLE
 
 
 def angles() -> Floats:
-    """-pi to pi, in the order of an outline of `round_body`: 0 is the top."""
+    """Return -pi to pi, in the order of an outline of `round_body`: 0 is the top."""
     index = np.arange(TABLE)
     return (np.where(index < TABLE // 2, index, index - TABLE) * (2 * np.pi / TABLE)).astype(np.float32)
 
 
 def turned_body(canvas: Canvas, widths: Floats) -> Surface:
-    """A body as from a lathe, half as wide as `widths` says: a table over y from -1 to 1."""
+    """Return a body as from a lathe, half as wide as `widths` says: a table over y from -1 to 1."""
     index = np.clip((canvas.y + 1) * (TABLE / 2), 0, TABLE - 1).astype(np.int32)
     slopes = np.gradient(widths, np.float32(2 / TABLE)).astype(np.float32)
     slopes = np.clip(slopes, -6, 6)
@@ -147,12 +147,12 @@ def turned_body(canvas: Canvas, widths: Floats) -> Surface:
 
 
 def heights() -> Floats:
-    """-1 to 1, in the order of the widths of `turned_body`: -1 is the top."""
+    """Return -1 to 1, in the order of the widths of `turned_body`: -1 is the top."""
     return np.linspace(-1, 1, TABLE, dtype=np.float32)
 
 
 def longitude(surface: Surface) -> Floats:
-    """Around a body from the lathe: 0 towards the camera, -pi/2 and pi/2 at its edges."""
+    """Return the longitude of a turned body: 0 towards the camera, -pi/2 and pi/2 at its edges."""
     return np.arctan2(surface.nx, surface.nz + np.float32(1e-6))
 
 
@@ -165,10 +165,10 @@ def blade(
     shape: tuple[float, float] = (0.5, 0.5),
 ) -> tuple[Surface, Floats]:
     """
-    A leaf, a stalk, a banana: from `begin` to `end`, bent sideways by `bend`, half as wide as `width` where it is widest.
+    Return a leaf, a stalk or a banana: from `begin` to `end`, bent sideways by `bend`, half as wide as `width` at its widest.
 
-    `shape`: how slowly it widens from its begin and narrows to its end; 0 is blunt, 1 is straight. Also given: the part of
-    the way from begin (0) to end (1).
+    Also return the share of the way from begin (0) to end (1). `shape`: how slowly it widens from its begin and narrows to its end; 0 is
+    blunt, 1 is straight.
     """
     dx, dy = end[0] - begin[0], end[1] - begin[1]
     length = float(np.hypot(dx, dy))
@@ -194,13 +194,13 @@ def _taper(way: Floats, shape: tuple[float, float]) -> Floats:
 
 
 def mix(first: Floats | Colour, second: Floats | Colour, share: Floats | float) -> Floats:
-    """From `first` where `share` is 0 to `second` where it is 1."""
+    """Blend from `first` where `share` is 0 to `second` where it is 1."""
     a, b = np.asarray(first, np.float32), np.asarray(second, np.float32)
     part = np.clip(np.asarray(share, np.float32), 0, 1)[..., None]
     return a + (b - a) * part
 
 
 def blurred(values: Floats, radius: float) -> Floats:
-    """Gaussian blur of values from 0 to 1."""
+    """Apply a Gaussian blur to values from 0 to 1."""
     image = Image.fromarray((np.clip(values, 0, 1) * 255).astype(np.uint8))
     return np.asarray(image.filter(ImageFilter.GaussianBlur(radius)), np.float32) / 255

@@ -1,4 +1,4 @@
-"""What a demo runs on: real weights and photos where they are available, otherwise generated photos or the untrained network."""
+"""Choose the data of a demo: real weights and photos if available, otherwise generated photos or the untrained network."""
 
 from __future__ import annotations
 

@@ -13,8 +13,10 @@ FULL = (*NO_SPACE, errno.EFBIG)
 
 def write_photo(target: Path, content: bytes) -> None:
     """
+    Write a photo atomically.
+
     Raises:
-        AssetError: the disk or its permissions refuse it.
+        AssetError: the disk is full or not writable.
     """
     try:
         with atomic_write(target) as part:

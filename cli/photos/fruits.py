@@ -1,5 +1,5 @@
 """
-How each kind of fruit is drawn, in its own units, upright. What varies from photo to photo is drawn from `rng`.
+Draw each kind of fruit, upright, in its own units. `rng` varies the photos.
 
 Long because it has one function per kind; they share the helpers at the top and nothing else.
 """
@@ -33,7 +33,7 @@ LEAF, STALK = (0.27, 0.50, 0.16), (0.36, 0.25, 0.13)
 
 
 def near(colour: Colour, rng: np.random.Generator, amount: float = 0.05) -> Colour:
-    """A colour like `colour`: brightness and each channel a little off."""
+    """Return a colour like `colour`: brightness and each channel a little off."""
     bright = rng.normal(0, amount)
     red, green, blue = (float(np.clip(value + bright + rng.normal(0, amount / 2), 0.02, 1)) for value in colour)
     return red, green, blue
@@ -45,7 +45,7 @@ def bump(at: Floats, centre: float, width: float) -> Floats:
 
 
 def step(values: Floats, low: float, high: float) -> Floats:
-    """0 below `low`, 1 above `high`, smooth between them; the other way round where `low` is the higher."""
+    """Return 0 below `low`, 1 above `high`, smooth between them; the other way round if `low` is the higher."""
     part = np.clip((values - low) / np.float32(high - low), 0, 1)
     result: Floats = part * part * (3 - 2 * part)
     return result
@@ -56,7 +56,7 @@ def ellipse(widest: float) -> Floats:
 
 
 def tilted(surface: Surface, dx: Floats, dy: Floats) -> Surface:
-    """With a rough skin: normals pushed by (dx, dy)."""
+    """Roughen the skin: push the normals by (dx, dy)."""
     nx, ny = surface.nx + dx, surface.ny + dy
     length = np.sqrt(nx * nx + ny * ny + surface.nz * surface.nz) + np.float32(1e-6)
     return Surface(surface.cover, nx / length, ny / length, surface.nz / length)
@@ -69,7 +69,7 @@ def dimpled(canvas: Canvas, rng: np.random.Generator, surface: Surface, cells: i
 def stalk(
     canvas: Canvas, rng: np.random.Generator, x: float, y: float, length: float, width: float, colour: Colour = STALK
 ) -> tuple[float, float]:
-    """A stalk that grows from (x, y); where it ends."""
+    """Draw a stalk that grows from (x, y), and return where it ends."""
     end = (x + length * rng.uniform(-0.45, 0.45), y - length * rng.uniform(0.85, 1.0))
     surface, way = blade(canvas, (x, y), end, width, rng.uniform(-0.1, 0.1) * length, (0.05, 0.02))
     canvas.shade(mix(near(colour, rng), (0.5, 0.38, 0.22), way * 0.6), surface, 0.1)
@@ -96,7 +96,7 @@ def star(
     colour: Colour,
     flat: float = 0.5,
 ) -> None:
-    """Small leaves around a point, seen from the side by `flat`."""
+    """Draw small leaves around a point, seen from the side by `flat`."""
     first = rng.uniform(0, 2 * np.pi)
     angle = first + np.arange(blades) * 2 * np.pi / blades + rng.normal(0, 0.12, blades)
     for each in sorted(angle, key=np.sin):
@@ -107,7 +107,7 @@ def star(
 
 
 def speckles(canvas: Canvas, rng: np.random.Generator, cells: int, share: float) -> Floats:
-    """Small dots over about `share` of the picture."""
+    """Return small dots over about `share` of the picture."""
     return step(canvas.noise(rng, cells), 1 - 2 * share, 1.15 - 2 * share)
 
 
@@ -155,7 +155,7 @@ def banana(canvas: Canvas, rng: np.random.Generator) -> None:
 def berries(
     canvas: Canvas, rng: np.random.Generator, at: Iterable[tuple[float, float, float]], skin: Colour, bloom: float, gloss: float
 ) -> None:
-    """Round berries at (x, y, radius), in this order."""
+    """Draw round berries at (x, y, radius), in this order."""
     for x, y, radius in at:
         part = canvas.window(x, y, radius * 1.1)
         if not part.alpha.size:
@@ -266,7 +266,7 @@ def lemon(canvas: Canvas, rng: np.random.Generator, skin: Colour, second: Colour
 
 
 def cut_disc(canvas: Canvas, surface: Surface, colour: Floats) -> None:
-    """A cut face: flat, so the light is the same all over it."""
+    """Draw a cut face: flat, so the light is the same everywhere."""
     none = np.zeros_like(surface.cover)
     canvas.shade(colour, Surface(surface.cover, none, none + np.float32(-0.1), none + np.float32(0.99)), 0.05, 20, 0.5)
 
@@ -429,7 +429,7 @@ def tomato(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def stone_fruit(canvas: Canvas, rng: np.random.Generator, skin: Colour, second: Colour, blush: float, fuzz: float, wide: float) -> None:
-    """A peach or a plum: a cleft from the stalk down one side."""
+    """Draw a peach or a plum: a cleft from the stalk down one side."""
     at = angles()
     outline = 0.92 - 0.08 * bump(np.abs(at), 0, 0.35) + 0.03 * bump(np.abs(at), np.pi, 0.3)
     outline = outline / np.sqrt((np.sin(at) / wide) ** 2 + np.cos(at) ** 2)

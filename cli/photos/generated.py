@@ -1,5 +1,5 @@
 """
-Photos of fruits, drawn from a seed: for a first run, tests and benchmarks on a machine that has no real ones.
+Draw photos of fruits from a seed, for a first run, tests and benchmarks on a machine without real ones.
 
 NumPy and Pillow are imported when a photo is drawn: the CLI alone installs neither.
 """

@@ -1,5 +1,5 @@
 """
-One file on an HTTP server: read in ranges, or downloaded to where an earlier attempt stopped.
+Read a file on an HTTP server in ranges, or resume its download.
 
 A download is a `.part` file until it is complete. Nothing here knows what the file is for.
 """
@@ -35,7 +35,7 @@ PAUSES_SECONDS = (0.5, 1.0, 2.0)  # between attempts
 
 
 def validator_path(part: Path) -> Path:
-    """Beside a `.part`: the ETag or date of the file that it is a part of."""
+    """Return the file beside a `.part` that holds the ETag or date of the complete file."""
     return part.with_name(part.name + ".etag")
 
 
@@ -63,7 +63,7 @@ class RemoteFile:
         return self.session.get(self.url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS)
 
     def retry(self, action: Callable[[], T]) -> T:
-        """`action`, and again after a message and a pause if the connection or the server failed."""
+        """Call `action`, and retry it after a message and a pause if the connection or the server failed."""
         from requests import RequestException
 
         try:
@@ -79,7 +79,7 @@ class RemoteFile:
             say(text)
 
     def read(self, first: int, last: int | None) -> tuple[bytes, int]:
-        """Bytes `first` to `last`, both included, and where they begin; `first` < 0 with `last` None: so many from the end."""
+        """Return bytes `first` to `last`, both included, and their offset; the last -`first` bytes if `last` is None."""
         return self.retry(lambda: self._read(f"bytes={first}" if first < 0 else f"bytes={first}-{last}"))
 
     def _read(self, wanted: str) -> tuple[bytes, int]:
@@ -91,7 +91,7 @@ class RemoteFile:
             return response.content, int(served[1])
 
     def fetch(self, data_range: tuple[int, int | None], stream: bool = False) -> Any:
-        """What RemoteZip asks of its fetcher: `remotezip.RemoteFetcher.fetch`."""
+        """Return a response for RemoteZip, as `remotezip.RemoteFetcher.fetch`."""
         from remotezip import PartialBuffer
 
         content, begin = self.read(*data_range)
@@ -134,7 +134,7 @@ class RemoteFile:
 
 
 def _version(response: Response) -> str:
-    """A strong ETag, else the date; weak ones do not go into If-Range."""
+    """Return a strong ETag, else the date; weak ETags are not valid in If-Range."""
     etag = str(response.headers.get("ETag", ""))
     return etag if etag and not etag.startswith("W/") else str(response.headers.get("Last-Modified", ""))
 

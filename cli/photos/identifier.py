@@ -1,4 +1,4 @@
-"""Open what identifies photos, by the matrix of a run."""
+"""Open the identifier of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One photo: a fruit somewhere on a background, as a JPEG file."""
+"""Draw one photo: a fruit somewhere on a background, as a JPEG file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STORED = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.
 
 
 def photo(kind: str, rng: np.random.Generator) -> bytes:
-    """A JPEG file of `kind`, a key of DRAWINGS. One in five is stored turned, with its EXIF orientation."""
+    """Return a JPEG file of `kind`, a key of DRAWINGS. One in five is stored turned, with its EXIF orientation."""
     image = upright(kind, rng)
     orientation = int(rng.choice(list(STORED))) if rng.random() < 0.2 else 1
     return as_jpeg(image, orientation, quality=int(rng.integers(84, 94)))
@@ -38,7 +38,7 @@ def upright(kind: str, rng: np.random.Generator) -> Image.Image:
 
 
 def as_jpeg(image: Image.Image, orientation: int, quality: int) -> bytes:
-    """`image`, which is upright, as a camera that was held as `orientation` says stores it."""
+    """Encode the upright `image` as a camera stores it that was held in `orientation`."""
     exif = Image.Exif()
     if orientation in STORED:
         image = image.transpose(STORED[orientation])
@@ -95,7 +95,7 @@ def _background(canvas: Canvas, rng: np.random.Generator) -> Floats:
 
 
 def _boards(canvas: Canvas, rng: np.random.Generator, rows: Floats) -> Floats:
-    """Wood: grain along the boards, a dark line between two of them."""
+    """Draw wood: grain along the boards, a dark line between two of them."""
     wood = near((0.70, 0.52, 0.34), rng, 0.07)
     grain = canvas.noise(rng, 60, (0.08, 1)) * 0.5 + canvas.noise(rng, 18, (0.15, 1)) * 0.5
     colour = mix(wood, (0.42, 0.28, 0.16), 0.35 + 0.5 * grain)
@@ -105,7 +105,7 @@ def _boards(canvas: Canvas, rng: np.random.Generator, rows: Floats) -> Floats:
 
 
 def _with_shadow(canvas: Canvas, behind: Floats, rng: np.random.Generator) -> Floats:
-    """The fruit over its background, which it darkens on the side away from the light."""
+    """Put the fruit on its background, which it darkens on the side away from the light."""
     cos, sin = np.cos(canvas.angle), np.sin(canvas.angle)
     lx, ly, _ = canvas.light
     side, down = lx * cos - ly * sin, lx * sin + ly * cos  # the light in the picture's own axes

@@ -1,5 +1,5 @@
 """
-Photos without what they tell beside the picture (place, time, camera, names, thumbnails): bytes in, bytes out, every pixel as it was.
+Remove metadata from photos (place, time, camera, names, thumbnails) without changing a pixel.
 
 Nothing is decoded: the parts of the file that hold metadata are left out. What a viewer needs stays: colour profile, transparency,
 and the orientation, alone in an EXIF block of its own.
@@ -46,10 +46,10 @@ class UnknownFormat(ValueError):  # noqa: N818 - what it is, not what went wrong
 
 def strip(content: bytes) -> bytes:
     """
-    `content` without metadata.
+    Return `content` without metadata.
 
     Raises:
-        UnknownFormat: it cannot be promised for this file.
+        UnknownFormat: this cannot be guaranteed for the file.
     """
     try:
         if content.startswith(JPEG):
@@ -87,7 +87,11 @@ def _strip_jpeg(content: bytes) -> bytes:
 
 
 def _end_of_picture(content: bytes, position: int) -> int:
-    """Behind the End Of Image marker; 0xFF in the data is followed by 0x00 or a restart marker, and scans follow each other."""
+    """
+    Return the offset after the End Of Image marker.
+
+    In the data 0xFF is followed by 0x00 or a restart marker, and scans follow each other.
+    """
     while True:
         position = content.find(b"\xff", position)
         if position < 0:
@@ -134,7 +138,7 @@ def _strip_webp(content: bytes) -> bytes:
 
 
 def _whole(chunks: Iterator[FileChunk], content: bytes) -> list[FileChunk]:
-    """Raises UnknownFormat if something follows `chunks` that is none."""
+    """Return the chunks; raise UnknownFormat if bytes after them are not a chunk."""
     found = list(chunks)
     if found[-1].kind != b"IEND" and found[-1].end + 1 < len(content):  # WebP's are filled up to an even length
         raise UnknownFormat("broken")
@@ -142,7 +146,7 @@ def _whole(chunks: Iterator[FileChunk], content: bytes) -> list[FileChunk]:
 
 
 def _exif(turn: int) -> bytes:
-    """A TIFF structure with one directory and one SHORT."""
+    """Return a TIFF structure with one directory and one SHORT."""
     return b"MM\0\x2a" + struct.pack(">IHHHIHHI", 8, 1, TAG, 3, 1, turn, 0, 0)
 
 

@@ -1,5 +1,5 @@
 """
-Photos from a folder into a bucket: in parallel, checksummed on both sides, only what is not there yet. In: a folder and an s3:// URI.
+Upload photos from a folder to a bucket in parallel, checksummed on both sides, only those that are not there yet.
 
 What is there with the same bytes is not sent again, so a push that was interrupted goes on, and nothing is ever deleted.
 """
@@ -48,8 +48,10 @@ class State(Enum):
 @dataclass
 class UploadResult:
     """
-    `refused`: path and reason of what was not sent; `ignored`: files that are no photos by their name; `replaced`: photos that differ
-    from what is there; `exposed`: the keys of those among them that would bring metadata to where it was removed.
+    What an upload sent and what it left out.
+
+    `refused`: path and reason of what was not sent; `ignored`: files that are not photos by name; `replaced`: photos that differ from the
+    object in the bucket; `exposed`: the keys of those among them whose metadata would come back after it was removed.
     """
 
     photos: int = 0
@@ -64,11 +66,11 @@ class UploadResult:
 
 def find_photos(folder: Path, uri: str) -> tuple[list[LocalPhoto], UploadResult]:
     """
-    The photos below `folder` with their keys below `uri`, and what is already known not to be sent.
+    Return the photos below `folder` with their keys below `uri`, and what will not be sent.
 
     Raises:
         UsageError: there is no such folder, or no photo in it.
-        PlaceError: it is a file.
+        LocationError: it is a file.
     """
     check_folder(str(folder))
     if not folder.is_dir():
@@ -100,7 +102,9 @@ def compare(
     client: Any, uri: str, photos: list[LocalPhoto], result: UploadResult, strip_metadata: bool, progress: Progress
 ) -> list[LocalPhoto]:
     """
-    The photos that are not below `uri` yet, or with other bytes. Counts the others in `result`, and names there what would be exposed.
+    Return the photos that are missing below `uri` or differ there.
+
+    The others are counted in `result`, with those that would be exposed.
 
     Raises:
         FruitsError: S3 cannot be reached, or refuses.
@@ -139,7 +143,7 @@ def push(client: Any, uri: str, photos: list[LocalPhoto], result: UploadResult, 
 def _for_each(
     photos: list[LocalPhoto], function: Callable[[LocalPhoto], T], result: UploadResult, progress: Progress
 ) -> Iterator[tuple[LocalPhoto, T]]:
-    """What `function` makes of each photo that can be read, CONNECTIONS of them at a time, in no order."""
+    """Yield `function(photo)` for each photo that can be read, CONNECTIONS at a time, in no order."""
     pool = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="push")
     try:
         futures = {pool.submit(function, photo): photo for photo in photos}
@@ -177,7 +181,7 @@ def _content(photo: LocalPhoto, strip_metadata: bool) -> bytes:
 
 
 def without_metadata(content: bytes) -> bytes | None:
-    """`content` without metadata; None where that cannot be promised."""
+    """Return `content` without metadata; None if that cannot be guaranteed."""
     try:
         return strip(content)
     except UnknownFormat:
@@ -185,7 +189,7 @@ def without_metadata(content: bytes) -> bytes | None:
 
 
 def _send(client: Any, bucket: str, photo: LocalPhoto, strip_metadata: bool) -> int:
-    """Bytes sent."""
+    """Upload a photo and return the number of bytes sent."""
     content = _content(photo, strip_metadata)
     kind = mimetypes.guess_type(photo.path.name)[0] or "application/octet-stream"
     with translate_aws_errors("s3:PutObject"):
@@ -198,7 +202,11 @@ def _sha256(content: bytes) -> str:
 
 
 def _is_there(client: Any, bucket: str, key: str, there: tuple[str, int], content: bytes) -> bool:
-    """An ETag is the MD5 of the content, unless a KMS key encrypts it; then S3 is asked for the checksum that came with it."""
+    """
+    Return whether S3 has this content.
+
+    An ETag is the MD5 of the content, unless a KMS key encrypts it; then S3 is asked for the checksum that came with it.
+    """
     etag, size = there
     if size != len(content):
         return False
@@ -216,7 +224,7 @@ def _listed(client: Any, bucket: str, prefix: str) -> Iterator[tuple[str, tuple[
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Sorted; links to folders are not followed."""
+    """Yield the files, sorted; links to folders are not followed."""
     for root, folders, names in os.walk(folder):
         folders.sort()
         yield from (Path(root, name) for name in sorted(names))

@@ -1,4 +1,4 @@
-"""Replace a file whole: a reader sees the old one or the new one, also after a crash."""
+"""Replace a file atomically: a reader sees the old one or the new one, also after a crash."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """
-    Give the name of a new file beside `path`. At the end, if it was written, it takes the place of `path`; after an error it is deleted.
+    Yield the path of a new file that replaces `path` at the end, if it was written. It is deleted after an error.
 
     Raises:
         OSError: it cannot be written.

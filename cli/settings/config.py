@@ -1,5 +1,5 @@
 """
-Settings: a flag beats the environment, the environment beats `fruits.toml`, that beats the default. Read here and nowhere else in the CLI.
+Read settings: flag, then environment, then `fruits.toml`, then default. The CLI reads them here only.
 
 `fruits.toml` lies in the working directory, or where FRUITS_CONFIG says. docs/reference/configuration.md is the page about it.
 """
@@ -83,8 +83,10 @@ class Settings:
 
 def settings() -> Settings:
     """
+    Return the settings of this process.
+
     Raises:
-        UsageError: `fruits.toml` cannot be read, or holds what is no setting.
+        UsageError: `fruits.toml` cannot be read, or has an unknown setting.
     """
     environ = os.environ
     file = Path(environ.get("FRUITS_CONFIG") or FILE)
@@ -118,10 +120,10 @@ def settings() -> Settings:
 
 def read(file: Path) -> dict[str, str | None]:
     """
-    The settings that `file` holds, paths made absolute.
+    Return the settings in `file`, with absolute paths.
 
     Raises:
-        UsageError: it cannot be read, is no TOML, or holds what is no setting.
+        UsageError: it cannot be read, is not TOML, or has an unknown setting.
     """
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -147,7 +149,7 @@ def read(file: Path) -> dict[str, str | None]:
 
 
 def example(given: Mapping[str, str | None]) -> str:
-    """A `fruits.toml`, every setting explained; those of `given` set, the others commented out."""
+    """Return a `fruits.toml` that explains every setting, with those of `given` set and the others commented out."""
     lines = ["# Settings of fruitsctl. Options and environment variables take precedence. Every line is optional."]
     for setting in SETTINGS:
         value = given.get(setting.name)
@@ -157,7 +159,7 @@ def example(given: Mapping[str, str | None]) -> str:
 
 
 def environment() -> dict[str, str]:
-    """What a child process inherits."""
+    """Return the environment for a child process."""
     return dict(os.environ)
 
 

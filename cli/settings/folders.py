@@ -1,4 +1,4 @@
-"""A local folder or file that a command line names, as a path. An address of S3 or another store is refused: it is not a folder here."""
+"""Convert a local folder or file of the command line to a path. An address of S3 or another store is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that only their owner can read: logs and what commands remember name photos, buckets and accounts."""
+"""Write files that only their owner can read: logs and saved runs name photos, buckets and accounts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cli.settings.atomic_write import atomic_write
 
 
 def owner_only(path: str, flags: int) -> int:
-    """An `opener` for `open`."""
+    """Open a file that only its owner can read: an `opener` for `open`."""
     return os.open(path, flags, 0o600)
 
 

@@ -1,6 +1,8 @@
 """
-The one release setting: FRUITS_RELEASE, or DEFAULT. `FROM`, `releaseLabel`, Spark's pin and `image check` follow it;
-tests/unit/cli/settings/test_release.py holds the files that cannot import it (Dockerfile, .env, pyproject.toml, requirements/) to it.
+Define the EMR release: FRUITS_RELEASE, or DEFAULT.
+
+`FROM`, `releaseLabel`, Spark's pin and `image check` follow it. tests/unit/cli/settings/test_release.py checks the files that cannot import
+it: Dockerfile, .env, pyproject.toml, requirements/.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The user of this process: a container may start one that has no name and no home directory."""
+"""Look up the user of this process: a container may start one without a name or a home directory."""
 
 from __future__ import annotations
 
@@ -34,8 +34,9 @@ def name() -> str | None:
 
 def require_name() -> None:
     """
-    Raises:
-        UsageError: this user has no name. The JVM then has neither a user nor a home directory, and Hadoop's login fails in it.
+    Raise UsageError if this user has no name.
+
+    The JVM then has neither a user nor a home directory, and Hadoop's login fails in it.
     """
     if name() is None:
         raise UsageError(f"user id `{os.getuid()}` has no name on this machine, and Spark needs one", NAME_HINT)

@@ -1,4 +1,4 @@
-"""Wait and retry, always with a limit: `wait_until` looks again until something has ended, `retry` tries again what failed."""
+"""Wait and retry, always with a limit: `wait_until` polls until something has ended, `retry` repeats what failed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def jittered(seconds: float) -> float:
 
 
 def skip_repeats(tell: Callable[[str], None]) -> Callable[[str], None]:
-    """Return a `tell` that says a line only if it is not the one before."""
+    """Return a `tell` that skips a line equal to the one before."""
     said: list[str] = []
 
     def tell_new(line: str) -> None:
@@ -42,7 +42,7 @@ def wait_until(
     hint: str = "",
 ) -> T:
     """
-    Call `look` about every `every_seconds` and return the first result that has `ended`; without `still`, the last one in any case.
+    Call `look` about every `every_seconds` and return the first result that has `ended`; without `still`, the last one at the limit.
 
     Raises:
         FruitsError: none has `ended` within `most_seconds`; the message is what `still` says of the last one.
@@ -74,9 +74,10 @@ def retry(
     sleep: Callable[[float], None] | None = None,
 ) -> T:
     """
-    Call `action`, again after each of `pauses` while its error `passes`; with `most_seconds` so long, the last pause again and again.
+    Call `action`, and again after each of `pauses` while its error `passes`.
 
-    `before` gets the error and the pause. The last error is raised as it is.
+    With `most_seconds` it is retried for that long, with the last pause repeated. `before` gets the error and the pause. The last error is
+    raised unchanged.
     """
     from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_chain, wait_fixed
 

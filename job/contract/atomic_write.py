@@ -1,4 +1,4 @@
-"""Replace a file of this machine whole: a reader sees the old content or the new, also after a power cut."""
+"""Replace a local file atomically: a reader sees the old content or the new, also after a power cut."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def is_partial(name: str) -> bool:
 @contextmanager
 def atomic_write(path: str) -> Iterator[BinaryIO]:
     """
-    Give a new file that takes the place of `path` at the end, whole and on the disk, or vanishes on an error.
+    Yield a new binary file that replaces `path` at the end. It is synced to disk first, and deleted after an error.
 
     Raises:
         OSError: it cannot be written.
@@ -41,7 +41,7 @@ def atomic_write(path: str) -> Iterator[BinaryIO]:
 
 
 def _sync_folder(folder: str) -> None:
-    """The new name too survives a power cut."""
+    """Sync the directory, so that the new name survives a power cut too."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

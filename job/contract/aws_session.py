@@ -1,5 +1,5 @@
 """
-The boto3 session of CLI and job: one Region, checked endpoints, and no bucket outside the European Union.
+Make the boto3 session of CLI and job: one Region, checked endpoints, no bucket outside the European Union.
 
 A handler on the session looks up the Region of a bucket before the first request that names it. Another reads the address of each request
 as it is sent, also after a redirect, and refuses hosts of AWS outside the Union. Every client of S3 that the session makes has both. On a
@@ -35,7 +35,7 @@ class Errors(NamedTuple):
 
 def make_session(errors: Errors, region: str | None = None, profile: str | None = None) -> Any:
     """
-    Return a boto3 session. Its Region is `region`, or that of AWS_DEFAULT_REGION or of the profile, or Paris.
+    Return a boto3 session in `region`, or the Region of AWS_DEFAULT_REGION or of the profile, or Paris.
 
     Raises:
         errors.settings: there is no such profile, a configuration file is damaged, an endpoint is not a URL, or there is no such file of
@@ -92,7 +92,7 @@ def make_client(
 
 
 def certificates_of(session: Any) -> str | None:
-    """Path of the certificates that `session` trusts instead of the system's; None: those of the system."""
+    """Return the path of the CA certificates that `session` uses, or None for those of the system."""
     path: str | None = session._session.get_config_variable("ca_bundle")  # boto3 has no public way
     return path
 
@@ -115,7 +115,7 @@ class BucketGuard:
                 self._allowed.add(bucket)
 
     def _is_there(self, bucket: str) -> bool:
-        """False: there is no such bucket, which the request itself will be told."""
+        """Return whether the bucket exists. The request itself gets the error for a bucket that does not."""
         from botocore.exceptions import ClientError
 
         if self._client is None:
@@ -175,7 +175,7 @@ def allowed_region(client: Any, bucket: str, errors: Errors) -> str:
 
 def _region_of(client: Any, bucket: str) -> tuple[str | None, bool]:
     """
-    The Region that the server names for `bucket`, and whether the server is Amazon's.
+    Return the Region that the server names for `bucket`, and whether the server is Amazon's.
 
     HeadBucket tells it, also where it refuses or points elsewhere: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
     """
@@ -207,7 +207,7 @@ def _status(answer: dict[str, Any]) -> int:
 
 
 def _endpoints(session: Any) -> Iterator[tuple[str, str]]:
-    """Every endpoint that the environment or the profile sets: its name there, and its value."""
+    """Yield the name and value of every endpoint that the environment or the profile sets."""
     yield from ((name, value) for name, value in os.environ.items() if name.startswith("AWS_ENDPOINT_URL"))
     profile = session.get_scoped_config()
     services = session.full_config.get("services", {}).get(profile.get("services"), {})
@@ -231,8 +231,9 @@ def _check_endpoint(name: str, url: str, errors: Errors) -> None:
 
 def _check_acceleration(session: Any, errors: Errors) -> None:
     """
-    Refuse S3 Transfer Acceleration, whose hosts serve all Regions: https://docs.aws.amazon.com/AmazonS3/latest/userguide/transfer-
-    acceleration.html
+    Refuse S3 Transfer Acceleration, whose hosts serve all Regions.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/transfer-acceleration.html
     """
     if (session.get_config_variable("s3") or {}).get("use_accelerate_endpoint"):
         raise errors.refused(

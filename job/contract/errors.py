@@ -1,5 +1,5 @@
 """
-What can end a run, as one tree. Bad data never comes here: it costs a row in `rejects`.
+Define the errors that end a run, as one tree. Bad data is no error: it becomes a row in `rejects`.
 
     JobError                    code 1: the run failed
     ├── SetupError              code 2: usage or configuration
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 
 class JobError(Exception):
-    """A run that ends: `message` says what happened with the value, `hint` the one thing to do."""
+    """An error that ends the run. The message says what happened with the value; `hint` is the one thing to do."""
 
     code = 1
 
@@ -71,18 +71,18 @@ class VarianceError(JobError):
 
 
 class ImageError(Exception):
-    """One image that cannot be used. `stage` says where it fell, `str(error)` why."""
+    """One image that cannot be used. `stage` is where it failed, `str(error)` why."""
 
     stage = "image"
 
 
 class FetchError(ImageError):
-    """The bytes could not be read. Tried again by the next run."""
+    """The bytes could not be read. The next run tries again."""
 
     stage = "fetch"
 
 
 class DecodeError(ImageError):
-    """The bytes are not a picture we read. The same bytes are not tried again."""
+    """The bytes are not a supported picture. The same bytes are not tried again."""
 
     stage = "decode"

@@ -1,4 +1,4 @@
-"""What a listing is made of: its rows, the folders it is cut into, and what a name says. Pure: no I/O."""
+"""Define the rows of a listing, the folders to list, and what a file name means. Pure: no I/O."""
 
 from __future__ import annotations
 
@@ -28,12 +28,18 @@ class ListingRow(NamedTuple):
 
 
 class FolderToList(NamedTuple):
+    """A folder for one task to list."""
+
     uri: str  # with a slash at the end
     deep: bool  # with all that is below, or the files straight in it only
 
 
 def ignored_kind(name: str) -> str | None:
-    """None for the name of an image, else what it is counted as: its suffix, or a stand-in, so that there are few."""
+    """
+    Return None for the name of a photo, else the kind under which the file is counted: its suffix or a placeholder.
+
+    Placeholders keep the number of kinds small.
+    """
     if name.startswith("._"):
         return "._*"  # AppleDouble: what macOS adds beside each file on foreign disks, https://www.rfc-editor.org/rfc/rfc1740
     suffix = os.path.splitext(name)[1].lower()
@@ -46,19 +52,19 @@ def ignored_kind(name: str) -> str | None:
 
 
 def is_pattern(address: str) -> bool:
-    """Whether it looks as if files were meant to be matched by it."""
+    """Return whether `address` looks like a glob pattern."""
     return any(sign in address for sign in "*?[")
 
 
 def ignore_reason(kind: str) -> str:
-    """The reason why files that are counted as `kind` (by `ignored_kind` or `skipped_folder`) are no photos of INPUT."""
+    """Return why files of `kind` (from `ignored_kind` or `skipped_folder`) are not photos of INPUT."""
     if kind.endswith("/"):
         return "hidden and system folders"
     return "hidden files" if kind in (".*", "._*") else "not photos by their name"
 
 
 def describe_ignored(ignored: Mapping[str, int]) -> str:
-    """Each kind with its number of files, the most first; each reason once."""
+    """Return each kind with its number of files, most frequent first, grouped by reason."""
     kinds: dict[str, list[str]] = {}
     for kind, files in sorted(ignored.items(), key=lambda item: -item[1]):
         kinds.setdefault(ignore_reason(kind), []).append(f"{files:,} {kind}")
@@ -67,7 +73,7 @@ def describe_ignored(ignored: Mapping[str, int]) -> str:
 
 @lru_cache(maxsize=4096)
 def skipped_folder(folder_uri: str, input_uri: str) -> str | None:
-    """The hidden or system folder below INPUT that `folder_uri` is or lies in, as it is counted; None for any other folder."""
+    """Return the hidden or system folder below INPUT that `folder_uri` is or is inside of, as it is counted; else None."""
     for name in folder_uri.removeprefix(input_uri.rstrip("/")).strip("/").split("/"):
         if (name.startswith(".") and name not in (".", "..")) or name.lower() in SYSTEM_FOLDERS:
             return name + "/"
@@ -76,9 +82,9 @@ def skipped_folder(folder_uri: str, input_uri: str) -> str | None:
 
 def label_of(uri: str, input_uri: str) -> str | None:
     """
-    The name of the folder an image lies in; None straight in INPUT.
+    Return the name of the folder that contains the image; None for an image directly in INPUT.
 
-    Names that print alike are one label: Unicode's composed form (NFC), without blanks around it. The path stays as it is.
+    Names that print alike are one label: Unicode's composed form (NFC) without surrounding blanks. The path stays as it is.
     """
     below = uri.removeprefix(input_uri.rstrip("/") + "/")
     return unicodedata.normalize("NFC", below.rpartition("/")[0].rpartition("/")[2]).strip() or None

@@ -1,6 +1,7 @@
 """
-Check INPUT and OUTPUT before a run writes anything: the CLI does it before it starts, the job again. Local folders are looked at; S3 is
-not asked. Standard library only.
+Check INPUT and OUTPUT before a run writes anything.
+
+The CLI checks before it starts, the job again. Local folders are read; S3 is not. Standard library only.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ class LocationError(ValueError):
 
 
 def check_no_overlap(input_uri: str, output_uri: str) -> None:
-    """Raises PlaceError if OUTPUT is or lies inside INPUT, or INPUT inside what an OUTPUT is made of. Symbolic links are resolved."""
+    """
+    Raise LocationError if OUTPUT is INPUT or inside it, or INPUT is inside the folders of OUTPUT.
+
+    Symbolic links are resolved.
+    """
     source, target = _resolved(input_uri), _resolved(output_uri)
     if uris.is_inside(target, source):
         raise LocationError(
@@ -37,7 +42,7 @@ def check_no_overlap(input_uri: str, output_uri: str) -> None:
 
 
 def broken_link(path: str) -> str:
-    """Return what is wrong with `path` if it is a symbolic link that leads nowhere, else an empty text."""
+    """Return what is wrong with `path` if it is a symbolic link without a target, else an empty text."""
     try:
         os.stat(path)
     except OSError as error:
@@ -47,7 +52,7 @@ def broken_link(path: str) -> str:
 
 
 def check_input_folder(path: str) -> None:
-    """Raises PlaceError if the local folder does not exist, is a file or may not be read."""
+    """Raise LocationError if the local folder does not exist, is a file or is not readable."""
     try:
         os.scandir(path).close()
     except FileNotFoundError as error:
@@ -64,7 +69,7 @@ def check_input_folder(path: str) -> None:
 
 
 def check_folder(path: str) -> None:
-    """Raises PlaceError if `path`, which need not exist, or a folder above it is a file or a symbolic link that leads nowhere."""
+    """Raise LocationError if `path` or a folder above it is a file or a broken symbolic link. `path` need not exist."""
     there = longest_existing(path)
     if broken := broken_link(there):
         raise LocationError(broken, "create the folder that the link names, or choose another")
@@ -73,7 +78,7 @@ def check_folder(path: str) -> None:
 
 
 def check_output_folder(path: str) -> None:
-    """Raises PlaceError if a run cannot write to the local folder `path`, which need not exist."""
+    """Raise LocationError if a run cannot write to the local folder `path`, which need not exist."""
     for name in ("", *WRITTEN):
         place = os.path.join(path, name) if name else path
         check_folder(place)
@@ -85,14 +90,14 @@ def check_output_folder(path: str) -> None:
 
 
 def longest_existing(path: str) -> str:
-    """The longest part of `path` that is there, as far as this user may know; it may be a symbolic link that leads nowhere."""
+    """Return the longest part of `path` that exists and is visible to this user; it may be a broken symbolic link."""
     while not (os.path.exists(path) or broken_link(path)):
         path = os.path.dirname(path.rstrip("/")) or (os.sep if path.startswith(os.sep) else os.curdir)
     return path
 
 
 def _below(folder: str, path: str) -> str:
-    """The first part of `path` below `folder`: what cannot be made."""
+    """Return the first part of `path` below `folder`: the one that cannot be created."""
     return os.path.join(folder, os.path.relpath(path, folder).split(os.sep)[0])
 
 

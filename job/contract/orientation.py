@@ -1,8 +1,10 @@
 """
-How a photo must be turned to be upright, as its metadata say: the bytes of a file in, 1 to 8 out. For the decoder and for
-`data push --strip-metadata` alike: what one of them reads and the other does not would turn a photo. Standard library only, no I/O.
+Read the EXIF orientation of a photo from its bytes, 1 to 8. Standard library only, no I/O.
 
-Where a file says it more than once, the answer is Pillow's: EXIF comes before XMP.
+The decoder and `data push --strip-metadata` both use it: if one of them read an orientation that the other does not, it would turn the
+photo.
+
+Where a file has several orientations, the answer is Pillow's: EXIF comes before XMP.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ WEBP_EXIF, WEBP_XMP = 0x08, 0x04  # flags of VP8X, https://developers.google.com
 
 
 class FileChunk(NamedTuple):
-    """Of a PNG or WebP file: its name, and where it, its data and the data's end are."""
+    """A chunk of a PNG or WebP file: its kind and the offsets of its start, its data and its end."""
 
     kind: bytes
     start: int
@@ -37,7 +39,11 @@ class FileChunk(NamedTuple):
 
 
 def orientation(content: bytes) -> int:
-    """1 to 8; 1 where the file says nothing, or what is none of them. TIFF files are not looked at: Pillow turns them while it decodes."""
+    """
+    Return the EXIF orientation, 1 to 8; 1 if there is none or it is invalid.
+
+    TIFF files are not read: Pillow turns them while it decodes.
+    """
     if content.startswith(JPEG):
         exif, xmp = _of_jpeg(content)
     elif content.startswith(PNG):
@@ -53,7 +59,7 @@ def orientation(content: bytes) -> int:
 
 
 def _of_jpeg(content: bytes) -> tuple[bytes, bytes]:
-    """EXIF, which is continued where one segment is too short for it, and the last XMP packet before the pixels."""
+    """Return EXIF, joined from its segments, and the last XMP packet before the pixels."""
     exif, xmp = [], b""
     for code, data in _segments(content):
         if code == 0xE1 and data.startswith(EXIF_HEADER):
@@ -64,7 +70,7 @@ def _of_jpeg(content: bytes) -> tuple[bytes, bytes]:
 
 
 def _segments(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """Code and data of each marker segment before the first scan; what is between segments is skipped, as decoders do."""
+    """Yield code and data of each marker segment before the first scan; skip bytes between segments, as decoders do."""
     at = 2
     while 0 <= (at := content.find(b"\xff", at)) <= len(content) - 4:
         code, length = struct.unpack_from(">BH", content, at + 1)
@@ -80,7 +86,7 @@ def _segments(content: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _of_png(content: bytes) -> tuple[bytes, bytes]:
-    """The last EXIF chunk, else that of ImageMagick; the last XMP packet. Also behind the pixels."""
+    """Return the last EXIF chunk, else ImageMagick's, and the last XMP packet. Chunks after the pixels count too."""
     exif, texts = b"", {}
     for chunk in png_chunks(content):
         data = content[chunk.data : chunk.end - 4]
@@ -96,7 +102,7 @@ def _of_png(content: bytes) -> tuple[bytes, bytes]:
 
 
 def png_chunks(content: bytes) -> Iterator[FileChunk]:
-    """Up to the last one, or to the first that is not there as a whole."""
+    """Yield the chunks up to the last one, or up to the first that is incomplete."""
     at = len(PNG)
     while at + 12 <= len(content):
         length, kind = struct.unpack_from(">I4s", content, at)
@@ -110,7 +116,11 @@ def png_chunks(content: bytes) -> Iterator[FileChunk]:
 
 
 def _text(kind: bytes, data: bytes) -> bytes:
-    """The text of a chunk, at most TEXT_BYTES of a compressed one: https://www.w3.org/TR/png-3/#11textinfo"""
+    """
+    Return the text of a chunk, at most TEXT_BYTES of a compressed one.
+
+    https://www.w3.org/TR/png-3/#11textinfo
+    """
     rest = data.partition(b"\0")[2]
     if kind == b"tEXt":
         return rest
@@ -128,7 +138,7 @@ def _inflated(data: bytes) -> bytes:
 
 
 def _raw_profile(profile: bytes) -> bytes:
-    """Of an empty line, a name, a length, and lines of hexadecimal digits the bytes."""
+    """Return the bytes of a raw profile: an empty line, a name, a length, then lines of hexadecimal digits."""
     try:
         return bytes.fromhex(b"".join(profile.split(b"\n")[3:]).decode("ascii"))
     except ValueError:
@@ -136,7 +146,7 @@ def _raw_profile(profile: bytes) -> bytes:
 
 
 def _of_webp(content: bytes) -> tuple[bytes, bytes]:
-    """The first chunk of each kind, if the header announces it."""
+    """Return the first EXIF and XMP chunks that the header announces."""
     found: dict[bytes, bytes] = {}
     for chunk in webp_chunks(content):
         if not found and chunk.kind != b"VP8X":  # the simple layout has no metadata
@@ -147,7 +157,7 @@ def _of_webp(content: bytes) -> tuple[bytes, bytes]:
 
 
 def webp_chunks(content: bytes) -> Iterator[FileChunk]:
-    """Up to the last one, or to the first that is not there as a whole; each is filled up to an even length."""
+    """Yield the chunks up to the last one, or up to the first that is incomplete. Each is padded to an even length."""
     at = 12
     while at + 8 <= len(content):
         kind, length = struct.unpack_from("<4sI", content, at)
@@ -159,7 +169,7 @@ def webp_chunks(content: bytes) -> Iterator[FileChunk]:
 
 
 def _in_exif(exif: bytes) -> int | None:
-    """The tag's value in the first directory, 0 if it is no whole number; None if the tag is not there."""
+    """Return the tag's value in the first directory, 0 if it is not a whole number, None if there is no such tag."""
     tiff = re.sub(rb"^(?:Exif\0\0)+", b"", exif)
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
     found = None

@@ -1,4 +1,4 @@
-"""The job's arguments, defined once for both sides of the seam. Standard library only."""
+"""Define the arguments of the job, for the job and the CLI. Standard library only."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ DEFAULT_COMPONENTS = 50  # if neither components nor variance is given
 
 
 class ArgumentsError(ValueError):
-    """Arguments that this version of the job does not take."""
+    """Arguments that this version of the job does not accept."""
 
 
 class RangeError(ValueError):
-    """A value that a run does not take. `hint`: one that it takes."""
+    """A value outside its range. `hint` gives a valid one."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -35,13 +35,19 @@ class Arguments:
     """A dataclass that travels as a command line: `X.from_argv(x.to_argv()) == x`."""
 
     def to_argv(self) -> list[str]:
-        """One `--name=value` per field that is not None, ready for spark-submit."""
+        """Return one `--name=value` per field that is not None, ready for spark-submit."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type] # all of us are dataclasses
         return [f"{_flag(name)}={value}" for name, value in values.items() if value is not None]
 
     @classmethod
     def from_argv(cls, argv: Sequence[str]) -> Self:
-        """Raises ArgumentsError for unknown or missing arguments, ValueError for values out of range."""
+        """
+        Parse a command line.
+
+        Raises:
+            ArgumentsError: unknown or missing arguments.
+            ValueError: a value is out of range.
+        """
         parser = _Parser("job", allow_abbrev=False)
         types = get_type_hints(cls)
         for field in fields(cls):  # type: ignore[arg-type]
@@ -97,11 +103,11 @@ class Params(Arguments):
 
     @classmethod
     def from_manifest(cls, values: Mapping[str, Any]) -> Self:
-        """`Manifest.params`, also of a version with other fields."""
+        """Make Params from `Manifest.params`, also of a version with other fields."""
         return cls(**{field.name: values[field.name] for field in fields(cls) if field.name in values})
 
     def options(self) -> list[str]:
-        """The words of `fruitsctl run` besides INPUT, OUTPUT and the target that ask for the same run again."""
+        """Return the options of `fruitsctl run`, besides INPUT, OUTPUT and the target, that repeat this run."""
         words = []
         for field in fields(self):
             value = getattr(self, field.name)

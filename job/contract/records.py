@@ -1,8 +1,8 @@
 """
-What the job tells the command that started it: progress lines, the outcome, the manifest. Standard library only.
+Define the records that the job sends to the CLI: progress, outcome, manifest, preview. Standard library only.
 
-Every line that the job prints on stdout is `MARK` and one JSON object; anything else is somebody else's noise. The two sides may be of
-different versions: a reader ignores fields and records that it does not know, and fills in defaults for those that are not there.
+Every line that the job prints on stdout is `MARK` and one JSON object; other lines come from libraries. The two sides may be of different
+versions: a reader ignores unknown fields and records, and fills in defaults for missing fields.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ T = TypeVar("T")
 
 
 class RecordError(ValueError):
-    """A file that should hold a record and does not, or one of a version that this one cannot read."""
+    """A file that is not a record, or whose version this one cannot read."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far one stage is. `total` None: not known yet. Sent at the start (done 0) and the end of each stage, and in between."""
+    """The progress of one stage, sent at its start (done 0), at its end and in between. `total` None: not known yet."""
 
     stage: str  # a key of STAGES
     done: int
@@ -69,6 +69,8 @@ class Outcome:
     @classmethod
     def from_json(cls, text: str | bytes) -> Outcome:
         """
+        Parse an outcome.
+
         Raises:
             RecordError: `text` is not an outcome.
         """
@@ -80,7 +82,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Stage:
-    """`images` is what the stage worked on, not what the run knows."""
+    """Duration of a stage and the number of images that it worked on."""
 
     seconds: float
     images: int
@@ -92,7 +94,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a run was, and how good: all that is needed to repeat and to judge it. `runs/<run_id>/manifest.json`, written last."""
+    """
+    What a run was and how good it is: all that is needed to repeat and judge it.
+
+    `runs/<run_id>/manifest.json`, written last.
+    """
 
     run_id: str
     created_at: str  # ISO 8601, UTC
@@ -116,6 +122,8 @@ class Manifest:
     @classmethod
     def from_json(cls, text: str | bytes) -> Manifest:
         """
+        Parse a manifest.
+
         Raises:
             RecordError: `text` is not a manifest.
         """
@@ -134,7 +142,7 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Preview:
-    """What a run would find; made without Spark, and without writing."""
+    """What a run would do, found without Spark and without writing."""
 
     listed: int  # photos below INPUT
     labels: int
@@ -153,26 +161,27 @@ def plural_noun(count: float, nouns: str) -> str:
 
 
 def counted(count: int, nouns: str) -> str:
-    """`1 photo`, `2,000 photos`"""
+    """Return a count with its noun: `1 photo`, `2,000 photos`."""
     return f"{count:,} {plural_noun(count, nouns)}"
 
 
 def is_or_are(count: float) -> str:
+    """Return the verb for `count` things."""
     return "is" if count == 1 else "are"
 
 
 def stage_title(stage: str) -> str:
-    """What people read; a stage of a newer version has its own name."""
+    """Return the title of a stage; a stage of a newer version keeps its own name."""
     return STAGES.get(stage, stage)
 
 
 def to_line(record: Progress | Outcome | Preview) -> str:
-    """The line that carries `record`; `from_line` reads it back."""
+    """Return the line that carries `record`; `from_line` parses it."""
     return MARK + json.dumps({"record": type(record).__name__, "schema_version": SCHEMA_VERSION, **asdict(record)}, ensure_ascii=False)
 
 
 def from_line(line: str) -> Progress | Outcome | Preview | None:
-    """The record in `line`; None for any other text, a line that is cut, and a record that this version does not know."""
+    """Parse the record in `line`; None for other text, a truncated line, or a record that this version does not know."""
     if not line.startswith(MARK):
         return None
     try:
@@ -197,7 +206,7 @@ def _object(text: str | bytes) -> dict[str, Any]:
 
 
 def _read(kind: type[T], values: Mapping[str, Any]) -> T:
-    """A `kind` of those `values` that it has fields for."""
+    """Make a `kind` from those `values` that are its fields."""
     names = {field.name for field in fields(kind)}  # type: ignore[arg-type] # a dataclass
     try:
         return kind(**{name: value for name, value in values.items() if name in names})

@@ -1,4 +1,4 @@
-"""Where anything may be stored or processed: AWS's Regions on the soil of the European Union, by name. Pure."""
+"""Define the Regions of AWS in the European Union, where data may be stored and processed. Pure."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _HOST = re.compile(rf"(?:.*?[.-])?({_NAME})(?:\.vpce)?\.(?:{'|'.join(map(re.esca
 
 
 def outside_eu(region: str) -> tuple[str, str] | None:
-    """Message and hint for a `region` that is none of EU_REGIONS."""
+    """Return message and hint for a `region` that is not in EU_REGIONS, else None."""
     if region in EU_REGIONS:
         return None
     city = f" ({OUTSIDE[region]})" if region in OUTSIDE else ""
@@ -69,24 +69,28 @@ def outside_eu(region: str) -> tuple[str, str] | None:
 
 
 def outside_eu_label(region: str) -> tuple[str, str] | None:
-    """As `outside_eu`, of the Region that is set for a custom endpoint, where names that are not AWS's say nothing of a place."""
+    """
+    Check the Region label of a custom endpoint, as `outside_eu` does.
+
+    Labels that are not names of AWS Regions say nothing about a place and pass.
+    """
     return None if region == LABEL or not AWS_NAME.fullmatch(region) else outside_eu(region)
 
 
 def is_aws(url: str) -> bool:
-    """Whether `url` is an endpoint of AWS; any other is a custom one."""
+    """Return whether `url` is an endpoint of AWS rather than a custom one."""
     host = _host(url)
     return any(host == suffix or host.endswith("." + suffix) for suffix in AWS_SUFFIXES + _OTHER_SUFFIXES)
 
 
 def region_of_endpoint(url: str) -> str | None:
-    """The Region in the host of an endpoint of AWS; None for those that serve all Regions, such as `s3.amazonaws.com`."""
+    """Return the Region in the host of an AWS endpoint; None if it serves all Regions, such as `s3.amazonaws.com`."""
     found = _HOST.fullmatch(_host(url))
     return found[1] if found else None
 
 
 def is_url(text: str) -> bool:
-    """Whether boto3, obstore and Spark can all use `text` as an endpoint, and find the same host in it."""
+    """Return whether boto3, obstore and Spark all accept `text` as an endpoint and find the same host in it."""
     from botocore.utils import is_valid_uri
 
     try:

@@ -1,7 +1,7 @@
 """
-A URI is `scheme://` and then the path or the key as it is, never percent-encoded: `file:///photos/a b#1%20.jpg`, `s3://bucket/a b.jpg`.
+Parse and join URIs: `scheme://` and the raw path or key, such as `file:///photos/a b#1%20.jpg`, `s3://bucket/a b.jpg`.
 
-Pure: no I/O. Plain paths become `file://` URIs at the edge (`from_text`).
+Never percent-encoded. Pure: no I/O. Plain paths become `file://` URIs at the edge (`from_text`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ BUCKET_ARN = re.compile(r"arn:[a-z-]+:s3:::(.+)")
 
 
 class AddressError(ValueError):
-    """A place that cannot be read or written. `hint`: what to write instead."""
+    """An address that cannot be used. `hint` says what to write instead."""
 
     def __init__(self, text: str, hint: str) -> None:
         super().__init__(f"`{text}` is not a folder and not an address such as s3://bucket/prefix")
@@ -26,10 +26,12 @@ class AddressError(ValueError):
 
 def from_text(text: str) -> str:
     """
-    What a user types to a URI: `./photos` to `file:///…/photos`, `s3a://` to `s3://`, no slash at the end.
+    Convert what a user types to a URI.
+
+    `./photos` becomes `file:///…/photos`, `s3a://` becomes `s3://`, and slashes at the end are removed.
 
     Raises:
-        AddressError: it names a place of another kind, such as `gs://`, or is a misspelt one, such as `s3:/`.
+        AddressError: another kind of address, such as `gs://`, or a misspelt one, such as `s3:/`.
     """
     if text.startswith(("s3://arn:", "s3a://arn:")):
         raise AddressError(text, _suggestion(text.split("://", 1)[1]))
@@ -43,7 +45,7 @@ def from_text(text: str) -> str:
 
 
 def _suggestion(text: str) -> str:
-    """What to write instead of an address that is not one of ours."""
+    """Return the hint for an address that is not supported."""
     for pattern in (VIRTUAL_HOST, PATH_STYLE, BUCKET_ARN):
         if found := pattern.fullmatch(text):
             return f"write s3://{''.join(part or '' for part in found.groups())}"
@@ -62,12 +64,12 @@ def is_s3(uri: str) -> bool:
 
 
 def is_foreign(uri: str) -> bool:
-    """Whether `uri` is neither ours, as `from_text` returns them, nor a plain path: `s3a://bucket`, `hdfs://host/x`."""
+    """Return whether `uri` is neither a URI from `from_text` nor a plain path, such as `s3a://bucket` or `hdfs://host/x`."""
     return not uri.startswith(("s3://", "file://")) and FOREIGN.match(uri) is not None
 
 
 def bucket_and_key(uri: str) -> tuple[str, str]:
-    """`s3://bucket/a/b` to (`bucket`, `a/b`)."""
+    """Split `s3://bucket/a/b` into (`bucket`, `a/b`)."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     return bucket, key
 
@@ -77,12 +79,12 @@ def local_path(uri: str) -> str:
 
 
 def shown(uri: str) -> str:
-    """As a message has it: a plain path for what is on this machine."""
+    """Return `uri` for a message: a plain path for a local file."""
     return uri if is_s3(uri) else local_path(uri)
 
 
 def printable(uri: str) -> str:
-    """As text: bytes of a file name that are not UTF-8, which Python has as lone surrogates, as `\\xff`."""
+    """Return `uri` as valid text: bytes that are not UTF-8, lone surrogates in Python, become `\\xff`."""
     return os.fsencode(uri).decode("utf-8", "backslashreplace")
 
 

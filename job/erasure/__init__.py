@@ -1,5 +1,5 @@
 """
-Erasure on one screen: images named by URI, prefix or age in; OUTPUT and INPUT without them, and a receipt, out.
+Erase images, named by URI, prefix or age, from OUTPUT and INPUT, and write a receipt.
 
 Every step can be done twice: what was interrupted goes on with the targets that were kept before the first step.
 """
@@ -40,8 +40,9 @@ class LeftOverError(JobError):
 
 def require_results(folder: Folder) -> None:
     """
-    Raises:
-        OutputError: `folder` has none. In a mistyped OUTPUT the photo would be deleted, and its features stay in the real one.
+    Raise OutputError if `folder` has no results.
+
+    With a mistyped OUTPUT the photo would be deleted and its features would stay in the real one.
     """
     if not {*tables.TABLES, "runs", FOLDER} & {*folder.names()}:
         raise OutputError(f"there are no results in `{shown(folder.uri)}`", "give the OUTPUT of the runs that have the photos")
@@ -49,7 +50,7 @@ def require_results(folder: Folder) -> None:
 
 def plan(wanted: ForgetParams, folder: Folder, report: ProgressReport) -> Targets:
     """
-    What `erase` would remove; nothing is changed. A dry run over few rows needs no Spark.
+    Return what `erase` would remove; change nothing. A dry run over few rows needs no Spark.
 
     Raises:
         SetupError: it could not be proven afterwards, because the log group cannot be read.
@@ -130,12 +131,12 @@ def erase(wanted: ForgetParams, folder: Folder, lease: Lease, report: ProgressRe
 
 
 def _remove_files(uris: Iterable[str]) -> None:
-    """In all their versions."""
+    """Delete the files in all their versions."""
     remove(versions_of_each(uris))
 
 
 def unknown(wanted: ForgetParams, folder: Folder, known: Callable[[str], bool]) -> list[str]:
-    """Those of the addresses that `wanted` names which are not `known`, and its prefixes below which there are photos that are not."""
+    """Return the addresses in `wanted` that are not `known`, and its prefixes that contain unknown photos."""
     asked, photos = _asked(wanted), Known(folder).photos_below
     missing = {uri for uri in asked["uris"] if not known(uri)}
     missing |= {prefix for prefix in asked["prefixes"] if not all(known(uri) for uri in photos(prefix))}
@@ -154,12 +155,12 @@ def _meant(spark: SparkSession | None, wanted: ForgetParams, folder: Folder) -> 
 
 
 def _fitted_with(folder: Folder, run: str, touched: Iterable[str]) -> bool:
-    """Whether the PCA that a run uses was fitted with rows that are erased now."""
+    """Return whether the PCA that a run uses was fitted with rows that are erased now."""
     return refit.manifest_of(folder, run) is not None and refit.root_of(folder, run) in touched
 
 
 def _refit(spark: SparkSession, folder: Folder, fitted: list[str], lease: Lease, report: ProgressReport) -> list[str]:
-    """Those of `fitted` that could be fitted again: of the others too few images are left. Runs that use another's PCA come after that."""
+    """Refit the runs `fitted` and return those with enough images left. Runs that use another's PCA come last."""
     by = {run: refit.root_of(folder, run) for run in fitted}
     done: set[str] = set()
     with report.stage("refit", total=len(fitted), unit="runs") as stage:
@@ -171,7 +172,7 @@ def _refit(spark: SparkSession, folder: Folder, fitted: list[str], lease: Lease,
 
 
 def _purge(folder: Folder, progress: Progress = unseen) -> int:
-    """Older versions of everything in OUTPUT, and delete markers: what was rewritten or deleted is still in them."""
+    """Remove older versions and delete markers from OUTPUT: they still hold what was rewritten or deleted."""
     return remove([version for version in versions_below(folder.uri + "/") if not version.current], progress)
 
 

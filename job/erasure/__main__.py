@@ -1,4 +1,4 @@
-"""`python -m job.erasure`: argv to Forget to `erase`, the lease around it; the answer into a file, the outcome on stdout, an exit code."""
+"""Entry point of `python -m job.erasure`: parse the arguments, erase under the lease, write the answer, print the outcome."""
 
 from __future__ import annotations
 

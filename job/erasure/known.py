@@ -1,4 +1,4 @@
-"""Which photos OUTPUT knows, by any of their addresses: local ones that differ by symbolic links only are one photo."""
+"""Find which photos OUTPUT knows, by any of their addresses. Paths that differ only by symbolic links are one photo."""
 
 from __future__ import annotations
 

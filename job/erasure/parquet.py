@@ -1,4 +1,4 @@
-"""Parquet files of OUTPUT, one at a time and without Spark: read, rewritten without some images, searched."""
+"""Read, search and rewrite single Parquet files of OUTPUT, without Spark."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from job.storage.object_store import Folder
 
 def read(folder: Folder, name: str, columns: list[str] | None = None) -> pa.Table | None:
     """
-    The file, or None if there is none.
+    Return the file as a table, or None if it does not exist.
 
     Raises:
         OutputError: it is damaged.
@@ -36,7 +36,7 @@ def column_of(uris: Iterable[str]) -> pa.Array:
 
 
 def rows_of(folder: Folder, name: str, uris: pa.Array) -> int:
-    """How many rows of the file are of `uris`."""
+    """Return the number of rows of the file that belong to `uris`."""
     table = read(folder, name, ["uri"])
     return 0 if table is None else pc.sum(pc.is_in(table["uri"], value_set=uris), min_count=0).as_py()
 
@@ -59,10 +59,10 @@ def rewrite_without(folder: Folder, name: str, uris: pa.Array) -> int:
 
 def text_of(array: pa.Array | pa.ChunkedArray) -> Iterator[bytes]:
     """
-    The bytes of every string and binary value in `array`, however deep, a line each; for a search.
+    Yield the bytes of all string and binary values in `array`, nested ones too, one per line, for a search.
 
     Raises:
-        OutputError: a type that may hold text and that this function does not know: then nothing is proven.
+        OutputError: an unknown type that may hold text, so that nothing is proven.
     """
     for chunk in array.chunks if isinstance(array, pa.ChunkedArray) else [array]:
         kind = chunk.type
@@ -81,7 +81,7 @@ def text_of(array: pa.Array | pa.ChunkedArray) -> Iterator[bytes]:
 
 
 def heads_of(lists: pa.Array, longest: int) -> Iterator[tuple[np.typing.NDArray[np.intp], np.typing.NDArray[np.void]]]:
-    """The first numbers, `longest` at most, of every list as float32 bytes: row numbers (n,) and heads (n,), for each length of list."""
+    """Yield row numbers (n,) and the first numbers of each list, at most `longest`, as float32 bytes (n,), per list length."""
     lengths = pc.if_else(pc.is_valid(lists), pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
     for length in np.unique(lengths[lengths > 0]):
         rows = np.flatnonzero(lengths == length)

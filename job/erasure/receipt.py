@@ -1,4 +1,4 @@
-"""What stays of an erasure: a receipt, with keyed hashes only."""
+"""Write the receipt of an erasure, which holds keyed hashes only."""
 
 from __future__ import annotations
 

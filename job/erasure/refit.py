@@ -1,4 +1,4 @@
-"""A published run in, the same run with its PCA fitted and its rows projected again out, from features that are there."""
+"""Refit the PCA of a published run and project its rows again, from features that exist."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def root_of(folder: Folder, run: str) -> str:
 
 
 def interrupted(folder: Folder) -> list[str]:
-    """Runs whose refit has not ended."""
+    """Return the runs whose refit did not end."""
     return [run for run in folder.names("runs") if folder.read(f"runs/{run}/{ASIDE}")]
 
 
@@ -91,13 +91,13 @@ def _fit(features: Features, folder: Folder, manifest: Manifest) -> pca.Fitted:
 
 
 def _without_changed(manifest: Manifest, rows: int) -> Manifest:
-    """The manifest of a matrix that has lost `rows` which were not erased: what is counted after it as erased is less by them."""
+    """Return the manifest of a matrix that lost `rows` not by erasure, so that they are not counted as erased."""
     note = f"{counted(rows, 'rows')} {'was' if rows == 1 else 'were'} dropped by a refit: their photos have changed since this run"
     return replace(manifest, counts={**manifest.counts, "rows": manifest.counts["rows"] - rows}, notes=[*manifest.notes, note])
 
 
 def _features(spark: SparkSession, folder: Folder, manifest: Manifest, uris: list[str]) -> Features:
-    """The images `uris` of the run's matrix, as they were when it was made: the newest row of each that is no younger."""
+    """Return the features of `uris` as they were when the run was made: for each image its newest row that is not younger."""
     features = Features.load(spark, DeltaLog(folder, "features"), manifest.model)
     made = datetime.fromisoformat(manifest.created_at).timestamp() + 1  # which is cut to the second
     images = ArrowRows(pa.table({"uri": pa.array(uris, pa.string())}))

@@ -1,4 +1,4 @@
-"""Published runs and dead attempts in, the same without some images out: matrix, report, notebook, log, outcome. No Spark."""
+"""Remove images from published runs and dead attempts: matrix, report, notebook, log, outcome. No Spark."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ SAID = (".log", "outcome.json")  # of an attempt
 
 def erase_from_run(folder: Folder, run: str, targets: Targets, lease: Lease) -> int:
     """
-    Take `targets` out of `runs/<run>/`; how many rows of its matrix that were. Doing it again changes nothing.
+    Remove `targets` from `runs/<run>/` and return the number of matrix rows removed. Idempotent.
 
-    Its report goes: `update_manifest_and_report` writes it again. Of an attempt that was never published, only what it said stays.
+    The report is deleted; `update_manifest_and_report` writes it again. Of an attempt that was never published, only log and outcome stay.
 
     Raises:
         LeaseError: another run took over.
@@ -57,7 +57,7 @@ def erase_from_run(folder: Folder, run: str, targets: Targets, lease: Lease) -> 
 
 
 def rows_of(folder: Folder, run: str, targets: Targets) -> int:
-    """How many rows `erase_from_run` would take out of the matrix of `run`."""
+    """Return how many rows `erase_from_run` would remove from the matrix of `run`."""
     uris = parquet.column_of(targets.uris)
     return sum(
         parquet.rows_of(folder, f"runs/{run}/pca/{name}", uris) for name in folder.names(f"runs/{run}/pca") if name.endswith(".parquet")
@@ -66,8 +66,9 @@ def rows_of(folder: Folder, run: str, targets: Targets) -> int:
 
 def update_manifest_and_report(folder: Folder, run: str, cache: str | None, note: str, lease: Lease) -> None:
     """
-    After `erase_from_run`, and after a refit: the manifest's counts are those of the matrix as it is, its notes hold `note`; the report is
-    there again, made from what is left. Where that is not possible, a note says so.
+    Update counts and notes of the manifest after `erase_from_run` or a refit, and write the report again.
+
+    If the report cannot be written, a note says so.
 
     Raises:
         LeaseError: another run took over.
@@ -96,12 +97,16 @@ def update_manifest_and_report(folder: Folder, run: str, cache: str | None, note
 
 
 def shown_names(targets: Targets, manifest: Manifest) -> set[str]:
-    """How a report writes the images of `targets`."""
+    """Return the names under which a report shows the images of `targets`."""
     return {report.name_of(manifest, uri) for uri in targets.searched()}
 
 
 def _remove_if_hit(folder: Folder, run: str, targets: Targets, uris: pa.Array) -> None:
-    """Files about images other than the matrix go first: what is interrupted after that finds them gone, not outdated."""
+    """
+    Delete or rewrite files other than the matrix that mention the images.
+
+    They come first: after an interruption they are missing, not outdated.
+    """
     below = f"runs/{run}"
     manifest = manifest_of(folder, run)
     addresses = Strings(spelling for uri in targets.searched() for spelling in spellings(uri))
@@ -125,8 +130,9 @@ def _remove_if_hit(folder: Folder, run: str, targets: Targets, uris: pa.Array) -
 
 def _drop_results(folder: Folder, run: str) -> None:
     """
-    Delete all of `runs/<run>/` but logs and outcome: readers do not see it, no manifest tells how its pages write names, and its PCA may
-    have been fitted with what is erased.
+    Delete all of `runs/<run>/` but logs and outcome.
+
+    Readers do not see such a run, no manifest says how its pages write names, and its PCA may have been fitted with erased images.
     """
     below = f"runs/{run}"
     files = {file.name for file in folder.files(below)}
@@ -138,7 +144,7 @@ def _drop_results(folder: Folder, run: str) -> None:
 
 
 def _without_lines(content: bytes, places: list[tuple[int, int]]) -> bytes:
-    """`content` without the lines in which a part of one of `places` is, each from a byte to another: a name may have several lines."""
+    """Return `content` without the lines that overlap one of `places` (begin, end), in bytes. A name may span several lines."""
     lines = content.splitlines(keepends=True)
     ends = list(accumulate(map(len, lines)))
     hit = {line for begin, end in places for line in range(bisect_right(ends, begin), bisect_left(ends, end) + 1)}
@@ -161,7 +167,7 @@ def _rewrite_csv(folder: Folder, below: str, name: str, uris: set[str]) -> None:
 
 
 def _records(content: str) -> Iterator[tuple[list[str], str]]:
-    """Each row of a CSV file and its text, which stays as it is. Never all rows at once: as lists they are ten times the file."""
+    """Yield each row of a CSV file and its unchanged text. Never all rows at once: as lists they take ten times the file."""
     read: list[str] = []
 
     def lines() -> Iterator[str]:
@@ -175,7 +181,7 @@ def _records(content: str) -> Iterator[tuple[list[str], str]]:
 
 
 def _count(folder: Folder, run: str) -> tuple[int, int]:
-    """Rows and labels of the matrix."""
+    """Return the number of rows and labels of the matrix."""
     rows, labels = 0, set()
     for name in folder.names(f"runs/{run}/pca"):
         table = parquet.read(folder, f"runs/{run}/pca/{name}", ["label"]) if name.endswith(".parquet") else None

@@ -1,4 +1,4 @@
-"""The Delta tables of OUTPUT in, the same without some images out: rows dropped, old files gone, the log without a trace. Spark."""
+"""Remove images from the Delta tables of OUTPUT: drop rows, delete old files, clean the log. Uses Spark."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Addresses:
 
     def longer(self, uri: str) -> list[str]:
         """
-        Those that begin with `uri`.
+        Return the addresses that begin with `uri`.
 
         Raises:
             OutputError, CredentialsError: OUTPUT cannot be read.
@@ -67,7 +67,7 @@ class Addresses:
         return found
 
     def around(self, uri: str) -> list[str]:
-        """Those in which the path of `uri`, or `uri` on S3, is. Raises as `longer`."""
+        """Return the addresses that contain the path of `uri`, or `uri` itself on S3. Raises the errors of `longer`."""
         found: list[str] = self._sorted.filter(pc.match_substring(self._sorted, printable(local_path(uri)))).to_pylist()
         return found
 

@@ -1,8 +1,8 @@
 """
-What is meant: URIs, prefixes and an age in; all that is known of those images out, so that every trace of them can be found again.
+Resolve URIs, prefixes and an age to the images to erase, with all that is known of them, to find every trace.
 
-Known is what `features`, `rejects`, published runs or INPUT have of an image. It is kept in OUTPUT before anything is removed:
-the next `forget` continues an interrupted erasure with it.
+`features`, `rejects`, published runs and INPUT say what is known of an image. It is stored in OUTPUT before anything is removed: the next
+`forget` uses it to continue an interrupted erasure.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ OPTIONS = ("refit", "tombstone")  # of `Forget`: an erasure that is continued by
 
 @dataclass
 class Targets:
-    """Images to erase, and how far that is: what an interrupted erasure knew and did is added."""
+    """Images to erase and the progress of their erasure. What an interrupted erasure knew and did is added."""
 
     uris: set[str] = field(default_factory=set)
     etags: set[str] = field(default_factory=set)
@@ -63,7 +63,7 @@ class Targets:
     removed: Counter[str] = field(default_factory=Counter)  # so far; see Receipt.removed
 
     def add(self, other: Targets) -> None:
-        """Of the counts the higher ones: an erasure that was begun later has counted on from those before it."""
+        """Merge `other`. Counts take the maximum: an erasure that began later continued the counts of those before it."""
         for name, values in vars(other).items():
             if name != "removed":
                 getattr(self, name).update(values)
@@ -98,14 +98,15 @@ def find(
     spark: SparkSession | None, folder: Folder, uris: list[str], prefixes: list[str], older_than: float | None, copies: bool
 ) -> Targets:
     """
-    All that is meant, wherever a trace of it is: in the tables of every model, in runs, or in INPUT only; and what erasures that were begun
-    and not ended mean, as it is now. Of `uris` that are not known nothing is in the result.
+    Return all images that are meant, with what unfinished erasures mean.
 
-    `older_than`: seconds; what was taken in before that and has not been taken in again since. `copies`: other addresses of the very
-    same picture are meant too. Without `spark` this process reads the features.
+    Traces are searched in the tables of every model, in runs and in INPUT. Unknown `uris` are not in the result.
+
+    `older_than`: seconds; also images that were last taken in before that. `copies`: also other addresses of the same bytes. Without
+    `spark` this process reads the features.
 
     Raises:
-        InputError: something that is meant lies in OUTPUT.
+        InputError: one of the images is in OUTPUT.
     """
     known = Known(folder)
     for uri in [*uris, *prefixes]:
@@ -171,7 +172,7 @@ def save_targets(folder: Folder, run_id: str, targets: Targets) -> None:
 
 
 def unfinished_erasures(folder: Folder) -> Iterable[tuple[str, Targets]]:
-    """Names and targets of erasures that were begun and not ended."""
+    """Yield names and targets of erasures that did not end."""
     for name in folder.names(FOLDER):
         stored = folder.read(f"{FOLDER}/{name}") if name.endswith(".pending") else None
         if stored is not None:
@@ -179,7 +180,7 @@ def unfinished_erasures(folder: Folder) -> Iterable[tuple[str, Targets]]:
 
 
 def _older(folder: Folder, older_than: float) -> set[str]:
-    """Addresses that were last taken in, into any of the tables, more than `older_than` seconds ago."""
+    """Return addresses that were last taken in, into any table, more than `older_than` seconds ago."""
     rows = [
         table.rename_columns(["uri", "at"])
         for name, at in TAKEN_IN.items()
@@ -193,14 +194,14 @@ def _older(folder: Folder, older_than: float) -> set[str]:
 
 
 def _unlisted_folders(folder: Folder) -> set[str]:
-    """Addresses among the rejects that are no photo's: what could not be listed is a folder, unless its name is that of a photo."""
+    """Return the addresses among the rejects that are folders: what could not be listed and has no photo's name."""
     tables = rows_of(folder, "rejects", only(REJECTS, ["uri", "stage"]))
     unlisted = {uri for rows in tables for uri in rows.filter(pc.field("stage") == "list")["uri"].to_pylist()}
     return {uri for uri in unlisted if ignored_kind(uri.rpartition("/")[2]) or (not is_s3(uri) and os.path.isdir(local_path(uri)))}
 
 
 def _equal_rejects(folder: Folder, uris: set[str]) -> set[str]:
-    """Other URIs whose file has the very bytes of one of `uris` that was rejected; what their etags tell to be other bytes is not read."""
+    """Return other URIs of rejected files with the same bytes as one of `uris`. Files whose etags differ are not read."""
     rejected = {(uri, etag) for uri, etag in _rejected(folder) if etag}
     meant = {uri: etag for uri, etag in rejected if uri in uris}
     if not meant:
@@ -255,7 +256,7 @@ def rows_in(folder: Folder) -> int:
 def _rows(
     spark: SparkSession | None, folder: Folder, uris: set[str] | None = None, heads: set[bytes] | None = None
 ) -> list[dict[str, Any]]:
-    """DESCRIBED rows of the table features/: of `uris`, or whose first numbers are among `heads`, by Spark's tasks, else here."""
+    """Return FEATURE_ROWS of `uris`, or of embeddings whose first numbers are in `heads`, by Spark's tasks or in this process."""
     if not (uris or heads):
         return []
     log = DeltaLog(folder, "features")
@@ -285,7 +286,7 @@ def _begins_with(embeddings: pa.ChunkedArray, heads: set[bytes]) -> pa.Array:
 
 
 def _with_bytes(rows: pa.Table) -> Iterator[tuple[dict[str, Any], bytes]]:
-    """Each row without its embedding, and that as bytes of float32."""
+    """Yield each row without its embedding, and the embedding as float32 bytes."""
     for batch in rows.to_batches():
         keys = batch.select(["uri", "etag", "model"]).to_pylist()
         for key, embedding in zip(keys, batch.column("embedding"), strict=True):

@@ -1,4 +1,4 @@
-"""Files on disk and objects on S3, in every version, delete markers and unfinished uploads included: listed, read, removed for good."""
+"""List, read and permanently remove files and S3 objects in every version, with delete markers and unfinished uploads."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Version(NamedTuple):
 
 def versions_below(prefix: str) -> Iterator[Version]:
     """
-    Everything whose URI begins with `prefix`, hidden files too.
+    Yield every version whose URI begins with `prefix`, of hidden files too.
 
     Raises:
         OutputError, CredentialsError: it cannot be listed.
@@ -61,7 +61,7 @@ def versions_below(prefix: str) -> Iterator[Version]:
 
 
 def unfinished(folder: str) -> Iterator[Version]:
-    """What writers that were killed left below `folder`: under the lease there are no others. Raises as `versions_below`."""
+    """Yield what killed writers left below `folder`: under the lease there are no others. Raises the errors of `versions_below`."""
     if is_s3(folder):
         yield from _uploads(folder.rstrip("/") + "/")
     else:
@@ -69,7 +69,11 @@ def unfinished(folder: str) -> Iterator[Version]:
 
 
 def unfinished_of(uris: Iterable[str]) -> Iterator[Version]:
-    """Uploads of exactly these objects that were never completed: one listing for each bucket. Raises as `versions_below`."""
+    """
+    Yield uploads of exactly these objects that were never completed.
+
+    One listing per bucket. Raises the errors of `versions_below`.
+    """
     keys: dict[str, set[str]] = defaultdict(set)
     for bucket, key in (bucket_and_key(uri) for uri in uris if is_s3(uri)):
         keys[bucket].add(key)
@@ -79,7 +83,7 @@ def unfinished_of(uris: Iterable[str]) -> Iterator[Version]:
 
 
 def versions_of(uri: str) -> list[Version]:
-    """Those of exactly this file or object; none if there is none, or if it is a folder."""
+    """Return the versions of exactly this file or object; none for a folder or if it does not exist."""
     if not is_s3(uri):
         path = local_path(uri)
         return [Version(uri, None, True, False)] if os.path.lexists(path) and not os.path.isdir(path) else []
@@ -87,21 +91,21 @@ def versions_of(uri: str) -> list[Version]:
 
 
 def versions_of_each(uris: Iterable[str], progress: Progress = unseen) -> Iterator[Version]:
-    """`versions_of` all of `uris`. `progress` is told how many of them were looked up."""
+    """Yield the versions of all `uris`. `progress` gets the number of URIs looked up."""
     for done, versions in enumerate(map_in_parallel(versions_of, uris), start=1):
         yield from versions
         progress(done)
 
 
 def map_in_parallel(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """`function` of each of `items`, in their order, IN_FLIGHT at a time: S3 answers many requests as fast as one."""
+    """Yield `function(item)` for each item in order, IN_FLIGHT at a time: S3 answers many requests as fast as one."""
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
         yield from pool.map(function, items)
 
 
 def content_of(version: Version) -> bytes | None:
     """
-    None for a delete marker, and for what has gone meanwhile.
+    Return the content; None for a delete marker and for a version that no longer exists.
 
     Raises:
         OutputError, CredentialsError: it cannot be read.
@@ -174,7 +178,7 @@ def _abort(upload: Version) -> None:
 
 
 def _local(prefix: str) -> Iterator[Version]:
-    """Symbolic links to folders are followed, to each folder once: a search must see what a reader of OUTPUT sees."""
+    """Yield local files. Symbolic links to folders are followed, to each folder once: a search must see what a reader sees."""
     path, seen = local_path(prefix), set()
     for folder, below, names in os.walk(os.path.dirname(path), onerror=_not_listed, followlinks=True):
         seen.add(os.path.realpath(folder))
@@ -192,7 +196,7 @@ def _not_listed(error: OSError) -> None:
 
 
 def _unlink(path: str) -> None:
-    """The file itself, and then each symbolic link to it: an interruption leaves the links, and by them the file is found again."""
+    """Delete the file, then each symbolic link to it: after an interruption the links lead to the file again."""
     links = []
     while os.path.islink(path) and path not in links:
         links.append(path)
@@ -209,7 +213,7 @@ def _unlink(path: str) -> None:
 
 
 def _delete_objects(versions: list[Version]) -> int:
-    """At most DELETED_AT_ONCE, of one bucket; how many."""
+    """Delete at most DELETED_AT_ONCE versions of one bucket and return their number."""
     for odd in (one for one in versions if NOT_IN_XML.search(one.uri)):
         _delete_object(odd)
     if together := [one for one in versions if not NOT_IN_XML.search(one.uri)]:

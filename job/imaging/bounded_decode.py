@@ -1,10 +1,9 @@
 """
-The bytes of one image in, its pixels out, within bounds of processor time and memory: what a Spark worker decodes with.
+Decode one image within limits of processor time and memory, as a Spark worker does.
 
-`job.imaging.decode` refuses what is known to be endless before it begins. This is for what nobody has thought of yet: `decode_bounded`
-takes an image that runs over its bounds for one that cannot be decoded. One that kills its process all the same costs a task, not a run:
-the next attempt of the task decodes by `decode_in_subprocess`, where only a child can die, or hang. Limits are those of a process: not for a driver
-or a server, which use `run_in_subprocess`.
+`job.imaging.decode` refuses what is known to take too long before it begins. This module is for unknown cases: `decode_bounded` rejects an
+image that exceeds the limits. An image that kills its process costs a task, not a run: the next attempt of the task uses
+`decode_in_subprocess`, where only a child can die or hang. The limits apply to a process, so a driver or a server uses `run_in_subprocess`.
 """
 
 from __future__ import annotations
@@ -35,28 +34,35 @@ T = TypeVar("T")
 
 def decode_bounded(content: bytes, size_px: int) -> Decoded:
     """
-    `decode_image` within SECONDS and MEMORY_BYTES. A decoder that is stuck in C beyond twice the time ends the process by SIGPROF.
+    Run `decode_image` within SECONDS and MEMORY_BYTES.
+
+    A decoder that is stuck in C for twice the time ends the process by SIGPROF.
 
     Raises:
-        DecodeError: as `decode_image`, or it takes too long.
+        DecodeError: as `decode_image`, or the time is up.
     """
     return _bounded(decode_image, content, size_px)
 
 
 def decode_in_subprocess(content: bytes, size_px: int) -> Decoded:
-    """`decode_bounded` in a process of its own, a few milliseconds slower. Raises DecodeError also if that process died."""
+    """
+    Run `decode_bounded` in a child process, a few milliseconds slower.
+
+    Raises:
+        DecodeError: as `decode_bounded`, or the child died.
+    """
     return run_in_subprocess(decode_image, content, size_px)
 
 
 def run_in_subprocess(work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
     """
-    What `work` gives, within the bounds and in a process of its own.
+    Return the result of `work`, run within the limits in a child process.
 
-    A process that does not answer in PATIENCE x SECONDS by the clock is killed and `work` tried in another one: where this process has
+    A child that does not answer in CLOCK_FACTOR x SECONDS by the clock is killed and `work` tried in another one: where this process has
     threads, a fork can copy a lock that one of them holds, and then waits for it without using the processor.
 
     Raises:
-        DecodeError: `work` raised it, took too long, twice did not answer, or its process died.
+        DecodeError: `work` raised it or took too long, two children did not answer, or a child died.
     """
     for _ in range(CHILDREN):
         answer = _child(lambda: _bounded(work, *arguments, **named))
@@ -71,7 +77,9 @@ def run_in_subprocess(work: Callable[P, T], *arguments: P.args, **named: P.kwarg
 
 def _child(work: Callable[[], object]) -> tuple[bool, Any] | None:
     """
-    (True, what `work` gives) or (False, why not), from a child; None if it has not answered in time. However this ends, the child is gone.
+    Return (True, result) or (False, reason) from a child; None if it did not answer in time.
+
+    The child is gone in any case.
 
     Raises:
         DecodeError: the child died.
@@ -98,7 +106,7 @@ def _child(work: Callable[[], object]) -> tuple[bool, Any] | None:
 
 
 def _read(pipe: int, until: float) -> bytes | None:
-    """All that is written to `pipe`; None if it is still open at `until` (of the monotonic clock)."""
+    """Return all that is written to `pipe`; None if it is still open at `until` (monotonic clock)."""
     said = bytearray()
     while wait([pipe], max(0.0, until - time.monotonic())):
         part = os.read(pipe, 1 << 20)
@@ -117,7 +125,7 @@ def _bounded(work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
 
 
 def _run_child(writing: int, work: Callable[[], object]) -> None:
-    """The whole life of the child. Never returns, and runs nothing of the parent's at its end."""
+    """Run `work` in the child, send the answer and exit without running any exit handler of the parent."""
     status = 1
     try:
         try:
@@ -133,7 +141,7 @@ def _run_child(writing: int, work: Callable[[], object]) -> None:
 
 @contextmanager
 def _limited_memory() -> Iterator[None]:
-    """What is allocated beyond it fails, which Pillow and Python say as MemoryError: one image less, not a worker killed by its machine."""
+    """Make allocations beyond the limit fail with MemoryError: one image is lost, instead of a worker killed by the system."""
     present = _address_space()
     if not present:
         yield
@@ -150,7 +158,7 @@ def _limited_memory() -> Iterator[None]:
 
 
 def _address_space() -> int:
-    """Bytes of addresses that this process has; 0 where nobody tells, as on macOS, which knows no such limit either."""
+    """Return the bytes of address space of this process; 0 where it is unknown, as on macOS, which has no such limit either."""
     with suppress(OSError), open("/proc/self/statm", "rb") as file:
         return int(file.read().split()[0]) * resource.getpagesize()
     return 0
@@ -158,7 +166,7 @@ def _address_space() -> int:
 
 @contextmanager
 def _limited_time() -> Iterator[None]:
-    """TimeoutError after SECONDS, at the next line of Python; the default of SIGPROF after twice as many, wherever it is."""
+    """Raise TimeoutError after SECONDS, at the next line of Python; after twice as many SIGPROF ends the process anywhere."""
     if threading.current_thread() is not threading.main_thread():  # only there are signals answered
         yield
         return

@@ -1,4 +1,4 @@
-"""The bytes of an image file in, its upright RGB pixels at the network's size out, or the reason why not. Pure: no I/O."""
+"""Decode image files to upright RGB pixels at the network's size, or say why not. Pure: no I/O."""
 
 from __future__ import annotations
 
@@ -72,7 +72,13 @@ def decode_image(content: bytes, size_px: int) -> Decoded:
 
 
 def open_image(content: bytes) -> Image.Image:
-    """Before any pixel is decoded. Raises DecodeError for what is too much work, and whatever Pillow raises."""
+    """
+    Open an image without decoding a pixel.
+
+    Raises:
+        DecodeError: it is too large or needs too much work.
+        Exception: whatever Pillow raises.
+    """
     needed = without_metadata(content) if content.startswith(PNG) else content
     image: Image.Image = Image.open(io.BytesIO(needed), formats=FORMATS)
     refuse_oversized(image.size)
@@ -85,10 +91,11 @@ def open_image(content: bytes) -> Image.Image:
 
 def load_pixels(image: Image.Image, content: bytes, even_if_blank: bool = False) -> Image.Image:
     """
-    `image`, which was opened from `content`, decoded: with what Pillow gets wrong put right.
+    Decode `image`, opened from `content`, and correct what Pillow reads wrong.
 
     Raises:
-        DecodeError: there is nothing to see, unless `even_if_blank`. And whatever Pillow raises.
+        DecodeError: there is nothing to see, unless `even_if_blank`.
+        Exception: whatever Pillow raises.
     """
     try:
         image.load()
@@ -104,10 +111,10 @@ def load_pixels(image: Image.Image, content: bytes, even_if_blank: bool = False)
 
 def drop_unused_alpha(image: Image.Image, even_if_blank: bool) -> Image.Image:
     """
-    `image`, opaque if it is transparent everywhere: then its alpha is a channel that a program left unused.
+    Make `image` opaque if it is transparent everywhere: a program left its alpha channel unused.
 
     Raises:
-        DecodeError: all of it has one colour then, or all that can be seen is white, as the background; unless `even_if_blank`.
+        DecodeError: it then has a single colour, or all that is visible is white like the background; not with `even_if_blank`.
     """
     ranges = [alpha(strip).getextrema() for strip in strips(image)]
     lowest, highest = np.min(ranges), np.max(ranges)
@@ -127,7 +134,7 @@ def alpha(image: Image.Image) -> Image.Image:
 
 
 def single_colour(image: Image.Image) -> tuple[int, ...] | None:
-    """The RGB colour of all pixels of `image`; None if they have more than one."""
+    """Return the RGB colour of all pixels of `image`; None if they have more than one."""
     found = set()
     for strip in strips(image):
         lowest, highest = np.asarray(to_rgb8(strip).getextrema()).T.tolist()
@@ -138,14 +145,14 @@ def single_colour(image: Image.Image) -> tuple[int, ...] | None:
 
 
 def refuse_oversized(size: tuple[int, int]) -> None:
-    """Raises DecodeError for an image of more than MAX_PIXELS."""
+    """Raise DecodeError for an image of more than MAX_PIXELS."""
     width, height = size
     if width * height > MAX_PIXELS:
         raise DecodeError(f"too many pixels: {width}x{height}")
 
 
 def refuse_too_many_scans(content: bytes, size: tuple[int, int]) -> None:
-    """Raises DecodeError for a JPEG file whose first image has more than MAX_SCANNED_PIXELS over all its scans."""
+    """Raise DecodeError for a JPEG file whose first image has more than MAX_SCANNED_PIXELS over all its scans."""
     allowed = MAX_SCANNED_PIXELS // (size[0] * size[1])
     if content.count(b"\xff\xda") <= allowed:  # also those that are none, as in the film behind a phone's photo
         return
@@ -158,7 +165,7 @@ def refuse_too_many_scans(content: bytes, size: tuple[int, int]) -> None:
 
 
 def reason_for(error: Exception, content: bytes) -> str:
-    """Why `content` cannot be decoded, in one of a few phrases, so that rejects can be counted by reason."""
+    """Return why `content` cannot be decoded, as one of a few phrases, so that rejects can be counted by reason."""
     if content.startswith(tiff.SIGNATURES) and isinstance(error, UnidentifiedImageError | KeyError) and tiff.has_dimensions(content):
         return tiff.UNSUPPORTED  # KeyError: of a compression
     if isinstance(error, UnidentifiedImageError):
@@ -176,10 +183,10 @@ def reason_for(error: Exception, content: bytes) -> str:
 
 def resize_upright(image: Image.Image, turn: int, size_px: int) -> Image.Image:
     """
-    `to_rgb8`, transposed by `turn` (an EXIF orientation), resized by Pillow's bicubic filter: (size_px, size_px) RGB.
+    Convert to RGB, apply the EXIF orientation `turn` and resize by Pillow's bicubic filter to (size_px, size_px).
 
-    Pillow resizes rows first and then columns, so a large image gives the same pixels strip by strip, and is never
-    held a second time in RGB, upright or over white.
+    Pillow resizes rows first and then columns, so a large image gives the same pixels strip by strip, and is never held a second time in
+    RGB, upright or over white.
     """
     stored_width, stored_height = image.size
     sideways = turn >= 5
@@ -204,7 +211,12 @@ def upright_rgb8(image: Image.Image, turn: int) -> Image.Image:
 
 
 def to_rgb8(image: Image.Image) -> Image.Image:
-    """Any mode Pillow reads to RGB, 8 bits a channel. Raises DecodeError for floating-point pixels: nothing says what white is."""
+    """
+    Convert any mode that Pillow reads to RGB, 8 bits a channel.
+
+    Raises:
+        DecodeError: floating-point pixels, whose white is unknown.
+    """
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode == "F":
@@ -221,7 +233,7 @@ def to_rgb8(image: Image.Image) -> Image.Image:
 
 
 def to_grey8(image: Image.Image) -> Image.Image:
-    """16-bit grey to L by its high byte; Pillow's own conversion of these modes clips at 255."""
+    """Convert 16-bit grey to L by its high byte; Pillow's own conversion of these modes clips at 255."""
     grey = np.asarray(image)
     if grey.min() < 0 or grey.max() > 0xFFFF:
         raise DecodeError("more than 16 bits per pixel")

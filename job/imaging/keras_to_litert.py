@@ -1,5 +1,5 @@
 """
-Keras weights in, a float32 LiteRT flat buffer out: `python -m job.imaging.keras_to_litert OUT [WEIGHTS]`.
+Convert Keras weights to a float32 LiteRT flat buffer: `python -m job.imaging.keras_to_litert OUT [WEIGHTS]`.
 
 A process of its own, so that TensorFlow (10 s, 860 MB) never lives in the driver or in a worker.
 """
@@ -17,7 +17,7 @@ UNWRITABLE = 73  # the exit code where OUT cannot be written; EX_CANTCREAT of sy
 
 
 def keras_mobilenet_v2(weights: str | None) -> Any:
-    """MobileNetV2 without its top, average-pooled: (N, 224, 224, 3) float32 in -1..1 to (N, 1280) float32."""
+    """Build MobileNetV2 without its top, average-pooled: (N, 224, 224, 3) float32 in -1..1 to (N, 1280) float32."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras
 
@@ -32,7 +32,12 @@ def untrained_mobilenet_v2() -> Any:
 
 
 def convert(weights: str | None) -> bytes:
-    """Raises ValueError or OSError, by Keras, if `weights` are of another network or no HDF5 file."""
+    """
+    Return the flat buffer of the network.
+
+    Raises:
+        ValueError, OSError: `weights` belong to another network or are not an HDF5 file.
+    """
     network = keras_mobilenet_v2(weights) if weights else untrained_mobilenet_v2()
     import tensorflow as tf
 

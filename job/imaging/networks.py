@@ -1,7 +1,8 @@
-"""Names to networks: each with its preprocessing, its sizes and its fingerprint. Pixels in, features out.
+"""
+Load networks with their preprocessing, sizes and fingerprints: pixels to features.
 
-`load_model` runs on the driver and proves the weights by what they compute; `worker_network` runs in Spark's Python workers
-and builds one network per process from what the driver broadcast. Nothing here downloads.
+`load_model` runs on the driver and verifies the weights by what they compute; `worker_network` runs in Spark's Python workers and builds
+one network per process from the driver's broadcast. Nothing here downloads.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Network(Protocol):
     dim: int
 
     def __call__(self, pixels: Pixels) -> Features:
-        """(size_px, size_px, 3) uint8 to (dim,) float32"""
+        """Compute the features of one image: (size_px, size_px, 3) uint8 to (dim,) float32."""
         ...
 
 
@@ -97,7 +98,7 @@ class MeanColour:
 
 
 def scale(pixels: Pixels, out: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """0..255 uint8 to -1..1 float32, into `out` of the same shape; keras.applications.mobilenet_v2.preprocess_input."""
+    """Scale 0..255 uint8 to -1..1 float32, into `out` of the same shape, as keras.applications.mobilenet_v2.preprocess_input."""
     np.divide(pixels, np.float32(127.5), out=out, dtype=np.float32)
     return np.subtract(out, np.float32(1), out=out)
 
@@ -124,7 +125,7 @@ class Model:
 
 def load_model(params: Params) -> Model:
     """
-    The run's model, proven: the network has just computed the known answer.
+    Load the model of the run and verify it by the known answer.
 
     Raises:
         ModelError: weights are missing, of another network, or compute something else than MobileNetV2 on ImageNet.
@@ -149,7 +150,7 @@ def load_model(params: Params) -> Model:
 
 def untrained_model(params: Params) -> Model:
     """
-    Load the untrained network, proven as the trained one is.
+    Load the untrained network and verify it as the trained one.
 
     Raises:
         ModelError: there is no cache folder for the converted network, or it computes something else here.
@@ -179,7 +180,7 @@ def untrained_flatbuffer(cache: Path) -> bytes:
 
 def litert_flatbuffer(weights: Path, cache: Path) -> bytes:
     """
-    `weights` (Keras HDF5) as a float32 LiteRT flat buffer: converted once, then read from `cache`.
+    Return `weights` (Keras HDF5) as a float32 LiteRT flat buffer: converted once, then read from `cache`.
 
     Raises:
         ModelError: Keras cannot load `weights` into MobileNetV2.
@@ -194,7 +195,7 @@ def litert_flatbuffer(weights: Path, cache: Path) -> bytes:
 
 def convert_once(cached: Path, weights: Path | None) -> bytes:
     """
-    Return the content of `cached`, converted first from `weights` (None: untrained) if it is missing.
+    Return the content of `cached`, converting `weights` (None: untrained) first if it does not exist.
 
     Raises:
         ModelError: as `litert_flatbuffer` and `untrained_flatbuffer`.
@@ -221,13 +222,13 @@ def convert_once(cached: Path, weights: Path | None) -> bytes:
 
 
 def cache_error(cached: Path, reason: str | None) -> SetupError:
-    """`cached` is a file of the cache folder."""
+    """Return the error for a file of the cache folder that cannot be written."""
     return SetupError(f"cannot write `{cached}`: {reason}", "set FRUITS_CACHE to a writable folder with free space")
 
 
 def keras_weights(weights: Path) -> list[npt.NDArray[np.float32]]:
     """
-    The 260 arrays of `model.get_weights()`.
+    Return the 260 arrays of `model.get_weights()`.
 
     Raises:
         ModelError: as `litert_flatbuffer`.
@@ -242,7 +243,7 @@ def keras_weights(weights: Path) -> list[npt.NDArray[np.float32]]:
 
 
 def known_image(size_px: int = 224) -> Pixels:
-    """A picture made by formula: three waves of different direction and length, so that no channel repeats another."""
+    """Return a picture made by formula: three waves of different direction and length, so that no two channels are alike."""
     y, x = np.mgrid[0:size_px, 0:size_px] / size_px
     waves = [np.sin(2 * np.pi * (a * x + b * y + 4 * x * y)) for a, b in ((2, 5), (7, 1), (3, -4))]
     pixels: Pixels = np.round(127.5 + 127.5 * np.stack(waves, axis=-1)).astype(np.uint8)
@@ -251,7 +252,7 @@ def known_image(size_px: int = 224) -> Pixels:
 
 @cache
 def known_answer(model: str) -> Features:
-    """What `model` makes of `known_image()`: (dim,) float32, computed once with Keras and its ImageNet weights."""
+    """Return the features of `known_image()` by `model`, (dim,) float32, computed once with Keras."""
     content = files("job.imaging").joinpath("known_answers", f"{model}.npy").read_bytes()
     answer: Features = np.load(BytesIO(content))
     return answer
@@ -259,7 +260,7 @@ def known_answer(model: str) -> Features:
 
 def fingerprint(model: str) -> str:
     """
-    Of the function: the network, its preprocessing, its precision and the known answer that `verify_network` compares it with.
+    Return the fingerprint of the function: network, preprocessing, precision and the known answer.
 
     The stored answer is hashed, not the computed one: rounding the latter would give two CPUs two fingerprints.
     """
@@ -293,7 +294,7 @@ _networks: dict[str, Network] = {}  # one per worker process and model: an inter
 
 
 def worker_network(model: Model) -> Network:
-    """This process's network for `model`, built at the first call."""
+    """Return this process's network for `model`, built at the first call."""
     key = f"{model.engine}/{model.fingerprint}"
     if key not in _networks:
         _networks[key] = model.network(model.payload)

@@ -1,7 +1,7 @@
 """
-Keys in, bytes out, in the same order: many reads in flight while the caller decodes and infers, bounded in memory.
+Fetch the bytes of listed images in order: many reads in flight while the caller decodes, within a memory limit.
 
-Never raises for one image: what cannot be read comes out as a FetchError in its place.
+Never raises for one image: an unreadable one becomes a FetchError.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ARCHIVED = "archived, restore it first"  # in S3 Glacier
 
 
 class ListedImage(NamedTuple):
-    """One listed image."""
+    """One image of the listing."""
 
     uri: str
     etag: str
@@ -36,7 +36,7 @@ class ListedImage(NamedTuple):
 
 
 def fetch(keys: Iterable[ListedImage]) -> Iterator[tuple[ListedImage, bytes | FetchError]]:
-    """Each key with its content, in order, while up to IN_FLIGHT others are on their way."""
+    """Yield each image with its content, in order, while up to IN_FLIGHT others are being read."""
     waiting: deque[tuple[ListedImage, Future[bytes | FetchError]]] = deque()
     waiting_bytes = 0
     with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="fetch") as pool:
@@ -66,8 +66,10 @@ def _read(key: ListedImage) -> bytes | FetchError:
 
 def read_local(key: ListedImage) -> bytes:
     """
+    Return the bytes of a local file.
+
     Raises:
-        FetchError: unreadable, vanished, or not the file that was listed.
+        FetchError: unreadable, vanished, or changed since it was listed.
     """
     try:
         with open(local_path(key.uri), "rb") as file:
@@ -90,7 +92,9 @@ def content_etag(content: bytes) -> str:
 
 def read_s3(key: ListedImage) -> bytes:
     """
-    GET with If-Match, so that bytes and etag belong together. Throttling, resets and timeouts are tried again with backoff.
+    Return the bytes of an S3 object by GET with If-Match, so that bytes and etag belong together.
+
+    Throttling, resets and timeouts are retried with backoff.
 
     Raises:
         FetchError: refused, vanished, changed since it was listed, or still failing after all tries.
@@ -117,7 +121,7 @@ def read_s3(key: ListedImage) -> bytes:
 
 
 def _addressable(name: str) -> bool:
-    """obstore's paths have no empty, `.` or `..` parts and no control characters; S3's keys may."""
+    """Return whether obstore can read the key: its paths have no empty, `.` or `..` parts and no control characters."""
     return all(part not in ("", ".", "..") for part in name.split("/")) and name.isprintable()
 
 

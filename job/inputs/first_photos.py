@@ -1,5 +1,5 @@
 """
-The first photos of a listing, which are all that a run with `limit` takes.
+Select the first photos of a listing for a run with `limit`.
 
 Their order is by names alone: the first photo of each label by its URI, then the second of each, and so on. So the same INPUT gives the
 same photos, every label is among them as early as possible, and a larger limit adds photos to those of a smaller one.

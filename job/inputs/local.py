@@ -1,4 +1,4 @@
-"""A local folder's images as rows: follows symbolic links, ends at loops, reports what cannot be read."""
+"""List the images of a local folder: follow symbolic links, stop at loops, report what cannot be read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ERRORS = (OSError,)  # of one folder
 
 
 def check(input_uri: str) -> None:
-    """Raises InputError if the folder does not exist, is a file or may not be read."""
+    """Raise InputError if the folder does not exist, is a file or is not readable."""
     try:
         check_input_folder(uris.local_path(input_uri))
     except LocationError as error:
@@ -25,7 +25,7 @@ def check(input_uri: str) -> None:
 
 
 def list_folders(input_uri: str, folders: list[FolderToList], content_hash: bool) -> Iterator[ListingRow]:
-    """One row per file in `folders`; etag is size and time of change, or the SHA-256 of the content."""
+    """Yield one row per file in `folders`; the etag is size and modification time, or the SHA-256 of the content."""
     root = uris.local_path(input_uri)
     for folder in folders:
         path = uris.local_path(folder.uri)
@@ -39,7 +39,7 @@ def list_folders(input_uri: str, folders: list[FolderToList], content_hash: bool
 
 
 def _walk(input_uri: str, path: str, deep: bool, above: frozenset[tuple[int, int]], content_hash: bool) -> Iterator[ListingRow]:
-    """Follows symbolic links; `above` are the folders on the way down, so a link back to one of them ends there."""
+    """Walk down a folder, following symbolic links. `above` are the folders on the way down, where a loop ends."""
     stack = [(path, above)]
     while stack:
         path, above = stack.pop()
@@ -80,7 +80,7 @@ def _row(entry: os.DirEntry[str], input_uri: str, content_hash: bool) -> Listing
 
 
 def subfolders(uri: str) -> tuple[list[str], int]:
-    """The sub-folders' URIs, and how many other entries there are (no more than MAX_LOOSE + 1 are counted)."""
+    """Return the URIs of the sub-folders, and the number of other entries (counted up to MAX_LOOSE + 1)."""
     below, loose = [], 0
     with os.scandir(uris.local_path(uri)) as entries:
         for entry in entries:
@@ -94,7 +94,7 @@ def subfolders(uri: str) -> tuple[list[str], int]:
 
 
 def _parents(path: str, root: str) -> list[str]:
-    """The folders from `root` down to the one that holds `path`; none for `root` itself."""
+    """Return the folders from `root` down to the one that contains `path`; none for `root` itself."""
     names = path.removeprefix(root).strip("/").split("/")
     return [os.path.join(root, *names[:depth]) for depth in range(len(names))] if names != [""] else []
 

@@ -1,7 +1,7 @@
 """
-Rows about photos, where they are few on the driver (`ArrowRows`), else in Spark (`SparkRows`): listings, keys, rejects, scores.
+Hold rows about photos, on the driver if they are few (`ArrowRows`), else in Spark (`SparkRows`).
 
-What the two answer is the same. Spark SQL needs seconds before its first answer, Arrow milliseconds; Arrow needs the driver's memory.
+Both give the same results. Spark SQL needs seconds before its first answer, Arrow milliseconds; Arrow needs the driver's memory.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def driver_rows() -> int:
 
 
 class Rows(ABC):
-    """Rows of the columns `schema`."""
+    """Rows with the columns of `schema`: listings, rejects, scores."""
 
     schema: pa.Schema
 
@@ -44,49 +44,49 @@ class Rows(ABC):
 
     @abstractmethod
     def semi_join(self, others: Rows, *on: str) -> Rows:
-        """The rows that have a partner in `others` with the same texts in the columns `on`."""
+        """Return the rows with a match in `others`: the same texts in the columns `on`."""
 
     @abstractmethod
     def anti_join(self, others: Rows, *on: str) -> Rows:
-        """The rows that have none."""
+        """Return the rows without a match in `others`."""
 
     @abstractmethod
     def below(self, uri: str) -> Rows:
-        """The rows whose `uri` lies below the folder `uri`."""
+        """Return the rows whose `uri` is below the folder `uri`."""
 
     @abstractmethod
     def to_arrow(self) -> pa.Table:
-        """All rows, on the driver."""
+        """Return all rows as a table on the driver."""
 
     @abstractmethod
     def materialize(self, uri: str) -> Rows:
-        """The same rows computed once, in Spark as Parquet under `uri`: every later use reads them."""
+        """Compute the rows once, in Spark as Parquet under `uri`, so that later uses read them."""
 
     @abstractmethod
     def materialize_numbered(self, uri: str) -> NumberedRows:
-        """The same rows computed once, as `materialize`, so that they can be taken by number."""
+        """Materialize the rows in a fixed order, so that ranges of them can be taken."""
 
     @abstractmethod
     def count_distinct(self, name: str) -> int:
-        """How many different values a column has, without nulls."""
+        """Return the number of different values in a column, without nulls."""
 
     @abstractmethod
     def map_in_arrow(self, spark: SparkSession, tasks: int, function: Batches, schema: pa.Schema, by: str | None = None) -> Rows:
         """
-        What `function`, called in each of so many tasks of Spark, yields for its share of the rows: columns `schema`.
+        Call `function` in `tasks` Spark tasks, each on its share of the rows, and return what it yields, in `schema`.
 
-        Shares are even; `by`: rows with the same value of that column are mostly in one share.
+        Shares are equal; with `by`, rows with the same value of that column are mostly in one share.
         """
 
 
 class NumberedRows(ABC):
-    """Rows in an order that stays."""
+    """Rows in a fixed order."""
 
     count: int
 
     @abstractmethod
     def part(self, first: int, count: int) -> Rows:
-        """The rows number `first` to `first + count - 1`."""
+        """Return the rows number `first` to `first + count - 1`."""
 
 
 @dataclass(frozen=True)
@@ -217,12 +217,12 @@ class _NumberedSpark(NumberedRows):
 
 
 def to_spark(spark: SparkSession, table: pa.Table) -> DataFrame:
-    """Return `table` as a frame. Through Arrow: rows of Python would start Python workers at each use."""
+    """Return `table` as a Spark frame, through Arrow: rows of Python would start Python workers at each use."""
     return spark.createDataFrame(table.to_pandas(), from_arrow_schema(table.schema))
 
 
 def join_columns(rows: pa.Table) -> pa.ChunkedArray:
-    """Return all columns of `rows` as one text; no address or etag holds a null character."""
+    """Join all columns of `rows` to one text as a key for joins. No address or etag has a null character."""
     texts = [column.cast(pa.int64()).cast(pa.string()) if pa.types.is_timestamp(column.type) else column for column in rows.columns]
     return pc.binary_join_element_wise(*texts, "\0")
 

@@ -1,4 +1,4 @@
-"""The images below an S3 prefix as rows, many list requests in flight."""
+"""List the images below an S3 prefix, with many list requests in flight."""
 
 from __future__ import annotations
 
@@ -24,7 +24,13 @@ ERRORS = s3_client.S3_ERRORS  # of one folder
 
 
 def check(input_uri: str) -> None:
-    """Raises InputError if there is no such bucket or prefix, or it is an object, CredentialsError if S3 refuses."""
+    """
+    Raise an error if the prefix cannot be listed.
+
+    Raises:
+        InputError: there is no such bucket or prefix, or it is an object.
+        CredentialsError: S3 denies access.
+    """
     bucket, key = uris.bucket_and_key(input_uri)
     try:
         if _first_key(bucket, key + "/" if key else "") or not key:
@@ -43,7 +49,11 @@ def _first_key(bucket: str, prefix: str) -> str | None:
 
 
 def list_folders(input_uri: str, folders: list[FolderToList], _content_hash: bool) -> Iterator[ListingRow]:
-    """One row per key below `folders`, IN_FLIGHT pages at a time, so memory does not grow with their number; etag is S3's own."""
+    """
+    Yield one row per key below `folders`; the etag is S3's own.
+
+    IN_FLIGHT pages at a time, so memory does not grow with the number of keys.
+    """
     waiting: deque[tuple[FolderToList, str | None]] = deque((folder, None) for folder in folders)
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
         running: set[Future[Page]] = set()
@@ -59,7 +69,11 @@ def list_folders(input_uri: str, folders: list[FolderToList], _content_hash: boo
 
 
 def _page(input_uri: str, folder: FolderToList, token: str | None) -> Page:
-    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html"""
+    """
+    Return one page of a listing.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+    """
     bucket = uris.bucket_and_key(folder.uri)[0]
     try:
         answer = _list_objects(folder.uri, folder.deep, token)
@@ -81,13 +95,17 @@ def _page(input_uri: str, folder: FolderToList, token: str | None) -> Page:
 
 
 def _archived(found: dict[str, Any]) -> bool:
-    """Whether a GET is refused until the object is restored: https://docs.aws.amazon.com/AmazonS3/latest/userguide/archived-objects.html"""
+    """
+    Return whether the object must be restored before a GET.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/archived-objects.html
+    """
     restored = found.get("RestoreStatus", {})
     return found.get("StorageClass") in ARCHIVES and not ("RestoreExpiryDate" in restored and not restored.get("IsRestoreInProgress"))
 
 
 def subfolders(uri: str) -> tuple[list[str], int]:
-    """The sub-folders' URIs, and how many keys lie straight in it (counting ends a page after MAX_LOOSE)."""
+    """Return the URIs of the sub-folders, and the number of keys directly in it. Counting ends a page after MAX_LOOSE."""
     bucket = uris.bucket_and_key(uri)[0]
     below: list[str] = []
     loose, token = 0, None

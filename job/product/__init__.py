@@ -1,1 +1,1 @@
-"""What people do with results: report, identify, serve. Arrays and files alone: no Spark, no Java."""
+"""Use results without Spark or Java: report, identify, serve."""

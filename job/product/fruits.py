@@ -1,4 +1,4 @@
-"""Labels in; what fruit it is, its coarse group, its season and a sentence about it out, from `fruits.json`. Standard library only."""
+"""Look up fruits by label in `fruits.json`: names, coarse group, season, a sentence about each. Standard library only."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Fruit:
     about: dict[str, str]
 
     def season_words(self, language: str) -> str:
-        """`August to April`, `all year`."""
+        """Return the season in words: `August to April`, `all year`."""
         if len(self.season) == 12:
             return {"en": "all year", "fr": "toute l’année"}[language]
         first, last = (MONTHS[language][month - 1] for month in (self.season[0], self.season[-1]))
@@ -43,44 +43,44 @@ class Fruit:
 
 
 def fruit_of(label: str) -> Fruit | None:
-    """The fruit that `label` names: a label of Fruits-360, or a fruit's own name in one of LANGUAGES; None if nothing here knows it."""
+    """Return the fruit for `label`, a label of Fruits-360 or a name in one of LANGUAGES; None if it is unknown."""
     return fruits().get(_keys().get(_plain(label), ""))
 
 
 def group_of(label: str) -> str:
-    """`Apple Golden 1` to `Apple`; a label that nothing here knows keeps its name without the digits at its end."""
+    """Return the group of a label: `Apple` for `Apple Golden 1`. An unknown label loses the digits at its end."""
     fruit = fruit_of(label)
     return fruit.group if fruit else re.sub(r"[\s_-]*\d+$", "", label) or label
 
 
 def group_name(group: str, language: str) -> str:
-    """The group in `language`; as it is where nothing here knows it."""
+    """Return the name of the group in `language`; unknown groups keep their name."""
     name: str = _read()["groups"].get(group, {}).get(language, group)
     return name
 
 
 @cache
 def fruits() -> dict[str, Fruit]:
-    """Every fruit by its key."""
+    """Return all fruits by key."""
     return {key: Fruit(key=key, **values | {"season": tuple(values["season"])}) for key, values in _read()["species"].items()}
 
 
 @cache
 def labels() -> dict[str, str]:
-    """Every label of Fruits-360 (2020.05.18) with the key of its fruit."""
+    """Return the fruit key for every label of Fruits-360 (2020.05.18)."""
     found: dict[str, str] = _read()["labels"]
     return found
 
 
 @cache
 def _keys() -> dict[str, str]:
-    """Plain names to keys: those of the fruits, and the labels, which win."""
+    """Return fruit keys by plain name: those of the fruits and of the labels; labels win."""
     named = {_plain(name): fruit.key for fruit in fruits().values() for name in fruit.names.values()}
     return named | {_plain(label): key for label, key in labels().items()}
 
 
 def _plain(label: str) -> str:
-    """What differs only by case, `_` or `-` for a blank, and a number at the end is the same: `apple_golden_12`."""
+    """Normalise a label: case, `_` or `-` for a blank and a number at the end make no difference, as in `apple_golden_12`."""
     return re.sub(r"[\s_-]+", " ", re.sub(r"[\s_-]*\d+\s*$", "", label)).strip().casefold()
 
 

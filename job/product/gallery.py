@@ -1,4 +1,4 @@
-"""A published run in, from disk or S3; its scores, labels and PCA in memory out, ready to be searched. No Spark."""
+"""Load a published run, from disk or S3, into memory for searches: scores, labels and PCA. No Spark."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Gallery:
 
     def is_current(self) -> bool:
         """
-        Whether the matrix is still the one that was read: an erasure writes it again.
+        Return whether the matrix is still the one that was read; an erasure rewrites it.
 
         Raises:
             OutputError, CredentialsError: it cannot be listed.
@@ -56,7 +56,7 @@ class Gallery:
         return len(self.units)
 
     def project(self, features: npt.NDArray[np.float32]) -> Scores:
-        """(m, d) features to (m, k) scores of unit length."""
+        """Project features (m, d) to scores (m, k) of unit length."""
         return unit_rows(((features - self.mean) @ self.loadings).astype(np.float32))
 
     def uri(self, row: int) -> str:
@@ -66,7 +66,7 @@ class Gallery:
 
 def open_gallery(output: str, run_id: str | None = None) -> Gallery:
     """
-    The run `run_id`, or the newest one, of `output` (URI).
+    Load run `run_id`, or the newest one, of `output` (URI).
 
     Raises:
         InputError: there is no such complete run.
@@ -103,12 +103,17 @@ def open_gallery(output: str, run_id: str | None = None) -> Gallery:
 
 
 def matrix_files(folder: Folder, run_id: str) -> list[File]:
-    """The Parquet files of the run's matrix, with their times."""
+    """Return the Parquet files of the run's matrix, with their modification times."""
     return [file for file in folder.files(f"runs/{run_id}/pca") if file.name.endswith(".parquet")]
 
 
 def newest_run(folder: Folder) -> str:
-    """Raises InputError: nothing was published yet."""
+    """
+    Return the newest run_id.
+
+    Raises:
+        InputError: nothing is published yet.
+    """
     latest = folder.read("latest.json")
     if latest is None:
         raise InputError(f"there is no run in `{shown(folder.uri)}` yet", "create one with `fruitsctl run INPUT OUTPUT --local`")
@@ -118,7 +123,10 @@ def newest_run(folder: Folder) -> str:
 
 def read_scores(folder: Folder, run_id: str) -> tuple[Scores, npt.NDArray[np.int32], list[str], Any]:
     """
-    units (n, k) float32, codes (n,) int32 into names, names, uris (pyarrow string array) of `runs/<run_id>/pca/`.
+    Read `runs/<run_id>/pca/`: unit scores, label codes, label names and URIs.
+
+    Returns:
+        units (n, k) float32, codes (n,) int32 into names, names, uris (pyarrow string array).
 
     Raises:
         InputError: all its photos were erased.
@@ -153,12 +161,12 @@ def read_scores(folder: Folder, run_id: str) -> tuple[Scores, npt.NDArray[np.int
 
 
 def to_numpy(array: Any, kind: type[Number]) -> npt.NDArray[Number]:
-    """A pyarrow array without nulls, not copied. Its own `to_numpy` imports pandas first, which takes half a second."""
+    """Convert a pyarrow array without nulls, without copying. Its own `to_numpy` imports pandas, which takes half a second."""
     return np.frombuffer(array.buffers()[1], kind)[array.offset : array.offset + len(array)]
 
 
 def calibration_of(stored: dict[str, float] | None, units: Scores, codes: npt.NDArray[np.int32]) -> dict[str, float]:
-    """What the run itself has measured, else the same on at most CALIBRATION_IMAGES, evenly spread: `calibrate`."""
+    """Return the calibration that the run stored, else that of at most CALIBRATION_IMAGES images, evenly spread."""
     if stored and "typical" in stored:
         return stored
     if len(units) < 2:

@@ -1,4 +1,4 @@
-"""Exact nearest neighbours by cosine, on PCA scores: rows in, row numbers and distances out. NumPy's BLAS, no index to build."""
+"""Find exact nearest neighbours by cosine on PCA scores, with NumPy's BLAS and without an index."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ BLOCK_CELLS = 1 << 26  # of one matrix product, queries x gallery: 256 MB float3
 
 
 def unit_rows(scores: Scores) -> Scores:
-    """Each row of `scores` (n, k) at length 1; a row of zeros stays as it is."""
+    """Scale each row of `scores` (n, k) to length 1; a row of zeros stays as it is."""
     lengths = np.linalg.norm(scores, axis=1, keepdims=True)
     return np.divide(scores, lengths, out=np.zeros_like(scores), where=lengths > 0)
 
@@ -19,7 +19,7 @@ def nearest(
     gallery: Scores, queries: Scores, count: int, own: npt.NDArray[np.intp] | None = None
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
     """
-    The `count` rows of `gallery` (n, k) nearest to each of `queries` (m, k), both of unit length; nearest first.
+    Find the `count` rows of `gallery` (n, k) nearest to each of `queries` (m, k), both of unit length; nearest first.
 
     `own` (m,) names for each query the row that is the query itself, which is left out (leave one out).
 

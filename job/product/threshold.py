@@ -1,4 +1,4 @@
-"""When a nearest neighbour is too far to mean anything: leave-one-out distances in, the threshold that a manifest keeps out."""
+"""Compute from leave-one-out distances when a nearest neighbour is too far to mean anything."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ TYPICAL = 0.9
 
 def calibrate(distances: npt.NDArray[np.float32], right: npt.NDArray[np.bool_]) -> dict[str, float]:
     """
-    The manifest's field `identify`, from the images of a run, each held against all others.
+    Return the manifest's field `identify`, from the images of a run, each compared with all others.
 
     `distances` (n,) float32 is the cosine distance to the nearest other image, `right` (n,) bool whether that one has the same label.
 
     Returns:
-        `threshold`: the 99th percentile of the distances of those that were right, 0..2; beyond it the answer is "unknown".
-        0.0 where none was right: such a gallery knows nothing but its own images.
-        `typical`: the 90th percentile of the same distances. `median`: of them, too. `images`: how many were held against the others.
-        `right`: the share of them, 0..1.
+        `threshold`: the 99th percentile of the distances of correct neighbours, 0..2; beyond it the answer is "unknown". 0.0 if none was
+            correct: such a gallery knows only its own images.
+        `typical`: the 90th percentile of the same distances.
+        `median`: their median.
+        `images`: the number of images compared.
+        `right`: the share of correct neighbours, 0..1.
     """
     if not len(distances):
         return {"threshold": 0.0, "typical": 0.0, "median": 0.0, "images": 0.0, "right": 0.0}

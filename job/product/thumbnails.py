@@ -1,5 +1,5 @@
 """
-Photos of INPUT in, small pictures for a page out: WebP, encoded again, so that no metadata (place, camera) comes along.
+Make small pictures of photos for a page: WebP, encoded again, so that no metadata (place, camera) is kept.
 
 Reads as the job does, with many requests in flight: in this process, or in tasks of Spark (`shrink`). A photo that is gone, or not the
 listed one any more, gives no picture and no error.
@@ -42,38 +42,38 @@ BROKEN = (OSError, ValueError, SyntaxError, TypeError, IndexError, EOFError, Mem
 
 
 def small_photos(uris: Iterable[str], keys_of: FindImages) -> dict[str, Image.Image]:
-    """URI -> RGB, upright, PICTURE_PX or less at its longer side. The first URIs come first where not all fit into READ_BYTES."""
+    """Return pictures by URI: RGB, upright, PICTURE_PX or less at the longer side. Later URIs are dropped beyond READ_BYTES."""
     return dict(_pictures(_affordable(uris, keys_of)))
 
 
 def make_tiles(keys: Iterable[ListedImage]) -> dict[str, Image.Image]:
-    """URI -> tile of `keys`, made by this process."""
+    """Make the tile of each of `keys` in this process, by URI."""
     return {uri: tile(picture) for uri, picture in _pictures(keys)}
 
 
 def tiles(uris: Iterable[str], keys_of: FindImages, tiles_of: MakeTiles = make_tiles) -> dict[str, Image.Image]:
-    """URI -> RGB, a square of TILE_PX. The first URIs come first where not all fit into READ_BYTES."""
+    """Return square tiles of TILE_PX by URI, RGB. Later URIs are dropped beyond READ_BYTES."""
     return tiles_of(_affordable(uris, keys_of))
 
 
 def shrink(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Keys to TILES: the work of one task."""
+    """Make TILES for batches of images: the work of one task."""
     keys = (ListedImage(**row) for batch in batches for row in batch.to_pylist())
     yield pa.RecordBatch.from_pylist([{"uri": uri, "rgb": made.tobytes()} for uri, made in make_tiles(keys).items()], TILES)
 
 
 def tiles_from_rows(rows: pa.Table) -> dict[str, Image.Image]:
-    """URI -> tile, of TILES."""
+    """Return tiles by URI from rows of TILES."""
     return {row["uri"]: Image.frombytes("RGB", (TILE_PX, TILE_PX), row["rgb"]) for row in rows.to_pylist()}
 
 
 def tile(picture: Image.Image) -> Image.Image:
-    """The middle of `picture`, in a square of TILE_PX."""
+    """Return the middle of `picture` as a square of TILE_PX."""
     return ImageOps.fit(picture, (TILE_PX, TILE_PX))
 
 
 def _affordable(uris: Iterable[str], keys_of: FindImages) -> list[ListedImage]:
-    """The first of them whose files together are no larger than READ_BYTES."""
+    """Return the first images whose files together are not larger than READ_BYTES."""
     wanted = list(dict.fromkeys(uris))
     known = {key.uri: key for key in keys_of(wanted)}
     keys = [known[uri] for uri in wanted if uri in known]
@@ -88,7 +88,7 @@ def _pictures(keys: Iterable[ListedImage]) -> Iterator[tuple[str, Image.Image]]:
 
 
 def small_photo(content: bytes, even_if_cut: bool = False) -> Image.Image | None:
-    """One photo, or None if it cannot be decoded; `even_if_cut`: the part of a truncated file that is there."""
+    """Decode one photo small; None if it cannot be decoded. `even_if_cut`: show the part of a truncated file that is there."""
     # Pillow knows this as a global only. Neither the driver nor a worker decodes anything else at this time.
     before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, even_if_cut
     try:
@@ -107,7 +107,7 @@ def small_photo(content: bytes, even_if_cut: bool = False) -> Image.Image | None
 
 
 def as_webp(key: ListedImage) -> bytes | None:
-    """One photo, small, as a WebP file; None where it is gone, changed or cannot be decoded."""
+    """Return one photo as a small WebP file; None if it is gone, has changed or cannot be decoded."""
     picture = small_photos([key.uri], lambda _: [key]).get(key.uri)
     if picture is None:
         return None
@@ -117,7 +117,7 @@ def as_webp(key: ListedImage) -> bytes | None:
 
 
 def data_uri(picture: Image.Image, quality: int = 75, effort: int = 4) -> str:
-    """`picture` as WebP inside a URI; `effort`: 0 to 6, for smaller ones."""
+    """Return `picture` as WebP in a data URI; `effort` 0 to 6 makes it smaller."""
     content = io.BytesIO()
     picture.save(content, "WEBP", quality=quality, method=effort)
     return "data:image/webp;base64," + base64.b64encode(content.getvalue()).decode()
@@ -125,10 +125,10 @@ def data_uri(picture: Image.Image, quality: int = 75, effort: int = 4) -> str:
 
 def sprite(squares: list[Image.Image]) -> str:
     """
-    All `squares` (tiles) in one picture, TILE_COLUMNS in a row: one bound for all of them.
+    Put all `squares` (tiles) into one picture, TILE_COLUMNS in a row, within one size limit.
 
     Returns:
-        A data URI of at most SPRITE_BYTES before base64, "" if that cannot be reached.
+        A data URI of at most SPRITE_BYTES before base64, or "" if that cannot be reached.
     """
     if not squares:
         return ""
@@ -146,9 +146,9 @@ def sprite(squares: list[Image.Image]) -> str:
 
 def find_unchanged_since(created: float) -> FindImages:
     """
-    What is known without a listing: local files by their status, objects by HEAD.
+    Return a function that looks up images without a listing: local files by stat, objects by HEAD.
 
-    Left out is what is gone, and what has changed since `created` (seconds since 1970): a report shows what its run saw.
+    It leaves out images that are gone or have changed since `created` (seconds since 1970): a report shows what its run saw.
     """
 
     def keys_of(uris: list[str]) -> list[ListedImage]:

@@ -1,5 +1,5 @@
 """
-A run whose steps are the cells of a notebook: Params in; the executed notebook, beside what its cells publish, out.
+Run the pipeline from the cells of a notebook, and store the executed notebook with the run.
 
 `execute` runs in the driver, the cells in a kernel, a process of its own. The kernel starts the Spark session: it inherits the way to
 the JVM that spark-submit opened (PYSPARK_GATEWAY_PORT), so the session is a classic one, and this process must never start any.
@@ -57,14 +57,18 @@ class Steps(ProgressReport):
 
 
 class _SilentStage(RunningStage):
+    """A stage without progress lines."""
+
     def send(self, finished: bool = False) -> None:
-        """Nobody follows this process."""
+        """Send nothing: no process follows this one."""
 
 
 def run_params(**values: Any) -> Params:
     """
-    The Params of the run that executes this notebook. Where a person does: FRUITS_INPUT and FRUITS_OUTPUT, or the stack's own bucket;
-    a new run id; the weights of FRUITS_ASSETS or FRUITS_CACHE; with `values`, fields of Params, over them.
+    Return the Params of the run that executes this notebook.
+
+    For a person: FRUITS_INPUT and FRUITS_OUTPUT, or the bucket of the stack; a new run id; the weights of FRUITS_ASSETS or FRUITS_CACHE.
+    `values`, fields of Params, override them.
     """
     if ARGUMENTS in os.environ:
         return Params.from_argv(json.loads(os.environ[ARGUMENTS]))
@@ -82,12 +86,12 @@ def run_params(**values: Any) -> Params:
 
 def execute(params: Params, folder: Folder) -> str:
     """
-    The notebook `params.notebook`, cell by cell, and as it then is in `runs/<run_id>/` of `folder`; where it is.
+    Execute the notebook `params.notebook`, store it in `runs/<run_id>/` of `folder` and return its URI.
 
     Raises:
         SetupError: there is no such notebook.
-        NotebookError: a cell raised, or the kernel died; what was executed is stored all the same.
-        LeaseError: another run or an erasure holds OUTPUT by now; the notebook is not stored.
+        NotebookError: a cell raised, or the kernel died. The notebook is stored as far as it was executed.
+        LeaseError: another run or an erasure holds OUTPUT now; the notebook is not stored.
     """
     import nbformat
 
@@ -124,9 +128,10 @@ def run_cells(
     begin: Callable[[int], None] = lambda _: None,
 ) -> None:
     """
-    Every cell in order, in a kernel of this very Python that works in `folder`; the outputs go into `notebook`. `variables` are added
-    to the kernel's environment. Of what a cell says on a stream, `keep` gives what belongs into the notebook; by default that is
-    `forward_output`. `begin` is told the index of each cell of code before it is executed.
+    Execute every cell in order, in a kernel of this Python that works in `folder`; outputs go into `notebook`.
+
+    `variables` are added to the kernel's environment. `keep` returns the part of a stream's text that belongs into the notebook;
+    `forward_output` by default. `begin` is called with the index of each code cell before it is executed.
 
     Raises:
         NotebookError: a cell raised, or the kernel died; with `hint`.
@@ -169,7 +174,7 @@ def run_cells(
 
 
 def forward_output(stream: str, text: str) -> str:
-    """What of `text` belongs into the notebook. The job's own lines go to stdout now, and what Spark says on stderr to stderr, the log."""
+    """Forward the job's own lines to stdout and Spark's to stderr; return the text that belongs into the notebook."""
     if stream == "stderr":
         sys.stderr.write(text)
         return ""
@@ -182,7 +187,11 @@ def forward_output(stream: str, text: str) -> str:
 
 
 def main(path: Path) -> int:
-    """The exit code; headings are told on stderr as their cells begin. A failed cell leaves what was executed up to there on stdout."""
+    """
+    Execute a notebook and return the exit code.
+
+    Headings are printed on stderr as their cells begin. After a failed cell the notebook up to there is on stdout.
+    """
     import nbformat
 
     try:
@@ -209,7 +218,7 @@ def main(path: Path) -> int:
 
 @contextmanager
 def own_streams() -> Iterator[tuple[TextIO, TextIO]]:
-    """Our stdout and stderr; what the kernel and the JVM below it write to theirs while they start and end goes nowhere."""
+    """Yield this process's stdout and stderr; discard what the kernel and its JVM write while they start and end."""
     with open(os.dup(1), "w", encoding="utf-8") as out, open(os.dup(2), "w", encoding="utf-8", buffering=1) as err:
         with open(os.devnull, "w", encoding="utf-8") as nowhere:
             os.dup2(nowhere.fileno(), 1)
@@ -218,7 +227,7 @@ def own_streams() -> Iterator[tuple[TextIO, TextIO]]:
 
 
 def headings(notebook: nbformat.NotebookNode) -> list[str]:
-    """Of each cell the heading that it stands under."""
+    """Return for each cell the heading above it."""
     found = [""]
     for cell in notebook.cells:
         titles = [line.lstrip("# ") for line in cell.source.splitlines() if line.startswith("#")] if cell.cell_type == "markdown" else []

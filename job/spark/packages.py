@@ -1,5 +1,5 @@
 """
-A Spark's version in; the S3A that it needs for files on S3 out, as Maven names it. Standard library only: the image's build asks too.
+Name the Maven package of S3A that a Spark version needs. Standard library only: the image's build uses it too.
 
 It is of the Hadoop that Spark itself brings; a test compares them.
 """

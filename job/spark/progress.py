@@ -1,4 +1,4 @@
-"""Stages in, progress lines on stdout out; and each stage's seconds, for the manifest. The job's only writer to stdout."""
+"""Send progress lines on stdout, and measure each stage for the manifest. The job's only writer to stdout."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ POLL_SECONDS = 0.5
 
 
 def send(record: Progress | Outcome | Preview) -> None:
-    """Raises BrokenPipeError when nobody listens any more: whoever started the job is gone, and the run ends."""
+    """
+    Write one record to stdout.
+
+    Raises:
+        BrokenPipeError: the process that started the job is gone, and the run ends.
+    """
     sys.stdout.write(to_line(record) + "\n")
     sys.stdout.flush()
 
@@ -59,7 +64,7 @@ class ProgressReport:
 
 
 def counting_tasks(context: SparkContext, running: RunningStage, images: int, tasks: int) -> AbstractContextManager[None]:
-    """While inside, `running` grows with each of the `tasks` that Spark finishes, up to `images` more than it had."""
+    """Return a context in which `running` grows with each of `tasks` that Spark finishes, by `images` in total."""
     before = running.done
 
     def count(stages: list[SparkStageInfo]) -> None:
@@ -71,7 +76,7 @@ def counting_tasks(context: SparkContext, running: RunningStage, images: int, ta
 
 @contextmanager
 def showing_tasks(context: SparkContext, running: RunningStage) -> Iterator[None]:
-    """While inside, `running` counts the tasks that Spark has and has finished, whatever they do; at the end all of them."""
+    """Show in `running` how many tasks Spark has and has finished; at the end all of them."""
 
     def count(stages: list[SparkStageInfo]) -> None:
         running.update(sum(stage.numCompletedTasks for stage in stages), sum(stage.numTasks for stage in stages))
@@ -83,7 +88,7 @@ def showing_tasks(context: SparkContext, running: RunningStage) -> Iterator[None
 
 @contextmanager
 def _watching(context: SparkContext, group: str, description: str, count: Callable[[list[SparkStageInfo]], None]) -> Iterator[None]:
-    """While inside, `count` sees the stages of Spark's jobs every POLL_SECONDS."""
+    """Call `count` with the stages of Spark's jobs every POLL_SECONDS."""
     over = threading.Event()
     context.setJobGroup(group, description)
 

@@ -1,5 +1,5 @@
 """
-Spark's Python daemon with the stages' imports made before it forks: workers start with them, and share their memory.
+Preload the stages' imports in Spark's Python daemon: forked workers start with them and share their memory.
 
 Named by `spark.python.daemon.module`. Nothing that starts threads may be imported here: a fork does not take them along. Nor is pandas:
 pyspark imports it in each worker for `mapInArrow`, in half a second, but a small run has no such stage and would wait for it.
@@ -27,8 +27,9 @@ S3_MODULES = ("boto3", "obstore", "job.inputs.s3")
 
 def prefer_folders() -> None:
     """
-    Import pyspark from its folder if there is one. Spark puts `pyspark.zip` first on the path, and what is imported from a zip file is
-    compiled again by each process: 0.7 s of a start.
+    Import pyspark from its folder if there is one.
+
+    Spark puts `pyspark.zip` first on the path, and modules imported from a zip file are compiled again by each process: 0.7 s of a start.
     """
     zipped = [path for path in sys.path if os.path.basename(path).startswith(("pyspark", "py4j")) and path.endswith(".zip")]
     sys.path[:] = [path for path in sys.path if path not in zipped]

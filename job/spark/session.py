@@ -1,4 +1,4 @@
-"""The SparkSession: the only Spark settings made in Python. Out: a session that reads and writes on disk and on S3."""
+"""Start the SparkSession with the only Spark settings made in Python; it reads and writes local files and S3."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _jvm: list[Future[Any]] = []  # of this process, until its session takes it
 
 
 def work_uri(spark: SparkSession, output: str, run_id: str) -> str:
-    """Where a run keeps what only it reads: below OUTPUT, or nearer, on this machine's disk, where Spark is on this machine alone."""
+    """Return where a run stores its temporary files: below OUTPUT, or on the local disk if Spark runs on this machine only."""
     if not (is_s3(output) and str(spark.sparkContext.master).startswith("local")):
         return join(output, "work", run_id)
     folder = tempfile.mkdtemp(prefix="fruitsctl-")
@@ -87,10 +87,13 @@ def launch_jvm() -> None:
 
 def start_session(app_name: str, uses_s3: bool) -> SparkSession:
     """
-    The session of this process, in the JVM that `launch_jvm` started, if it did. Raises RegionError as `_refuse_another_s3` does.
+    Return the session of this process, in the JVM that `launch_jvm` started, if it did.
 
-    Under spark-submit the master and the jars are given; without, it is FRUITS_MASTER, or `local[*,4]` (a task has four attempts, as on a
-    cluster). There Spark itself reads no S3, so it needs no S3A; a cluster brings its own.
+    Under spark-submit the master and the jars are given; without, the master is FRUITS_MASTER, or `local[*,4]` (a task has four attempts,
+    as on a cluster). Local Spark itself reads no S3, so it needs no S3A; a cluster brings its own.
+
+    Raises:
+        RegionError: as `_refuse_another_s3`.
     """
     conf = _launch_conf().setAppName(app_name)
     s3a = {**s3a_conf(client().meta.endpoint_url, region()), "spark.executorEnv.FRUITS_S3": "1"} if uses_s3 else {}
@@ -109,7 +112,7 @@ def start_session(app_name: str, uses_s3: bool) -> SparkSession:
 
 
 def _refuse_another_s3(session: SparkSession) -> None:
-    """Raises RegionError if settings of Spark or Hadoop lead S3A elsewhere than boto3, whose places are checked."""
+    """Raise RegionError if settings of Spark or Hadoop lead S3A to another endpoint than boto3, whose endpoints are checked."""
     assert session.sparkContext._jsc is not None
     found = list(session.sparkContext._jsc.hadoopConfiguration().getValByRegex(OF_ONE_BUCKET))
     if found:
@@ -118,7 +121,7 @@ def _refuse_another_s3(session: SparkSession) -> None:
 
 
 def _launch_conf() -> SparkConf:
-    """Settings that a JVM has to be started with; none under spark-submit, which started it."""
+    """Return the settings with which a JVM must be started; none under spark-submit, which started it."""
     conf = SparkConf()
     if "PYSPARK_GATEWAY_PORT" in os.environ:
         return conf
@@ -142,9 +145,9 @@ def start_workers(spark: SparkSession) -> None:
 
 def stop_session(idle: bool = False) -> None:
     """
-    End what `start_session` began, if it did. Before the lease is given back: what Spark still does must not reach OUTPUT after that.
+    Stop the session, if it was started. Before the lease is released: Spark must not write into OUTPUT after that.
 
-    `idle`: it does nothing any more. A local Spark then ends with this process, which saves most of a second.
+    `idle`: Spark has no work left. A local Spark then ends with this process, which saves most of a second.
     """
     session = SparkSession.getActiveSession()
     if session is not None and not (idle and str(session.sparkContext.master).startswith("local")):

@@ -1,4 +1,4 @@
-"""What is missing, cut into chunks: each is one Spark job and one commit, sized so that it takes a minute or two."""
+"""Cut the missing images into chunks of a minute or two: each is one Spark job and one commit."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ FIRST_GUESS = 60.0  # images/s of one core, until a chunk has been measured
 
 
 class Chunk(NamedTuple):
+    """Images of one Spark job and one commit."""
+
     keys: Rows  # LISTED
     images: int
     end: int  # images of `missing` that are done with it
@@ -20,7 +22,7 @@ class Chunk(NamedTuple):
 
 def chunks(missing: NumberedRows, cores: int, fixed: int | None) -> Iterator[Chunk]:
     """
-    All of `missing`, `fixed` images at a time, or as many as the previous chunk lets expect in SECONDS_PER_CHUNK.
+    Yield all of `missing` in chunks of `fixed` images, or of SECONDS_PER_CHUNK as the speed of the previous one suggests.
 
     The next chunk is cut when it is asked for, so the time between two is the time that one took.
     """

@@ -1,5 +1,5 @@
 """
-Fetch, decode and network as one Spark stage: keys in, files of features out. Pixels and features never cross into the JVM.
+Compute features in one Spark stage: fetch, decode, network. Pixels and features never cross into the JVM.
 
 Each task writes one file into the table features/ and returns its name, with what could not be embedded.
 """
@@ -41,7 +41,7 @@ class Reject(NamedTuple):
 
 
 class FeaturesTarget(NamedTuple):
-    """Where a chunk's features go."""
+    """Where the features of a chunk are written."""
 
     uri: str  # of the table features/
     values: dict[str, Any]  # columns that are the same in every row: model, run_id, embedded_at
@@ -51,10 +51,9 @@ def embed_images(
     spark: SparkSession, keys: Rows, tasks: int, model: Broadcast[Model], erased: Tombstones, target: FeaturesTarget
 ) -> tuple[list[DataFile], set[Reject]]:
     """
-    Embed `keys` (LISTED), spread evenly over `tasks`: each writes one file into `target`, to be committed by the caller.
+    Embed `keys` (LISTED), spread evenly over `tasks`: each writes one file into `target`. The caller commits the files.
 
-    Return the files, and what could not be read or was erased for good. A task that is run twice leaves a file that nobody knows, which
-    `DeltaLog.vacuum` deletes.
+    Return the files and the rejects. A task that is run twice leaves an uncommitted file, which `DeltaLog.vacuum` deletes.
     """
 
     def embed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -74,7 +73,7 @@ def embed_images(
 
 
 def tasks_for(images: int, cores: int) -> int:
-    """As many tasks as keep each near IMAGES_PER_TASK, in whole waves over the cores, so that no core waits for the last one."""
+    """Return the number of tasks near IMAGES_PER_TASK each, in whole waves over the cores, so that no core waits at the end."""
     wanted = max(1, -(-images // IMAGES_PER_TASK))
     return min(images, -(-wanted // cores) * cores)
 

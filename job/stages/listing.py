@@ -1,9 +1,9 @@
 """
-INPUT, a local folder or an S3 prefix, in; one row per image below it out.
+List INPUT, a local folder or an S3 prefix: one row per image.
 
-Where there are few, the driver lists them in threads. Else it only finds folders to share out (`folders_to_list`), and Spark's tasks list
-them (`list_folders`). Nothing is left out in silence: what cannot be listed is a row with its `problem`, and what is no image by its name
-is counted under its suffix.
+A short listing is made by threads of the driver. For a long one the driver only finds folders (`folders_to_list`), and Spark's tasks list
+them (`list_folders`). Nothing is dropped silently: what cannot be listed is a row with its `problem`, and files that are not images by name
+are counted by suffix.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ BATCH_ROWS = 4096
 
 @dataclass(frozen=True)
 class Listing:
-    """All below INPUT."""
+    """Everything below INPUT."""
 
     images: Rows  # LISTED
     count: int  # of the images
@@ -57,7 +57,7 @@ def list_images(spark: SparkSession, input_uri: str, work: str, content_hash: bo
 
 def list_on_driver(input_uri: str, content_hash: bool = False) -> ArrowRows | None:
     """
-    FOUND below INPUT, without Spark; None if those are too many for the driver.
+    List INPUT as FOUND without Spark; None if it has too many rows for the driver.
 
     Raises:
         JobError: as `list_images`.
@@ -78,7 +78,7 @@ def list_on_driver(input_uri: str, content_hash: bool = False) -> ArrowRows | No
 
 
 def list_in_tasks(spark: SparkSession, input_uri: str, work: str, content_hash: bool = False) -> SparkRows:
-    """FOUND below INPUT, kept below `work`: INPUT may change, and each use would list it again."""
+    """List INPUT as FOUND by Spark's tasks, stored below `work`: INPUT may change, and each use would list it again."""
     cores = spark.sparkContext.defaultParallelism
     folders = folders_to_list(input_uri, FOLDERS_PER_CORE * cores)
     tasks = max(1, min(len(folders), FOLDERS_PER_CORE * cores))
@@ -93,7 +93,7 @@ def list_in_tasks(spark: SparkSession, input_uri: str, work: str, content_hash: 
 
 
 def read_listing(found: Rows) -> Listing:
-    """What rows of FOUND say."""
+    """Split rows of FOUND into images, problems and ignored files."""
     images: Rows
     if isinstance(found, SparkRows):
         listed = F.col("suffix").isNull() & F.col("problem").isNull()
@@ -114,12 +114,12 @@ def read_listing(found: Rows) -> Listing:
 
 
 def check_input(input_uri: str) -> None:
-    """Raises InputError if INPUT does not exist, is a file or may not be read, CredentialsError if S3 refuses."""
+    """Raise InputError if INPUT does not exist, is a file or is not readable, CredentialsError if S3 denies access."""
     _source(input_uri).check(input_uri)
 
 
 def refuse_empty(found: int, ignored: Mapping[str, int], input_uri: str) -> None:
-    """Raises NoPhotosError if `found`, the number of images and problems below INPUT, is 0."""
+    """Raise NoPhotosError if `found`, the number of images and problems below INPUT, is 0."""
     if not found:
         others = ", ".join(f"{count} {suffix}" for suffix, count in ignored.items())
         only = f", only {others}" if others else ""
@@ -129,7 +129,7 @@ def refuse_empty(found: int, ignored: Mapping[str, int], input_uri: str) -> None
 
 
 def check_no_overlap(input_uri: str, output_uri: str) -> None:
-    """Raises InputError as `locations.check_no_overlap` does."""
+    """Raise InputError where `locations.check_no_overlap` raises LocationError."""
     try:
         locations.check_no_overlap(input_uri, output_uri)
     except locations.LocationError as error:
@@ -137,7 +137,7 @@ def check_no_overlap(input_uri: str, output_uri: str) -> None:
 
 
 def folders_to_list(input_uri: str, at_least: int) -> list[FolderToList]:
-    """Folders that together hold every file below INPUT once: the first level, and further ones until there are `at_least`."""
+    """Return folders that together hold every file below INPUT once: the first level, then deeper ones up to `at_least`."""
     source = _source(input_uri)
 
     def opened(folder: FolderToList) -> list[FolderToList]:
@@ -160,7 +160,7 @@ def folders_to_list(input_uri: str, at_least: int) -> list[FolderToList]:
 
 
 def list_folders(input_uri: str, folders: list[FolderToList], content_hash: bool = False) -> Iterator[ListingRow]:
-    """The images and problems in `folders`, as they are met; then the ignored files, one row per suffix."""
+    """Yield the images and problems in `folders` as they are found, then the ignored files, one row per suffix."""
     ignored: Counter[str] = Counter()
     for row in _source(input_uri).list_folders(input_uri, folders, content_hash):
         if row.suffix is None:

@@ -1,12 +1,12 @@
 """
-Moments beside the features, one file per chunk: a refit after 1,000 new photos reads the features of those only.
+Store moments beside the features, one file per chunk: a refit after 1,000 new photos reads only their features.
 
-A chunk is one commit to `features`: (run_id, embedded_at). A file's name holds the chunk and a hash of the rows it stands
-for, so moments of a chunk that lost rows, or of another `--fit-on`, are other files and none is ever wrong.
+A chunk is one commit to `features`: (run_id, embedded_at). A file's name holds the chunk and a hash of its rows, so moments of a chunk that
+lost rows, or of another `--fit-on`, are other files and none is ever wrong.
 
-Many files are merged: `merged-<hash>.npz` is the sum of others, which GROUPS names. Written first, then named, and only then are the others
-deleted: killed in between, the sum is made again, or a file is there twice and counted once. A sum one of whose chunks has changed is not
-used any more, and its rows are read again.
+Many files are merged: `merged-<hash>.npz` is the sum of others, which GROUPS lists. The sum is written first, then listed, then the others
+are deleted: after an interruption the sum is made again, or a file exists twice and counts once. A sum with a changed chunk is not used any
+more, and its rows are read again.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ DIGITS = 15  # of a row's SHA-256, hexadecimal: what fits 63 bits
 
 
 class MomentsCache:
-    """The moments of one model in OUTPUT, as one run uses and tidies them."""
+    """The stored moments of one model in OUTPUT, as one run uses and compacts them."""
 
     def __init__(self, folder: Folder, model: str) -> None:
         self._folder, self._place = folder, f"moments/{model}"
@@ -57,7 +57,7 @@ class MomentsCache:
 
     def get(self, features: Features, input_uri: str, fit_on: str | None) -> Moments:
         """
-        Moments of the rows of `features` that `fit_on` names; those that are not kept are computed and kept.
+        Return the moments of the rows of `features` that `fit_on` selects. Missing ones are computed and stored.
 
         Raises:
             InputError: `fit_on` names no image.
@@ -84,8 +84,9 @@ class MomentsCache:
 
     def compact(self, lease: Lease) -> None:
         """
-        After `get`: merge the smallest files as long as there are more than FILES, and delete files that were not used, but for as many as
-        were, the newest ones, which another `--fit-on` may use.
+        Merge the smallest files while there are more than FILES, and delete old unused files. Called after `get`.
+
+        Of the unused files the newest stay, as many as there are used ones: another `--fit-on` may use them.
 
         Raises:
             LeaseError: another run took over.
@@ -102,7 +103,7 @@ class MomentsCache:
             self._folder.delete(f"{self._place}/{file.name}")
 
     def _merge(self, members: list[str]) -> None:
-        """Replace `members` by one file. In this order: whatever is interrupted, each chunk is in a file that is found."""
+        """Replace `members` by one file. The order matters: after an interruption each chunk is in a file that is found."""
         chunks = sorted(chunk for name in members for chunk in self._groups.get(name, [name]))
         merged = f"{MERGED}{hashlib.sha256(' '.join(chunks).encode()).hexdigest()[:16]}.npz"
         self._write(merged, self._sum(members))
@@ -121,7 +122,7 @@ class MomentsCache:
 
 def to_merge(rows: Mapping[str, int]) -> list[str]:
     """
-    Of files and their rows the smallest ones, which have at most MERGED_ROWS together; none if there are at most FILES, or if no two fit.
+    Return the smallest of the files with at most MERGED_ROWS rows in total; none up to FILES files, or if no two fit.
 
     So there are never more than FILES, or one for each half of MERGED_ROWS, and one more.
     """
@@ -133,16 +134,16 @@ def to_merge(rows: Mapping[str, int]) -> list[str]:
 
 
 def max_files(rows: int) -> int:
-    """As many as a run over `rows` reads, at most, once they are tidy."""
+    """Return the largest number of files that a run over `rows` reads after compaction."""
     return max(FILES, 1 + 2 * rows // MERGED_ROWS)
 
 
 def drop_outdated(spark: SparkSession, folder: Folder) -> None:
     """
-    Delete every file, of all models, that may sum a row which is not in the table any more: all but those of whole chunks as they are.
+    Delete every file, of all models, that may include a row that the table no longer has.
 
-    What a photo had before it changed is in the sum of a chunk that its newest row does not name, and the name of a file does not tell
-    which rows of its chunk are in it. Two sums that differ by one photo tell its features.
+    Only files of whole, unchanged chunks stay. The old features of a changed photo are in the sum of a chunk that its newest row does not
+    name, and the name of a file does not tell which rows of its chunk are in it. Two sums that differ by one photo reveal its features.
     """
     for model in folder.names("moments"):
         place = f"moments/{model}"
@@ -155,7 +156,7 @@ def drop_outdated(spark: SparkSession, folder: Folder) -> None:
 
 
 def fold(features: Features) -> Moments:
-    """Moments of all rows of `features`, by Spark's tasks. Takes up to 208 MB of the driver's memory."""
+    """Compute the moments of all rows of `features` in Spark's tasks. Takes up to 208 MB of the driver's memory."""
 
     def folded(tables: Iterator[pa.Table]) -> Iterator[pa.RecordBatch]:
         return pca.moments_rows(pca.fold(pca.matrix(table["embedding"].combine_chunks())) for table in tables)
@@ -171,7 +172,7 @@ def no_match_error(fit_on: str) -> NoPhotosError:
 
 
 def rows_matching(keys: Rows, glob: str, input_uri: str) -> Rows:
-    """Rows whose label, path below INPUT, or a folder on it matches `glob` (`Training` is all below Training/)."""
+    """Return the rows whose label, path below INPUT or a folder of it matches `glob` (`Training`: all below Training/)."""
     start = len(join(input_uri, ""))
     path = fnmatch.translate(glob).removesuffix(r"\Z")
     if isinstance(keys, SparkRows):
@@ -192,7 +193,7 @@ def _of_chunk(keys: Rows, chunk: CommittedChunk) -> Rows:
 
 
 def _rows(features: Features) -> dict[CommittedChunk, tuple[str, int]]:
-    """The file of moments of each chunk that `features` have rows of, and how many."""
+    """Return for each chunk of `features` the name of its moments file and its number of rows."""
     rows: dict[CommittedChunk, list[int]] = defaultdict(lambda: [0, 0])  # count, and all addresses and etags in one number
     if isinstance(features.keys, SparkRows):
         digits = F.substring(F.sha2(F.concat_ws("\0", "uri", "etag"), 256), 1, DIGITS)
@@ -221,7 +222,7 @@ def _read_groups(folder: Folder, place: str) -> dict[str, list[str]]:
 
 
 def _dump(moments: Moments) -> bytes:
-    """The upper triangle only: 6.6 MB at 1,280 features."""
+    """Serialise the upper triangle only: 6.6 MB at 1,280 features."""
     buffer = BytesIO()
     upper = moments.gram[np.triu_indices(len(moments.sum))]
     np.savez(buffer, n=moments.n, sum=moments.sum, gram=upper)

@@ -1,8 +1,8 @@
 """
-PCA by exact moments: rows fold into (n, sum, Gram matrix) in float64, moments add up, one `eigh` gives the components.
+Fit a PCA by exact moments: rows fold into (n, sum, Gram matrix) in float64, one `eigh` gives the components.
 
-Moments are mergeable, so those of unchanged rows are kept and never computed twice. The answer is that of
-`pyspark.ml.feature.PCA` up to sign; the projection is centred, which Spark's `transform` does not do
+Moments can be added, so those of unchanged rows are stored and never computed twice. The result is that of `pyspark.ml.feature.PCA` up to
+sign; the projection is centred, which Spark's `transform` does not do
 (https://spark.apache.org/docs/3.5.6/api/python/reference/api/pyspark.ml.feature.PCA.html).
 """
 
@@ -27,7 +27,7 @@ Array = npt.NDArray[np.float64]
 
 
 class Moments(NamedTuple):
-    """Of n rows of d values: enough for mean, covariance and correlation."""
+    """Moments of n rows of d values: enough for mean, covariance and correlation."""
 
     n: int
     sum: Array  # (d,)
@@ -68,13 +68,13 @@ class Fitted:
 
 
 def fold(rows: npt.NDArray[np.floating[Any]]) -> Moments:
-    """(n, d) rows to their moments, float64. One level-3 BLAS call: NumPy uses syrk for XᵀX."""
+    """Compute the float64 moments of (n, d) rows. One level-3 BLAS call: NumPy uses syrk for XᵀX."""
     x = rows.astype(np.float64)
     return Moments(len(x), x.sum(axis=0), x.T @ x)
 
 
 def refuse_too_few(images: int) -> None:
-    """Raises VarianceError if a PCA cannot be fitted on so few `images`."""
+    """Raise VarianceError if a PCA cannot be fitted on `images` images."""
     if images < 2:
         hint = "add photos and run the command again: features are kept"
         raise VarianceError(f"a PCA needs at least two images, there {is_or_are(images)} `{images}`", hint)
@@ -82,12 +82,12 @@ def refuse_too_few(images: int) -> None:
 
 def fit(moments: Moments, components: int | None = None, variance: float | None = None, standardize: bool = False) -> Fitted:
     """
-    The first `components`, or as many as explain `variance`; fewer where the rank is lower.
+    Fit the first `components`, or as many as explain `variance`; fewer if the rank is lower.
 
-    Covariance with n - 1, as Spark and scikit-learn have it.
+    Covariance with n - 1, as in Spark and scikit-learn.
 
     Raises:
-        VarianceError: fewer than two rows, or all rows alike.
+        VarianceError: fewer than two rows, or all rows are equal.
     """
     n = moments.n
     refuse_too_few(n)
@@ -117,7 +117,7 @@ def fit(moments: Moments, components: int | None = None, variance: float | None 
 
 
 def project(features: Features, fitted: Fitted) -> Rows:
-    """`features` as SCORES: pc is `(embedding - mean) @ loadings`, (k,) float32."""
+    """Project `features` to SCORES: pc is `(embedding - mean) @ loadings`, (k,) float32."""
     model = features.spark.sparkContext.broadcast((fitted.mean, fitted.loadings))
 
     def scores(tables: Iterator[pa.Table]) -> Iterator[pa.RecordBatch]:
@@ -132,14 +132,14 @@ def project(features: Features, fitted: Fitted) -> Rows:
 
 
 def matrix(column: pa.ListArray) -> npt.NDArray[np.float32]:
-    """A list column of n rows of the same length d as (n, d) float32, without copying."""
+    """Convert a list column of n rows of length d to (n, d) float32, without copying."""
     values = column.flatten().to_numpy()
     rows: npt.NDArray[np.float32] = values.reshape(len(column), -1)
     return rows
 
 
 def moments_rows(parts: Iterable[Moments]) -> Iterator[pa.RecordBatch]:
-    """The sum of `parts` as one row of MOMENTS; none for none."""
+    """Yield the sum of `parts` as one row of MOMENTS; nothing if there are no parts."""
     total: Moments | None = None
     for part in parts:
         total = part if total is None else total + part

@@ -1,5 +1,5 @@
 """
-What a run would find: `python -m job.stages.preview` takes the job's arguments and sends a Preview.
+Preview a run: `python -m job.stages.preview` takes the job's arguments and sends a Preview.
 
 No Spark starts and nothing is written. An error is sent as an Outcome, as by the job itself.
 """
@@ -44,6 +44,8 @@ def main(argv: list[str]) -> int:
 
 def preview(params: Params) -> Preview:
     """
+    Return what the run would do.
+
     Raises:
         InputError: INPUT does not exist, has no photos, or cannot be read.
         OutputError, CredentialsError: OUTPUT cannot be read.
@@ -81,9 +83,11 @@ def preview(params: Params) -> Preview:
 
 def refuse_unfittable(images: list[ListingRow], params: Params) -> None:
     """
+    Raise an error if no PCA can be fitted on `images`.
+
     Raises:
         InputError: `params.fit_on` matches none of `images`.
-        VarianceError: a PCA cannot be fitted on so few.
+        VarianceError: there are too few images.
     """
     count = len(images)
     if params.fit_on is not None:

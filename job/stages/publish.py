@@ -1,5 +1,5 @@
 """
-A run's files: Parquet, CSV, variance, model, report; then the manifest, then `latest.json`. Visible only once complete.
+Write a run's files: matrix, model, report, then the manifest, then `latest.json`. Visible only once complete.
 
 Everything goes to `runs/<run_id>/`, which does not exist for a reader until its `manifest.json` does.
 """
@@ -50,7 +50,7 @@ BYTES_PER_NUMBER = 13  # a float32 in text with its comma, at the most
 
 
 def write_matrix(spark: SparkSession, scores: Rows, folder: Folder, run_id: str, rows: int, k: int) -> None:
-    """`scores` (SCORES, kept) sorted by uri, as `pca/` (Parquet) and `csv/` (uri, label, pc1 … pck)."""
+    """Write `scores` (SCORES, materialized) sorted by uri, as `pca/` (Parquet) and `csv/` (uri, label, pc1 … pck)."""
     for name in ("pca", "csv"):
         folder.delete_tree(f"runs/{run_id}/{name}")  # of an earlier attempt
     if not isinstance(scores, SparkRows):
@@ -91,7 +91,7 @@ def write_part(uri: str, run_id: str, number: int, rows: pa.Table, k: int) -> No
 
 
 def write_model(folder: Folder, run_id: str, fitted: Fitted) -> None:
-    """`pca_model/` for Spark, `pca.npz` for everybody else, `variance.csv` for people."""
+    """Write `pca_model/` for Spark, `pca.npz` for NumPy and `variance.csv` for people."""
     write_spark_model(folder, f"runs/{run_id}/pca_model", fitted)
     buffer = io.BytesIO()
     np.savez(
@@ -109,7 +109,7 @@ def write_model(folder: Folder, run_id: str, fitted: Fitted) -> None:
 
 def read_fitted(folder: Folder, run_id: str, model: str) -> Fitted:
     """
-    The PCA of an earlier run.
+    Read the PCA of an earlier run.
 
     Raises:
         SetupError: there is no such complete run, or its PCA was fitted on features of another model.
@@ -130,7 +130,7 @@ def read_fitted(folder: Folder, run_id: str, model: str) -> Fitted:
 
 
 def prepare_report(params: Params) -> None:
-    """What a report needs besides the run, loaded while Spark writes. What fails here fails again in `add_report`, which says so."""
+    """Load what a report needs besides the run, while Spark writes. An error is reported by `add_report`, which tries again."""
     from job.product.report.vega import bundle
 
     with suppress(SetupError, OSError):
@@ -139,13 +139,13 @@ def prepare_report(params: Params) -> None:
 
 def add_report(spark: SparkSession, folder: Folder, manifest: Manifest, images: Rows, lease: Lease) -> Manifest:
     """
-    Write `report.html` of a run that is published, from its scores and its listing `images` (LISTED); photos are made small by tasks.
+    Write `report.html` of a published run, from its scores and its listing `images` (LISTED). Tasks make the pictures.
 
-    Return the manifest with what was found on the way, to be given to `update_manifest`. Never fails a run whose results are good: without a
-    report it has a note.
+    Return the manifest with the results, for `update_manifest`. Never fails a run whose results are good: without a report the manifest has
+    a note.
 
     Raises:
-        LeaseError: another run or an erasure has taken over meanwhile; the report, which may show what was erased, is not written.
+        LeaseError: another run or an erasure took over; the report, which may show what was erased, is not written.
     """
     from job.product import thumbnails
     from job.product.report import report
@@ -180,7 +180,7 @@ def add_report(spark: SparkSession, folder: Folder, manifest: Manifest, images: 
 
 def update_manifest(folder: Folder, manifest: Manifest, lease: Lease) -> None:
     """
-    Replace the manifest of a published run by one that tells about its report too.
+    Replace the manifest of a published run by one with the results of its report.
 
     Raises:
         LeaseError: another run has taken over meanwhile.
@@ -209,7 +209,7 @@ def publish(folder: Folder, manifest: Manifest, lease: Lease) -> None:
 
 
 def list_complete_runs(folder: Folder) -> list[str]:
-    """run_ids with a manifest, newest first: a run_id begins with its time."""
+    """Return the run_ids with a manifest, newest first: a run_id begins with its time."""
     return [run for run in sorted(folder.names("runs"), reverse=True) if folder.read(f"runs/{run}/manifest.json")]
 
 
@@ -221,9 +221,9 @@ def manifest_of(folder: Folder, run: str) -> Manifest | None:
 
 def pca_lineage(run: str, manifest_of: Callable[[str], Manifest | None]) -> list[str]:
     """
-    Return `run` and the runs by way of which it got its PCA: the last one has fitted it.
+    Return `run` and the runs through which it got its PCA; the last one fitted it.
 
-    Manifests of earlier versions name the run that --pca named, whose PCA may have been that of a third one.
+    Manifests of earlier versions name the run that --pca named, whose PCA may come from a third run.
     """
     runs = [run]
     while (manifest := manifest_of(runs[-1])) and manifest.fitted_by not in runs:
@@ -232,7 +232,7 @@ def pca_lineage(run: str, manifest_of: Callable[[str], Manifest | None]) -> list
 
 
 def prune_runs(folder: Folder, keep: int, lease: Lease) -> None:
-    """Drop all but the newest `keep` complete runs, those by way of which a kept one got its PCA, and dead attempts older than the kept."""
+    """Delete all but the newest `keep` complete runs, the runs that fitted their PCA, and dead attempts that are not older."""
     kept = list_complete_runs(folder)[:keep]
     if len(kept) < keep:
         return
@@ -256,7 +256,7 @@ def make_manifest(
     cores: int,
     fitted_by: str | None = None,
 ) -> Manifest:
-    """The manifest of a run that is about to be published. `fitted_by`: the run that has fitted the PCA, if it was another one."""
+    """Return the manifest of a run that is about to be published. `fitted_by`: the run that fitted the PCA, if another."""
     notes = [NOTE] if params.model == UNTRAINED else []
     if params.components and fitted.k < params.components:
         notes.append(

@@ -1,7 +1,4 @@
-"""
-A fitted PCA in, the folder that `pyspark.ml.feature.PCAModel.load` reads out: written without the JVM, and without importing `pyspark.ml`,
-which takes most of a second.
-"""
+"""Write a fitted PCA as the folder that `pyspark.ml.feature.PCAModel.load` reads, without the JVM and `pyspark.ml`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""How OUTPUT is stored."""
+"""Store OUTPUT: files, lease, logs of the Delta tables, schemas."""

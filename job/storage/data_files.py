@@ -1,4 +1,4 @@
-"""The Parquet files of a Delta table: written whole, read by columns, on disk and on S3. In Spark's tasks and on the driver."""
+"""Write and read the Parquet files of a Delta table, on disk and on S3, in Spark's tasks and on the driver."""
 
 from __future__ import annotations
 
@@ -107,12 +107,12 @@ def _opened(uri: str, name: str) -> Iterator[pq.ParquetFile]:
 
 
 def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Spark's time is INT96, and some writers' strings are views."""
+    """Cast to `schema`: Spark writes times as INT96, and some writers use string views."""
     return table.select(schema.names).cast(schema)
 
 
 def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """`batches` as tables of ROWS_PER_GROUP rows, more or less: each becomes a row group, which readers on S3 pay for."""
+    """Yield `batches` as tables of about ROWS_PER_GROUP rows, which become row groups; readers on S3 pay for each."""
     waiting: list[pa.RecordBatch] = []
     for batch in batches:
         waiting.append(batch)

@@ -1,5 +1,5 @@
 """
-A Delta table of OUTPUT without the JVM: which files it has, and the one function that changes it.
+Read and change a Delta table of OUTPUT without the JVM: list its files, commit changes, vacuum.
 
 `deltalake` works on a copy of the table's log in a temporary folder. What it writes there is brought to OUTPUT by compare-and-swap,
 so a table is read and written like everything else in OUTPUT: same credentials, retries and errors, and any address will do. (Given the
@@ -60,7 +60,11 @@ class DataFile(NamedTuple):
         return all(self.least.get(name) is None or self.least[name] <= value <= self._highest(name) for name, value in values.items())
 
     def _highest(self, name: str) -> Any:
-        """The log cuts times to milliseconds: https://github.com/delta-io/delta/blob/master/PROTOCOL.md#per-file-statistics"""
+        """
+        Return the largest value of a column: the log cuts times to milliseconds.
+
+        https://github.com/delta-io/delta/blob/master/PROTOCOL.md#per-file-statistics
+        """
         value = self.most[name]
         return value + timedelta(milliseconds=1) if isinstance(value, datetime) else value
 
@@ -77,7 +81,7 @@ class DeltaLog:
         self._commits = 0
 
     def exists(self) -> bool:
-        """Whether there is such a table."""
+        """Return whether the table exists."""
         return any(LOG_FILE.fullmatch(name) for name in self._folder.names(self._log))
 
     def create(self, schema: pa.Schema) -> None:
@@ -220,7 +224,7 @@ class DeltaLog:
         return self._lease
 
     def _publish(self, version: int) -> None:
-        """Bring a commit from the copy to OUTPUT, if there is none of that number. Raises Conflict."""
+        """Copy a commit to OUTPUT if there is none of that number. Raises Conflict."""
         name = f"{version:020}.json"
         path = self._copy / "_delta_log" / name
         try:
@@ -230,7 +234,7 @@ class DeltaLog:
             raise
 
     def _newest(self, whole: bool = False) -> Any:
-        """The table as of now, its log copied; None if there is none. `whole`: with commits that a checkpoint stands for."""
+        """Return the newest version of the table; None if there is no table. `whole`: with commits that a checkpoint replaces."""
         from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError
 
@@ -269,7 +273,7 @@ class DeltaLog:
 
 
 def _damaged(log: Path) -> str:
-    """The first commit that is no JSON, else the newest checkpoint."""
+    """Return the first commit that is not valid JSON, else the newest checkpoint."""
     for path in sorted(log.glob("*.json")):
         try:
             for line in path.read_bytes().splitlines():

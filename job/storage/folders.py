@@ -11,10 +11,10 @@ from job.storage.s3_store import S3Folder
 
 def open_folder(uri: str) -> Folder:
     """
-    Local or on S3, as `uri` says.
+    Open the store of `uri`, local or on S3.
 
     Raises:
-        OutputError: it is neither. Spark would write there, and nothing would check the place.
+        OutputError: another kind of URI. Spark would write there without any check.
     """
     if is_foreign(uri):
         raise OutputError(f"`{uri}` is not an address of a local folder or of S3", "write s3://bucket/prefix, or file:///path")

@@ -1,9 +1,8 @@
 """
-One writer per OUTPUT: `lease.json`, taken and renewed by compare-and-swap. In: a Folder and a run id; out: the right to commit.
+Allow one writer per OUTPUT by `lease.json`, taken and renewed by compare-and-swap.
 
-No clock decides who may write: `check` succeeds only by replacing the very version this process wrote last. Clocks decide
-only when somebody else may try, and the age of a lease is told by the store (S3's `Date` minus `Last-Modified`), so
-machines whose clocks differ agree on it.
+No clock decides who may write: `check` succeeds only by replacing the version that this process wrote last. Clocks decide only when another
+process may try, and the store tells the age of a lease (S3's `Date` minus `Last-Modified`), so machines whose clocks differ agree on it.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ TRIES = 10  # to take a lease that others change meanwhile
 
 @dataclass(frozen=True)
 class Owner:
-    """A process, so exactly that a later one with the same number is not taken for it."""
+    """A process, identified so that a later one with the same number is not mistaken for it."""
 
     host: str  # for people
     machine: str  # boot and process namespace: containers of one machine do not see each other's processes; "" if unknown
@@ -44,7 +43,7 @@ class Owner:
         return cls(socket.gethostname(), _machine_id(), pid, _start_time(pid))
 
     def is_gone(self) -> bool:
-        """True only if it ran on this machine and has ended. Elsewhere nobody can tell."""
+        """Return whether the process ran on this machine and has ended. False if it ran elsewhere, where that is unknown."""
         if not self.machine or self.machine != _machine_id():
             return False
         try:
@@ -59,7 +58,7 @@ class Owner:
 
 @dataclass(frozen=True)
 class Record:
-    """What `lease.json` says."""
+    """The content of `lease.json`."""
 
     run_id: str
     generation: int  # higher at each acquisition
@@ -71,7 +70,7 @@ class Record:
 
     @classmethod
     def from_json(cls, content: bytes) -> Record:
-        """Fields of a newer version are left out. Raises ValueError, TypeError or KeyError if it is not a lease."""
+        """Parse a record, ignoring fields of newer versions. Raises ValueError, TypeError or KeyError if it is not a lease."""
         values = json.loads(content)
         record = cls(**_known_fields(cls, {**values, "owner": Owner(**_known_fields(Owner, values["owner"]))}))
         numbers = (record.generation, record.owner.pid, record.acquired_at, record.renewed_at, record.seconds)
@@ -101,8 +100,10 @@ class Lease:
     @classmethod
     def acquire(cls, folder: Folder, run_id: str, seconds: float = 60.0, now: Callable[[], float] = time.time) -> Lease:
         """
-        Taken if there is no lease, if it was released or has expired, if this run holds it (a new attempt), or if its owner
-        was a process of this machine that has ended.
+        Take the lease if it is free.
+
+        It is free if it does not exist, was released, has expired, belongs to this run (a new attempt), or belongs to a process of this
+        machine that has ended.
 
         Raises:
             LeaseError: another run holds it.
@@ -139,7 +140,7 @@ class Lease:
 
     def check(self) -> None:
         """
-        Renew, now. Called before every commit. Trouble with the store is tried again until the lease has expired.
+        Renew the lease now. Called before every commit. Errors of the store are retried until the lease has expired.
 
         Raises:
             LeaseError: another run took over, the store was away too long, or the lease was released.
@@ -160,7 +161,7 @@ class Lease:
             raise LeaseError(message, "run the same command again: it resumes from the last commit")
 
     def release(self) -> None:
-        """Let others in at once. Never raises: what cannot be released expires."""
+        """Release the lease at once. Never raises: a lease that cannot be released expires."""
         self._released.set()
         with self._lock:
             if self._lost:
@@ -175,7 +176,7 @@ class Lease:
         self.release()
 
     def _renew(self) -> None:
-        """Sets `_lost` if another owner is found."""
+        """Renew the lease; set `_lost` if there is another owner."""
         for _ in range(TRIES):
             renewed = replace(self._record, renewed_at=self._now())
             try:
@@ -232,7 +233,7 @@ def _lease_error(stored: Stored, previous: Record, folder: Folder, now: Callable
 
 
 def _machine_id() -> str:
-    """Two processes with the same value see each other by number."""
+    """Return an id of boot and process namespace: processes with the same id see each other by number."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return f"{file.read().strip()} {os.readlink('/proc/self/ns/pid')}"
@@ -241,7 +242,7 @@ def _machine_id() -> str:
 
 
 def _start_time(pid: int) -> str:
-    """When the process began, in whatever unit; "ended" for one that only waits for its parent; "" if nobody can tell."""
+    """Return when the process began, in any unit; "ended" for a zombie; "" if unknown."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             fields = file.read().rpartition(")")[2].split()  # a name in parentheses may hold anything

@@ -83,7 +83,7 @@ def _version(content: bytes) -> str:
 
 @contextmanager
 def _guard(path: str) -> Iterator[None]:
-    """Only one process at a time, by a lock that dies with its holder. A holder that is stopped must not stop us for ever."""
+    """Let one process in at a time, by a lock that is released when its holder dies. A stopped holder must not block for ever."""
     folder = os.path.dirname(path)
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, ".guard"), "ab") as guard:

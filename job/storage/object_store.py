@@ -1,7 +1,7 @@
 """
-Small files below one URI, on disk or on S3: bytes in, bytes out, each replaced whole or not at all.
+Store small files below one URI, on disk or on S3, each replaced atomically.
 
-`compare_and_swap` is compare-and-swap, what a lease and a pointer need. No large data, no listing of millions.
+A lease and a pointer need `compare_and_swap`. No large files, no listings of millions.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Conflict(Exception):  # noqa: N818 - the word of HTTP and of the S3 documentation
-    """The present version is not the one that `compare_and_swap` was told: read it again, then decide."""
+    """The current version is not the one given to `compare_and_swap`: read it again, then decide."""
 
 
 class Stored(NamedTuple):
@@ -23,7 +23,7 @@ class Stored(NamedTuple):
 
 
 class File(NamedTuple):
-    """A file as a listing has it."""
+    """A file in a listing."""
 
     name: str
     modified: float  # Unix seconds, by the clock of the store
@@ -42,19 +42,19 @@ class Folder(ABC):
 
     @abstractmethod
     def read(self, name: str) -> Stored | None:
-        """The file, or None if there is none."""
+        """Return the file, or None if it does not exist."""
 
     @abstractmethod
     def write(self, name: str, content: bytes) -> None:
-        """Create or replace. A reader sees the old content or the new."""
+        """Create or replace the file. A reader sees the old content or the new."""
 
     @abstractmethod
     def compare_and_swap(self, name: str, content: bytes, version: str | None) -> str:
-        """Write only if the present version is `version` (None: there is no file); the new version. Raises Conflict otherwise."""
+        """Write only if the current version is `version` (None: no file) and return the new version. Raises Conflict otherwise."""
 
     @abstractmethod
     def upload(self, name: str, path: str) -> None:
-        """`write` with the content of the local file `path`, up to 5 GB, not held in memory."""
+        """Write the content of the local file `path`, up to 5 GB, without holding it in memory."""
 
     @abstractmethod
     def delete(self, name: str) -> None:
@@ -66,8 +66,8 @@ class Folder(ABC):
 
     @abstractmethod
     def names(self, prefix: str = "") -> list[str]:
-        """Names of the files and folders right below `prefix`, sorted, without hidden ones."""
+        """Return the names of files and folders directly below `prefix`, sorted, without hidden ones."""
 
     @abstractmethod
     def files(self, prefix: str = "") -> list[File]:
-        """The files right below `prefix`, sorted, without hidden ones."""
+        """Return the files directly below `prefix`, sorted, without hidden ones."""

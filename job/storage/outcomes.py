@@ -1,4 +1,4 @@
-"""How a run ended, left in OUTPUT as `runs/<run_id>/outcome.json`. It imports no Spark: it also serves where the job's own imports fail."""
+"""Write how a run ended to `runs/<run_id>/outcome.json`. Imports no Spark: it also works if the job's imports fail."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ from job.storage.object_store import Conflict
 
 
 def outcome_name(run_id: str) -> str:
+    """Return the name of the outcome of a run in OUTPUT."""
     return f"runs/{run_id}/outcome.json"
 
 
 def write_outcome(output: str, outcome: Outcome) -> Outcome:
-    """Put `outcome` into OUTPUT unless an attempt of the run left one there, and return it. Never raises: one error at a time."""
+    """Write `outcome` into OUTPUT unless the run already has one, and return it. Never raises: one error at a time."""
     with suppress(JobError, Conflict):
         open_folder(output).compare_and_swap(outcome_name(outcome.run_id), outcome.to_json().encode(), None)
     return outcome
 
 
 def failure(run_id: str, error: JobError) -> Outcome:
+    """Return the outcome of a run that `error` ended, and print its traceback to the log."""
     traceback.print_exception(error)  # on stderr: the run's log
     return Outcome(run_id, error.code, type(error).__name__, str(error), error.hint)
 
 
 def unexpected_error(error: Exception) -> JobError:
-    """Return `error` as what ends a run."""
+    """Return `error` as a JobError."""
     first = next((line for line in str(error).splitlines() if line.strip()), "")
     wanted = JobError(f"{type(error).__name__}: {first[:300]}")
     wanted.__cause__ = error
@@ -42,8 +44,9 @@ def interrupted(run_id: str, hint: str = "run the same command again") -> Outcom
 
 def invalid_arguments(argv: Sequence[str], error: ValueError) -> Outcome:
     """
-    Return the outcome of a job whose arguments are wrong, such as those of a newer CLI at an older image. It is in OUTPUT too, if the
-    arguments tell where that is.
+    Return the outcome of a job with wrong arguments, such as those of a newer CLI for an older image.
+
+    It is written into OUTPUT too, if the arguments name one.
     """
     values = dict(word.removeprefix("--").split("=", 1) for word in argv if word.startswith("--") and "=" in word)
     run_id, output = values.get("run-id", ""), values.get("output", "")

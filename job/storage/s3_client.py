@@ -1,4 +1,8 @@
-"""boto3 clients, settings of S3A, and S3's errors as JobError. Region and endpoint as in `job/contract/aws_session.py`."""
+"""
+Make boto3 clients and S3A settings, and translate S3's errors to JobError.
+
+Region and endpoint as in `job/contract/aws_session.py`.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +68,7 @@ class PerProcess(Generic[T]):
 
 def session() -> Any:
     """
-    The boto3 session of the environment.
+    Return the boto3 session of the environment.
 
     Raises:
         SetupError, RegionError: as `make_session`.
@@ -75,12 +79,12 @@ def session() -> Any:
 
 @PerProcess
 def client(attempts: int = 8) -> Any:
-    """One per process. boto3's own chain finds the credentials, and `AWS_ENDPOINT_URL_S3`."""
+    """Return the S3 client of this process. boto3's own chain finds the credentials, and `AWS_ENDPOINT_URL_S3`."""
     return make_client(session(), "s3", attempts=attempts)
 
 
 def error_code(error: Exception) -> str:
-    """S3's own word for what is wrong; "" if it did not answer, or its answer broke off."""
+    """Return S3's error code; "" if there was no answer or it was incomplete."""
     response = getattr(error, "response", None) or {}  # some of botocore's network errors have one, and it is None
     return str(response.get("Error", {}).get("Code", ""))
 
@@ -120,7 +124,7 @@ def read_whole(s3: Any, **request: str) -> tuple[dict[str, Any], bytes]:
 
 
 def translate_error(error: Exception, uri: str, kind: type[JobError] = SetupError) -> JobError:
-    """A boto3 error about `uri` as the error to raise: no credentials, refused, no such bucket, or what the service said."""
+    """Translate a boto3 error about `uri`: no credentials, access denied, no such bucket, or what the service said."""
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
         return CredentialsError(f"no AWS credentials for `{uri}`", "set AWS_PROFILE, or run `aws configure`")
     if isinstance(error, CredentialRetrievalError):
@@ -141,19 +145,19 @@ def translate_error(error: Exception, uri: str, kind: type[JobError] = SetupErro
 
 
 def region() -> str:
-    """The Region that requests are made for."""
+    """Return the Region of requests."""
     return str(client().meta.region_name)
 
 
 def endpoint_of(region: str, bucket: str | None = None) -> str:
-    """AWS's own endpoint of S3 in `region`, whatever other is set, with `bucket` in its host."""
+    """Return AWS's own S3 endpoint in `region`, whatever endpoint is set, with `bucket` in its host."""
     own = str(make_client(session(), "s3", region, ignore_configured_endpoint_urls=True).meta.endpoint_url)
     return own.replace("://", f"://{bucket}.") if bucket else own
 
 
 def s3a_conf(endpoint: str, region: str) -> dict[str, str]:
     """
-    Spark settings that lead S3A to the S3 that boto3 uses. Never a credential: S3A's default chain takes those from the environment.
+    Return Spark settings that lead S3A to the S3 of boto3. Never a credential: S3A's default chain reads the environment.
 
     https://hadoop.apache.org/docs/r3.3.4/hadoop-aws/tools/hadoop-aws/index.html
     """
@@ -177,7 +181,7 @@ def s3a_conf(endpoint: str, region: str) -> dict[str, str]:
 @PerProcess
 def bucket_store(bucket: str) -> Any:
     """
-    obstore moves bytes outside the interpreter lock: a GET costs a quarter of boto3's CPU time.
+    Return obstore's store of a bucket. It moves bytes outside the interpreter lock: a GET costs a quarter of boto3's CPU.
 
     Raises:
         RegionError: the bucket is outside the European Union, or its Region is unknown.

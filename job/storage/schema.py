@@ -1,4 +1,4 @@
-"""The schema on each arrow between stages."""
+"""Define the schemas of the data between stages."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """
-Keyed hashes of what was erased, in OUTPUT: photos with a tombstone are refused when the same bytes come back.
+Store keyed hashes of erased photos in OUTPUT: the same bytes are refused when they come back.
 
-The key lies beside them: whoever may read OUTPUT can ask whether a photo they hold was erased, but cannot tell which one it was.
+The key is stored beside them: a reader of OUTPUT can ask whether a photo that they have was erased, but cannot tell which one it was.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TOMBSTONES = f"{FOLDER}/tombstones"
 
 @dataclass(frozen=True)
 class Tombstones:
-    """Contents that are not to come back."""
+    """Contents that must not come back."""
 
     key: bytes
     hashes: frozenset[str]
@@ -35,7 +35,7 @@ NOTHING_ERASED = Tombstones(b"", frozenset())
 
 def read_tombstones(folder: Folder) -> Tombstones:
     """
-    Those of OUTPUT; mostly none.
+    Return the tombstones of OUTPUT; usually there are none.
 
     Raises:
         OutputError, CredentialsError: they cannot be read.
@@ -45,13 +45,13 @@ def read_tombstones(folder: Folder) -> Tombstones:
 
 
 def add_tombstones(folder: Folder, contents: Iterable[str]) -> None:
-    """Add tombstones for `contents`, SHA-256 in hexadecimal. Under the lease."""
+    """Add tombstones for `contents`, SHA-256 in hexadecimal. Requires the lease."""
     hashes = read_tombstones(folder).hashes | {keyed_hash(read_or_create_key(folder), content) for content in contents}
     folder.write(TOMBSTONES, "".join(f"{one}\n" for one in sorted(hashes)).encode())
 
 
 def read_or_create_key(folder: Folder) -> bytes:
-    """The key of OUTPUT, 32 random bytes, made at the first call. Under the lease."""
+    """Return the key of OUTPUT, 32 random bytes, created at the first call. Requires the lease."""
     stored = folder.read(KEY)
     if stored is not None:
         return stored.content
@@ -61,5 +61,5 @@ def read_or_create_key(folder: Folder) -> bytes:
 
 
 def keyed_hash(key: bytes, value: str) -> str:
-    """HMAC-SHA256, hexadecimal."""
+    """Return the HMAC-SHA256 in hexadecimal."""
     return hmac.new(key, value.encode(errors="surrogateescape"), hashlib.sha256).hexdigest()

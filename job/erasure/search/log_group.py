@@ -1,4 +1,4 @@
-"""A log group of CloudWatch: whether it can be read, and what in it speaks of images. Needles in, findings out."""
+"""Check that a CloudWatch log group can be read, and search its events for traces of images."""
 
 from __future__ import annotations
 
@@ -15,23 +15,26 @@ if TYPE_CHECKING:
 
 class LogGroup:
     """
-    Raises:
-        SetupError: from both methods: there is no such group, it cannot be read, or CloudWatch does not answer.
-        RegionError: from both methods: the Region is outside the European Union.
+    A log group of CloudWatch.
+
+    Both methods raise:
+
+    SetupError: there is no such group, it cannot be read, or CloudWatch does not answer. RegionError: the Region is outside the European
+    Union.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def check(self) -> None:
-        """Before anything is removed: a search that cannot be done proves nothing."""
+        """Raise an error if the log group cannot be read. Called before anything is removed: without a search nothing is proven."""
         try:
             self._client().filter_log_events(logGroupName=self.name, limit=1)
         except S3_ERRORS as error:
             raise self._explained(error) from error
 
     def search(self, needles: SearchTerms, proof: Proof) -> None:
-        """All events; what holds a trace goes into `proof.found`, by its stream."""
+        """Search all events and add each match to `proof.found` by its stream."""
         try:
             for page in self._client().get_paginator("filter_log_events").paginate(logGroupName=self.name):
                 proof.log_events += len(page["events"])

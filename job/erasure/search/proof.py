@@ -1,7 +1,7 @@
 """
-What is left of some images: every file and version below OUTPUT, and logs, searched for address, content hash and embedding.
+Search every file and version below OUTPUT, and logs, for addresses, content hashes and embeddings of images.
 
-Parquet is decoded, compressed text unpacked; the addresses are looked for as they are, and as JSON, HTML and URLs write them.
+Parquet is decoded and compressed text decompressed. Addresses are searched as they are and as JSON, HTML and URLs write them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ ZSTD = b"\x28\xb5\x2f\xfd"
 
 @dataclass
 class Proof:
-    """`found` is empty if nothing is left: else where something is, and what."""
+    """The result of a search. `found` names each place that still has a trace, and is empty if nothing is left."""
 
     objects: int = 0
     versions: int = 0  # older ones, that a reader does not see
@@ -63,8 +63,10 @@ def no_others(uri: str) -> list[str]:
 
 class SearchTerms:
     """
-    What to look for. An address that is found within a longer one is another photo's only if `longer` or `around` names that photo, which
-    stays: given an address, the known ones that begin with it, and those in which its path is. Everything else counts as found.
+    The strings to search for.
+
+    An address found within a longer one belongs to another photo only if `longer` or `around` names that photo, which stays: they return
+    the known addresses that begin with an address, and those that contain its path. Everything else counts as found.
     """
 
     def __init__(self, targets: Targets, longer: FindOthers = no_others, around: FindOthers = no_others) -> None:
@@ -89,7 +91,7 @@ class SearchTerms:
         self._around = cache(lambda uri: [spelling for other in around(uri) if other != uri for spelling in spellings(other)])
 
     def in_bytes(self, content: bytes) -> str:
-        """`address or content hash`, `embedding`, or "" if there is none of them in it."""
+        """Return `address or content hash` or `embedding` if `content` has one, else ""."""
         embedding = ""
         for at, string in self._all.found_in(content):
             if string in self._numbers:
@@ -101,7 +103,11 @@ class SearchTerms:
         return embedding
 
     def _is(self, text: bytes, at: int, spelling: bytes, uri: str) -> bool:
-        """Whether it is `uri` that is spelt there, and no longer address: `/a.jpg` is in `/b/a.jpg`, and in `/a.jpg.png`."""
+        """
+        Return whether the match at `at` is `uri` itself and not part of a longer address.
+
+        `/a.jpg` is in `/b/a.jpg` and in `/a.jpg.png`.
+        """
         around = self._around(uri) if text[max(0, at - 1) : at] not in (b"", b"/") else []
         begins = ((at - place, other) for other in chain(self._longer(uri), around) for place in _places(spelling, other))
         return not any(begin >= 0 and text.startswith(other, begin) for begin, other in begins)
@@ -115,15 +121,20 @@ def _places(part: bytes, text: bytes) -> Iterator[int]:
 
 
 def _within_a_number(text: bytes, at: int, etag: bytes) -> bool:
-    """Whether a digit is before or behind: `5000-17` of a local photo, size and time, is in `15000-17` of another one."""
+    """
+    Return whether a digit comes before or after the etag.
+
+    The etag `5000-17` of a local photo, size and time, is in `15000-17` of another one.
+    """
     before, behind = text[max(0, at - 6) : at], text[at + len(etag) : at + len(etag) + 1]
     return behind.isdigit() or (before[-1:].isdigit() and not ESCAPED.search(before))
 
 
 def spellings(uri: str) -> set[bytes]:
     """
-    An address, or a part of one, as plain text, HTML, URL, CSV, JSON and Python write it; and JSON of HTML, as a notebook has it. One on a
-    disk is written as a path too.
+    Return an address, or part of one, as text, HTML, URL, CSV, JSON and Python write it.
+
+    JSON of HTML is included, as a notebook has it. A local address is also written as a path.
     """
     return _spellings(uri) | _spellings(local_path(uri))
 
@@ -143,7 +154,7 @@ def _spellings(uri: str) -> set[bytes]:
 
 def search(folders: list[str], needles: SearchTerms, besides: set[str], progress: Progress = unseen) -> Proof:
     """
-    Everything below `folders` (URIs), but for the files `besides`. `progress` is told how many files were searched.
+    Search everything below `folders` (URIs) except the files `besides`. `progress` gets the number of files searched.
 
     Raises:
         OutputError, CredentialsError: something cannot be listed or read: then nothing is proven.
@@ -169,8 +180,9 @@ def search(folders: list[str], needles: SearchTerms, besides: set[str], progress
 
 def find_match(uri: str, content: bytes, needles: SearchTerms) -> str:
     """
-    `address`, `content hash`, `embedding`, or "" if there is none of them in a file's bytes. What cannot be read as what it begins like, so
-    that nothing is proven about it, is a finding too.
+    Return `address`, `content hash` or `embedding` if the bytes of a file have one, else "".
+
+    A file that cannot be read as its first bytes announce is a match too, since nothing is proven about it.
     """
     try:
         if content.startswith(PARQUET):  # whatever its name: what a writer that was killed leaves has another one
@@ -181,7 +193,7 @@ def find_match(uri: str, content: bytes, needles: SearchTerms) -> str:
 
 
 def _in_parquet(content: bytes, needles: SearchTerms) -> str:
-    """One row group after the other: as numbers, a whole file is several times its bytes, and IN_FLIGHT of them are read at a time."""
+    """Search one row group at a time: decoded, a file takes several times its bytes, and IN_FLIGHT files are read at once."""
     file = pq.ParquetFile(pa.BufferReader(content))
     groups = (_in_table(file.read_row_group(number), needles) for number in range(file.num_row_groups))
     footer = content[-8 - int.from_bytes(content[-8:-4], "little") :]  # names, notes, bounds: https://parquet.apache.org/docs/file-format
@@ -213,7 +225,7 @@ def _is_text(column: pa.ChunkedArray) -> bool:
 
 
 def _has(column: pa.ChunkedArray, values: pa.Array) -> bool:
-    """Whether a column of texts has one of `values`."""
+    """Return whether a text column has one of `values`."""
     return _is_text(column) and pc.any(pc.is_in(column.cast(pa.string()), value_set=values)).as_py() is True
 
 

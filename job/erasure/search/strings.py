@@ -1,5 +1,5 @@
 """
-Many strings, found in one pass over a text however many they are: bytes in, places out. Exact. No I/O.
+Find many strings in one pass over a text, whatever their number. Exact. No I/O.
 
 An Aho-Corasick automaton does the same, but would be one more compiled package in the image; NumPy is there.
 """
@@ -21,8 +21,10 @@ MULTIPLIERS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)  # o
 
 class Strings:
     """
-    Strings to look for. Each place of a text is hashed once for each of WIDTHS (Karp and Rabin's idea, in NumPy, which lets threads
-    run side by side); where a hash is that of a string's end, the bytes are compared.
+    Strings to search for.
+
+    Each offset of a text is hashed once for each of WIDTHS (Karp and Rabin's idea, in NumPy, which lets threads run in parallel). Where a
+    hash equals that of a string's end, the bytes are compared.
     """
 
     def __init__(self, strings: Iterable[bytes]) -> None:
@@ -36,7 +38,7 @@ class Strings:
         self._sieves = {width: _Sieve(width, ends) for width in WIDTHS if (ends := [end for end in self._lengths if len(end) == width])}
 
     def found_in(self, text: bytes) -> Iterator[tuple[int, bytes]]:
-        """Every place where one of the strings begins, with the string; in no order."""
+        """Yield the offset and the string of every match, in no order."""
         for string in self._short:
             at = text.find(string)
             while at >= 0:
@@ -63,7 +65,7 @@ class _Sieve:
         self._cells[self._known >> self._shift] = True
 
     def passed(self, hashes: Hashes) -> npt.NDArray[np.intp]:
-        """The places whose hash is known."""
+        """Return the offsets whose hash is known."""
         places = np.flatnonzero(self._cells[hashes >> self._shift])
         found = hashes[places]
         nearest = np.searchsorted(self._known[:-1], found)  # of all but the last: always a place
@@ -72,7 +74,7 @@ class _Sieve:
 
 
 def _hashes(text: bytes) -> dict[int, Hashes]:
-    """Width -> the hash of the window that begins at each place of `text`, (n - width + 1,) or none."""
+    """Return for each width the hash of the window at each offset of `text`, (n - width + 1,)."""
     words = np.ndarray(max(0, len(text) - 7), "<u8", text, strides=(1,)) if len(text) >= WIDTHS[0] else np.empty(0, np.uint64)
     found = {WIDTHS[0]: words * MULTIPLIERS[0]}
     for half, width in pairwise(WIDTHS):

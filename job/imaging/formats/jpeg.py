@@ -1,4 +1,4 @@
-"""JPEG files that end too soon, and still have all of their first picture. Pure: no I/O."""
+"""Read JPEG files that end too soon but have all of their first picture. Pure: no I/O."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ FILLERS = (b"", *(bits * 64 + b"".join(bytes([0xFF, 0xD0 + number]) + bits * 64 
 
 def read_without_end_marker(content: bytes) -> Image.Image | None:
     """
-    The first picture of a file without its end marker; None if any data of it is missing.
+    Decode the first picture of a file without an end marker; None if data is missing.
 
-    Decoders treat such files differently: a progressive one waits for its end. Here both are read if nothing is missing: all scans are
-    there, and what is put behind the last one does not change a pixel.
+    Decoders treat such files differently: a progressive one waits for its end. Both kinds are read if nothing is missing: all scans are
+    there, and what is appended to the last one does not change a pixel.
     """
     if not has_all_scans(content):
         return None
@@ -43,12 +43,12 @@ def read_without_end_marker(content: bytes) -> Image.Image | None:
 
 
 def pixels_equal(one: Image.Image, other: Image.Image) -> bool:
-    """Whether all pixels are equal."""
+    """Return whether all pixels are equal."""
     return all(part == that for part, that in zip(strips(one), strips(other), strict=True))
 
 
 def has_all_scans(content: bytes) -> bool:
-    """Whether each coefficient of each component is sent to its last bit, in scans that all begin: ITU-T T.81, G.1.1 and B.2.3."""
+    """Return whether every coefficient of every component is sent to its last bit: ITU-T T.81, G.1.1 and B.2.3."""
     lowest: dict[int, list[int]] = {}  # component -> lowest bit sent so far, of each coefficient
     progressive, at = False, 2
     with suppress(LookupError, ValueError):  # tables that are shorter than they say

@@ -1,4 +1,4 @@
-"""PNG files without what decoders read beside the pixels. Pure: no I/O."""
+"""Remove from PNG files the chunks that a decoder reads but the pixels do not need. Pure: no I/O."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ METADATA = (b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"eXIf")
 
 
 def without_metadata(content: bytes) -> bytes:
-    """`content` without texts, EXIF and colour profile: they are neither decompressed nor checked."""
+    """Return `content` without texts, EXIF and colour profile, which are then neither decompressed nor checked."""
     kept, begin, view = [], 0, memoryview(content)
     for chunk in png_chunks(content):
         if chunk.kind in METADATA:

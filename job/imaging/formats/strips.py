@@ -1,4 +1,4 @@
-"""A large image piece by piece: what is converted is never held a second time as a whole."""
+"""Split a large image into strips, so that a conversion never holds it a second time as a whole."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ STRIP_PIXELS = 4_194_304  # larger images are converted in strips of about so ma
 
 
 def strips(image: Image.Image) -> Iterator[Image.Image]:
-    """`image`, or its rows from top to bottom in strips."""
+    """Yield `image`, or its rows from top to bottom in strips if it is large."""
     width, height = image.size
     if width * height <= STRIP_PIXELS:
         yield image

@@ -1,4 +1,4 @@
-"""TIFF files of kinds that Pillow reads wrong or not at all. Pure: no I/O."""
+"""Handle TIFF files that Pillow reads wrong or not at all. Pure: no I/O."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SEPARATE, SIGNED, ASSOCIATED_ALPHA = 2, 2, 1
 
 
 def refuse_misread(image: TiffImageFile) -> None:
-    """Raises DecodeError for what Pillow takes for something else, without an error."""
+    """Raise DecodeError for kinds that Pillow reads wrong without an error."""
     tags, uncompressed = image.tag_v2, image.info.get("compression") == "raw"
     photometric, bits = tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, WHITE_IS_ZERO), tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
     separate = tags.get(TiffImagePlugin.PLANAR_CONFIGURATION) == SEPARATE
@@ -36,7 +36,7 @@ def refuse_misread(image: TiffImageFile) -> None:
 
 
 def scale_grey(image: TiffImageFile) -> Image.Image:
-    """`image`, decoded: 12 and 16 bits of grey from black, 0, to white, 65,535."""
+    """Scale a decoded 12 or 16 bit grey image to 0 for black and 65,535 for white; return others unchanged."""
     tags = image.tag_v2
     shift = 16 - tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,))[0]
     inverted = tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, WHITE_IS_ZERO) == WHITE_IS_ZERO
@@ -47,7 +47,7 @@ def scale_grey(image: TiffImageFile) -> Image.Image:
 
 
 def has_dimensions(content: bytes) -> bool:
-    """Whether it begins with a directory that has an image's width and height: what it says then is not damaged, but not known."""
+    """Return whether the first directory has width and height: then the file is an unsupported kind, not damaged."""
     order = "<" if content.startswith(b"II") else ">"
     try:
         (directory,) = struct.unpack_from(order + "I", content, 4)

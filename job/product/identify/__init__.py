@@ -1,1 +1,1 @@
-"""Say which fruit is on a photo."""
+"""Identify the fruit on a photo."""

@@ -1,4 +1,4 @@
-"""What `identify` says about one photo: plain values, and the same as a dict that JSON keeps stable. No I/O."""
+"""Define the answer about one photo, as plain values and as a dict with stable JSON keys. No I/O."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ class Result:
 @dataclass(frozen=True)
 class Answer:
     """
-    `ok`: `best` is a label, or None where varieties disagree and only their `group` is certain.
-    `unknown`: nothing in the gallery is near enough; `results` still holds what comes nearest. `unreadable`: `reason` says why.
+    The answer about one photo.
+
+    `ok`: `best` is a label, or None if varieties disagree and only their `group` is certain. `unknown`: nothing in the gallery is near
+    enough; `results` still has the nearest. `unreadable`: `reason` says why.
     """
 
     status: Status

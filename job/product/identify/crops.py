@@ -1,5 +1,5 @@
 """
-The bytes of a photo in, views of it at the network's size out: all of it, and the fruit cut out of its background.
+Cut views out of a photo at the network's size: the whole photo, and the fruit without its background.
 
 Pure: no I/O. As `job.imaging.decode` it refuses what is too large before a pixel is decoded. A large JPEG is decoded at a fraction of its
 size, which takes a tenth of the time. Only pixels leave: place, time and camera stay in the bytes.
@@ -32,7 +32,7 @@ Mask = npt.NDArray[np.bool_]
 
 def open_photo(content: bytes) -> Image.Image:
     """
-    RGB, upright, of an animation the first frame, WORK_PX or less at its longer side; smaller ones pixel by pixel as they are.
+    Decode a photo: RGB, upright, first frame only, WORK_PX or less at its longer side. Smaller photos keep their pixels.
 
     Raises:
         DecodeError: as `job.imaging.decode.decode_image`.
@@ -54,8 +54,10 @@ def open_photo(content: bytes) -> Image.Image:
 
 def views(photo: Image.Image, size_px: int) -> dict[str, Pixels]:
     """
-    Each (size_px, size_px, 3) uint8: `whole`, as the job sees it; and where a fruit stands out from its background
-    `box`, the square around it, and `white`, the same on white paper, as Fruits-360 has it.
+    Return the views of a photo by name, each (size_px, size_px, 3) uint8.
+
+    `whole` is what the job sees. If a fruit stands out from the background, `box` is the square around it and `white` the same on white, as
+    in Fruits-360.
     """
     found = {"whole": photo}
     mask = fruit_mask(photo)
@@ -66,9 +68,9 @@ def views(photo: Image.Image, size_px: int) -> dict[str, Pixels]:
 
 def fruit_mask(photo: Image.Image) -> Mask | None:
     """
-    (MASK_PX, MASK_PX) bool: what differs from the photo's border, more so near the middle. None where that is next to nothing, or all.
+    Return where the photo differs from its border, (MASK_PX, MASK_PX) bool; None if that is almost nothing or everything.
 
-    Colour counts more than brightness: shadows are dark background.
+    The middle counts more than the edges, and colour more than brightness, since shadows are dark background.
     """
     small = photo.resize((MASK_PX, MASK_PX), Image.Resampling.BOX).filter(ImageFilter.GaussianBlur(1))
     rgb = np.asarray(small).astype(np.float32)
@@ -88,7 +90,11 @@ def fruit_mask(photo: Image.Image) -> Mask | None:
 
 
 def otsu(values: npt.NDArray[np.float32]) -> float:
-    """The threshold that parts `values` best in two, https://doi.org/10.1109/TSMC.1979.4310076"""
+    """
+    Return the threshold that splits `values` best in two, by Otsu's method.
+
+    https://doi.org/10.1109/TSMC.1979.4310076
+    """
     counts, edges = np.histogram(values, 64)
     share = np.cumsum(counts / counts.sum())
     mean = np.cumsum(counts / counts.sum() * (edges[:-1] + edges[1:]) / 2)
@@ -97,7 +103,7 @@ def otsu(values: npt.NDArray[np.float32]) -> float:
 
 
 def box_of(mask: Mask, size: tuple[int, int], inside: bool) -> tuple[int, int, int, int]:
-    """A square around all but the outermost 2% of `mask`, in pixels of a photo of `size`; cut to the photo if `inside`."""
+    """Return a square around all but the outermost 2% of `mask`, in pixels of a photo of `size`; clip it if `inside`."""
     spans = []
     for axis, length in ((0, size[0]), (1, size[1])):
         share = np.cumsum(mask.sum(axis=axis)) / mask.sum()
@@ -112,7 +118,7 @@ def box_of(mask: Mask, size: tuple[int, int], inside: bool) -> tuple[int, int, i
 
 
 def on_white(photo: Image.Image, mask: Mask) -> Image.Image:
-    """The fruit alone, in the middle of a white square."""
+    """Return the fruit alone, in the middle of a white square."""
     left, top, right, bottom = box_of(mask, photo.size, inside=False)
     soft = Image.fromarray(mask.astype(np.uint8) * 255).resize(photo.size, Image.Resampling.BILINEAR)
     sheet = Image.new("RGB", (right - left, bottom - top), "white")

@@ -1,4 +1,4 @@
-"""What the gallery and the classifier say in, what we dare to say out. Pure; docs/decisions/0013 has the figures behind each rule."""
+"""Decide on a fruit from what the gallery and the classifier say. Pure; docs/decisions/0013 has the figures behind each rule."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CERTAIN = 2 / 3  # of all votes a group has to have to be named, and of its grou
 
 @dataclass(frozen=True)
 class Decision:
-    """`group` None: unknown. `by` says whose word it is."""
+    """The group (None: unknown), who decided it, and the score."""
 
     group: str | None
     by: Literal["neighbours", "both", "classifier", "nobody"]
@@ -35,11 +35,14 @@ def decide(
     certain: float = CERTAIN,
 ) -> Decision:
     """
-    `votes`: the neighbours' share by group, the largest first. `distance`: to the nearest image, by cosine; beyond `threshold` it says
-    nothing; within `typical` it is as near as photos of one fruit are, and nobody may object. `opinion`: the classifier's probability
-    by group, {} without one. `groups`: those of the gallery; with another one the classifier can object, but not answer.
+    Decide which group a photo shows, or that it is unknown.
 
-    A wrong name is worse than none: where the neighbours disagree, or the two contradict each other, the answer is unknown.
+    A wrong name is worse than none: where the neighbours disagree, or neighbours and classifier contradict each other, the group is
+    unknown.
+
+    `votes`: the neighbours' share by group, largest first. `distance`: cosine distance to the nearest image; beyond `threshold` the votes
+    are ignored, within `typical` the classifier cannot object. `opinion`: the classifier's probability by group; {} without a classifier.
+    `groups`: those of the gallery; with another group the classifier can object, but not answer.
     """
     ours, share = next(iter(votes.items()))
     theirs, sure = max(opinion.items(), key=lambda item: item[1], default=("", 0.0))

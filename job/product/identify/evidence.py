@@ -1,4 +1,4 @@
-"""Features of a photo's views in, what the gallery says about it out: labels with their nearest images. Pure."""
+"""Find the gallery images nearest to a photo and count their votes. Pure."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ class Evidence:
 
     @property
     def distance(self) -> float:
-        """To the nearest image."""
+        """Distance to the nearest image."""
         return float(self.distances.min())
 
     def shares(self, keys: list[str]) -> dict[str, float]:
-        """The votes added up by `keys`, one per row; the largest first."""
+        """Return the sum of votes by key, one key per row; largest first."""
         total: dict[str, float] = {}
         for key, vote in zip(keys, self.votes.tolist(), strict=True):
             total[key] = total.get(key, 0.0) + vote
         return dict(sorted(total.items(), key=lambda item: -item[1]))
 
     def joined(self, other: Evidence, weight: float) -> Evidence:
-        """`other`, whose word counts `weight` (0..1), and then what is left of this one's. A row that both have stays with `other`."""
+        """Merge with `other`, which gets the weight `weight` (0..1). A row in both counts for `other`."""
         mine = ~np.isin(self.rows, other.rows)
         votes = np.concatenate([weight * other.votes, (1 - weight) * self.votes[mine]])
         rows, distances = np.concatenate([other.rows, self.rows[mine]]), np.concatenate([other.distances, self.distances[mine]])
@@ -47,7 +47,12 @@ class Evidence:
 def evidence_of(
     gallery: Gallery, features: dict[str, Features], among: npt.NDArray[np.intp] | None = None, looks: tuple[tuple[str, ...], ...] = QUERIES
 ) -> Evidence:
-    """`features` by view, each (d,) float32; `whole` is always there. `among`: rows of the gallery that are asked; None asks all."""
+    """
+    Return the nearest images and their votes for the features of a photo.
+
+    `features`: (d,) float32 by view; `whole` is always there. `among`: rows of the gallery to search; None searches all. `looks`: views to
+    search with; the one with the nearest image is used.
+    """
     seen = [np.mean([features[view] for view in look], axis=0) for look in looks if all(view in features for view in look)]
     asked = gallery.units if among is None else gallery.units[among]
     rows, distances = nearest(asked, gallery.project(np.stack(seen or [features["whole"]])), COUNT)

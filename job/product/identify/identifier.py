@@ -1,8 +1,8 @@
 """
-A photo's bytes in, which fruit it shows out: nearest neighbours among the images of a run, and a second opinion.
+Identify the fruit on a photo by its nearest neighbours in a run and by the ImageNet classifier.
 
-`Identifier` is opened once and asked often, from several threads too. It stores nothing. No Spark, no Java; TensorFlow only
-in a process of its own, once, where the network is not converted yet.
+`Identifier` is opened once and used often, from several threads too. It stores nothing. No Spark, no Java; TensorFlow only once, in a
+process of its own, to convert the network.
 """
 
 from __future__ import annotations
@@ -39,11 +39,13 @@ NEIGHBOURS = 4  # shown per result
 
 
 class Identifier:
-    """What answers for one run of `output` (URI): the newest, or `run_id`."""
+    """Identifies photos by one run of `output` (URI): `run_id`, or the newest."""
 
     def __init__(self, output: str, run_id: str | None = None, *, weights: Weights, cache: Path, second_opinion: bool = True) -> None:
         """
-        `weights` is asked only where the run's model has any; `cache` keeps what is converted.
+        Load the run, its network and the classifier.
+
+        `weights` is called only if the run's model has weights; `cache` keeps what is converted.
 
         Raises:
             InputError: there is no such run. OutputError, CredentialsError: it cannot be read.
@@ -61,7 +63,7 @@ class Identifier:
 
     def reopened(self) -> Identifier:
         """
-        The same with the matrix of its run as it is now. This one stays as it is: somebody may be using it.
+        Return a copy with the run's matrix as it is now. This object does not change: another thread may be using it.
 
         Raises:
             InputError, OutputError, CredentialsError: as `open_gallery`.
@@ -76,7 +78,7 @@ class Identifier:
         return self._head is not None
 
     def identify(self, content: bytes, top: int = 5) -> Answer:
-        """Never raises for a photo: what cannot be decoded is `unreadable`. At most `top` results."""
+        """Identify a photo, with at most `top` results. Never raises for a photo: one that cannot be decoded is `unreadable`."""
         try:
             photo = open_photo(content)
         except DecodeError as error:
@@ -84,16 +86,16 @@ class Identifier:
         return self.judge(self.features(photo), top)
 
     def features(self, photo: Image.Image) -> dict[str, Features]:
-        """Of each view of `crops.views`: (d,) float32."""
+        """Return the features of each view of `crops.views`, (d,) float32."""
         network = self._network()
         return {name: network(pixels) for name, pixels in views(photo, network.size_px).items()}
 
     def opinion(self, features: dict[str, Features]) -> dict[str, float]:
-        """The classifier's probability by group, the largest first; {} without a classifier."""
+        """Return the classifier's probability by group, largest first; {} without a classifier."""
         return self._head.groups(np.stack([features[view] for view in CLASSIFIER_VIEWS if view in features])) if self._head else {}
 
     def judge(self, features: dict[str, Features], top: int = 5) -> Answer:
-        """The answer to a photo of which only the features are left."""
+        """Return the answer for the features of a photo."""
         evidence, opinion, limits = evidence_of(self.gallery, features), self.opinion(features), self.gallery.calibration
         votes = evidence.shares(self._of(evidence, self.groups))
         distance = evidence.distance
@@ -115,14 +117,14 @@ class Identifier:
         )
 
     def thumbnail(self, uri: str) -> bytes | None:
-        """An image of the gallery, small, as WebP without metadata; None where it is gone, changed, or not of the gallery."""
+        """Return a gallery image as a small WebP without metadata; None if it is gone, has changed or is not in the gallery."""
         from job.product.thumbnails import as_webp
 
         key = self.key(uri)
         return as_webp(key) if key else None
 
     def key(self, uri: str) -> ListedImage | None:
-        """What is known of an image of the gallery now; None where it is gone, or has changed since the run."""
+        """Return what is known of a gallery image now; None if it is gone or has changed since the run."""
         from job.product.thumbnails import find_unchanged_since
 
         return next(iter(find_unchanged_since(self.gallery.created)([uri])), None)
@@ -134,11 +136,11 @@ class Identifier:
         return network
 
     def _of(self, evidence: Evidence, names: list[str]) -> list[str]:
-        """For each of its rows what `names` has for the row's label."""
+        """Return the element of `names` for the label of each row."""
         return [names[code] for code in self.gallery.codes[evidence.rows]]
 
     def _best(self, evidence: Evidence, verdict: Decision) -> str | None:
-        """The label, if it is certain: most of its group's votes, from near; or the only one that its group has."""
+        """Return the label if it is certain: most of its group's votes from near images, or the only label of its group."""
         if verdict.group is None:
             return None
         labels = [name for name, group in zip(self.gallery.names, self.groups, strict=True) if group == verdict.group]
@@ -173,7 +175,7 @@ class Identifier:
 
 def open_model(gallery: Gallery, weights: Weights, cache: Path) -> Model:
     """
-    The network that made `gallery`'s features, by LiteRT, proven.
+    Load and verify the network that made the features of `gallery`, by LiteRT.
 
     Raises:
         ModelError: another network, or another version of it.
@@ -196,7 +198,7 @@ def open_model(gallery: Gallery, weights: Weights, cache: Path) -> Model:
 
 @contextmanager
 def silence_native_stderr() -> Iterator[None]:
-    """What C++ writes to stderr goes nowhere: LiteRT's first interpreter announces itself on a line that no setting switches off."""
+    """Discard what C++ writes to stderr: LiteRT's first interpreter prints a line that no setting disables."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:

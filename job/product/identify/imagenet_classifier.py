@@ -1,5 +1,5 @@
 """
-The classifier that belongs to the network: its 1280 features in, what ImageNet calls the photo out. No training, no second network.
+Classify features with the ImageNet layer that belongs to the network. No training, no second network.
 
 It has seen fruit in kitchens, hands and markets, where Fruits-360 has white paper; but it knows twelve of our groups, and must name
 one of its thousand classes whatever it sees: a grapefruit is a lemon to it. So it is heard as a second opinion, beside the neighbours.
@@ -46,14 +46,18 @@ class ImageNetClassifier:
         self._kernel, self._bias = kernel.astype(np.float32), bias
 
     def probabilities(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """(m, 1280) float32 to (m, 1000) float32; each row adds up to 1."""
+        """Map features (m, 1280) float32 to probabilities (m, 1000) float32; each row sums to 1."""
         logits = features @ self._kernel + self._bias
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         probabilities: npt.NDArray[np.float32] = powers / powers.sum(axis=1, keepdims=True)
         return probabilities
 
     def groups(self, features: npt.NDArray[np.float32]) -> dict[str, float]:
-        """(m, 1280) float32, m views of one photo, to the probability of each of GROUPS, averaged over the views; the largest first."""
+        """
+        Return the probability of each of GROUPS, averaged over the m views of one photo, largest first.
+
+        `features`: (m, 1280) float32.
+        """
         mean = self.probabilities(features).mean(axis=0)
         found = dict.fromkeys(GROUPS, 0.0)
         for number, group in CLASSES.items():
@@ -63,7 +67,9 @@ class ImageNetClassifier:
 
 def load_classifier(weights: Path, cache: Path) -> ImageNetClassifier:
     """
-    From `weights` (Keras's HDF5 file with its top, 14 MB), proven; kept in `cache` as 2.5 MB of float16.
+    Load and verify the classifier from `weights` (Keras's HDF5 file with its top, 14 MB).
+
+    It is cached in `cache` as 2.5 MB of float16.
 
     Raises:
         ModelError: `weights` is no such file, or holds another classifier.
@@ -97,7 +103,7 @@ def load_classifier(weights: Path, cache: Path) -> ImageNetClassifier:
 
 def read_keras(weights: Path) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """
-    kernel (1280, 1000) and bias (1000,), by their shapes: versions of Keras name the layer `predictions` or `Logits`.
+    Return kernel (1280, 1000) and bias (1000,), found by their shapes: Keras names the layer `predictions` or `Logits`.
 
     Raises:
         ModelError: there are none.

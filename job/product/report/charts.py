@@ -1,5 +1,5 @@
 """
-Numbers in, Vega-Lite charts out, as the JSON that Vega-Embed draws: https://vega.github.io/vega-lite/docs/. Each holds its own rows.
+Make Vega-Lite charts as JSON for Vega-Embed, each with its own rows: https://vega.github.io/vega-lite/docs/.
 
 Written as they are: altair would write the same, and importing it takes a run up to four seconds; tests hold them to altair's schema.
 
@@ -36,7 +36,7 @@ Chart = dict[str, Any]
 
 
 def bars(rows: Sequence[tuple[str, float]], title: str, number: str = ",.0f", top: float | None = None) -> Chart:
-    """The first BARS of `rows` (name, value) as horizontal bars in their order, the value at each end; `top` ends the axis."""
+    """Return the first BARS of `rows` (name, value) as horizontal bars in order, labelled with values; `top` limits the axis."""
     values = [{"name": name, "value": value} for name, value in rows[:BARS]]
     across = quantity("value", title, {"domainMax": top} if top else {}, {"format": number, "tickCount": 4, "grid": True})
     down = {"field": "name", "type": "nominal", "sort": None, "title": None, "axis": {"domain": False, "ticks": False}}
@@ -49,7 +49,7 @@ def bars(rows: Sequence[tuple[str, float]], title: str, number: str = ",.0f", to
 
 
 def scree(ratios: npt.NDArray[np.float64], k: int, shown: int) -> Chart:
-    """Share of the variance by component (bars) and cumulated (line), of the first `shown`; a rule at `k`."""
+    """Chart the share of variance by component (bars) and cumulated (line), of the first `shown`; a rule marks `k`."""
     cumulated = np.cumsum(ratios)
     values = [{"component": i + 1, "ratio": float(ratios[i]), "cumulated": float(cumulated[i])} for i in range(min(shown, len(ratios)))]
     ticks: dict[str, Any] = {"format": "d", "tickMinStep": 1, "grid": False}
@@ -81,8 +81,10 @@ def scree(ratios: npt.NDArray[np.float64], k: int, shown: int) -> Chart:
 
 def scatter() -> Chart:
     """
-    The map. The page fills the data `points` with x, y, slot (-1: not chosen, else a place in colours and shapes) and row, and moves
-    the signals x0, x1, y0, y1, the corners that are seen, and `lit`, the row to point at.
+    Return the map of images.
+
+    The page fills the data `points` with x, y, slot (-1: not chosen, else an index into colours and shapes) and row. It sets the signals
+    x0, x1, y0, y1, the visible corners, and `lit`, the row to highlight.
     """
     slots = list(range(-1, len(PALETTE) * len(SHAPES)))
     colours = [MUTED] + [PALETTE[slot % len(PALETTE)] for slot in slots[1:]]

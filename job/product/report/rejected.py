@@ -1,4 +1,4 @@
-"""A run's rejects in, the first ones of each reason out, with a small picture where there is one. Reads the Delta table without Spark."""
+"""Show the first rejects of each reason, with a small picture if there is one. Reads the Delta table without Spark."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ class Rejected:
 
 def first_rejects(folder: Folder, manifest: Manifest, keys_of: FindImages) -> dict[str, list[Rejected]]:
     """
-    Reason -> its first FIRST images by name; those that are no longer in INPUT are left out, unless that is the reason.
+    Return the first FIRST images of each reason by name.
+
+    Images that are no longer in INPUT are left out, unless that is the reason.
 
     Raises:
         OutputError, CredentialsError: the table cannot be read.
@@ -57,7 +59,7 @@ def first_rejects(folder: Folder, manifest: Manifest, keys_of: FindImages) -> di
 
 
 def _picture(content: bytes) -> Image.Image | None:
-    """Made apart: this process is the driver, and nothing is known to be good about these."""
+    """Decode in a subprocess: this process is the driver, and these images are known to be bad."""
     try:
         return run_in_subprocess(small_photo, content, even_if_cut=True)
     except DecodeError:

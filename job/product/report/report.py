@@ -1,5 +1,5 @@
 """
-A run in, one HTML page about it out: `runs/<run_id>/report.html`, which needs no network and weighs less than MAX_BYTES.
+Write `runs/<run_id>/report.html`: one page about a run that needs no network and is smaller than MAX_BYTES.
 
 Bounded whatever the run's size: see `review` (numbers) and `thumbnails` (pictures). Photos are read from INPUT as they are listed.
 """
@@ -53,8 +53,9 @@ ERRORS = (JobError, OSError, ImportError, pa.ArrowException)
 
 def build(folder: Folder, manifest: Manifest, keys_of: FindImages, tiles_of: MakeTiles = make_tiles) -> tuple[str, dict[str, float]]:
     """
-    The page, and the manifest's field `identify`, of a run whose `pca/` and `pca.npz` are written. `keys_of` finds photos in INPUT,
-    `tiles_of` makes the map's pictures of them.
+    Return the page and the manifest's field `identify` of a run whose `pca/` and `pca.npz` exist.
+
+    `keys_of` finds photos in INPUT, `tiles_of` makes the map's pictures of them.
 
     Raises:
         one of ERRORS.
@@ -80,7 +81,11 @@ def rebuild(output: str, run_id: str, cache: Path | None) -> None:
 
 
 def rewrite(folder: Folder, run_id: str, cache: Path | None, lease: Lease) -> None:
-    """`rebuild` under a lease that is held already. A photo that has changed since the run shows no picture. Raises as `rebuild`."""
+    """
+    Write the report again under a lease that is held already.
+
+    A photo that has changed since the run has no picture. Raises the errors of `rebuild`.
+    """
     manifest = _manifest(folder, run_id)
     manifest.params["cache"] = str(cache) if cache else None
     keys_of = find_unchanged_since(datetime.fromisoformat(manifest.created_at).timestamp() + 1)
@@ -99,7 +104,7 @@ def _manifest(folder: Folder, run_id: str) -> Manifest:
 def page(
     folder: Folder, manifest: Manifest, sample: review.Sample, found: review.Neighbours, keys_of: FindImages, tiles_of: MakeTiles
 ) -> str:
-    """The HTML. Raises one of ERRORS."""
+    """Return the HTML. Raises one of ERRORS."""
     ends = review.component_extremes(sample)
     points = list(range(min(len(sample.uris), review.POINTS)))
     named = [row for end in ends for row in (*end.low, *end.high)] + [row for c in found.confusions for row in (c.row, c.neighbour)]
@@ -142,7 +147,7 @@ def page(
 
 
 def command(params: dict[str, Any]) -> str:
-    """The `fruitsctl run` that does the same again, ready for a shell; where it runs changes nothing about the result."""
+    """Return the `fruitsctl run` command that repeats the run, quoted for a shell. The target makes no difference to the result."""
     where = "--serverless" if is_s3(params["output"]) else "--local"
     return shlex.join(
         ["fruitsctl", "run", _shown(params["input"]), _shown(params["output"]), where, *Params.from_manifest(params).options()]
@@ -165,12 +170,12 @@ def _charts(manifest: Manifest, sample: review.Sample, found: review.Neighbours,
 
 
 def _counts(sample: review.Sample) -> list[tuple[str, int]]:
-    """Label and images, most first."""
+    """Return labels and their number of images, most first."""
     return sorted(((label or "(none)", count) for label, count in sample.counts.items()), key=lambda row: (-row[1], row[0]))
 
 
 def _map(manifest: Manifest, sample: review.Sample, points: list[int], in_sprite: list[str]) -> dict[str, Any]:
-    """What the page's script draws: for each point scores, label, name and tile (-1: no picture)."""
+    """Return the data of the page's map: scores, label, name and tile (-1: no picture) of each point."""
     numbers = {uri: number for number, uri in enumerate(in_sprite)}
     labels = sorted({sample.labels[row] or "" for row in points}, key=str.casefold)
     places = {label: place for place, label in enumerate(labels)}
@@ -187,7 +192,7 @@ def _map(manifest: Manifest, sample: review.Sample, points: list[int], in_sprite
 
 
 def _chosen(labels: list[str]) -> list[int]:
-    """Places of CHOSEN labels that differ in their first word, so that eight apples are not all there is to see."""
+    """Return the indices of CHOSEN labels whose first words differ, so that not all of them are apples."""
     first = {label.partition(" ")[0]: place for place, label in reversed(list(enumerate(labels)))}
     places = sorted(first.values())
     others = [place for place in range(len(labels)) if place not in places]
@@ -196,7 +201,7 @@ def _chosen(labels: list[str]) -> list[int]:
 
 
 def _rejects(manifest: Manifest, rejects: dict[str, list[Rejected]]) -> list[tuple[str, int, list[dict[str, Any]]]]:
-    """Reason, images, its first ones; most frequent first."""
+    """Return reason, number of images and first images, most frequent first."""
     first = {
         reason: [{"name": name_of(manifest, one.uri), "src": data_uri(one.picture) if one.picture else ""} for one in found]
         for reason, found in rejects.items()
@@ -215,13 +220,18 @@ def _photo(manifest: Manifest, sample: review.Sample, row: int, pictures: dict[s
 
 
 def name_of(manifest: Manifest, uri: str) -> str:
-    """Below INPUT, and its end if it is long."""
+    """Return the path below INPUT, shortened to its end if it is long."""
     name = uri.removeprefix(manifest.params["input"].rstrip("/") + "/")
     return name if len(name) <= NAME_LENGTH else "…" + name[1 - NAME_LENGTH :]
 
 
 def _ratios(folder: Folder, run_id: str) -> npt.NDArray[np.float64]:
-    """(r,) share of the variance by component. Raises SetupError if the run has no `pca.npz`."""
+    """
+    Return the share of variance by component, (r,).
+
+    Raises:
+        SetupError: the run has no `pca.npz`.
+    """
     stored = folder.read(f"runs/{run_id}/pca.npz")
     if stored is None:
         raise SetupError(f"there is no `runs/{run_id}/pca.npz` in `{shown(folder.uri)}`", "run `fruitsctl run` again")

@@ -1,5 +1,5 @@
 """
-A run's published scores in, what there is to say about them out: counts, ends of components, leave-one-out neighbours.
+Compute what the report says about the scores of a run: counts, extremes of components, leave-one-out neighbours.
 
 Bounded whatever the run's size: a sample of at most SAMPLE rows, the same at every reading. Reads `pca/` part by part, nothing else.
 """
@@ -82,7 +82,7 @@ class ComponentExtremes:
 
 def read_sample(folder: Folder, run_id: str, rows: int) -> Sample:
     """
-    At most SAMPLE of the `rows` images in `runs/<run_id>/pca/`, chosen by a hash of their URI.
+    Read at most SAMPLE of the `rows` images in `runs/<run_id>/pca/`, chosen by a hash of their URI.
 
     Raises:
         OutputError, CredentialsError: it cannot be read.
@@ -106,7 +106,7 @@ def read_sample(folder: Folder, run_id: str, rows: int) -> Sample:
 
 
 def component_extremes(sample: Sample) -> list[ComponentExtremes]:
-    """Of the first COMPONENTS components."""
+    """Return the images at both ends of the first COMPONENTS components."""
     found = []
     for component in range(min(COMPONENTS, sample.scores.shape[1])):
         order = np.argsort(sample.scores[:, component], kind="stable")
@@ -116,7 +116,7 @@ def component_extremes(sample: Sample) -> list[ComponentExtremes]:
 
 
 def neighbours(sample: Sample) -> Neighbours:
-    """Leave one out: what the nearest other image of the sample says about as many queries as PAIRS allows."""
+    """Classify images by the nearest other image of the sample (leave one out), as many as PAIRS allows."""
     labelled = np.array([row for row, label in enumerate(sample.labels) if label is not None], np.intp)
     of_label = Counter(sample.labels[row] for row in labelled)
     own = np.array([place for place, row in enumerate(labelled) if of_label[sample.labels[row]] > 1], np.intp)
@@ -155,7 +155,7 @@ def _confusions(
 
 
 def _outermost(order: npt.NDArray[np.intp], sample: Sample, size: int) -> list[int]:
-    """Near-duplicates of one fruit would fill an end: each label once, then again from the start if there are too few."""
+    """Return the first images of `order`, each label once before any twice: near-duplicates of one fruit would fill an end."""
     seen: set[str | None] = set()
     first: list[int] = []
     for row in order[: len(order) // 2].tolist():
@@ -169,7 +169,7 @@ def _outermost(order: npt.NDArray[np.intp], sample: Sample, size: int) -> list[i
 
 
 def _batches(folder: Folder, name: str) -> Iterator[pa.RecordBatch]:
-    """A part at a time: each is some 60 MB, however large the run."""
+    """Yield the rows in batches: each is some 60 MB, however large the run."""
     for part in folder.names(name):
         stored = folder.read(f"{name}/{part}") if part.endswith(".parquet") else None
         if stored is not None:

@@ -1,5 +1,5 @@
 """
-Vega, Vega-Lite and Vega-Embed as one piece of JavaScript, for a page that needs no network.
+Bundle Vega, Vega-Lite and Vega-Embed as one piece of JavaScript, for a page that needs no network.
 
 vl_convert (84 MB) makes it once; from then on the file in the cache is enough, and vl_convert need not be installed.
 """
@@ -17,7 +17,7 @@ VERSION = "6.4.1"  # of Vega-Lite, what charts.py is written for; a test compare
 
 def bundle(cache: Path | None) -> str:
     """
-    The JavaScript: from `cache`, else made and kept there.
+    Return the JavaScript, from `cache` if it is there, else built and cached.
 
     Raises:
         SetupError: it is not there, and vl_convert is not installed.

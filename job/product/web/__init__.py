@@ -1,1 +1,1 @@
-"""`fruitsctl serve`: a page and an API that say which fruit is on a photo. No Spark, nothing stored, nothing about photos logged."""
+"""Serve `fruitsctl serve`: a page and an API that identify fruit. No Spark, nothing stored, nothing logged about photos."""

@@ -1,4 +1,4 @@
-"""An Answer in, what the API says out. The server's own paths stay inside: a photo of the gallery is a name and a row number."""
+"""Convert an Answer to the API's response. Server paths stay hidden: a gallery photo is a name and a row number."""
 
 from __future__ import annotations
 
@@ -87,7 +87,11 @@ class Failed(Strict):
 
 
 def to_web(answer: Answer, uris: Any, numbers: npt.NDArray[np.intp]) -> Identified:
-    """`uris` (n,) is the gallery's (pyarrow string array); thumbnails are asked for by its `numbers` (n,)."""
+    """
+    Convert an answer for the API.
+
+    `uris` (n,) are the gallery's (pyarrow string array); `numbers` (n,) name its thumbnails.
+    """
     rows = rows_of([neighbour.uri for result in answer.results for neighbour in result.neighbours], uris)
     paths = {uri: f"/thumbnail/{numbers[row]}" for uri, row in rows.items()}
     values = answer.to_dict()
@@ -102,7 +106,7 @@ def to_web(answer: Answer, uris: Any, numbers: npt.NDArray[np.intp]) -> Identifi
 
 
 def rows_of(wanted: list[str], uris: Any) -> dict[str, int]:
-    """The row of each of `wanted` in `uris`: one pass, and no table of a million names is kept."""
+    """Return the row of each of `wanted` in `uris`, in one pass: no table of a million names is kept."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

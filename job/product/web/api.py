@@ -1,4 +1,4 @@
-"""What programs ask: JSON answers, and pictures, each with its schema in /openapi.json."""
+"""Serve the API: JSON answers and thumbnails, each with its schema in /openapi.json."""
 
 from __future__ import annotations
 

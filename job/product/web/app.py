@@ -1,4 +1,4 @@
-"""The gallery of one run in, the ASGI application out: a page at /, an API described in /openapi.json."""
+"""Make the ASGI application for the gallery of one run: a page at / and an API described in /openapi.json."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STATIC = Path(__file__).parent / "static"
 
 
 def make_app(identifier: Identifier, limits: Limits, hosts: frozenset[str] | None) -> FastAPI:
-    """`hosts`: as `safety.Safety`. The application reads the gallery and writes nothing anywhere."""
+    """Make the application. It reads the gallery and writes nothing. `hosts`: as in `safety.SecurityMiddleware`."""
     # FastAPI's own pages /docs and /redoc load their scripts from elsewhere: none here.
     app = FastAPI(
         title="fruitsctl serve", summary="Which fruit is on this photo?", version="1", docs_url=None, redoc_url=None, lifespan=lifespan

@@ -1,4 +1,4 @@
-"""What one visitor may ask of the machine, and what all together: how large, how often, how long, how many at once."""
+"""Limit what visitors can use: photo size, requests per minute, time, memory and threads."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class Refused(Exception):  # noqa: N818 - not an error of ours
 
 
 class RateLimiter:
-    """A bucket of tokens per address: a minute's worth at once, then as fast as it fills again."""
+    """A token bucket per address: a minute's worth at once, refilled continuously."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_minute, self._clock = per_minute, clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # address -> tokens, when that was
 
     def check(self, address: str) -> None:
-        """Raises Refused 429 when the bucket of `address` is empty."""
+        """Take a token for `address`; raise Refused 429 if its bucket is empty."""
         if not self._per_minute:
             return
         network, now = _network(address), self._clock()
@@ -62,7 +62,11 @@ class RateLimiter:
 
 
 def _network(address: str) -> str:
-    """One subscriber has 2^64 addresses of IPv6: they count as one. https://www.rfc-editor.org/rfc/rfc6177"""
+    """
+    Return the network of an address: the 2^64 IPv6 addresses of one subscriber count as one.
+
+    https://www.rfc-editor.org/rfc/rfc6177
+    """
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -73,14 +77,14 @@ def _network(address: str) -> str:
 
 
 class MemoryBudget:
-    """The bytes of all photos in the house."""
+    """The bytes of all photos in progress."""
 
     def __init__(self, limit: int) -> None:
         self._limit, self._held = limit, 0
 
     @contextmanager
     def reserve(self) -> Iterator[Callable[[int], None]]:
-        """Gives a callable that books so many more bytes; Refused 503 beyond the limit. At the end all are given back."""
+        """Yield a function that reserves bytes and raises Refused 503 beyond the limit. At the end all of them are released."""
         mine = 0
 
         def book(count: int) -> None:
@@ -97,7 +101,7 @@ class MemoryBudget:
 
 
 class WorkerPool:
-    """Threads for what would block the server, as many as cores; who waits too long is sent away."""
+    """One thread per core for blocking work; requests that wait too long are refused."""
 
     def __init__(self, threads: int, seconds: float) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="photo")
@@ -106,7 +110,7 @@ class WorkerPool:
 
     async def run(self, task: Callable[[], T]) -> T:
         """
-        What `task` returns.
+        Return the result of `task`, run in a thread.
 
         Raises:
             Refused: 503, no thread became free in time; 504, `task` takes too long. Its thread cannot be killed and stays taken.

@@ -1,4 +1,4 @@
-"""A request in, the bytes of its photo out, held in memory and never on disk; or the reason why it is refused."""
+"""Read the photo of a request into memory, never to disk, or refuse it."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class InMemory(MultiPartParser):
 
 async def read_photo(request: Request, limits: Limits, book: Callable[[int], None]) -> bytes:
     """
-    The photo: the body itself (`image/…` or `application/octet-stream`), or the field `photo` of a form.
+    Return the photo: the body itself (`image/…` or `application/octet-stream`), or the field `photo` of a form.
 
-    `book` is told of every byte that is kept. A form may have the field twice, as the page has: for the camera and for a file.
+    `book` gets the number of bytes kept. A form may have the field twice, as the page has: for the camera and for a file.
 
     Raises:
         Refused: 400, 408, 413, 415, or what `book` raises.
@@ -50,13 +50,13 @@ async def read_photo(request: Request, limits: Limits, book: Callable[[int], Non
 
 
 def refuse_announced(request: Request, most: int) -> None:
-    """413 by what Content-Length announces, before a byte is read. HTTP itself refuses what is no number."""
+    """Refuse with 413 by Content-Length, before a byte is read. The HTTP server refuses values that are not numbers."""
     if int(request.headers.get("content-length", 0)) > most:
         raise too_large(most)
 
 
 async def counted(request: Request, most: int, book: Callable[[int], None]) -> AsyncGenerator[bytes, None]:
-    """The body chunk by chunk; ends with 413 as soon as it is too long, whatever was announced."""
+    """Yield the body in chunks; refuse with 413 as soon as it is too long, whatever was announced."""
     length = 0
     async for chunk in request.stream():
         length += len(chunk)
@@ -67,7 +67,7 @@ async def counted(request: Request, most: int, book: Callable[[int], None]) -> A
 
 
 async def photo_of(request: Request, body: AsyncGenerator[bytes, None]) -> bytes:
-    """The first file in the form's fields `photo`."""
+    """Return the first file in the form's fields `photo`."""
     try:
         form = await InMemory(request.headers, body).parse()
     except (MultiPartException, ValueError) as error:  # ValueError: a charset that is none

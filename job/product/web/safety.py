@@ -1,4 +1,4 @@
-"""What every answer says to a browser, and who may be asked by which name. ASGI in, ASGI out; bodies are not touched."""
+"""Add security headers to every response and refuse unknown host names. ASGI middleware; bodies are not changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HEADERS = {
 
 
 class SecurityMiddleware:
-    """`hosts`: the names by which the server may be addressed, without ports; None: any."""
+    """`hosts`: the host names that are allowed, without ports; None allows all."""
 
     def __init__(self, app: ASGIApp, hosts: frozenset[str] | None) -> None:
         self._app, self._hosts = app, hosts
@@ -44,7 +44,7 @@ class SecurityMiddleware:
         await app(scope, receive, send_safely)
 
     def _is_allowed(self, host: str) -> bool:
-        """A page elsewhere whose name was made to point here (DNS rebinding) still sends its own name."""
+        """Return whether the host name is allowed: a page on another site (DNS rebinding) still sends its own name."""
         return self._hosts is None or _without_port(host) in self._hosts
 
 
@@ -57,7 +57,7 @@ def _without_port(host: str) -> str:
 
 
 def allowed_hosts(host: str) -> frozenset[str] | None:
-    """By which names a server that listens on `host` may be asked: LOOPBACK for this machine alone, otherwise any (None)."""
+    """Return the allowed host names of a server that listens on `host`: LOOPBACK for this machine only, else any (None)."""
     if host == "localhost":
         return LOOPBACK
     try:

@@ -1,4 +1,4 @@
-"""Where photos are taken in and looked at, within the limits: requests in, answers out. One per server, for the API and the page."""
+"""Take photos of requests within the limits and identify them. One service per server, for the API and the page."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ NO_SUCH_PHOTO = "no_such_photo"
 
 class View(NamedTuple):
     """
-    What the server shows. `numbers` (n,): by which the thumbnail of each row of the gallery is asked for. A number stays with its photo
-    when others are erased: a page that was sent before shows no other photo instead.
+    What the server shows. `numbers` (n,) name the thumbnails of the gallery's rows.
+
+    A photo keeps its number when others are erased: a page that was sent before never shows another photo in its place.
     """
 
     identifier: Identifier
@@ -39,6 +40,8 @@ class View(NamedTuple):
 
 
 class IdentifyService:
+    """Answers requests by one identifier, with limits."""
+
     def __init__(self, identifier: Identifier, limits: Limits) -> None:
         self.limits = limits
         self._shown = View(identifier, np.arange(len(identifier.gallery)))
@@ -49,7 +52,7 @@ class IdentifyService:
 
     async def process_photo(self, request: Request, look: Callable[[bytes], T]) -> T:
         """
-        What `process_photo` makes of the photo of `request`, in a thread of its own.
+        Return what `look` makes of the photo of `request`, in a thread.
 
         Raises:
             Refused: the photo does not come as it should, or a limit is reached.
@@ -60,25 +63,35 @@ class IdentifyService:
             return await self._work.run(partial(look, content))
 
     def identify(self, content: bytes, top: int = 5) -> Identified:
-        """Raises Refused: the run cannot be read now."""
+        """
+        Identify a photo.
+
+        Raises:
+            Refused: the run cannot be read now.
+        """
         identifier, numbers = self._view()
         return to_web(identifier.identify(content, top), identifier.gallery.uris, numbers)
 
     async def thumbnail(self, row: int) -> bytes:
         """
-        WebP.
+        Return the WebP thumbnail of a gallery row.
 
         Raises:
-            Refused: 404, there is no such row, or its photo is gone; or a limit is reached, or the run cannot be read now.
+            Refused: 404 if there is no such row or its photo is gone; a limit is reached; or the run cannot be read now.
         """
         return await self._work.run(partial(self._thumbnail, row))
 
     async def view(self) -> View:
-        """What is shown now. Raises Refused: the run cannot be read now."""
+        """
+        Return what is shown now.
+
+        Raises:
+            Refused: the run cannot be read now.
+        """
         return await asyncio.to_thread(self._view)
 
     def _view(self) -> View:
-        """An erased photo is gone at the next request: the run's files are listed for each."""
+        """Return what is shown now. The run's files are listed for each request, so that an erased photo disappears at once."""
         try:
             if self._shown.identifier.gallery.is_current():
                 return self._shown
@@ -108,7 +121,12 @@ class IdentifyService:
 
 
 def _picture(key: ListedImage) -> bytes:
-    """Raises Refused: 404, the photo is gone."""
+    """
+    Return the thumbnail of an image.
+
+    Raises:
+        Refused: 404, the photo is gone.
+    """
     from job.product.thumbnails import as_webp
 
     picture = as_webp(key)
@@ -118,7 +136,7 @@ def _picture(key: ListedImage) -> bytes:
 
 
 def kept_numbers(before: View, gallery: Gallery) -> Numbers:
-    """The numbers (n,) that the photos of `gallery` had; the rows' own where one of them is new, because the whole run is."""
+    """Return the numbers (n,) that the photos of `gallery` had; row numbers if one is new, because the whole run is."""
     import pyarrow.compute as pc
 
     rows = pc.index_in(gallery.uris, value_set=before.identifier.gallery.uris)

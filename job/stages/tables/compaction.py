@@ -1,5 +1,5 @@
 """
-Delta tables that many small commits have left with many small files: merged, and what nobody reads any more deleted. Rows stay as they are.
+Merge the small files of a Delta table and delete files that no reader needs. Rows stay as they are.
 
 When and why: docs/decisions/0017-optimize.md.
 """
@@ -24,11 +24,12 @@ RUNS_PER_VACUUM = 50
 
 def compact(spark: SparkSession, log: DeltaLog, schema: pa.Schema, written: bool, lease: Lease) -> None:
     """
-    Merge what has become many small files, and delete what has belonged to no version for seven days: at once where files were merged,
-    else every RUNS_PER_VACUUM runs. `written`: whether this run has written to the table.
+    Merge many small files, and delete files that have belonged to no version for seven days.
+
+    Deletion follows a merge, or comes every RUNS_PER_VACUUM runs. `written`: whether this run has written to the table.
 
     Raises:
-        LeaseError: another run has taken over meanwhile.
+        LeaseError: another run took over.
         OutputError, CredentialsError: OUTPUT cannot be read or written.
     """
     most = int(spark.sparkContext.getConf().get("spark.fruits.filesToMerge") or FILES_TO_MERGE)  # `spark.conf` starts Spark SQL

@@ -1,7 +1,7 @@
 """
-Features of one model: which there are as Rows of KEYS; their numbers are read by Spark's tasks where they are needed.
+Access the features of one model: rows of KEYS say which exist; Spark's tasks read the numbers where they need them.
 
-A row's place, `file` and `row` in it, is how a task finds its numbers, so these never pass through Spark itself.
+A row's location, `file` and `row` in it, is how a task finds its numbers, so these never pass through Spark itself.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Features:
     @classmethod
     def load(cls, spark: SparkSession, log: DeltaLog, model: str) -> Features:
         """
-        All features of `model` in the newest version of the table.
+        Return all features of `model` in the newest version of the table.
 
         Raises:
             OutputError, CredentialsError: OUTPUT cannot be read.
@@ -58,13 +58,13 @@ class Features:
         return cls(spark, log.uri, model, (_on_driver if rows <= driver_rows() else _in_spark)(spark, log.uri, files, model))
 
     def restrict(self, keys: Rows) -> Features:
-        """Those of `keys`, which are some of these."""
+        """Return only the features of `keys`, a subset of these."""
         return replace(self, keys=keys)
 
     def map_in_arrow(
         self, columns: list[str], tasks: int, function: Callable[[Iterator[pa.Table]], Iterator[pa.RecordBatch]], schema: pa.Schema
     ) -> Rows:
-        """What `function`, called in each of `tasks`, yields for its share of the rows, which it gets as tables of `columns`."""
+        """Call `function` in each of `tasks` with its share of the rows as tables of `columns`, and return what it yields."""
         uri, wanted = self.uri, only(FEATURES, columns)
 
         def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -73,7 +73,7 @@ class Features:
         return self.keys.select("file", "row").map_in_arrow(self.spark, tasks, read, schema, by="file")
 
     def tasks(self) -> int:
-        """As many as keep each near ROWS_PER_TASK, and a few for each core at the most."""
+        """Return a number of tasks with about ROWS_PER_TASK rows each, limited to TASKS_PER_CORE per core."""
         cores = self.spark.sparkContext.defaultParallelism
         return max(1, min(-(-self.keys.count() // ROWS_PER_TASK), TASKS_PER_CORE * cores))
 
@@ -99,7 +99,7 @@ def _on_driver(spark: SparkSession, uri: str, files: list[DataFile], model: str)
 
 
 def _in_spark(spark: SparkSession, uri: str, files: list[DataFile], model: str) -> Rows:
-    """Lazy: Spark's tasks read the files again at each use."""
+    """Return lazy rows: Spark's tasks read the files again at each use."""
     names = [file.name for file in files]
     tasks = max(1, min(len(names), TASKS_PER_CORE * spark.sparkContext.defaultParallelism))
 

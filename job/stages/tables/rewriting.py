@@ -1,4 +1,4 @@
-"""Files of a Delta table in, other files with fewer rows or fewer files with the same rows out, made by Spark's tasks. Commits nothing."""
+"""Rewrite files of a Delta table by Spark's tasks: without some rows, or merged. Commits nothing."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def merge(spark: SparkSession, uri: str, groups: Sequence[Sequence[DataFile]], s
 
 
 def _by_tasks(spark: SparkSession, names: list[str], function: Callable[[str], Iterator[pa.RecordBatch]]) -> list[dict[str, Any]]:
-    """REPLACED rows of `function(name)` for each of `names`, every n-th of them in one task."""
+    """Return the REPLACED rows of `function(name)` for each of `names`, with every n-th name in one task."""
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -80,7 +80,7 @@ def _by_tasks(spark: SparkSession, names: list[str], function: Callable[[str], I
 
 
 def _range(files: Sequence[DataFile]) -> tuple[dict[str, object], dict[str, object]]:
-    """Smallest and largest values of columns that the log of every one of `files` has."""
+    """Return the smallest and largest values of the columns that the log has for every file."""
     names = set.intersection(*({name for name, value in file.least.items() if value is not None} for file in files))
     least = {name: min(file.least[name] for file in files) for name in names}
     most = {name: max(file.most[name] for file in files) for name in names}

@@ -1,5 +1,5 @@
 """
-The Delta tables features/ and rejects/: what is new, append a chunk, what is current, what is superseded; kept tidy.
+Read and change the Delta tables features/ and rejects/: find new images, append chunks, drop superseded rows, compact.
 
 Append only until the end of a run: what is current is what the listing and features/ have in common, by (uri, etag, model).
 """
@@ -30,7 +30,7 @@ SAME_IMAGE = ("uri", "etag")
 
 @dataclass(frozen=True)
 class Current:
-    """What of features/ a listing stands for."""
+    """The features that belong to a listing, and those that no longer do."""
 
     features: Features  # one row per listed image that could be embedded
     superseded: Rows  # KEYS: the image has another etag by now
@@ -39,7 +39,7 @@ class Current:
 
 
 class FeatureStore:
-    """The tables of one OUTPUT, as one run and one model see them."""
+    """The tables of one OUTPUT, for one run and one model."""
 
     def __init__(self, spark: SparkSession, folder: Folder, model: str, run_id: str, lease: Lease) -> None:
         self._spark, self._model, self._run_id, self._lease = spark, model, run_id, lease
@@ -48,16 +48,20 @@ class FeatureStore:
         self.rejected_here = 0  # images that this run could not embed
 
     def open(self) -> None:
-        """Make the tables where they are missing; shut out a previous owner of the lease that may still be writing."""
+        """Create missing tables; shut out a previous owner of the lease that may still be writing."""
         self._features.create(FEATURES)
         self._rejects.create(REJECTS)
 
     def features(self) -> Features:
-        """All rows of this model, whatever the listing says."""
+        """Return all rows of this model, whether listed or not."""
         return Features.load(self._spark, self._features, self._model)
 
     def missing_from(self, listing: Rows, uri: str, retry_rejects: bool) -> NumberedRows:
-        """The listed images that are neither in features/ nor known not to decode; kept under `uri`, so later commits do not change it."""
+        """
+        Return the listed images without features that are not known to be undecodable.
+
+        They are stored under `uri`, so that later commits do not change them.
+        """
         missing = listing.anti_join(self.features().keys, *SAME_IMAGE)
         undecoded = self._rejected().filter(pc.field("stage") == "decode")
         if undecoded.num_rows and not retry_rejects:
@@ -65,7 +69,7 @@ class FeatureStore:
         return missing.materialize_numbered(uri)
 
     def target(self) -> FeaturesTarget:
-        """Where the next chunk's features go."""
+        """Return where the next chunk's features go."""
         return FeaturesTarget(self._features.uri, {"model": self._model, "run_id": self._run_id, "embedded_at": datetime.now(UTC)})
 
     def append(self, files: Sequence[DataFile]) -> None:
@@ -74,7 +78,7 @@ class FeatureStore:
             self._commit(self._features, files)
 
     def append_rejects(self, rejects: set[Reject]) -> None:
-        """After the chunk they belong to: a run killed in between tries those images again."""
+        """Commit the rejects of a chunk after the chunk itself: a run killed in between tries those images again."""
         if not rejects:
             return
         self.rejected_here += sum(reject.stage != "list" for reject in rejects)
@@ -85,9 +89,9 @@ class FeatureStore:
 
     def current(self, listing: Rows, input_uri: str, uri: str, taken: Rows | None = None) -> Current:
         """
-        What of features/ the listing stands for, kept under `uri`, and what it does not any more.
+        Return the features that belong to the listing, stored under `uri`, and those that no longer do.
 
-        `taken` are the images of `listing` that the run uses, if not all: the rest is neither removed nor superseded.
+        `taken`: the images of `listing` that the run uses, if not all; the others are neither removed nor superseded.
         """
         features = self.features()
         stale = features.keys.anti_join(listing, *SAME_IMAGE).materialize(f"{uri}-stale")
@@ -100,7 +104,7 @@ class FeatureStore:
         return Current(current, superseded, superseded.count(), removed)
 
     def reject_reasons(self, listing: Rows) -> Counter[str]:
-        """Reason to images, of the listed images without features: the newest reject of each."""
+        """Count the listed images without features by the reason of their newest reject."""
         rejected = self._rejected()
         if not rejected.num_rows:
             return Counter()
@@ -124,12 +128,12 @@ class FeatureStore:
             self._drop(self._rejects, REJECTS, gone)
 
     def compact(self) -> None:
-        """For the end of a run, when its results are visible: `compact.compact` on both tables. Raises LeaseError."""
+        """Compact both tables at the end of a run, when its results are visible. Raises LeaseError."""
         for log, schema in ((self._features, FEATURES), (self._rejects, REJECTS)):
             compaction.compact(self._spark, log, schema, log in self._written, self._lease)
 
     def _rejected(self) -> pa.Table:
-        """REJECTS of this model, on the driver: they are few."""
+        """Return the REJECTS of this model, on the driver: they are few."""
         files = [file for file in self._rejects.files() if file.may_hold(model=self._model)]
         tables = [data_files.read(self._rejects.uri, file.name, REJECTS) for file in files]
         return pa.concat_tables([REJECTS.empty_table(), *tables]).filter(pc.field("model") == self._model)

@@ -1,4 +1,4 @@
-"""An answer or a refusal in, the page in the visitor's language out; with a small picture of their photo, inside the page itself."""
+"""Render an answer or a refusal as a page in the visitor's language, with a small picture of their photo inside."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHOWN = 24  # photos of the gallery on the start page
 
 
 def start_page(language: str, limits: Limits, gallery: Gallery, numbers: npt.NDArray[np.intp]) -> str:
-    """`numbers` (n,): by which thumbnails are asked for."""
+    """Render the start page. `numbers` (n,) name the thumbnails of the gallery."""
     images = f"{len(gallery):,}".replace(",", chr(0x202F) if language == "fr" else ",")
     text = WORDS[language]["known"].format(images=images, labels=len(gallery.names))
     known = [(int(numbers[row]), label) for row, label in some_rows(gallery)]
@@ -33,14 +33,14 @@ def start_page(language: str, limits: Limits, gallery: Gallery, numbers: npt.NDA
 
 
 def some_rows(gallery: Gallery) -> list[tuple[int, str]]:
-    """(row, label) of SHOWN photos, each of another label, spread evenly over all of them."""
+    """Return (row, label) of SHOWN photos with different labels, spread evenly over the gallery."""
     codes, rows = np.unique(gallery.codes, return_index=True)
     picked = np.unique(np.linspace(0, len(codes) - 1, SHOWN).astype(int)) if len(codes) else []
     return [(int(rows[i]), gallery.names[codes[i]]) for i in picked]
 
 
 def answer_page(language: str, limits: Limits, answer: Identified, photo: str | None) -> str:
-    """`photo`: what `preview` gave."""
+    """Render the answer to a photo. `photo` comes from `preview`."""
     words = WORDS[language]
     heading = group_name(answer.group or answer.best or "", language) if answer.status == "ok" else words[answer.status]
     fruit = fruit_of(answer.fruit.key) if answer.fruit else None
@@ -62,7 +62,7 @@ def answer_page(language: str, limits: Limits, answer: Identified, photo: str | 
 
 
 def variety_of(answer: Identified, heading: str, language: str) -> str:
-    """The label, where it is certain and says more than the heading; with the fruit's own name where that is another one."""
+    """Return the label if it is certain and says more than the heading, with the fruit's own name if that differs."""
     if answer.best is None:
         return ""
     name = answer.fruit.names.model_dump()[language] if answer.fruit else heading
@@ -93,9 +93,9 @@ def environment() -> Environment:
 
 def preview(content: bytes) -> str | None:
     """
-    The photo small, upright and without its metadata, as a `data:` URI; None where it cannot be read.
+    Return the photo as a `data:` URI, small, upright and without metadata; None if it cannot be decoded.
 
-    It goes back with the answer, so that nothing has to be kept for a second request.
+    It is sent back with the answer, so that nothing has to be stored for a second request.
     """
     try:
         decoded = decode_image(content, PREVIEW_PX)
@@ -117,5 +117,5 @@ def number(value: float, language: str) -> str:
 
 
 def percent(share: float, language: str) -> str:
-    """A no-break space before the sign in French."""
+    """Format a share, with a no-break space before the sign in French."""
     return f"{share * 100:.0f}{chr(0xA0) if language == 'fr' else ''}%"

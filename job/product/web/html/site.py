@@ -1,4 +1,4 @@
-"""What people see: the start page, the answer to a form, a refusal, in their language."""
+"""Serve the pages: start, answer to a form, refusal, in the visitor's language."""
 
 from __future__ import annotations
 
@@ -39,6 +39,6 @@ def refusal(request: Request, error: Refused) -> HTMLResponse:
 
 
 def html(request: Request, render: Callable[[str], str], status: int = 200) -> HTMLResponse:
-    """What `render` makes for the language that the request asks for."""
+    """Render for the language that the request asks for."""
     language = language_of(request.query_params.get("lang"), request.headers.get("accept-language", ""))
     return HTMLResponse(render(language), status, {"Content-Language": language, "Vary": "Accept-Language"})

@@ -1,4 +1,4 @@
-"""The words of the page, in English and French; which of the two a visitor reads."""
+"""Hold the texts of the pages in English and French, and choose the visitor's language."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ WORDS: dict[str, dict[str, str]] = {
 
 
 def language_of(wanted: str | None, accept: str) -> str:
-    """`wanted` (?lang=) if there are words for it, otherwise the best of Accept-Language, otherwise English."""
+    """Return `wanted` (?lang=) if it is available, otherwise the best of Accept-Language, otherwise English."""
     if wanted in LANGUAGES:
         return str(wanted)
     ranked = sorted((_quality(part) for part in accept.split(",")), key=lambda found: -found[0])
@@ -106,7 +106,11 @@ def language_of(wanted: str | None, accept: str) -> str:
 
 
 def _quality(part: str) -> tuple[float, str]:
-    """`fr-CH;q=0.8` to (0.8, "fr"). https://www.rfc-editor.org/rfc/rfc9110#name-accept-language"""
+    """
+    Parse `fr-CH;q=0.8` to (0.8, "fr").
+
+    https://www.rfc-editor.org/rfc/rfc9110#name-accept-language
+    """
     name, _, quality = part.strip().partition(";q=")
     try:
         value = float(quality) if quality else 1.0
