@@ -38,7 +38,7 @@ def run_attempt(params: Params) -> Outcome:
 def print_outcome(outcome: Outcome) -> int:
     """Print the outcome and return its exit code."""
     with suppress(BrokenPipeError):  # the parent process is gone; the outcome is in OUTPUT
-        print(to_line(outcome), flush=True)  # noqa: T201 - as job.spark.progress, which has imports of its own
+        print(to_line(outcome), flush=True)  # noqa: T201 - job.spark.progress does this too, but imports pyspark
     return outcome.code
 
 

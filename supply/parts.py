@@ -76,7 +76,7 @@ def of_image(image: str) -> list[Part]:
     Return everything in the image: Python packages, jars, packages of its system, the built-in weights.
 
     Raises:
-        FruitsError: there is no such image here, or Docker does not answer.
+        FruitsError: there is no such local image, or no response from Docker.
     """
     command = ("--user", "root", "-i", "--entrypoint", "/opt/fruits/venv/bin/python", image, "-", *IN_THE_IMAGE)
     return [part for part in read(docker(*OFFLINE, *command, input=COLLECT.read_text(encoding="utf-8"))) if part.name != PROJECT]

@@ -91,7 +91,7 @@ def translate_aws_errors(action: str) -> Iterator[None]:
 
 
 def _region(error: Any) -> str:
-    """Return the Region of the host that did not answer, which an option may have set; else that of the settings."""
+    """Return the Region of the host without a response, which an option may have set; else that of the settings."""
     from cli.aws.session import region
 
     return region_of_endpoint(str(error.kwargs.get("endpoint_url", ""))) or region()

@@ -3,7 +3,7 @@ Make the user's boto3 session, and the environment that passes its credentials t
 
 boto3 resolves them here, once (profiles, SSO, assumed roles, credential_process, environment, ...), and a loopback endpoint
 hands them on as Amazon ECS does. boto3 and the AWS SDKs inside S3A ask that endpoint again before the credentials expire, so
-a session is renewed while Python and the JVM go on. The endpoint wants a token that only the job's environment holds; no
+a session is renewed while Python and the JVM continue. The endpoint wants a token that only the job's environment holds; no
 credential is in that environment, in Spark's settings, or in a log.
 https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
 """
@@ -81,7 +81,7 @@ def job_environment(session: Any) -> Iterator[dict[str, str | None]]:
     Yield variables to set (None: to unset) in the job's process, valid inside the `with`. `session`: from `aws_session`.
 
     Raises:
-        UsageError: no credentials, or credentials that cannot be had.
+        UsageError: there are no credentials, or they are not available.
     """
     settings = _settings(session)
     token = secrets.token_urlsafe(32)

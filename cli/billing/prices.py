@@ -21,7 +21,7 @@ from cli.errors import FruitsError, UsageError
 from cli.settings.atomic_write import atomic_write
 from cli.ui.output import say
 
-SOVEREIGN = "eusc-de-east-1"  # a partition of its own: accounts and price list are not those of the others
+SOVEREIGN = "eusc-de-east-1"  # a separate partition, with its own accounts and price list
 PRICING_REGION = "eu-central-1"  # the only one in the Union that has the API: https://docs.aws.amazon.com/general/latest/gr/pricing.html
 CACHE_SECONDS = 24 * 3600
 
@@ -63,7 +63,7 @@ class Prices:
     architecture: str
     as_of: str
     source: str
-    estimate: bool  # not what AWS says today
+    estimate: bool  # not today's price
 
     def __post_init__(self) -> None:
         if min(self.vcpu_hour, self.gb_hour, self.storage_gb_hour) <= 0:
@@ -100,7 +100,7 @@ def fetch_prices(session: Any, region: str, architecture: str, now: float) -> Pr
     Fetch prices from AWS.
 
     Raises:
-        FruitsError: AWS refuses or does not answer, or its list has no such price.
+        FruitsError: AWS refuses, gives no response, or has no such price.
     """
     where = SOVEREIGN if region == SOVEREIGN else PRICING_REGION
     pricing = client(session, "pricing", where, attempts=3, read_seconds=20)

@@ -28,7 +28,7 @@ def docker(
     `show` shows the output on stderr instead, with docker's progress bars, and returns "". `input` is never part of an error.
 
     Raises:
-        UsageError: there is no docker, or its engine does not answer.
+        UsageError: there is no docker, or no response from its engine.
         FruitsError: the command failed; the message has the end of its stderr.
     """
     stdout = 2 if show else subprocess.PIPE  # the file descriptor: docker sees whether it is a terminal
@@ -55,7 +55,7 @@ def inspect_image(image: str) -> dict[str, Any]:
     Return the output of `docker image inspect`.
 
     Raises:
-        UsageError: there is no docker, its engine does not answer, or it has no such image.
+        UsageError: there is no docker, no response from its engine, or no such image.
     """
     try:
         found: list[dict[str, Any]] = json.loads(docker("image", "inspect", image))

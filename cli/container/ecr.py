@@ -110,7 +110,7 @@ def creation_requests(repository: str, kms_key: str | None = None) -> dict[str, 
 
 def create_repository(ecr: Any, repository: str, kms_key: str | None = None) -> None:
     """
-    Send all `creation_requests`, or leave nothing behind.
+    Send all `creation_requests`, or undo them.
 
     Raises:
         FruitsError: no credentials, or AWS refuses.

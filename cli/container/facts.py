@@ -89,7 +89,7 @@ def gather(image: str, base: str | None, photos: Path | None, tell: Callable[[st
     part ends.
 
     Raises:
-        FruitsError: there is no such local image, or Docker does not answer.
+        FruitsError: there is no such local image, or no response from Docker.
     """
     config = inspect_image(image)
     base = base or str((config["Config"].get("Labels") or {}).get("org.opencontainers.image.base.name", ""))

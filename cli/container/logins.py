@@ -31,13 +31,13 @@ def logged_in(registry: str, login: Login | None) -> Iterator[dict[str, str]]:
     Yield variables for docker commands that talk to `registry`: a temporary configuration, or none without `login`.
 
     Raises:
-        UsageError: there is no docker, or its engine does not answer.
-        FruitsError: the registry refuses the login, or does not answer.
+        UsageError: there is no docker, or no response from its engine.
+        FruitsError: the registry refuses the login, or gives no response.
     """
     if login is None:
         yield {}
         return
-    # A configuration of their own knows no contexts: Docker Desktop, colima and rootless engines are reached by one.
+    # A temporary configuration has no contexts, by which Docker Desktop, colima and rootless engines are reached.
     engine = docker("context", "inspect", "--format", "{{.Endpoints.docker.Host}}").strip()
     with tempfile.TemporaryDirectory(prefix="fruitsctl-") as folder:
         variables = {"DOCKER_CONFIG": folder, "DOCKER_HOST": engine}

@@ -44,7 +44,7 @@ def read_manifest(registry: str, repository: str, reference: str, login: Login |
     None: there is no such image, or `login` may not read it; registries do not distinguish the two.
 
     Raises:
-        FruitsError: the registry does not answer, or gives something else.
+        FruitsError: no response from the registry, or another kind of response.
     """
     answer = _ask(registry, f"{repository}/manifests/{reference}", login)
     if answer.status_code in (401, 403, 404):
@@ -69,7 +69,7 @@ def read_config(registry: str, repository: str, reference: str, login: Login | N
     None: no such image, an index, or one that `login` may not read. https://github.com/opencontainers/image-spec/blob/main/config.md
 
     Raises:
-        FruitsError: the registry does not answer, or gives something else.
+        FruitsError: no response from the registry, or another kind of response.
     """
     manifest = read_manifest(registry, repository, reference, login)
     if manifest is None or not manifest.config:

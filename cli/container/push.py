@@ -93,8 +93,8 @@ def push(
     next. With `login` docker's stored logins are neither read nor changed; without, they are used.
 
     Raises:
-        UsageError: there is no docker, its engine does not answer, or the tag belongs to another image.
-        FruitsError: the image is an index; the registry refuses, does not answer, or has another image under that tag afterwards.
+        UsageError: there is no docker, no response from its engine, or the tag belongs to another image.
+        FruitsError: the image is an index; the registry refuses, gives no response, or has another image under that tag afterwards.
     """
     _refuse_index(image.get("Descriptor") or {}, target)
     try:

@@ -42,6 +42,6 @@ def events_since(cloudformation: Any, name: str, began: float) -> Iterator[dict[
     with translate_aws_errors("cloudformation:DescribeStackEvents"):
         for page in cloudformation.get_paginator("describe_stack_events").paginate(StackName=name):
             for event in page["StackEvents"]:
-                if event["Timestamp"].timestamp() < began - 1:  # CloudFormation's clock is not ours
+                if event["Timestamp"].timestamp() < began - 1:  # the clock of CloudFormation may differ
                     return
                 yield event

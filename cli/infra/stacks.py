@@ -112,7 +112,7 @@ def apply(cloudformation: Any, stack: Stack, tell: Callable[[str], None], before
 
 def delete(cloudformation: Any, name: str, tell: Callable[[str], None], gone: Callable[[Resource], bool] = lambda _: False) -> None:
     """
-    Delete the stack and wait; a missing stack is no error. After a failure it is tried once more, without what is `gone`.
+    Delete the stack and wait; a missing stack is ignored. After a failure it is tried once more, without what is `gone`.
 
     Raises:
         RefusedError: another process is changing the stack.

@@ -1,7 +1,7 @@
 """
 Delete everything of a project in the order that works: runs, users of the bucket, its content, bucket, key, stacks.
 
-Interrupted at any point, it goes on when it is called again. Only a bucket that the data stack made is touched.
+An interrupted deletion continues when it is called again. Only a bucket that the data stack made is touched.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def down(session: Any, region: str, project: str, keep_data: bool, tell: Callabl
         return not presence.exists(session, region, resource.kind, resource.physical)
 
     emr = application.client(session, region)
-    for identity in application.find(emr, project):  # CloudFormation deletes none that is started, or whose runs go on
+    for identity in application.find(emr, project):  # CloudFormation does not delete a started application, or one with active runs
         application.stop_application(emr, identity, cancel=True, tell=tell)
     stacks.delete(cloudformation, f"{project}-app", tell, gone)
     for identity in application.find(emr, project):  # its stack was deleted by hand

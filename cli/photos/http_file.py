@@ -120,7 +120,7 @@ class RemoteFile:
                 done = 0
             total = done + int(length) if length else None
             with part.open("r+b" if done else "wb") as file:
-                if not done:  # only now, with `part` empty: a validator never stands beside another file's bytes
+                if not done:  # only now, with `part` empty: a validator is never beside another file's bytes
                     validator.write_text(_version(response))
                 file.seek(done)
                 for chunk in response.iter_content(64 * 1024):

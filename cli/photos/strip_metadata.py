@@ -2,7 +2,7 @@
 Remove metadata from photos (place, time, camera, names, thumbnails) without changing a pixel.
 
 Nothing is decoded: the parts of the file that hold metadata are left out. What a viewer needs stays: colour profile, transparency,
-and the orientation, alone in an EXIF block of its own.
+and the orientation, alone in a new EXIF block.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SHOWING_WEBP = {
 
 
 class UnknownFormat(ValueError):  # noqa: N818 - what it is, not what went wrong
-    """Neither JPEG, PNG nor WebP, or broken: nobody knows what it would still tell."""
+    """Not JPEG, PNG or WebP, or damaged: metadata might remain in it."""
 
 
 def strip(content: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """
 Upload photos from a folder to a bucket in parallel, checksummed on both sides, only those that are not there yet.
 
-What is there with the same bytes is not sent again, so a push that was interrupted goes on, and nothing is ever deleted.
+Photos that are there with the same bytes are not sent again, so an interrupted push resumes. Nothing is ever deleted.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def compare(
 
 def push(client: Any, uri: str, photos: list[LocalPhoto], result: UploadResult, strip_metadata: bool, progress: Progress) -> None:
     """
-    Send `photos`; one that cannot be read is in `result.refused`, and the others go on.
+    Send `photos`; one that cannot be read is in `result.refused`, and the others continue.
 
     Raises:
         FruitsError: S3 cannot be reached, or refuses.

@@ -1,7 +1,7 @@
 """
 Read settings: flag, then environment, then `fruits.toml`, then default. The CLI reads them here only.
 
-`fruits.toml` lies in the working directory, or where FRUITS_CONFIG says. docs/reference/configuration.md is the page about it.
+`fruits.toml` is in the working directory, or where FRUITS_CONFIG says. docs/reference/configuration.md is the page about it.
 """
 
 from __future__ import annotations

@@ -151,7 +151,7 @@ def allowed_region(client: Any, bucket: str, errors: Errors) -> str:
 
     Raises:
         errors.refused: it is outside the European Union, or unknown.
-        ClientError, BotoCoreError: there is no such bucket, or S3 does not answer.
+        ClientError, BotoCoreError: there is no such bucket, or no response from S3.
     """
     if bucket.startswith("arn:"):
         raise errors.refused(f"the Region of access point `{bucket}` is unknown", "write s3://bucket/prefix")

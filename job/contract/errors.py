@@ -1,5 +1,5 @@
 """
-Define the errors that end a run, as one tree. Bad data is no error: it becomes a row in `rejects`.
+Define the errors that end a run, as one tree. Bad data becomes a row in `rejects` instead.
 
     JobError                    code 1: the run failed
     ├── SetupError              code 2: usage or configuration

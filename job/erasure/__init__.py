@@ -1,7 +1,7 @@
 """
 Erase images, named by URI, prefix or age, from OUTPUT and INPUT, and write a receipt.
 
-Every step can be done twice: what was interrupted goes on with the targets that were kept before the first step.
+Every step is idempotent: an interrupted erasure continues with the targets that were stored before the first step.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def erase(wanted: ForgetParams, folder: Folder, lease: Lease, report: ProgressRe
 
     Raises:
         LeftOverError: something is left; the receipt says where.
-        JobError: as the tree in job/contract/errors.py says; the same command goes on from there.
+        JobError: the tree is in job/contract/errors.py; the same command continues from there.
     """
     targets = plan(wanted, folder, report)
     lease.check()

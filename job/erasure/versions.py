@@ -36,7 +36,7 @@ class Version(NamedTuple):
     version: str | None  # None: a disk, which keeps none
     current: bool  # what a reader sees today; False for older ones, and for a delete marker
     marker: bool  # a delete marker: it has no content
-    upload: bool = False  # in parts, and never completed: `version` is its id, and nobody can read it until somebody completes it
+    upload: bool = False  # an unfinished multipart upload: `version` is its id; it is not readable until it is completed
 
 
 def versions_below(prefix: str) -> Iterator[Version]:

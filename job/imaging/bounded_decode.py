@@ -58,11 +58,11 @@ def run_in_subprocess(work: Callable[P, T], *arguments: P.args, **named: P.kwarg
     """
     Return the result of `work`, run within the limits in a child process.
 
-    A child that does not answer in CLOCK_FACTOR x SECONDS by the clock is killed and `work` tried in another one: where this process has
+    A child without an answer within CLOCK_FACTOR x SECONDS by the clock is killed and `work` tried in another one: where this process has
     threads, a fork can copy a lock that one of them holds, and then waits for it without using the processor.
 
     Raises:
-        DecodeError: `work` raised it or took too long, two children did not answer, or a child died.
+        DecodeError: `work` raised it or took too long, two children gave no answer, or a child died.
     """
     for _ in range(CHILDREN):
         answer = _child(lambda: _bounded(work, *arguments, **named))
@@ -77,7 +77,7 @@ def run_in_subprocess(work: Callable[P, T], *arguments: P.args, **named: P.kwarg
 
 def _child(work: Callable[[], object]) -> tuple[bool, Any] | None:
     """
-    Return (True, result) or (False, reason) from a child; None if it did not answer in time.
+    Return (True, result) or (False, reason) from a child; None if there was no answer in time.
 
     The child is gone in any case.
 

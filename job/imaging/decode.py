@@ -226,7 +226,7 @@ def to_rgb8(image: Image.Image) -> Image.Image:
     if image.mode == "LAB":
         return lab_to_rgb()(image)
     if image.has_transparency_data:
-        # White is the background of Fruits-360. Without this a cut-out fruit lies on whatever colour its editor left, mostly black.
+        # White is the background of Fruits-360. Without this a cut-out fruit gets the colour that its editor left behind it, mostly black.
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
     return image.convert("RGB")

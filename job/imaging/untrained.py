@@ -1,5 +1,5 @@
 """
-Draw weights for MobileNetV2 from a seed, to try the pipeline where ImageNet weights cannot be had. Never downloads.
+Draw weights for MobileNetV2 from a seed, to try the pipeline where ImageNet weights are not available. Never downloads.
 
 Random kernels keep much of what tells two photos apart. On 600 photos of 131 labels (Fruits-360) the nearest photo by cosine
 has the same label for 75 %; 46 % with mean colour alone, 89 % with the trained network: `python -m benchmarks.untrained`.

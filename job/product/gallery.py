@@ -21,7 +21,7 @@ from job.storage.object_store import File, Folder
 
 Number = TypeVar("Number", np.float32, np.int32)
 READERS = 8  # parts of pca/ in flight: on S3 each of them mostly waits
-CALIBRATION_IMAGES = 500  # held against all others where the run itself has not done it
+CALIBRATION_IMAGES = 500  # compared with all others if the run has no calibration
 
 
 @dataclass(frozen=True)

@@ -194,7 +194,7 @@ def publish(folder: Folder, manifest: Manifest, lease: Lease) -> None:
     Make the run visible: its manifest, then `latest.json`, by compare-and-swap.
 
     Raises:
-        LeaseError: another run has taken over meanwhile; nothing of its own is overwritten.
+        LeaseError: another run has taken over; its files are not overwritten.
     """
     latest = folder.read("latest.json")
     if latest is not None and json.loads(latest.content)["generation"] > lease.generation:

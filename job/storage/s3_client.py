@@ -170,7 +170,7 @@ def s3a_conf(endpoint: str, region: str) -> dict[str, str]:
         "connection.ssl.enabled": str(endpoint.startswith("https://")).lower(),
     }
     if not is_aws(endpoint) or ".vpce." in endpoint:
-        s3a["path.style.access"] = "true"  # bucket names as host names need a DNS of their own
+        s3a["path.style.access"] = "true"  # bucket names as host names need a custom DNS
     if not is_aws(endpoint):
         s3a["directory.marker.retention"] = "keep"  # servers on a file system take a deleted marker for a deleted folder, and writes stall
     # `s3://` is ours everywhere, as on EMR.
@@ -185,7 +185,7 @@ def bucket_store(bucket: str) -> Any:
 
     Raises:
         RegionError: the bucket is outside the European Union, or its Region is unknown.
-        BotoCoreError, ClientError: S3 does not answer.
+        BotoCoreError, ClientError: no response from S3.
     """
     from obstore.auth.boto3 import Boto3CredentialProvider
     from obstore.store import S3Store

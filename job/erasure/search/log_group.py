@@ -19,7 +19,7 @@ class LogGroup:
 
     Both methods raise:
 
-    SetupError: there is no such group, it cannot be read, or CloudWatch does not answer. RegionError: the Region is outside the European
+    SetupError: there is no such group, it cannot be read, or no response from CloudWatch. RegionError: the Region is outside the European
     Union.
     """
 

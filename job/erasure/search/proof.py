@@ -34,7 +34,7 @@ from job.erasure.targets import HEAD, Targets
 from job.erasure.versions import Progress, Version, content_of, unseen, versions_below
 
 IN_FLIGHT = 8  # files, each in memory
-ESCAPED = re.compile(rb"(%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4})$")  # its last digit is no digit of a number behind it
+ESCAPED = re.compile(rb"(%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4})$")  # its last digit does not belong to a number after it
 TELLING_BYTES = 64  # fewer bytes may be anywhere by chance
 RAW = "surrogateescape"  # bytes of a file name that are not UTF-8
 SAFE = ("", "/", "/:", "/:!$&'()*+,;=@~")  # what writers of URLs leave as it is
@@ -45,7 +45,7 @@ ZSTD = b"\x28\xb5\x2f\xfd"
 
 @dataclass
 class Proof:
-    """The result of a search. `found` names each place that still has a trace, and is empty if nothing is left."""
+    """The result of a search. `found` names each place that still has a trace, and is empty if there is none."""
 
     objects: int = 0
     versions: int = 0  # older ones, that a reader does not see
@@ -81,7 +81,7 @@ class SearchTerms:
         telling = [head for head in self.unshared if len(head) >= TELLING_BYTES and any(head)]
         wide = [np.frombuffer(head, np.float32).astype(np.float64).tobytes() for head in telling]  # as sums of one image have it
         self._numbers = frozenset(telling + wide)
-        self._addresses: dict[bytes, list[str]] = defaultdict(list)  # `a b` as a URL has it may be a name of its own
+        self._addresses: dict[bytes, list[str]] = defaultdict(list)  # the URL form of `a b` may be another file's name
         for uri in uris:
             for spelling in spellings(uri):
                 self._addresses[spelling].append(uri)

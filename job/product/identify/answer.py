@@ -41,7 +41,7 @@ class Answer:
     run_id: str
     pca_run_id: str  # whose components were used
     model: str  # fingerprint
-    threshold: float  # a nearest image further away than this is no evidence
+    threshold: float  # a nearest image further away than this is ignored
     best: str | None = None
     group: str | None = None
     score: float = 0.0  # of `group`, 0..1

@@ -25,7 +25,7 @@ DIRECT = ("RGB", "L", "RGBA", "CMYK")  # modes that Pillow resizes as they are
 MASK_PX = 56
 BORDER_STEP = 3  # of the border's pixels every third is a sample of the background
 MARGIN = 0.05  # around the fruit; Fruits-360 has about as much
-# What Pillow's parsers raise at damaged files. `except Exception` would hide mistakes of our own as well.
+# What Pillow's parsers raise for damaged files. `except Exception` would also hide bugs of this project.
 BROKEN = (OSError, ValueError, SyntaxError, TypeError, LookupError, ArithmeticError, AttributeError, EOFError, MemoryError, RuntimeError)
 Mask = npt.NDArray[np.bool_]
 

@@ -2,7 +2,7 @@
 Identify the fruit on a photo by its nearest neighbours in a run and by the ImageNet classifier.
 
 `Identifier` is opened once and used often, from several threads too. It stores nothing. No Spark, no Java; TensorFlow only once, in a
-process of its own, to convert the network.
+separate process, to convert the network.
 """
 
 from __future__ import annotations

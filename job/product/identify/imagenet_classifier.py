@@ -72,7 +72,7 @@ def load_classifier(weights: Path, cache: Path) -> ImageNetClassifier:
     It is cached in `cache` as 2.5 MB of float16.
 
     Raises:
-        ModelError: `weights` is no such file, or holds another classifier.
+        ModelError: `weights` is another kind of file, or has another classifier.
         SetupError: the cache folder cannot be written.
     """
     try:

@@ -47,7 +47,7 @@ MAX_BYTES = 5_000_000
 TABLE_ROWS = 300  # of a table in the page; the CSV has all
 NAME_LENGTH = 100
 CHOSEN = 8  # labels in colour at first
-# What may go wrong with a report while the results are good. Anything else is a mistake of ours and has to be seen.
+# What may fail in a report while the results are good. Anything else is a bug and must be visible.
 ERRORS = (JobError, OSError, ImportError, pa.ArrowException)
 
 

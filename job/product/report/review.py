@@ -86,7 +86,7 @@ def read_sample(folder: Folder, run_id: str, rows: int) -> Sample:
 
     Raises:
         OutputError, CredentialsError: it cannot be read.
-        pa.ArrowException: it is no Parquet.
+        pa.ArrowException: it is not Parquet.
     """
     limit = 1 << 32 if rows <= SAMPLE else int((1 << 32) * SAMPLE / rows)
     counts: Counter[str | None] = Counter()

@@ -29,7 +29,7 @@ class Limits:
     held_bytes: int = 400_000_000  # of all photos that have arrived and are not answered yet
 
 
-class Refused(Exception):  # noqa: N818 - not an error of ours
+class Refused(Exception):  # noqa: N818 - the client's fault
     """A request that gets no answer: `status` of HTTP, `code` for programs and for the page's words, `message` for people."""
 
     def __init__(self, status: int, code: str, message: str, retry_after: float | None = None) -> None:
@@ -135,7 +135,7 @@ class WorkerPool:
     def _ended(self, running: asyncio.Future[T]) -> None:
         self._free.release()
         if not running.cancelled():
-            running.exception()  # seen, also where nobody waits any more
+            running.exception()  # retrieved, also if the request is gone
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

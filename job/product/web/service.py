@@ -97,7 +97,7 @@ class IdentifyService:
                 return self._shown
             with self._reading:
                 before = self._shown
-                if not before.identifier.gallery.is_current():  # nobody else has read it meanwhile
+                if not before.identifier.gallery.is_current():  # no other thread has read it meanwhile
                     now = before.identifier.reopened()
                     self._shown = View(now, kept_numbers(before, now.gallery))
                     self._picture.cache_clear()
