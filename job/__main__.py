@@ -12,7 +12,7 @@ from job.storage.outcomes import failure, interrupted, invalid_arguments, unexpe
 
 
 def main(argv: list[str]) -> int:
-    # A plain SIGTERM, as schedulers send it, ends the run as Ctrl-C does: lease released, outcome written.
+    # Schedulers send SIGTERM. It ends the run as Ctrl-C does: the lease is released and the outcome written.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         params = Params.from_argv(argv)

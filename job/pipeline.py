@@ -30,7 +30,7 @@ def run(params: Params, folder: Folder, lease: Lease, report: ProgressReport) ->
     Raises:
         JobError: the tree is in job/contract/errors.py. Features that were computed stay in OUTPUT.
     """
-    beside = ThreadPoolExecutor()  # what waits for no other stage; its threads end with their work
+    beside = ThreadPoolExecutor()  # for work that depends on no other stage
     listed = beside.submit(list_on_driver, params.input, params.content_hash)
     with report.stage("start", unit="steps"):
         spark = start_session(f"fruitsctl {params.run_id}", is_s3(params.input) or is_s3(params.output))
@@ -67,7 +67,7 @@ def run(params: Params, folder: Folder, lease: Lease, report: ProgressReport) ->
     reasons = undecoded + unlisted
     if count == listing.count:
         refuse_too_many(reasons, count + len(listing.problems), params)
-    else:  # a problem of listing is one of all of INPUT, not of the photos that were taken
+    else:  # listing problems are counted over all of INPUT, rejects over the photos that were taken
         refuse_too_many(undecoded, count, params)
         refuse_too_many(unlisted, listing.count + len(listing.problems), params)
 

@@ -83,7 +83,7 @@ def check_sums(folder: Path) -> list[str]:
         if not (folder / name).is_file() or hashlib.sha256((folder / name).read_bytes()).hexdigest() != wanted:
             raise NotAuditedError(f"{folder / name} is not what {SUMS} beside it says")
     for archive in (folder / f"{ecosystem}.zip" for ecosystem in ECOSYSTEMS.values()):
-        if not zipfile.is_zipfile(archive):  # such as the page of a portal that asks for a login
+        if not zipfile.is_zipfile(archive):  # such as the login page of a network portal
             raise NotAuditedError(f"{archive} is not an archive of advisories")
     return lines
 

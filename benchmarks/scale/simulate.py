@@ -127,7 +127,7 @@ def list_by_tasks(spark: SparkSession, input_uri: str, work: str, images: int) -
 
 
 def embed_synthetic(keys: Iterable[ListedImage], *_: object) -> Iterator[pa.RecordBatch]:
-    """Yield record batches of EMBEDDED in the place of `embed_keys`, of as many rows: 1,280 float32 each."""
+    """Yield record batches of EMBEDDED in the place of `embed_batches`, of as many rows: 1,280 float32 each."""
     keys = iter(keys)
     while block := list(islice(keys, ROWS_PER_BATCH)):
         rows = len(block)
@@ -143,7 +143,7 @@ def run(params: Params, images: int) -> Pass:
 
     here = patch.object(pipeline, "list_on_driver", lambda input_uri, _: list_here(input_uri, images))
     by_tasks = patch.object(pipeline, "list_in_tasks", lambda spark, input_uri, work, _: list_by_tasks(spark, input_uri, work, images))
-    # The tasks of `embed_images` take its module's `embed_keys` along, as it is when they are sent.
+    # The tasks of `embed_images` take its module's `embed_batches` along, as it is when they are sent.
     features = patch.object(embed, "embed_batches", embed_synthetic)
     with here, by_tasks, features, redirect_stdout(sys.stderr), Lease.acquire(folder, params.run_id) as lease:
         manifest = pipeline.run(params, folder, lease, report)

@@ -20,8 +20,8 @@ THROTTLING = "AWS throttles requests, retrying"
 NO_RESPONSE = "no response from AWS, check the network; the run continues"
 HELP = {EXPIRED: "log in again, for example with `aws sso login`", THROTTLING: "wait some minutes", NO_RESPONSE: "check the network"}
 PAUSE_SECONDS = 5.0
-RETRY_SECONDS = 300.0  # of a command that has nothing to follow yet
-FOLLOW_RETRY_SECONDS = 3600.0  # of a command that follows a run, which continues without it: time for a login, or for the way home
+RETRY_SECONDS = 300.0  # for a command before its run has started
+FOLLOW_RETRY_SECONDS = 3600.0  # for a command that follows a run: time for a new login, or until the network is back
 SEND_ATTEMPTS = 5
 
 

@@ -18,7 +18,7 @@ STATES = {  # https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/jo
     "PENDING": RunState.PENDING,
     "SCHEDULED": RunState.PENDING,
     "RUNNING": RunState.RUNNING,
-    "CANCELLING": RunState.RUNNING,  # not over: it still holds workers
+    "CANCELLING": RunState.RUNNING,  # not ended: it still holds workers
     "SUCCESS": RunState.SUCCEEDED,
     "FAILED": RunState.FAILED,
     "CANCELLED": RunState.CANCELLED,
@@ -127,7 +127,7 @@ def _cancel(emr: Any, application_id: str, runs: dict[str, str]) -> None:
             try:
                 emr.cancel_job_run(applicationId=application_id, jobRunId=run)
             except (emr.exceptions.ResourceNotFoundException, emr.exceptions.ValidationException):
-                continue  # it has ended meanwhile; the next look tells
+                continue  # it has ended meanwhile; the next poll shows it
 
 
 def _stop(emr: Any, application_id: str) -> None:
@@ -135,7 +135,7 @@ def _stop(emr: Any, application_id: str) -> None:
         try:
             emr.stop_application(applicationId=application_id)
         except emr.exceptions.ValidationException:
-            return  # a run came in between; the next look finds it
+            return  # a run started meanwhile; the next poll finds it
 
 
 def state_of(job_run: Mapping[str, Any]) -> RunState:

@@ -17,7 +17,7 @@ ACCESS_DENIED = {
     "AccessDeniedException",
     "UnauthorizedOperation",
     "403",
-}  # the answer to a HEAD has no words, just its number
+}  # a response to HEAD has only its status
 CREDENTIAL_ERRORS = {
     "ExpiredToken",
     "ExpiredTokenException",
@@ -27,7 +27,7 @@ CREDENTIAL_ERRORS = {
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 }
-CLOCK_SKEW = re.compile(r"Signature (expired|not yet current)|RequestTimeTooSkewed")  # STS and others say it with a code of STALE
+CLOCK_SKEW = re.compile(r"Signature (expired|not yet current)|RequestTimeTooSkewed")  # STS and others use a code of CREDENTIAL_ERRORS
 
 # One call may need more than its own action: StartJobRun also iam:PassRole. AWS's words name the one that is missing.
 MISSING_ACTION = re.compile(r"not authorized to perform: ([a-zA-Z0-9-]+:[A-Za-z]+)")

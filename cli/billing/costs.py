@@ -20,13 +20,13 @@ from cli.errors import RefusedError
 from job.contract.records import counted
 
 FREE_DISK_GB = 20
-ESTIMATE_SHARE = 1.2  # on a price that is not AWS's own of today
+ESTIMATE_SHARE = 1.2  # margin on estimated prices
 LEAST_TIMEOUT_MINUTES = 5
 
-# Replaced executors. One that dies within its first minute is paid for the whole of it, beside the one in its place. Spark ends a job whose
+# Replaced executors: one that dies within its first minute is billed for all of it, in addition to its replacement. Spark ends a job whose
 # executors fail more often than twice their number, three times at least (spark.executor.maxNumFailures); so many are allowed for.
 FAILURES_PER_EXECUTOR, LEAST_FAILURES = 2, 3
-STOP_MINUTES = 1.0  # at its timeout a run is cancelled; workers have 15 s for it, and their last minute is paid as it began
+STOP_MINUTES = 1.0  # at its timeout a run is cancelled: workers have 15 s, and the minute is billed in full
 
 # USD in eu-west-3, whatever the Region. S3 as on a user's bill, CloudWatch rounded up: an estimate.
 S3_WRITE = 0.0053 / 1_000  # PUT, COPY, POST, LIST
@@ -110,7 +110,7 @@ def longest_timeout(max_cost: float, fleet: Fleet, prices: Prices, attempts: int
     at_once = worst_case(fleet, prices, attempts, 0)
     per_minute = worst_case(fleet, prices, attempts, 1) - at_once
     minutes = max(0, math.floor((max_cost - at_once) / per_minute) + 1)
-    while minutes and worst_case(fleet, prices, attempts, minutes) > max_cost:  # what floats may have rounded up
+    while minutes and worst_case(fleet, prices, attempts, minutes) > max_cost:  # corrects the rounding of floats
         minutes -= 1
     return minutes
 

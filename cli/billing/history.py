@@ -22,11 +22,11 @@ class Month:
 
     month: str  # YYYY-MM, UTC
     runs: int
-    unknown: int  # of them without a bill as yet, in no sum
+    unknown: int  # runs without a bill yet, not in the sums
     embedded: int
     usd: float | None
     usd_cluster: float
-    estimate: bool  # some price was none of AWS's own
+    estimate: bool  # whether some price was estimated
 
     @property
     def usd_per_1000_images(self) -> float | None:

@@ -46,7 +46,7 @@ ESTIMATES = {
     "eu-central-1": (0.061974, 0.006816, 0.000132),
     "eu-north-1": (0.05785, 0.00637, 0.000116),
 }
-ELSEWHERE = (0.06318, 0.00689, 0.000132)  # the highest of each in the Union, where no table has the Region
+ELSEWHERE = (0.06318, 0.00689, 0.000132)  # the highest prices in the Union, for a Region without a table
 ESTIMATES_AS_OF = "2026-04"
 ESTIMATES_SOURCE = "the higher price of aws-emr-utilities (pull request 108) and PerfKitBenchmarker, not from AWS"
 ARM_SHARE = 0.8005  # of x86_64: eu-west-1 0.046374 / 0.057974, eu-central-1 0.049574 / 0.061974; rounded up

@@ -34,7 +34,7 @@ class Worker:
     """Raises ValueError if the service has no such size."""
 
     vcpu: int
-    memory_gb: int  # with all overhead: what is paid for
+    memory_gb: int  # with all overhead, as billed
     disk_gb: int = DISK_GB[0]
 
     def __post_init__(self) -> None:
@@ -153,8 +153,8 @@ def spark_conf(wanted: Fleet) -> dict[str, str]:
         "spark.dynamicAllocation.enabled": "true",
         "spark.dynamicAllocation.minExecutors": "1",
         "spark.dynamicAllocation.initialExecutors": executors,  # all at once: embedding is most of a run, and idle ones go after a minute
-        "spark.dynamicAllocation.maxExecutors": executors,  # infinity unless set: the quota would end the run in its middle
-        # Otherwise the cores that happen to be there when the job asks for the first time, and its tasks would be as few.
+        "spark.dynamicAllocation.maxExecutors": executors,  # infinity unless set: the run would then fail at the quota
+        # Otherwise it is the number of cores at the job's first question, and there would be as few tasks.
         "spark.default.parallelism": str(wanted.max_executors * wanted.executor.vcpu),
     }
 
@@ -162,7 +162,7 @@ def spark_conf(wanted: Fleet) -> dict[str, str]:
 def task_conf(wanted: Fleet) -> dict[str, str]:
     """Return the default number of Spark's tasks: its 200 cost more than the work, as in job/spark/session.py."""
     return {
-        # One per core: of small data Spark makes fewer by itself, and a million embeddings of 5 KB are 400 MB for each of 12.
+        # One per core: Spark merges tasks of small data, and a million embeddings of 5 KB are 400 MB for each of 12.
         "spark.sql.shuffle.partitions": str(wanted.max_executors * wanted.executor.vcpu),
     }
 

@@ -13,7 +13,7 @@ from cli.settings.config import environment
 
 NO_ENGINE = re.compile(r"cannot connect to the docker daemon|failed to connect to the docker api|error during connect", re.I)
 NOT_ALLOWED = re.compile(r"permission denied while trying to connect", re.I)
-SAID_CHARACTERS = 600  # of what a failed command said, its end
+SAID_CHARACTERS = 600  # of the end of a failed command's stderr
 
 
 def docker(

@@ -13,7 +13,7 @@ from cli.aws.errors import translate_aws_errors
 from cli.container.logins import Login
 from cli.errors import FruitsError
 
-UNTAGGED_DAYS = 14  # then what a push left behind without a tag goes
+UNTAGGED_DAYS = 14  # after which untagged images of a push expire
 ACTIONS = {"create_repository": "ecr:CreateRepository", "put_lifecycle_policy": "ecr:PutLifecyclePolicy"}
 
 HOST = re.compile(r"(?:(\d{12})\.)?dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.")  # also dual-stack names and VPC endpoints
@@ -123,5 +123,5 @@ def create_repository(ecr: Any, repository: str, kms_key: str | None = None) -> 
             ecr.put_lifecycle_policy(**requests["put_lifecycle_policy"])
     except FruitsError:
         with suppress(ecr.exceptions.ClientError):
-            ecr.delete_repository(repositoryName=repository)  # empty as yet; the next attempt makes it whole
+            ecr.delete_repository(repositoryName=repository)  # still empty; the next attempt completes it
         raise

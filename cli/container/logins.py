@@ -16,7 +16,7 @@ from cli.container.docker import docker
 from cli.settings.config import environment
 from cli.settings.user import expand_home
 
-DOCKER_HUB = "https://index.docker.io/v1/"  # what docker calls docker.io in its own files
+DOCKER_HUB = "https://index.docker.io/v1/"  # docker's name of docker.io in its files
 
 
 @dataclass(frozen=True)

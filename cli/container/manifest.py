@@ -90,7 +90,7 @@ def _ask(registry: str, path: str, login: Login | None) -> Response:
     scheme = "http" if LOOPBACK.fullmatch(registry) else "https"
     try:
         with requests.Session() as session:
-            session.trust_env = scheme == "https"  # no proxy leads back to this machine
+            session.trust_env = scheme == "https"  # requests to this machine use no proxy
             return _get(session, f"{scheme}://{API_HOSTS.get(registry, registry)}/v2/{path}", login)
     except requests.RequestException as error:
         root: BaseException = error

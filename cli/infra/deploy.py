@@ -36,7 +36,7 @@ class InfraConfig:
     """What the user wants of the infrastructure. None: as it is, and in a new stack as its template has it."""
 
     project: str = "fruitsctl"
-    own_key: bool | None = None  # cannot be taken back
+    own_key: bool | None = None  # cannot be undone
     log_days: int | None = None
     vpc: bool | None = None
     max_vcpu: int | None = None  # of all workers of the application together
@@ -45,7 +45,7 @@ class InfraConfig:
     interactive: bool | None = None  # notebooks of EMR Studio may attach
     budget_usd: int | None = None
     budget_email: str | None = None
-    role_arn: str | None = None  # what CloudFormation acts as; None: the caller
+    role_arn: str | None = None  # role that CloudFormation assumes; None: the caller
 
 
 @dataclass(frozen=True)

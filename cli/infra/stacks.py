@@ -18,7 +18,7 @@ from cli.infra import events
 from cli.settings.waiting import wait_until
 
 POLL_SECONDS = 3.0
-CHANGE_SET_SECONDS = 300.0  # until CloudFormation has compared; it takes seconds
+CHANGE_SET_SECONDS = 300.0  # until CloudFormation has made a change set, which takes seconds
 STACK_SECONDS = 3600.0  # until a stack is made, changed or deleted; it takes minutes
 EVENTS_HINT = "look at its events in the console of CloudFormation, then run the same command again: it continues"
 # A first creation that failed can only be deleted: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html
@@ -28,7 +28,7 @@ NEEDS_REPAIR = {
     "UPDATE_ROLLBACK_FAILED": "run `aws cloudformation continue-update-rollback`, then run the command again",
 }
 NOT_CREATED = {None, "REVIEW_IN_PROGRESS", "DELETE_COMPLETE"}  # a change set alone makes a stack of the second kind
-ABSENT = {"CREATE_FAILED", "DELETE_COMPLETE", "DELETE_SKIPPED"}  # a resource that the stack never made, or has no more
+ABSENT = {"CREATE_FAILED", "DELETE_COMPLETE", "DELETE_SKIPPED"}  # states of resources that the stack does not have
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Stack:
     template: str
     parameters: Mapping[str, str | None] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
-    role_arn: str | None = None  # what CloudFormation acts as; None: the caller
+    role_arn: str | None = None  # role that CloudFormation assumes; None: the caller
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def plan(cloudformation: Any, stack: Stack) -> list[Change]:
     if state not in NOT_CREATED and str(state).endswith("_IN_PROGRESS"):
         raise RefusedError(f"stack `{stack.name}` is being changed: {state}", "wait until it has finished")
     _refuse_broken(stack.name, state)
-    if state in MUST_RECREATE:  # a change set of it is refused: it is deleted first, and then all of it is made
+    if state in MUST_RECREATE:  # CloudFormation refuses a change set here: `apply` deletes and creates the stack
         return [Change("Add", stack.name, "AWS::CloudFormation::Stack", replaced=True)]
     change_set, changes = _change_set(cloudformation, stack, found if state not in NOT_CREATED else None)
     if change_set:
@@ -121,7 +121,7 @@ def delete(cloudformation: Any, name: str, tell: Callable[[str], None], gone: Ca
     found = describe(cloudformation, name)
     if found is None:
         return
-    if found["StackStatus"] != "DELETE_IN_PROGRESS":  # somebody else deletes it already
+    if found["StackStatus"] != "DELETE_IN_PROGRESS":  # already being deleted
         _wait_for_own_operation(cloudformation, name, tell)
     identity, began, state = found["StackId"], time.time(), None
     for _ in range(2):

@@ -18,7 +18,7 @@ from cli.infra import presence, stacks
 from cli.infra.stacks import Resource
 from job.contract.records import counted, plural_noun
 
-KEY_DAYS = 7  # the shortest that KMS allows between asking for a key's deletion and it
+KEY_DAYS = 7  # the shortest waiting period of KMS before a key is deleted
 
 
 def down(session: Any, region: str, project: str, keep_data: bool, tell: Callable[[str], None]) -> None:

@@ -142,7 +142,7 @@ def sample(destination: Path, images: int, classes: int, assets: Path | None, pr
             f"`{images}` {plural_noun(images, 'images')} of `{classes}` {plural_noun(classes, 'classes')}: each needs at least one",
             "raise --images or lower --classes",
         )
-    progress(0, images)  # before the archive's directory: 11 MB that name 100,000 members
+    progress(0, images)  # before the archive's directory is read, 11 MB for 100,000 members
     if assets is not None:
         return _store(_choose(_in_folder(assets, url), images, classes), destination, progress)
     with RemoteFile(url, "the sample photos", _ways(url, GENERATED)) as remote:
@@ -253,7 +253,7 @@ def _is_there(photo: SamplePhoto, destination: Path) -> bool:
     path = destination / photo.label / photo.name
     try:
         return path.is_file() and path.stat().st_size == photo.size
-    except OSError:  # a folder that may not be entered: writing into it will say so
+    except OSError:  # not accessible: the write will report it
         return False
 
 

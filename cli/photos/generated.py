@@ -120,5 +120,5 @@ def _is_complete(path: Path) -> bool:
         with path.open("rb") as file:
             file.seek(-len(END_OF_JPEG), 2)
             return file.read() == END_OF_JPEG
-    except OSError:  # absent, shorter than that, or a folder that may not be entered: writing into it will say so
+    except OSError:  # absent, too short or not accessible: the write will report it
         return False

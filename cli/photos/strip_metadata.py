@@ -25,7 +25,7 @@ from job.contract.orientation import (
     webp_chunks,
 )
 
-# What shows the picture is kept, by name; whatever else a file may hold is not.
+# Only chunks and segments on these lists, which show the picture, are kept.
 # APPn and COM, https://www.w3.org/Graphics/JPEG/itu-t81.pdf, table B.1; of them JFIF, colour profile and Adobe's transform are kept.
 DESCRIBING_JPEG = {0xFE, *range(0xE0, 0xF0)}
 SHOWING_PNG = {b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP", b"bKGD", b"pHYs", b"sBIT", b"hIST", b"acTL", b"fcTL", b"fdAT"}
@@ -74,7 +74,7 @@ def _strip_jpeg(content: bytes) -> bytes:
             raise UnknownFormat("broken")
         end = position + 2 + length
         segment = content[position:end]
-        if code == 0xDA:  # the picture; what cameras put behind its end (a second picture, a film) goes
+        if code == 0xDA:  # the picture; what cameras append to it (a second picture, a film) is dropped
             picture = content[position : _end_of_picture(content, end)]
             return b"".join([content[:2], _exif_segment(orientation(content)), *kept, picture])
         if code not in DESCRIBING_JPEG:
@@ -95,7 +95,7 @@ def _end_of_picture(content: bytes, position: int) -> int:
     while True:
         position = content.find(b"\xff", position)
         if position < 0:
-            return len(content)  # truncated: as it is, the job says so
+            return len(content)  # truncated: sent as it is, the job reports it
         code = content[position + 1] if position + 1 < len(content) else 0
         if code == 0xD9:
             return position + 2

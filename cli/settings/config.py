@@ -19,7 +19,7 @@ from cli.settings.user import expand_home
 from job.contract.uris import FOREIGN
 
 FILE = "fruits.toml"
-KEYS_OF_THE_ENVIRONMENT = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID")  # a profile of the file must not come before them
+KEYS_OF_THE_ENVIRONMENT = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID")  # which a profile of the file must not override
 
 
 @dataclass(frozen=True)

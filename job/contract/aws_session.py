@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 
 from job.contract.regions import AWS_NAME, LABEL, NOT_BUCKETS, PARIS, is_aws, is_url, outside_eu, outside_eu_label, region_of_endpoint
 
-# What GetBucketLocation says of buckets older than the names: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
+# Answers of GetBucketLocation for old buckets: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
 LEGACY_LOCATIONS = {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}
 REGION_LOOKUPS = {"HeadBucket", "GetBucketLocation"}  # they ask for the Region, with the name of the bucket and nothing else
 UNGUARDED = REGION_LOOKUPS | {"CreateBucket"}  # there is no bucket yet
-ACCESS_DENIED = {"403", "AccessDenied", "AllAccessDisabled"}  # unlike what is wrong with the keys, which is told as such
+ACCESS_DENIED = {"403", "AccessDenied", "AllAccessDisabled"}  # unlike invalid credentials, which are reported as such
 ATTEMPTS = 4  # to ask for a Region
 READ_SECONDS = 30.0  # between two packets of an answer
 USER_AGENT = "fruitsctl"  # in the logs of the account, CloudTrail for one

@@ -12,7 +12,7 @@ from typing import NamedTuple
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff"})
 # Trash and thumbnails of Synology, QNAP, Windows and macOS; those of Linux begin with a dot.
 SYSTEM_FOLDERS = frozenset({"@eadir", "@recycle", "#recycle", "$recycle.bin", "system volume information", "__macosx", "lost+found"})
-MAX_LOOSE = 10_000  # files beside its sub-folders from which on the driver leaves a folder to one task
+MAX_LOOSE = 10_000  # with more files beside its sub-folders, a folder is left to one task
 
 
 class ListingRow(NamedTuple):
@@ -20,7 +20,7 @@ class ListingRow(NamedTuple):
 
     uri: str | None
     etag: str | None = None
-    size: int | None = None  # bytes; of an image None: they are archived
+    size: int | None = None  # bytes; None for an archived image
     label: str | None = None
     problem: str | None = None
     suffix: str | None = None
@@ -31,7 +31,7 @@ class FolderToList(NamedTuple):
     """A folder for one task to list."""
 
     uri: str  # with a slash at the end
-    deep: bool  # with all that is below, or the files straight in it only
+    deep: bool  # list everything below, or only the files directly in it
 
 
 def ignored_kind(name: str) -> str | None:

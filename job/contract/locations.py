@@ -12,7 +12,7 @@ import os
 from job.contract import uris
 from job.contract.filenames import is_pattern
 
-WRITTEN = ("features", "rejects", "runs", "moments", "work")  # in OUTPUT, by each run
+WRITTEN = ("features", "rejects", "runs", "moments", "work")  # folders of OUTPUT that each run writes
 OUTPUT_FOLDERS = (*WRITTEN, "erasures")
 
 

@@ -25,7 +25,7 @@ IN_XMP = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 
 XMP_KEY = b"XML:com.adobe.xmp"
 RAW_PROFILES = (b"Raw profile type exif", b"Raw profile type APP1")  # https://imagemagick.org: EXIF as hexadecimal digits in a PNG's text
-TEXT_BYTES = 16 << 20  # of a compressed text; the rest is not looked at. EXIF and XMP have kilobytes
+TEXT_BYTES = 16 << 20  # of a compressed text that are read; EXIF and XMP take kilobytes
 WEBP_EXIF, WEBP_XMP = 0x08, 0x04  # flags of VP8X, https://developers.google.com/speed/webp/docs/riff_container
 
 
@@ -126,7 +126,7 @@ def _text(kind: bytes, data: bytes) -> bytes:
         return rest
     if kind == b"zTXt":
         return _inflated(rest[1:]) if rest[:1] == b"\0" else b""
-    compressed, text = rest[:2], rest[2:].split(b"\0", 2)[-1]  # language and translated keyword go
+    compressed, text = rest[:2], rest[2:].split(b"\0", 2)[-1]  # drop language and translated keyword
     return text if compressed[:1] == b"\0" else _inflated(text) if compressed[1:] == b"\0" else b""
 
 
@@ -184,7 +184,7 @@ def _in_exif(exif: bytes) -> int | None:
             if tag == TAG and values:
                 found = _first_value(tiff, order, entry + 8, WHOLE_NUMBERS.get(kind), values)
     except struct.error:
-        pass  # cut: what came before counts
+        pass  # truncated: the entries before count
     return found
 
 

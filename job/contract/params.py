@@ -10,7 +10,14 @@ from typing import Any, NoReturn, Self, get_type_hints
 MODELS = ("mobilenet_v2", "mobilenet_v2_untrained", "mean_colour")
 UNTRAINED = "mobilenet_v2_untrained"
 ENGINES = ("litert", "tensorflow")
-RUN_SPECIFIC = ("input", "output", "run_id", "weights", "cache", "lease_seconds")  # not what is asked for, but where and by whom
+RUN_SPECIFIC = (
+    "input",
+    "output",
+    "run_id",
+    "weights",
+    "cache",
+    "lease_seconds",
+)  # may differ when a run is repeated
 DEFAULT_COMPONENTS = 50  # if neither components nor variance is given
 
 
@@ -64,11 +71,11 @@ class ForgetParams(Arguments):
     run_id: str
     targets: str  # local path of JSON: {"uris": [...], "prefixes": [...]}
     answer: str  # local path that receives the result as JSON: only the caller sees addresses
-    by: str  # who asked, for the receipt
-    older_than: float | None = None  # seconds: also all that was taken in before that
+    by: str  # who asked for the erasure, for the receipt
+    older_than: float | None = None  # seconds: also erase photos that were added before that
     tombstone: bool = False  # refuse the same bytes if they come back
     copies: bool = False  # also the same picture under other addresses
-    refit: bool = False  # fit the PCA of published runs again without the erased rows; else the run says that they were there
+    refit: bool = False  # refit the PCA of published runs without the erased rows; otherwise their manifests get a note
     dry_run: bool = False
     cache: str | None = None  # local folder with what the report needs
     logs: str | None = None  # URI of a folder with logs, to be searched too
@@ -99,7 +106,7 @@ class Params(Arguments):
     content_hash: bool = False  # local files: etag from content instead of size and mtime
     keep_runs: int = 5
     notebook: str | None = None  # local path of a notebook whose cells take the pipeline's place
-    lease_seconds: float = 60.0  # without a renewal for so long, a run may be taken over
+    lease_seconds: float = 60.0  # after this time without a renewal another run may take over
 
     @classmethod
     def from_manifest(cls, values: Mapping[str, Any]) -> Self:

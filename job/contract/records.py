@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
 MARK = "@fruits "
-SCHEMA_VERSION = 1  # of all records; the next one is for a change that a reader of this one would misunderstand
+SCHEMA_VERSION = 1  # of all records; raise it for a change that older readers would misunderstand
 
 T = TypeVar("T")
 
@@ -112,10 +112,10 @@ class Manifest:
     stages: dict[str, Stage]
     k: int
     variance: float  # share explained by the k components, 0..1
-    fitted_by: str  # run_id that has fitted the PCA: this run's own, or the one behind that of --pca
+    fitted_by: str  # run_id of the run that fitted the PCA: this one, or the origin of that of --pca
     notes: list[str] = field(default_factory=list)  # what a reader should know: fewer components than asked, ...
     image_digest: str | None = None
-    cores: int | None = None  # that Spark had at the end
+    cores: int | None = None  # of Spark at the end of the run
     identify: dict[str, Any] | None = None  # how far a photo may be from its nearest neighbour: job/product/threshold.py
     cost: dict[str, Any] | None = None
 

@@ -18,10 +18,10 @@ EU_REGIONS = {
     "eusc-de-east-1": "Brandenburg",  # the European Sovereign Cloud, a separate partition
 }
 OUTSIDE = {"eu-west-2": "London", "eu-central-2": "Zurich"}  # in Europe, not in the Union
-LABEL = "us-east-1"  # that versitygw, MinIO and others have in signatures, wherever they are, unless they are told another
+LABEL = "us-east-1"  # default Region of versitygw, MinIO and others in signatures, wherever they run
 HINT = f"use {PARIS}, or one of {', '.join(name for name in EU_REGIONS if name != PARIS)}"
 
-# Ends of names that no bucket has: aliases of access points, also on Outposts, directory buckets, tables.
+# Suffixes that bucket names cannot have: aliases of access points, also on Outposts, directory buckets, tables.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 NOT_BUCKETS = ("-s3alias", "--ol-s3", "--op-s3", "--x-s3", "--xa-s3", "--table-s3", ".mrap")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 
-# What names a place that is not on this machine: a scheme of two letters or more, a colon, a slash; or an ARN.
+# An address that is not on this machine: a scheme of two letters or more, a colon and a slash; or an ARN.
 FOREIGN = re.compile(r"\s*(?:([A-Za-z][A-Za-z0-9+.-]+):/|arn:)")
 VIRTUAL_HOST = re.compile(r"https?://([^/]+)\.s3[.-][a-z0-9.-]*amazonaws\.com(?:\.cn)?(/.*)?", re.I)
 PATH_STYLE = re.compile(r"https?://s3[.-][a-z0-9.-]*amazonaws\.com(?:\.cn)?/(.+)", re.I)

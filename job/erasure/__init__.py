@@ -85,7 +85,7 @@ def erase(wanted: ForgetParams, folder: Folder, lease: Lease, report: ProgressRe
     targets.runs |= {run for run in folder.names("runs") if runs.rows_of(folder, run, targets)}
     targets.asked |= {name for name in OPTIONS if getattr(wanted, name)}
     save_targets(folder, wanted.run_id, targets)
-    _remove_files(join(folder.uri, name) for name in targets.begun)  # what they held is in the new one
+    _remove_files(join(folder.uri, name) for name in targets.begun)  # the new one has their content
     remove(unfinished(folder.uri))
     if "tombstone" in targets.asked:
         add_tombstones(folder, targets.contents)
@@ -189,7 +189,7 @@ def _prove(
     with report.stage("prove", unit="files") as stage:
         left = proof.search(places, needles, ours, stage.update)
         held = [name for name in tables.TABLES if any(f"/{name}/_delta_log/" in where for where in left.found)]
-        if held:  # a commit of somebody else's said it
+        if held:  # from a commit of another writer
             for name in held:
                 tables.forget_history(folder, name, lease)
             _purge(folder)

@@ -23,9 +23,9 @@ class Receipt:
     removed: dict[str, int]  # photos (with old versions), features, rejects, rows (of runs), versions (older ones in OUTPUT)
     refitted: list[str]  # runs
     marked: list[str]  # runs whose PCA was fitted with the images
-    copies_left: int  # other addresses of the very same pictures
+    copies_left: int  # other addresses of the same bytes
     searched: dict[str, int]
-    found: list[str]  # where something is left; addresses of files of OUTPUT or of logs
+    found: list[str]  # places with a trace left: files of OUTPUT, or logs
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"

@@ -23,7 +23,7 @@ from job.storage.delta_log import DeltaLog
 from job.storage.lease import Lease
 from job.storage.object_store import Folder
 
-ASIDE = "manifest.refit"  # the manifest while its run is being rewritten, and so does not exist for a reader
+ASIDE = "manifest.refit"  # name of the manifest during a refit, so that readers do not see the run
 
 
 def refit(spark: SparkSession, folder: Folder, run: str, lease: Lease) -> int | None:
@@ -50,7 +50,7 @@ def refit(spark: SparkSession, folder: Folder, run: str, lease: Lease) -> int | 
         return None
     scores = pca.project(features, fitted).materialize(join(work_uri(spark, folder.uri, run), "refit"))
     rows = scores.count()
-    changed = 0 if aside else len(images) - rows  # which an interrupted refit has noted
+    changed = 0 if aside else len(images) - rows  # already noted by an interrupted refit
     if changed:
         manifest = _without_changed(manifest, changed)
     lease.check()
@@ -99,7 +99,7 @@ def _without_changed(manifest: Manifest, rows: int) -> Manifest:
 def _features(spark: SparkSession, folder: Folder, manifest: Manifest, uris: list[str]) -> Features:
     """Return the features of `uris` as they were when the run was made: for each image its newest row that is not younger."""
     features = Features.load(spark, DeltaLog(folder, "features"), manifest.model)
-    made = datetime.fromisoformat(manifest.created_at).timestamp() + 1  # which is cut to the second
+    made = datetime.fromisoformat(manifest.created_at).timestamp() + 1  # created_at is cut to the second
     images = ArrowRows(pa.table({"uri": pa.array(uris, pa.string())}))
     known = features.keys.semi_join(images, "uri").to_arrow().filter(pc.field("micros") <= int(made * 1e6))
     newest = known.sort_by([("uri", "ascending"), ("micros", "descending")])

@@ -36,8 +36,8 @@ def erase(spark: SparkSession, folder: Folder, uris: set[str], lease: Lease) -> 
         log = DeltaLog(folder, name, lease)
         if not log.exists():
             continue
-        # What open commits of any owner before conflict with: they must not add files that `vacuum` deletes. And the newest commit, which
-        # `forget_history` keeps, is then one of ours, without an address.
+        # Open commits of earlier owners conflict with this: they must not add files that `vacuum` deletes. And the newest commit, which
+        # `forget_history` keeps, is then this one, which has no address.
         log.commit([])
         replaced = rewriting.drop_rows(spark, log.uri, log.files(), schema, gone)
         rows[name] = sum(one.dropped for one in replaced)

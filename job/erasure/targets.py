@@ -41,8 +41,8 @@ from job.storage.tombstones import FOLDER
 TASKS_PER_CORE = 4
 FEATURE_ROWS = pa.schema([*((name, pa.string()) for name in ("uri", "etag", "model")), ("head", pa.binary()), ("digest", pa.binary())])
 TAKEN_IN = {"features": "embedded_at", "rejects": "rejected_at"}  # table -> column
-HEAD = 64  # numbers of an embedding that tell it from all others
-OPTIONS = ("refit", "tombstone")  # of `Forget`: an erasure that is continued by another one does what either was asked to do
+HEAD = 64  # numbers of an embedding that identify it
+OPTIONS = ("refit", "tombstone")  # of `ForgetParams`: an erasure that continues another one does what either was asked to do
 
 
 @dataclass
@@ -54,8 +54,8 @@ class Targets:
     photos: set[str] = field(default_factory=set)  # those of `uris` that were still there
     contents: set[str] = field(default_factory=set)  # SHA-256 of their bytes, of every version
     numbers: set[str] = field(default_factory=set)  # base64 of float32: the first HEAD numbers of each embedding
-    copies: set[str] = field(default_factory=set)  # other URIs of the very same picture, which stay
-    shared: set[str] = field(default_factory=set)  # `value uri`: etags, hashes and numbers that photos which stay have too
+    copies: set[str] = field(default_factory=set)  # other URIs of the same bytes, which stay
+    shared: set[str] = field(default_factory=set)  # `value uri`: etags, hashes and numbers that staying photos have too
     folders: set[str] = field(default_factory=set)  # those of `uris` that are folders which could not be listed
     begun: set[str] = field(default_factory=set)  # files of the erasures that this one continues
     runs: set[str] = field(default_factory=set)  # whose matrix had rows of them
@@ -74,7 +74,7 @@ class Targets:
     def from_json(cls, text: bytes) -> Targets:
         values = json.loads(text)
         removed = Counter(values.pop("removed", {}))
-        known = {name: set(found) for name, found in values.items() if name in vars(cls())}  # another version may have kept more
+        known = {name: set(found) for name, found in values.items() if name in vars(cls())}  # another version may have stored more
         return cls(**known, removed=removed)
 
     def to_json(self) -> bytes:
@@ -136,7 +136,7 @@ def find(
         found.etags.add(row["etag"])
         found.numbers.add(base64.b64encode(row["head"]).decode())
     found.etags |= {etag for uri, etag in _rejected(folder) if etag and uri in found.uris}
-    # What an interrupted erasure knew of photos that stay is not true for ever: they may be gone by now.
+    # Photos that stayed during an interrupted erasure may be gone by now.
     found.shared = {f"{base64.b64encode(row['head']).decode()} {row['uri']}" for row in alike}
     return found
 

@@ -19,7 +19,7 @@ from job.storage.s3_client import S3_ERRORS, client, error_code, translate_error
 T = TypeVar("T")
 R = TypeVar("R")
 IN_FLIGHT = 32  # requests
-# A request for many objects is XML, which cannot have them or changes them: https://www.w3.org/TR/xml/#charsets
+# Characters that the XML of DeleteObjects cannot have or changes: https://www.w3.org/TR/xml/#charsets
 NOT_IN_XML = re.compile("[\x00-\x1f\x7f-\x9f\ufffe\uffff]")
 DELETED_AT_ONCE = 1000  # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 
@@ -33,8 +33,8 @@ def unseen(done: int) -> None:
 
 class Version(NamedTuple):
     uri: str
-    version: str | None  # None: a disk, which keeps none
-    current: bool  # what a reader sees today; False for older ones, and for a delete marker
+    version: str | None  # None on a disk, which has no versions
+    current: bool  # whether readers see it; False for older versions and for delete markers
     marker: bool  # a delete marker: it has no content
     upload: bool = False  # an unfinished multipart upload: `version` is its id; it is not readable until it is completed
 
@@ -121,7 +121,7 @@ def content_of(version: Version) -> bytes | None:
         except OSError as error:
             raise OutputError(f"cannot read `{printable(local_path(version.uri))}`: {error.strerror}", "make the file readable") from error
     bucket, key = bucket_and_key(version.uri)
-    older = {} if version.current else {"VersionId": version.version}  # not every server knows the version `null` of a bucket without any
+    older = {} if version.current else {"VersionId": version.version}  # not every server knows the version `null` of an unversioned bucket
     try:
         content: bytes = client().get_object(Bucket=bucket, Key=key, **older)["Body"].read()
     except ClientError as error:

@@ -23,10 +23,10 @@ from typing import Any, ParamSpec, TypeVar
 from job.contract.errors import DecodeError
 from job.imaging.decode import Decoded, decode_image
 
-SECONDS = 60.0  # of processor time: docs/decisions/0016 has what the worst images take that are not refused
+SECONDS = 60.0  # of processor time: docs/decisions/0016 has the time of the slowest images that are not refused
 CLOCK_FACTOR = 10  # times SECONDS by the clock, for a child: a busy machine may take long over 2 x SECONDS of processor time
-CHILDREN = 2  # that are tried: a lock that was held at one fork is hardly held at the next
-MEMORY_BYTES = 3 << 30  # of addresses, over what the process has already
+CHILDREN = 2  # attempts: a lock that was held at one fork is rarely held at the next
+MEMORY_BYTES = 3 << 30  # of address space, in addition to what the process has
 TOO_LONG, CRASHED = "decoding timed out", "decoder crashed"  # reasons of rejects
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -167,7 +167,7 @@ def _address_space() -> int:
 @contextmanager
 def _limited_time() -> Iterator[None]:
     """Raise TimeoutError after SECONDS, at the next line of Python; after twice as many SIGPROF ends the process anywhere."""
-    if threading.current_thread() is not threading.main_thread():  # only there are signals answered
+    if threading.current_thread() is not threading.main_thread():  # signal handlers run there only
         yield
         return
     before = signal.signal(signal.SIGVTALRM, _too_long)

@@ -31,7 +31,7 @@ JPEGS = ("JPEG", "MPO")  # Pillow's names
 NOTHING_TO_SEE = "nothing to see"
 OPAQUE, WHITE = 255, (255, 255, 255)
 
-# refuse_oversized takes over: it says the size, and does not warn on a worker's stderr.
+# refuse_oversized replaces it: its error has the size, and nothing is printed on a worker's stderr.
 Image.MAX_IMAGE_PIXELS = None
 
 TRANSPOSE = {  # https://www.cipa.jp/std/documents/e/DC-X008-Translation-2019-E.pdf, Orientation, as in ImageOps.exif_transpose
@@ -154,7 +154,7 @@ def refuse_oversized(size: tuple[int, int]) -> None:
 def refuse_too_many_scans(content: bytes, size: tuple[int, int]) -> None:
     """Raise DecodeError for a JPEG file whose first image has more than MAX_SCANNED_PIXELS over all its scans."""
     allowed = MAX_SCANNED_PIXELS // (size[0] * size[1])
-    if content.count(b"\xff\xda") <= allowed:  # also those that are none, as in the film behind a phone's photo
+    if content.count(b"\xff\xda") <= allowed:  # counts other bytes too, as in the film after a phone's photo
         return
     scans, at = 0, 2
     while (found := MARKER.search(content, at)) and found[0] != b"\xff\xd9":
@@ -167,7 +167,7 @@ def refuse_too_many_scans(content: bytes, size: tuple[int, int]) -> None:
 def reason_for(error: Exception, content: bytes) -> str:
     """Return why `content` cannot be decoded, as one of a few phrases, so that rejects can be counted by reason."""
     if content.startswith(tiff.SIGNATURES) and isinstance(error, UnidentifiedImageError | KeyError) and tiff.has_dimensions(content):
-        return tiff.UNSUPPORTED  # KeyError: of a compression
+        return tiff.UNSUPPORTED  # KeyError: unknown compression
     if isinstance(error, UnidentifiedImageError):
         if content[4:8] == b"ftyp":  # the first box of every ISO base media file, ISO/IEC 14496-12
             return "HEIC, AVIF or video"

@@ -204,7 +204,7 @@ def convert_once(cached: Path, weights: Path | None) -> bytes:
     if not cached.is_file():
         try:
             cached.parent.mkdir(parents=True, exist_ok=True)
-            TemporaryFile(dir=cached.parent).close()  # what cannot be written is known before seconds of work
+            TemporaryFile(dir=cached.parent).close()  # find a read-only folder before seconds of work
         except OSError as error:
             raise cache_error(cached, error.strerror) from error
         command = [sys.executable, "-m", "job.imaging.keras_to_litert", str(cached), *([str(weights)] if weights else [])]
@@ -264,7 +264,7 @@ def fingerprint(model: str) -> str:
 
     The stored answer is hashed, not the computed one: rounding the latter would give two CPUs two fingerprints.
     """
-    if model == "mean_colour":  # no weights, so nothing to prove
+    if model == "mean_colour":  # no weights to verify
         return "mean_colour-v1"
     parts = [model.encode(), PREPROCESSING.encode(), b"float32", known_answer(model).tobytes()]
     return f"{model}-{hashlib.sha256(b'|'.join(parts)).hexdigest()[:12]}"

@@ -20,7 +20,7 @@ from job.storage.s3_client import bucket_store
 
 IN_FLIGHT = 32  # at 60 ms a GET that is 530 images/s per task: well over what a core infers
 IN_FLIGHT_BYTES = 32 << 20  # of a task, read ahead or waiting; one larger image still goes alone
-# The most pixels that are decoded, as 24-bit bytes that nothing compresses: 256 MiB, and room for headers. What is larger is not read.
+# MAX_PIXELS as uncompressed 24-bit colours, 256 MiB, and room for headers. Larger files are not read.
 MAX_BYTES = 3 * MAX_PIXELS + (1 << 20)
 
 ARCHIVED = "archived, restore it first"  # in S3 Glacier
@@ -31,7 +31,7 @@ class ListedImage(NamedTuple):
 
     uri: str
     etag: str
-    size: int | None  # bytes; None: they are archived, and no GET gives them
+    size: int | None  # bytes; None: archived, so that a GET would fail
     label: str | None
 
 
@@ -74,7 +74,7 @@ def read_local(key: ListedImage) -> bytes:
     try:
         with open(local_path(key.uri), "rb") as file:
             status = os.fstat(file.fileno())
-            content = file.read((key.size or 0) + 1)  # it may have grown without end meanwhile
+            content = file.read((key.size or 0) + 1)  # the file may have grown meanwhile
     except OSError as error:
         raise FetchError((error.strerror or type(error).__name__).lower()) from error
     if key.etag not in (stat_etag(status), content_etag(content) if len(key.etag) == 64 else None):

@@ -34,7 +34,7 @@ def list_folders(input_uri: str, folders: list[FolderToList], content_hash: bool
         except OSError as error:
             yield ListingRow(uris.printable(folder.uri.rstrip("/")), problem=_why(error))
             continue
-        if len(set(above)) == len(above):  # else it was reached through a loop
+        if len(set(above)) == len(above):  # otherwise it is part of a loop
             yield from _walk(input_uri, path, folder.deep, frozenset(above), content_hash)
 
 

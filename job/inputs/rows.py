@@ -20,7 +20,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from job.storage.schema import only
 
-# Up to so many rows are worked on by the driver: 20 MB of addresses. FRUITS_DRIVER_ROWS sets another number; 0 leaves all to Spark.
+# The driver works on up to this many rows itself: 20 MB of addresses. FRUITS_DRIVER_ROWS overrides it; 0 leaves all to Spark.
 DRIVER_ROWS = 100_000
 
 Batches = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
@@ -140,7 +140,7 @@ class ArrowRows(Rows):
         return ArrowRows(pa.concat_tables([schema.empty_table(), *map(_from_ipc, done)]))
 
     def _matched(self, others: Rows, on: Sequence[str]) -> pa.ChunkedArray:
-        if isinstance(others, SparkRows):  # only its partners of these rows come here
+        if isinstance(others, SparkRows):  # only the matching rows come to the driver
             others = others.select(*on).semi_join(self.select(*on), *on)
         return pc.is_in(join_columns(self.table.select(list(on))), value_set=join_columns(others.to_arrow().select(list(on))))
 

@@ -26,13 +26,13 @@ from job.imaging.decode import load_pixels, open_image, upright_rgb8
 from job.inputs.fetch import IN_FLIGHT, ListedImage, fetch, stat_etag
 from job.storage.s3_client import S3_ERRORS, client
 
-FindImages = Callable[[list[str]], list[ListedImage]]  # URIs to what is known of them; those that are gone are left out
-MakeTiles = Callable[[list[ListedImage]], dict[str, Image.Image]]  # URI -> tile of those that can be read
+FindImages = Callable[[list[str]], list[ListedImage]]  # returns the images of URIs; those that are gone are left out
+MakeTiles = Callable[[list[ListedImage]], dict[str, Image.Image]]  # returns tiles by URI; unreadable images are left out
 
 TILES = pa.schema([("uri", pa.string()), ("rgb", pa.binary())])  # rgb: TILE_PX x TILE_PX x 3 bytes
 
 TILE_PX, TILE_COLUMNS = 48, 50  # in the sprite
-PICTURE_PX = 96  # the longer side of one that stands alone
+PICTURE_PX = 96  # longer side of a single picture
 READ_BYTES = 512 << 20  # of photos at most: seconds on a good line, whether they come from a phone or from Fruits-360
 SPRITE_BYTES = 2 << 20
 SPRITE_EFFORT = 2  # of WebP: less than half the time of its default of 4, 3 % more bytes

@@ -107,7 +107,7 @@ def execute(params: Params, folder: Folder) -> str:
             run_cells(notebook, Path(scratch), {ARGUMENTS: json.dumps(params.to_argv())}, f"see {shown(join(folder.uri, name))}")
     finally:
         with Lease.acquire(folder, params.run_id, params.lease_seconds):
-            if folder.names(FOLDER) != erasures:  # its cells may show what is erased by now
+            if folder.names(FOLDER) != erasures:  # its cells may show erased photos
                 _clear(notebook)
             folder.write(name, nbformat.writes(notebook).encode())  # type: ignore[no-untyped-call]
     return join(folder.uri, name)
@@ -169,7 +169,7 @@ def run_cells(
         except CellExecutionError as error:
             why = f"{error.ename}: {error.evalue}".strip()
             raise NotebookError(f"cell `[{len(begun)}]` of the notebook failed: {why[:300]}", hint) from error
-        except (DeadKernelError, AssertionError) as error:  # after a signal nbclient takes the kernel down twice, and trips over it
+        except (DeadKernelError, AssertionError) as error:  # after a signal nbclient stops the kernel twice, and the second time fails
             raise NotebookError(f"the kernel of the notebook stopped in cell `[{len(begun)}]`", hint) from error
 
 

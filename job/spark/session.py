@@ -27,7 +27,7 @@ SETTINGS = {
     "spark.sql.execution.arrow.pyspark.enabled": "true",  # frames of pandas go to Spark and back without rows of Python
     "spark.sql.execution.arrow.maxRecordsPerBatch": "1024",  # 1,024 x 1,280 float64 are 10 MB in a worker
     "spark.sql.parquet.compression.codec": "zstd",
-    # No two floats of an embedding are alike: a dictionary of them costs time, and is thrown away when it is full.
+    # Floats of an embedding rarely repeat: a dictionary of them costs time, and is discarded when it is full.
     "spark.hadoop.parquet.enable.dictionary#embedding.list.element": "false",
     "spark.python.daemon.module": "job.spark.python_daemon",  # forks workers that have their imports already
     "spark.python.worker.reuse": "true",  # the network is built once per worker process
@@ -39,14 +39,14 @@ SETTINGS = {
 # Settings of S3A for one bucket, which come before those for all.
 OF_ONE_BUCKET = r"^fs\.s3a\.bucket\..+\.(endpoint|endpoint\.region|accesspoint\.arn)$"
 
-# What the JVM itself unpacks goes where Python's temporary files go, and goes away with them. Spark parses options as a shell does.
+# The JVM unpacks files into the folder of Python's temporary files, which is deleted. Spark parses options as a shell does.
 TEMPORARY_FILES = shlex.quote(f"-Djava.io.tmpdir={tempfile.gettempdir()}")
 LOCAL_SETTINGS = {
     "spark.ui.enabled": "false",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
-    # Most of what the JVM does happens once: what C2 would compile is over before it has. A fifth of a run of 2,000 photos.
-    # With C1 alone the JVM keeps 48 MB of compiled code instead of 240, and then spends itself on throwing out what it needs next.
+    # Most code of the JVM runs once, so C2 finishes compiling too late. This saves a fifth of a run of 2,000 photos.
+    # With C1 alone the JVM keeps 48 MB of compiled code instead of 240, and then discards code that it needs next.
     # https://docs.oracle.com/en/java/javase/17/docs/specs/man/java.html
     "spark.driver.extraJavaOptions": f"-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m {TEMPORARY_FILES}",
     "spark.sql.shuffle.partitions": "4",  # small tables: the default of 200 tasks costs more than the work
@@ -104,7 +104,7 @@ def start_session(app_name: str, uses_s3: bool) -> SparkSession:
         SparkContext(gateway=_jvm.pop().result(), conf=conf)
     session = SparkSession.builder.config(conf=conf).getOrCreate()
     if heeded is not None and current_thread() is main_thread():
-        # Spark's own cancels jobs over the connection that this thread waits on, and breaks it: no KeyboardInterrupt comes out.
+        # Spark's handler cancels jobs over the connection that this thread waits on, and breaks it: no KeyboardInterrupt is raised.
         signal.signal(signal.SIGINT, heeded)
     if uses_s3:
         _refuse_another_s3(session)

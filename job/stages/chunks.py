@@ -17,7 +17,7 @@ class Chunk(NamedTuple):
 
     keys: Rows  # LISTED
     images: int
-    end: int  # images of `missing` that are done with it
+    end: int  # number of images of `missing` up to its end
 
 
 def chunks(missing: NumberedRows, cores: int, fixed: int | None) -> Iterator[Chunk]:

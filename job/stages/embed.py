@@ -60,7 +60,7 @@ def embed_images(
         network = worker_network(model.value)
         rows = (ListedImage(**row) for batch in batches for row in batch.to_pylist())
         task = TaskContext.get()
-        # What ended an earlier attempt may have been one of these images.
+        # One of these images may have killed an earlier attempt.
         decode = decode_in_subprocess if task and task.attemptNumber() else decode_bounded
         rejects: list[Reject] = []
         file = data_files.write(target.uri, embed_batches(rows, network, rejects.append, erased, decode), FEATURES, **target.values)

@@ -41,7 +41,7 @@ from job.storage.schema import MOMENTS
 
 MAX_TASKS = 16  # of one chunk: each returns 13 MB to the driver
 FILES = 16  # of moments that a run reads before it merges some: 106 MB
-MERGED_ROWS = 250_000  # of a sum, at most: what is read again when one of its photos changes, 1.3 GB of features
+MERGED_ROWS = 250_000  # limit for a sum: 1.3 GB of features are read again when one of its photos changes
 MERGED = "merged-"  # begins the name of a sum
 GROUPS = "merged.json"  # the files of chunks that each sum stands for
 DIGITS = 15  # of a row's SHA-256, hexadecimal: what fits 63 bits

@@ -46,7 +46,7 @@ from job.storage.schema import LISTED, SCORES, only
 
 CSV_PART_BYTES = 200_000_000  # of at most 256 MB, with room for an estimate that is a little off
 PACKAGES = ("numpy", "pillow", "pyarrow", "ai-edge-litert")  # what a result depends on
-BYTES_PER_NUMBER = 13  # a float32 in text with its comma, at the most
+BYTES_PER_NUMBER = 13  # at most: a float32 as text with its comma
 
 
 def write_matrix(spark: SparkSession, scores: Rows, folder: Folder, run_id: str, rows: int, k: int) -> None:

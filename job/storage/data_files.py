@@ -37,7 +37,7 @@ def write(uri: str, batches: Iterable[pa.RecordBatch], schema: pa.Schema, **valu
     """
     name, rows = f"part-{uuid.uuid4()}.zstd.parquet", 0
     with tempfile.NamedTemporaryFile(prefix="fruitsctl-", suffix=".parquet") as file:
-        # No two floats of an embedding are alike: a dictionary of them costs time.
+        # Floats of an embedding rarely repeat: a dictionary of them costs time.
         with pq.ParquetWriter(
             file, schema, compression="zstd", use_dictionary=_repetitive_columns(schema), write_statistics=False
         ) as writer:

@@ -35,7 +35,7 @@ from job.storage.object_store import Conflict, Folder
 APPLICATION = "fruitsctl"  # Delta's txnAppId
 COMMITS_PER_GENERATION = 1 << 20
 COMMITS_PER_CHECKPOINT = 10
-RETENTION_HOURS = 7 * 24  # of files and commits that no longer belong to the table: somebody may be reading them
+RETENTION_HOURS = 7 * 24  # for files and commits that no longer belong to the table, since readers may still use them
 TRIES = 5  # of one commit, while others commit
 # Columns by whose values a reader may skip files. Other writers log addresses and labels too: these are not taken over from them.
 BOUNDED = ("model", "run_id", "embedded_at", "rejected_at")
@@ -97,7 +97,7 @@ class DeltaLog:
         if not self.exists():
             DeltaTable.create(str(self._copy), schema=schema, configuration=PROPERTIES)
             self._owner().check()
-            with suppress(Conflict):  # somebody else has made it
+            with suppress(Conflict):  # created by another process
                 self._publish(0)
         if self._owner().taken_over:
             self.commit([])  # what its open transactions conflict with
@@ -144,7 +144,7 @@ class DeltaLog:
                 raise OutputError(f"the log of the Delta table `{shown(self.uri)}` disappeared", "run the same command again")
             newest = table.transaction_version(APPLICATION)
             if tried and newest == mine:
-                return  # the answer got lost on the way, not the commit
+                return  # the response was lost, not the commit
             if newest is not None and newest >= mine:
                 raise LeaseError(
                     f"another run has written to `{shown(self.uri)}`", "run the same command again: it resumes from the last commit"
@@ -230,7 +230,7 @@ class DeltaLog:
         try:
             self._folder.compare_and_swap(f"{self._log}/{name}", path.read_bytes(), None)
         except BaseException:
-            path.unlink()  # whether it arrived is told by what is there
+            path.unlink()  # read again to see whether it arrived
             raise
 
     def _newest(self, whole: bool = False) -> Any:

@@ -51,7 +51,7 @@ class Owner:
         except ProcessLookupError:
             return True
         except PermissionError:
-            pass  # somebody else's process: it is there
+            pass  # a process of another user exists
         started = _start_time(self.pid)
         return started == "ended" or bool(started and self.started and started != self.started)
 
@@ -65,7 +65,7 @@ class Record:
     owner: Owner
     acquired_at: float  # Unix seconds by the owner's clock, for people
     renewed_at: float
-    seconds: float  # without a renewal for so long, others may take over
+    seconds: float  # after this time without a renewal others may take over
     released: bool = False
 
     @classmethod
@@ -114,12 +114,12 @@ class Lease:
         for _ in range(TRIES):
             stored = folder.read(NAME)
             previous = _record(stored, folder)
-            if mine and stored and previous == mine:  # our own write, whose answer got lost on the way
+            if mine and stored and previous == mine:  # our own write, whose response was lost
                 return cls(folder, mine, stored.version, taken_over, now)
             if stored and previous and not _is_free(stored, previous, run_id):
                 raise _lease_error(stored, previous, folder, now)
             taken_over = previous is not None and not previous.released
-            # Begun with the clock, not with 1: should somebody delete `lease.json`, Delta would skip lower generations in silence.
+            # Starts with the clock, not with 1: if `lease.json` is deleted, Delta would silently skip lower generations.
             generation = previous.generation + 1 if previous else int(now())
             mine = Record(run_id, generation, Owner.this_process(), now(), now(), seconds)
             try:
@@ -192,7 +192,7 @@ class Lease:
             if (present.generation, present.owner) != (self.generation, self._record.owner):
                 self._lost = f"run `{present.run_id}` took over"
                 return
-            self._version = stored.version  # our own write, whose answer got lost on the way
+            self._version = stored.version  # our own write, whose response was lost
         raise OutputError(f"cannot replace `{shown(join(self._folder.uri, NAME))}`", "use a store that supports conditional writes")
 
     def _keep(self) -> None:

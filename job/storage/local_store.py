@@ -16,7 +16,7 @@ from job.contract.errors import OutputError
 from job.contract.uris import local_path
 from job.storage.object_store import Conflict, File, Folder, Stored
 
-GUARD_SECONDS = 10.0  # that a local swap waits for another one
+GUARD_SECONDS = 10.0  # that a local compare_and_swap waits for another one
 
 
 class LocalFolder(Folder):

@@ -112,7 +112,7 @@ def read_whole(s3: Any, **request: str) -> tuple[dict[str, Any], bytes]:
         try:
             found: dict[str, Any] = s3.get_object(**request)
         except ClientError as error:
-            if attempt == BODY_ATTEMPTS or not error_code(error).isdigit():  # HTTP's status, in the place of S3's own word
+            if attempt == BODY_ATTEMPTS or not error_code(error).isdigit():  # the HTTP status instead of S3's code
                 raise
             continue
         try:
@@ -172,8 +172,8 @@ def s3a_conf(endpoint: str, region: str) -> dict[str, str]:
     if not is_aws(endpoint) or ".vpce." in endpoint:
         s3a["path.style.access"] = "true"  # bucket names as host names need a custom DNS
     if not is_aws(endpoint):
-        s3a["directory.marker.retention"] = "keep"  # servers on a file system take a deleted marker for a deleted folder, and writes stall
-    # `s3://` is ours everywhere, as on EMR.
+        s3a["directory.marker.retention"] = "keep"  # servers on a file system delete the folder with the marker, and writes hang
+    # This project uses `s3://` everywhere, as EMR does.
     own = {"spark.hadoop.fs.s3.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem"}
     return own | {f"spark.hadoop.fs.s3a.{name}": value for name, value in s3a.items()}
 
@@ -201,7 +201,7 @@ def bucket_store(bucket: str) -> Any:
     return S3Store(
         bucket,
         region=region,
-        # Else variables would set them that boto3 does not know, or was told to ignore.
+        # Otherwise obstore would read them from variables that boto3 does not know or ignores.
         # https://developmentseed.org/obstore/latest/api/store/aws/
         aws_endpoint_url_s3=endpoint if custom else endpoint_of(region, bucket if in_host else None),
         s3_express=False,

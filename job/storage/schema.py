@@ -9,10 +9,10 @@ import pyarrow as pa
 # a listed image; without a size it is archived
 LISTED = pa.schema([("uri", pa.string()), ("etag", pa.string()), ("size", pa.int64()), ("label", pa.string())])
 
-# a listing: images, what could not be listed (`problem`), and how many `files` with a `suffix` are no images
+# a listing: images, what could not be listed (`problem`), and counts of ignored `files` by `suffix`
 FOUND = pa.schema([*LISTED, ("problem", pa.string()), ("suffix", pa.string()), ("files", pa.int64())])
 
-# What a task that embeds returns: the file that it has written (name, rows, size in bytes), and one row per image that gave no features.
+# Returned by an embedding task: the file that it wrote (name, rows, size in bytes), and one row per rejected image.
 WRITTEN = pa.schema(
     [
         ("name", pa.string()),
@@ -32,7 +32,7 @@ _EMBEDDED = [
 ]
 _TIME = pa.timestamp("us", tz="UTC")  # without a time zone the table would need readers of version 3
 
-# out of embed_keys; one row per image that could be read
+# from embed_batches: one row per image that could be read
 EMBEDDED = pa.schema(_EMBEDDED)
 
 # the Delta table features/: one row per image and model

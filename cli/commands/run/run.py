@@ -180,7 +180,7 @@ def start(params: Params, config: Settings, compose_: bool, submit: bool, dry_ru
     On this machine, in the local stack or inside the image.
 
     Raises:
-        PlaceError: INPUT is on this machine and cannot be read, or OUTPUT is and cannot be written.
+        LocationError: INPUT is on this machine and cannot be read, or OUTPUT is and cannot be written.
         FruitsError: something is missing, or the run failed; with the job's own exit code.
     """
     if compose_:

@@ -35,9 +35,9 @@ from job.erasure.versions import Progress, Version, content_of, unseen, versions
 
 IN_FLIGHT = 8  # files, each in memory
 ESCAPED = re.compile(rb"(%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4})$")  # its last digit does not belong to a number after it
-TELLING_BYTES = 64  # fewer bytes may be anywhere by chance
+TELLING_BYTES = 64  # shorter strings occur by chance
 RAW = "surrogateescape"  # bytes of a file name that are not UTF-8
-SAFE = ("", "/", "/:", "/:!$&'()*+,;=@~")  # what writers of URLs leave as it is
+SAFE = ("", "/", "/:", "/:!$&'()*+,;=@~")  # characters that URL writers do not quote
 PARQUET = b"PAR1"
 NOT_SEARCHED = "cannot be searched"
 ZSTD = b"\x28\xb5\x2f\xfd"
@@ -79,7 +79,7 @@ class SearchTerms:
         self.heads = targets.heads()
         self.unshared = {base64.b64decode(numbers) for numbers in targets.numbers - shared}
         telling = [head for head in self.unshared if len(head) >= TELLING_BYTES and any(head)]
-        wide = [np.frombuffer(head, np.float32).astype(np.float64).tobytes() for head in telling]  # as sums of one image have it
+        wide = [np.frombuffer(head, np.float32).astype(np.float64).tobytes() for head in telling]  # the form in sums of a single image
         self._numbers = frozenset(telling + wide)
         self._addresses: dict[bytes, list[str]] = defaultdict(list)  # the URL form of `a b` may be another file's name
         for uri in uris:
@@ -185,7 +185,7 @@ def find_match(uri: str, content: bytes, needles: SearchTerms) -> str:
     A file that cannot be read as its first bytes announce is a match too, since nothing is proven about it.
     """
     try:
-        if content.startswith(PARQUET):  # whatever its name: what a writer that was killed leaves has another one
+        if content.startswith(PARQUET):  # by content, not by name: a killed writer leaves files with other names
             return _in_parquet(content, needles)
         return needles.in_bytes(_unpacked(content))
     except (OSError, EOFError, zlib.error, pa.ArrowException, OutputError):
@@ -204,7 +204,7 @@ def _in_table(table: pa.Table, needles: SearchTerms) -> str:
     of_photos = "uri" in table.column_names and _is_text(table["uri"])
     others = pc.invert(pc.is_in(table["uri"].cast(pa.string()), value_set=needles.staying)) if of_photos else None
     for name, column in zip(table.column_names, table.columns, strict=True):
-        if name == "uri" and _is_text(column):  # each value is one address: a longer one is another photo's, known or not
+        if name == "uri" and _is_text(column):  # each value is one address: a longer one belongs to another photo
             if _has(column, needles.uris):
                 return "address"
             continue

@@ -14,7 +14,7 @@ MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd9\xff]|\xff\xd9")  # of those with 
 END, START_OF_SCAN = 0xD9, 0xDA
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of frames, the same table
 PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
-COEFFICIENTS, MISSING = 64, 16  # of a block; more than the bits of any coefficient
+COEFFICIENTS, MISSING = 64, 16  # coefficients of a block; a number above the bits of any coefficient
 # What a decoder would read where data is missing: nothing, or bits for it, also behind each restart marker that it may wait for.
 FILLERS = (b"", *(bits * 64 + b"".join(bytes([0xFF, 0xD0 + number]) + bits * 64 for number in range(8)) for bits in (b"\xaa", b"\x7e")))
 
@@ -28,7 +28,7 @@ def read_without_end_marker(content: bytes) -> Image.Image | None:
     """
     if not has_all_scans(content):
         return None
-    data = content.rstrip(b"\xff")  # of the end marker, or of data that is cut: then the fillers make a difference
+    data = content.rstrip(b"\xff")  # part of the end marker, or of truncated data: then the fillers change pixels
     found: Image.Image | None = None
     for filler in FILLERS:
         image: Image.Image = Image.open(io.BytesIO(data + filler + b"\xff\xd9"), formats=("JPEG",))

@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-AGREE = 0.2  # the classifier's probability from which its agreement counts where the neighbours are far
-ALONE = 0.5  # from which it is believed alone
-SAME = 1e-5  # distance of an image to itself, at the most: scores are float32
-CERTAIN = 2 / 3  # of all votes a group has to have to be named, and of its group's votes a label
+AGREE = 0.2  # minimum probability of the classifier to confirm neighbours that are far
+ALONE = 0.5  # minimum probability to decide without the neighbours
+SAME = 1e-5  # maximum distance of an image to itself: scores are float32
+CERTAIN = 2 / 3  # minimum share of the votes for a group, and for a label among its group's votes
 
 
 @dataclass(frozen=True)

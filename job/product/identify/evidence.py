@@ -11,9 +11,9 @@ from job.imaging.networks import Features
 from job.product.gallery import Gallery
 from job.product.neighbours import nearest
 
-QUERIES = (("whole",), ("box", "white"))  # each is the mean of its views' features; the nearest of them is heard
+QUERIES = (("whole",), ("box", "white"))  # each query is the mean of its views' features; the one with the nearest image is used
 COUNT = 10  # nearest images that vote
-SOFTNESS = 0.05  # an image that is so much further away than the nearest one counts 1/e of it
+SOFTNESS = 0.05  # an image that is further away than the nearest one by this counts 1/e of it
 
 
 @dataclass(frozen=True)

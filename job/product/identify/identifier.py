@@ -100,7 +100,7 @@ class Identifier:
         votes = evidence.shares(self._of(evidence, self.groups))
         distance = evidence.distance
         verdict = decide(votes, distance, limits["threshold"], limits["typical"], opinion, self.groups)
-        if verdict.by == "classifier":  # then its group's own images are what the photo is compared with
+        if verdict.by == "classifier":  # compare the photo with the images of that group
             codes = [code for code, group in enumerate(self.groups) if group == verdict.group]
             among = np.flatnonzero(np.isin(self.gallery.codes, codes))
             evidence = evidence.joined(evidence_of(self.gallery, features, among), verdict.score)
@@ -182,7 +182,7 @@ def open_model(gallery: Gallery, weights: Weights, cache: Path) -> Model:
     """
     with_weights = gallery.network == "mobilenet_v2"
     params = Params("", "", gallery.run_id, gallery.network, weights=str(weights("network")) if with_weights else None, cache=str(cache))
-    if params.weights:  # converted before `silence_native_stderr`, which would swallow what the caller says meanwhile
+    if params.weights:  # converted outside of `silence_native_stderr`, which would hide the caller's messages
         litert_flatbuffer(Path(params.weights), cache)
     elif gallery.network == UNTRAINED:
         untrained_flatbuffer(cache)

@@ -30,7 +30,7 @@ CONFIG = {
     "font": "system-ui, sans-serif",
     "view": {"stroke": None},
     "axis": {"labelFontSize": 12, "titleFontSize": 12, "labelLimit": 170, "titleFontWeight": "normal", "aria": False},
-    "mark": {"aria": False},  # the figure says what it shows; 2,000 marks would drown it
+    "mark": {"aria": False},  # a caption describes the figure; 2,000 marks would be too many for a screen reader
 }
 Chart = dict[str, Any]
 

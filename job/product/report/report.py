@@ -44,7 +44,7 @@ from job.storage.lease import Lease
 from job.storage.object_store import Folder
 
 MAX_BYTES = 5_000_000
-TABLE_ROWS = 300  # of a table in the page; the CSV has all
+TABLE_ROWS = 300  # shown per table; the CSV has all
 NAME_LENGTH = 100
 CHOSEN = 8  # labels in colour at first
 # What may fail in a report while the results are good. Anything else is a bug and must be visible.
@@ -161,7 +161,7 @@ def _charts(manifest: Manifest, sample: review.Sample, found: review.Neighbours,
         "map": charts.scatter(),
     }
     counts = _counts(sample)
-    if counts[0][1] > counts[-1][1]:  # else one sentence says it all
+    if counts[0][1] > counts[-1][1]:  # otherwise the sentence above is enough
         made["labels"] = charts.bars(counts, "photos")
     shares = [(label, right / asked) for label, asked, right in found.by_label if right < asked]
     if shares:

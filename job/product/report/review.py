@@ -98,7 +98,7 @@ def read_sample(folder: Folder, run_id: str, rows: int) -> Sample:
         scores = to_numpy(pcs, np.float32).reshape(len(labels), -1)
         for row, uri in enumerate(batch.column("uri").to_pylist()):
             if (place := crc32(uri.encode())) < limit:
-                found.append((place, uri, labels[row], scores[row].copy()))  # the batch may go
+                found.append((place, uri, labels[row], scores[row].copy()))  # so that the batch can be freed
     found.sort(key=lambda image: image[:2])
     found = found[:SAMPLE]
     rows_of = np.stack([image[3] for image in found]) if found else np.empty((0, 0), np.float32)

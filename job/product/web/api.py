@@ -66,4 +66,4 @@ async def identify(
     summary="Get the thumbnail of a gallery photo",
 )
 async def thumbnail(service: ServiceDep, row: Annotated[int, Path(ge=0)]) -> Response:
-    return Response(await service.thumbnail(row), media_type="image/webp")  # a browser keeps no copy: `Safety` says no-store
+    return Response(await service.thumbnail(row), media_type="image/webp")  # a browser keeps no copy: `SecurityMiddleware` sets no-store

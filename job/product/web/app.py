@@ -25,7 +25,7 @@ STATIC = Path(__file__).parent / "static"
 
 def make_app(identifier: Identifier, limits: Limits, hosts: frozenset[str] | None) -> FastAPI:
     """Make the application. It reads the gallery and writes nothing. `hosts`: as in `safety.SecurityMiddleware`."""
-    # FastAPI's own pages /docs and /redoc load their scripts from elsewhere: none here.
+    # FastAPI's own pages /docs and /redoc load scripts from other hosts, so they are off.
     app = FastAPI(
         title="fruitsctl serve", summary="Which fruit is on this photo?", version="1", docs_url=None, redoc_url=None, lifespan=lifespan
     )

@@ -16,17 +16,17 @@ from typing import TypeVar
 from job.contract.records import counted
 
 T = TypeVar("T")
-ADDRESSES = 10_000  # that are remembered; the one longest silent is forgotten first
+ADDRESSES = 10_000  # addresses remembered; the one idle for longest is forgotten first
 
 
 @dataclass(frozen=True)
 class Limits:
     photo_bytes: int = 25_000_000
-    upload_seconds: float = 60.0  # until a photo has arrived: a slow phone has time, a visitor who never ends has not
+    upload_seconds: float = 60.0  # until a photo has arrived: enough for a slow phone, not for a client that never ends
     seconds: float = 60.0  # from arrival to answer, waiting for a free core included
     photos_per_minute: int = 120  # of one address; 0: any number
     photos_at_once: int = field(default_factory=lambda: os.cpu_count() or 1)  # in work; the others wait
-    held_bytes: int = 400_000_000  # of all photos that have arrived and are not answered yet
+    held_bytes: int = 400_000_000  # of all photos in progress
 
 
 class Refused(Exception):  # noqa: N818 - the client's fault

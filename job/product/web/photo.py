@@ -70,7 +70,7 @@ async def photo_of(request: Request, body: AsyncGenerator[bytes, None]) -> bytes
     """Return the first file in the form's fields `photo`."""
     try:
         form = await InMemory(request.headers, body).parse()
-    except (MultiPartException, ValueError) as error:  # ValueError: a charset that is none
+    except (MultiPartException, ValueError) as error:  # ValueError: an unknown charset
         raise Refused(400, "malformed", "the form cannot be read") from error
     files = [part for part in form.getlist(FIELD) if isinstance(part, UploadFile)]
     chosen = [part for part in files if part.filename or part.size]  # a browser sends an input without a file as a file without a name

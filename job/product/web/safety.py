@@ -37,7 +37,7 @@ class SecurityMiddleware:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
-                headers.setdefault("Cache-Control", "no-store")  # what is about somebody's photo stays nowhere
+                headers.setdefault("Cache-Control", "no-store")  # answers about a photo must not be cached
             await send(message)
 
         app = self._app if self._is_allowed(Headers(scope=scope).get("host", "")) else MISDIRECTED

@@ -33,7 +33,7 @@ class Current:
     """The features that belong to a listing, and those that no longer do."""
 
     features: Features  # one row per listed image that could be embedded
-    superseded: Rows  # KEYS: the image has another etag by now
+    superseded: Rows  # KEYS: the etag of the image has changed
     superseded_count: int
     removed: int  # images of INPUT that are in features/ but vanished from the listing
 
@@ -98,7 +98,7 @@ class FeatureStore:
         superseded = stale.semi_join(listing, "uri")
         removed = stale.anti_join(listing, "uri").below(input_uri).count()
         if taken is not None:
-            # The old row of a changed photo that was not taken has no new one yet.
+            # A changed photo that was not taken has no new row yet, so its old one stays.
             superseded = superseded.semi_join(taken, "uri")
         current = features.restrict(features.keys.semi_join(taken or listing, *SAME_IMAGE).materialize(uri))
         return Current(current, superseded, superseded.count(), removed)

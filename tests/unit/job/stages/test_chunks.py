@@ -11,7 +11,7 @@ from job.stages.embed import tasks_for
 
 def numbered(images):
     """So many rows, each its number."""
-    return ArrowRows(pa.table({"number": range(images)})).numbered("")
+    return ArrowRows(pa.table({"number": range(images)})).materialize_numbered("")
 
 
 @pytest.mark.parametrize(("images", "fixed"), [(10, 3), (9, 3), (1, 5), (5, 5)])
