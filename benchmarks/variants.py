@@ -8,7 +8,7 @@ import numpy as np
 
 from job.imaging.networks import Features
 from job.product.gallery import Gallery, calibration_of
-from job.product.identify.decision import AGREE, ALONE, CERTAIN, decide
+from job.product.identify.decision import MIN_AGREEMENT, MIN_ALONE, MIN_SHARE, decide
 from job.product.identify.evidence import QUERIES, evidence_of
 from job.product.identify.identifier import Identifier
 from job.product.neighbours import unit_rows
@@ -51,13 +51,13 @@ VARIANTS = {
     "or the square around its fruit": Variant(BOX),
     "or the mean of that and its fruit on white": Variant(),
     "… whitened by half": Variant(whitening=0.5),
-    "… and two thirds of the votes": Variant(certain=CERTAIN),
-    "… and agreement of the classifier": Variant(agree=AGREE, certain=CERTAIN),
-    "… and the classifier alone": Variant(agree=AGREE, alone=ALONE, certain=CERTAIN),
-    "… from 70 %": Variant(agree=AGREE, alone=0.7, certain=CERTAIN),
-    "… and the classifier's veto: what `identify` does": Variant(QUERIES, AGREE, ALONE, ALONE, CERTAIN),
-    "the same without two thirds of the votes": Variant(QUERIES, AGREE, ALONE, ALONE),
-    "the same on the whole photo alone": Variant(WHOLE, AGREE, ALONE, ALONE, CERTAIN),
+    "… and two thirds of the votes": Variant(certain=MIN_SHARE),
+    "… and agreement of the classifier": Variant(agree=MIN_AGREEMENT, certain=MIN_SHARE),
+    "… and the classifier alone": Variant(agree=MIN_AGREEMENT, alone=MIN_ALONE, certain=MIN_SHARE),
+    "… from 70 %": Variant(agree=MIN_AGREEMENT, alone=0.7, certain=MIN_SHARE),
+    "… and the classifier's veto: what `identify` does": Variant(QUERIES, MIN_AGREEMENT, MIN_ALONE, MIN_ALONE, MIN_SHARE),
+    "the same without two thirds of the votes": Variant(QUERIES, MIN_AGREEMENT, MIN_ALONE, MIN_ALONE),
+    "the same on the whole photo alone": Variant(WHOLE, MIN_AGREEMENT, MIN_ALONE, MIN_ALONE, MIN_SHARE),
 }
 
 _whitened: dict[tuple[str, float], Gallery] = {}

@@ -33,7 +33,7 @@ from benchmarks.scale.simulate import Pass, Simulated
 from benchmarks.scale.workers import SIZES as EXECUTORS
 from benchmarks.scale.workers import Choice, Tried, choices, try_executors
 from benchmarks.targets import Measure, markdown, table
-from cli.billing.prices import estimate
+from cli.billing.prices import estimated_prices
 from job.stages.embed import IMAGES_PER_TASK
 
 QUICK_DRIVER_ROWS = 2_500  # so that the quick runs, too, have rows on the driver and in Spark
@@ -76,18 +76,18 @@ class Results:
         """Empty until the parts are there."""
         if self.requests is None or len(self.simulated) < 2:
             return []
-        parts, prices = model.parts(self.simulated, self.cores, self.requests), estimate(REGION, "x86_64")
+        parts, prices = model.parts(self.simulated, self.cores, self.requests), estimated_prices(REGION, "x86_64")
         return [model.cell(parts, prices, images, vcpu) for images in model.IMAGES for vcpu in model.VCPUS]
 
     def again(self) -> list[model.Cell]:
         """A thousand new photos among many known ones, on the default fleet."""
         if self.requests is None or len(self.simulated) < 2:
             return []
-        parts, prices = model.parts(self.simulated, self.cores, self.requests), estimate(REGION, "x86_64")
+        parts, prices = model.parts(self.simulated, self.cores, self.requests), estimated_prices(REGION, "x86_64")
         return [model.cell(parts, prices, images, DEFAULT_VCPU, new=1_000) for images in model.IMAGES]
 
     def choices(self) -> list[Choice]:
-        return choices(estimate(REGION, "x86_64"))
+        return choices(estimated_prices(REGION, "x86_64"))
 
     def claims(self) -> list[Measure]:
         judged = (

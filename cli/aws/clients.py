@@ -14,7 +14,7 @@ from job.contract.records import counted
 T = TypeVar("T")
 
 ATTEMPTS = 5  # of one request, by botocore, which backs off
-THROTTLED = {"RequestLimitExceeded", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException"}
+THROTTLING_CODES = {"RequestLimitExceeded", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException"}
 EXPIRED = "the credentials have expired: log in again, for example with `aws sso login`; the run continues"
 THROTTLING = "AWS throttles requests, retrying"
 NO_RESPONSE = "no response from AWS, check the network; the run continues"
@@ -60,7 +60,7 @@ def transient_reason(error: BaseException) -> str | None:
         status = cause.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if code in CREDENTIAL_ERRORS:
             return EXPIRED
-        return THROTTLING if code in THROTTLED or status >= 500 else None
+        return THROTTLING if code in THROTTLING_CODES or status >= 500 else None
     if isinstance(cause, (aws.CredentialRetrievalError, aws.SSOError, aws.TokenRetrievalError)):
         return EXPIRED
     lost = (aws.HTTPClientError, aws.ConnectionError, aws.EndpointConnectionError, ResponseParserError)

@@ -148,7 +148,7 @@ def round_up_cents(usd: float) -> str:
     return f"{math.ceil(round(usd * 100, 9)) / 100:.2f}"
 
 
-def estimate(fleet: Fleet, prices: Prices, images: int) -> float:
+def estimated_cost(fleet: Fleet, prices: Prices, images: int) -> float:
     """Estimate the USD of a run: all workers while `images` are embedded and all else is done."""
     return fleet_hourly_cost(fleet, prices) * minutes_for(images, fleet.max_executors) / 60
 

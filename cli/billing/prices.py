@@ -90,7 +90,7 @@ def prices(session: Any, region: str, architecture: str, cache: Path, clock: Cal
         found = fetch_prices(session, region, architecture, clock())
     except FruitsError as error:
         say(f"note: using price estimates of {ESTIMATES_AS_OF}; the AWS price list is not available: {error}")
-        return estimate(region, architecture)
+        return estimated_prices(region, architecture)
     _write_cache(file, found, clock())
     return found
 
@@ -114,7 +114,7 @@ def fetch_prices(session: Any, region: str, architecture: str, now: float) -> Pr
     return Prices(vcpu, memory, storage, region, architecture, today, "AWS price list", False)
 
 
-def estimate(region: str, architecture: str) -> Prices:
+def estimated_prices(region: str, architecture: str) -> Prices:
     """Return estimated prices without asking AWS."""
     vcpu, memory, storage = ESTIMATES.get(region, ELSEWHERE)
     share = ARM_SHARE if architecture == "arm64" else 1.0

@@ -100,28 +100,28 @@ def deployed(session: Any, region: str, project: str) -> Deployed:
     )
 
 
-def plan(session: Any, region: str, wanted: InfraConfig) -> dict[str, list[Change]]:
+def plan(session: Any, region: str, config: InfraConfig) -> dict[str, list[Change]]:
     """
     Return the changes of each stack without making them.
 
     Values that are unknown before the bucket and the key exist have a placeholder.
     """
     cloudformation = client(session, region)
-    wanted = _as_deployed(cloudformation, wanted)
-    _check(session, cloudformation, region, wanted)
-    data = stacks.outputs(stacks.describe(cloudformation, f"{wanted.project}-data"))
-    key = data.get("KeyArn") or ("key" if wanted.own_key else "")
-    planned = [_data_stack(wanted), _base_stack(wanted, data.get("Bucket", "bucket"), key)]
-    base = stacks.outputs(stacks.describe(cloudformation, f"{wanted.project}-base"))
-    image = _image(session, region, cloudformation, wanted, base["RepositoryUri"]) if "RepositoryUri" in base else None
+    config = _as_deployed(cloudformation, config)
+    _check(session, cloudformation, region, config)
+    data = stacks.outputs(stacks.describe(cloudformation, f"{config.project}-data"))
+    key = data.get("KeyArn") or ("key" if config.own_key else "")
+    planned = [_data_stack(config), _base_stack(config, data.get("Bucket", "bucket"), key)]
+    base = stacks.outputs(stacks.describe(cloudformation, f"{config.project}-base"))
+    image = _image(session, region, cloudformation, config, base["RepositoryUri"]) if "RepositoryUri" in base else None
     if image:
-        planned.append(_app_stack(wanted, base, image))
-    if _wants_budget(cloudformation, wanted):
-        planned.append(_budget_stack(wanted))
+        planned.append(_app_stack(config, base, image))
+    if _wants_budget(cloudformation, config):
+        planned.append(_budget_stack(config))
     return {stack.name: stacks.plan(cloudformation, stack) for stack in planned}
 
 
-def up(session: Any, region: str, wanted: InfraConfig, tell: Callable[[str], None]) -> dict[str, list[Change]]:
+def up(session: Any, region: str, config: InfraConfig, tell: Callable[[str], None]) -> dict[str, list[Change]]:
     """
     Deploy the stacks and return the changes of each; without the application while no image is known.
 
@@ -134,20 +134,20 @@ def up(session: Any, region: str, wanted: InfraConfig, tell: Callable[[str], Non
         FruitsError: AWS refuses, or a part was deleted by hand.
     """
     cloudformation = client(session, region)
-    wanted = _as_deployed(cloudformation, wanted)
-    _check(session, cloudformation, region, wanted)
-    data = _data_stack(wanted)
+    config = _as_deployed(cloudformation, config)
+    _check(session, cloudformation, region, config)
+    data = _data_stack(config)
     changed = {data.name: stacks.apply(cloudformation, data, tell)}
     there = stacks.outputs(stacks.describe(cloudformation, data.name))
-    base = _base_stack(wanted, there["Bucket"], there.get("KeyArn", ""))
+    base = _base_stack(config, there["Bucket"], there.get("KeyArn", ""))
     changed[base.name] = stacks.apply(cloudformation, base, tell)
-    _refuse_missing_parts(session, cloudformation, region, wanted.project)
+    _refuse_missing_parts(session, cloudformation, region, config.project)
     there = stacks.outputs(stacks.describe(cloudformation, base.name))
-    image = _image(session, region, cloudformation, wanted, there["RepositoryUri"])
+    image = _image(session, region, cloudformation, config, there["RepositoryUri"])
     if image:
-        changed[f"{wanted.project}-app"] = _apply_app(session, region, cloudformation, _app_stack(wanted, there, image), tell)
-    if _wants_budget(cloudformation, wanted):
-        changed[f"{wanted.project}-budget"] = stacks.apply(cloudformation, _budget_stack(wanted), tell)
+        changed[f"{config.project}-app"] = _apply_app(session, region, cloudformation, _app_stack(config, there, image), tell)
+    if _wants_budget(cloudformation, config):
+        changed[f"{config.project}-budget"] = stacks.apply(cloudformation, _budget_stack(config), tell)
     return changed
 
 
@@ -163,8 +163,8 @@ def put_application(session: Any, region: str, project: str, image: str, tell: C
     deployed(session, region, project)  # says what is missing
     cloudformation = client(session, region)
     base = stacks.outputs(stacks.describe(cloudformation, f"{project}-base"))
-    wanted = _as_deployed(cloudformation, InfraConfig(project))
-    _apply_app(session, region, cloudformation, _app_stack(wanted, base, image), tell)
+    config = _as_deployed(cloudformation, InfraConfig(project))
+    _apply_app(session, region, cloudformation, _app_stack(config, base, image), tell)
     return deployed(session, region, project)
 
 
@@ -183,44 +183,44 @@ def _apply_app(session: Any, region: str, cloudformation: Any, stack: Stack, tel
     return stacks.apply(cloudformation, stack, tell, at_rest)
 
 
-def _check(session: Any, cloudformation: Any, region: str, wanted: InfraConfig) -> None:
+def _check(session: Any, cloudformation: Any, region: str, config: InfraConfig) -> None:
     """Check what CloudFormation would find only after it has begun."""
-    if wanted.budget_email and region not in BUDGET_REGIONS:
+    if config.budget_email and region not in BUDGET_REGIONS:
         raise UsageError(
             f"CloudFormation does not support budgets in `{region}`", "remove --budget-email and create the budget in the console"
         )
-    data, base = (stacks.describe(cloudformation, f"{wanted.project}-{name}") for name in ("data", "base"))
-    if wanted.own_key and stacks.outputs(base) and "KeyArn" not in stacks.outputs(data):
+    data, base = (stacks.describe(cloudformation, f"{config.project}-{name}") for name in ("data", "base"))
+    if config.own_key and stacks.outputs(base) and "KeyArn" not in stacks.outputs(data):
         raise UsageError(
             "the key of an existing repository cannot be changed",
             "run `fruitsctl infra down --keep-data`, then `fruitsctl infra up --own-key`",
         )
     if data is None:
-        bucket = f"{wanted.project}-{aws.account_of(session, region)}-{region}"
+        bucket = f"{config.project}-{aws.account_of(session, region)}-{region}"
         if presence.exists(session, region, "AWS::S3::Bucket", bucket):
             raise UsageError(
                 f"the bucket `{bucket}` already exists and does not belong to this project", "set FRUITS_PROJECT to another name"
             )
-    if base is None and presence.exists(session, region, "AWS::ECR::Repository", wanted.project):
+    if base is None and presence.exists(session, region, "AWS::ECR::Repository", config.project):
         raise UsageError(
-            f"the repository `{wanted.project}` already exists and does not belong to this project",
-            f"set FRUITS_PROJECT, or run `aws ecr delete-repository --region {region} --repository-name {wanted.project} --force`",
+            f"the repository `{config.project}` already exists and does not belong to this project",
+            f"set FRUITS_PROJECT, or run `aws ecr delete-repository --region {region} --repository-name {config.project} --force`",
         )
-    _refuse_unused(session, cloudformation, region, wanted)
+    _refuse_unused(session, cloudformation, region, config)
 
 
-def _refuse_unused(session: Any, cloudformation: Any, region: str, wanted: InfraConfig) -> None:
+def _refuse_unused(session: Any, cloudformation: Any, region: str, config: InfraConfig) -> None:
     """Raise UsageError if an option has no effect, because there is no application or budget that it could change."""
-    base = stacks.outputs(stacks.describe(cloudformation, f"{wanted.project}-base"))
-    image = wanted.image or ("RepositoryUri" in base and _image(session, region, cloudformation, wanted, base["RepositoryUri"]))
-    options = {"--max-vcpu": wanted.max_vcpu, "--architecture": wanted.architecture, "--interactive": wanted.interactive}
+    base = stacks.outputs(stacks.describe(cloudformation, f"{config.project}-base"))
+    image = config.image or ("RepositoryUri" in base and _image(session, region, cloudformation, config, base["RepositoryUri"]))
+    options = {"--max-vcpu": config.max_vcpu, "--architecture": config.architecture, "--interactive": config.interactive}
     unused = [option for option, value in options.items() if value is not None]
     if unused and not image:
         raise UsageError(
             f"`{unused[0]}` needs an application, and there is no image for it yet",
             f"run `fruitsctl infra up` without {unused[0]}, then `fruitsctl image push`, then `infra up` with it",
         )
-    if wanted.budget_usd is not None and not _wants_budget(cloudformation, wanted):
+    if config.budget_usd is not None and not _wants_budget(cloudformation, config):
         raise UsageError("`--budget-usd` is given without `--budget-email`", "add --budget-email ADDRESS")
 
 
@@ -234,58 +234,58 @@ def _refuse_missing_parts(session: Any, cloudformation: Any, region: str, projec
                 )
 
 
-def _as_deployed(cloudformation: Any, wanted: InfraConfig) -> InfraConfig:
-    """Return `wanted` with the role of CloudFormation from the stack that is there, so that `image push` need not repeat it."""
-    base = stacks.describe(cloudformation, f"{wanted.project}-base") or {}
-    return replace(wanted, role_arn=wanted.role_arn or base.get("RoleARN"))
+def _as_deployed(cloudformation: Any, config: InfraConfig) -> InfraConfig:
+    """Return `config` with the role of CloudFormation from the stack that is there, so that `image push` need not repeat it."""
+    base = stacks.describe(cloudformation, f"{config.project}-base") or {}
+    return replace(config, role_arn=config.role_arn or base.get("RoleARN"))
 
 
-def _image(session: Any, region: str, cloudformation: Any, wanted: InfraConfig, repository_uri: str) -> str | None:
+def _image(session: Any, region: str, cloudformation: Any, config: InfraConfig, repository_uri: str) -> str | None:
     """Return the image pushed last from here, else that of the application: a run changes it without its stack."""
     pushed = last_pushed(settings().state, repository_uri)
-    if wanted.image or pushed:
-        return wanted.image or (pushed.image if pushed else None)
-    app = stacks.describe(cloudformation, f"{wanted.project}-app")
+    if config.image or pushed:
+        return config.image or (pushed.image if pushed else None)
+    app = stacks.describe(cloudformation, f"{config.project}-app")
     identity = stacks.outputs(app).get("ApplicationId")
     present = application.image(application.client(session, region), identity) if identity else None
     return present or stacks.parameters(app).get("Image")
 
 
-def _wants_budget(cloudformation: Any, wanted: InfraConfig) -> bool:
-    return bool(wanted.budget_email) or stacks.describe(cloudformation, f"{wanted.project}-budget") is not None
+def _wants_budget(cloudformation: Any, config: InfraConfig) -> bool:
+    return bool(config.budget_email) or stacks.describe(cloudformation, f"{config.project}-budget") is not None
 
 
-def _data_stack(wanted: InfraConfig) -> Stack:
-    return _stack(wanted, "data", {"OwnKey": _yes(wanted.own_key), "LogDays": _text(wanted.log_days)})
+def _data_stack(config: InfraConfig) -> Stack:
+    return _stack(config, "data", {"OwnKey": _yes(config.own_key), "LogDays": _text(config.log_days)})
 
 
-def _base_stack(wanted: InfraConfig, bucket: str, key_arn: str) -> Stack:
-    return _stack(wanted, "base", {"Bucket": bucket, "KeyArn": key_arn, "LogDays": _text(wanted.log_days), "Vpc": _yes(wanted.vpc)})
+def _base_stack(config: InfraConfig, bucket: str, key_arn: str) -> Stack:
+    return _stack(config, "base", {"Bucket": bucket, "KeyArn": key_arn, "LogDays": _text(config.log_days), "Vpc": _yes(config.vpc)})
 
 
-def _app_stack(wanted: InfraConfig, base: dict[str, str], image: str) -> Stack:
-    most = wanted.max_vcpu
+def _app_stack(config: InfraConfig, base: dict[str, str], image: str) -> Stack:
+    most = config.max_vcpu
     parameters = {
         "Release": RELEASE,
         "Image": image,
-        "Architecture": wanted.architecture,
+        "Architecture": config.architecture,
         "MaxVcpu": _text(most),
         "MaxMemoryGb": _text(most and most * GB_PER_VCPU),
         "MaxDiskGb": _text(most and most * DISK_GB_PER_VCPU),
         "Subnets": base.get("Subnets", "none"),
         "SecurityGroup": base.get("SecurityGroup", "none"),
-        "Interactive": _yes(wanted.interactive),
+        "Interactive": _yes(config.interactive),
     }
-    return _stack(wanted, "app", parameters)
+    return _stack(config, "app", parameters)
 
 
-def _budget_stack(wanted: InfraConfig) -> Stack:
-    return _stack(wanted, "budget", {"Usd": _text(wanted.budget_usd), "Email": wanted.budget_email})
+def _budget_stack(config: InfraConfig) -> Stack:
+    return _stack(config, "budget", {"Usd": _text(config.budget_usd), "Email": config.budget_email})
 
 
-def _stack(wanted: InfraConfig, name: str, parameters: dict[str, str | None]) -> Stack:
+def _stack(config: InfraConfig, name: str, parameters: dict[str, str | None]) -> Stack:
     template = (files("cli.infra") / "templates" / f"{name}.yaml").read_text(encoding="utf-8")
-    return Stack(f"{wanted.project}-{name}", template, {"Project": wanted.project, **parameters}, {TAG: wanted.project}, wanted.role_arn)
+    return Stack(f"{config.project}-{name}", template, {"Project": config.project, **parameters}, {TAG: config.project}, config.role_arn)
 
 
 def _yes(value: bool | None) -> str | None:

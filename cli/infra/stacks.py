@@ -106,7 +106,7 @@ def apply(cloudformation: Any, stack: Stack, tell: Callable[[str], None], before
         cloudformation.execute_change_set(ChangeSetName=change_set, ClientRequestToken=events.token())
     state = _wait(cloudformation, stack.name, began, tell)
     if state not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-        raise _ended(cloudformation, stack.name, stack.name, str(state), began, "fruitsctl infra up")
+        raise _operation_error(cloudformation, stack.name, stack.name, str(state), began, "fruitsctl infra up")
     return changes
 
 
@@ -135,7 +135,7 @@ def delete(cloudformation: Any, name: str, tell: Callable[[str], None], gone: Ca
         if state != "DELETE_FAILED":
             break
     if state not in (None, "DELETE_COMPLETE"):
-        raise _ended(cloudformation, name, identity, state, began, "fruitsctl infra down")
+        raise _operation_error(cloudformation, name, identity, state, began, "fruitsctl infra down")
 
 
 def describe(cloudformation: Any, name: str) -> dict[str, Any] | None:
@@ -252,6 +252,6 @@ def _wait(cloudformation: Any, name: str, began: float, tell: Callable[[str], No
     return wait_until(look, at_rest, POLL_SECONDS, STACK_SECONDS, lambda state: f"stack `{name}` is still in {state}", EVENTS_HINT)
 
 
-def _ended(cloudformation: Any, name: str, identity: str, state: str, began: float, command: str) -> FruitsError:
+def _operation_error(cloudformation: Any, name: str, identity: str, state: str, began: float, command: str) -> FruitsError:
     reasons = "; ".join(events.failures(cloudformation, identity, began)) or "no reason given by CloudFormation"
     return FruitsError(f"stack `{name}` failed with {state}: {reasons}", f"fix the cause, then run `{command}` again")

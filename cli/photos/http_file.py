@@ -67,7 +67,7 @@ class RemoteFile:
         from requests import RequestException
 
         try:
-            return retry(action, _may_pass, PAUSES_SECONDS, before=self._tell)
+            return retry(action, _is_transient, PAUSES_SECONDS, before=self._tell)
         except RequestException as error:
             raise AssetError(f"cannot get {self.what}: {_reason(error, self.url)}", self.otherwise) from error
 
@@ -139,7 +139,7 @@ def _version(response: Response) -> str:
     return etag if etag and not etag.startswith("W/") else str(response.headers.get("Last-Modified", ""))
 
 
-def _may_pass(error: BaseException) -> bool:
+def _is_transient(error: BaseException) -> bool:
     from requests import exceptions
 
     if isinstance(error, exceptions.RequestException) and error.response is not None:

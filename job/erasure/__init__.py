@@ -19,12 +19,12 @@ from job.contract.errors import JobError, OutputError
 from job.contract.params import ForgetParams
 from job.contract.uris import is_s3, join, printable, shown
 from job.erasure import receipt, refit, runs, tables
-from job.erasure.known import Known
+from job.erasure.known import KnownPhotos
 from job.erasure.receipt import Receipt
 from job.erasure.search import proof
 from job.erasure.search.log_group import LogGroup
 from job.erasure.targets import OPTIONS, Targets, find, read_photos, read_shared, rows_in, save_targets
-from job.erasure.versions import Progress, remove, unfinished, unfinished_of, unseen, versions_below, versions_of_each
+from job.erasure.versions import Progress, no_progress, remove, unfinished, unfinished_of, versions_below, versions_of_each
 from job.inputs.rows import driver_rows
 from job.spark.progress import ProgressReport, showing_tasks
 from job.spark.session import start_session
@@ -82,7 +82,7 @@ def erase(wanted: ForgetParams, folder: Folder, lease: Lease, report: ProgressRe
     spark = SparkSession.active()
     if not targets.uris:
         return _receipt(wanted, [], targets, [], [], proof.Proof())
-    targets.runs |= {run for run in folder.names("runs") if runs.rows_of(folder, run, targets)}
+    targets.runs |= {run for run in folder.names("runs") if runs.count_rows_to_erase(folder, run, targets)}
     targets.asked |= {name for name in OPTIONS if getattr(wanted, name)}
     save_targets(folder, wanted.run_id, targets)
     _remove_files(join(folder.uri, name) for name in targets.begun)  # the new one has their content
@@ -116,7 +116,7 @@ def erase(wanted: ForgetParams, folder: Folder, lease: Lease, report: ProgressRe
 
     pending = join(folder.uri, FOLDER, f"{wanted.run_id}.pending")
     addresses = tables.Addresses(folder)
-    needles = proof.SearchTerms(targets, addresses.longer, addresses.around)
+    needles = proof.SearchTerms(targets, addresses.beginning_with, addresses.containing)
     left = _prove(spark, wanted, folder, lease, needles, {pending}, report)
     key = read_or_create_key(folder)
     images = sorted(keyed_hash(key, value) for value in targets.uris | targets.contents)
@@ -135,9 +135,9 @@ def _remove_files(uris: Iterable[str]) -> None:
     remove(versions_of_each(uris))
 
 
-def unknown(wanted: ForgetParams, folder: Folder, known: Callable[[str], bool]) -> list[str]:
+def unknown_photos(wanted: ForgetParams, folder: Folder, known: Callable[[str], bool]) -> list[str]:
     """Return the addresses in `wanted` that are not `known`, and its prefixes that contain unknown photos."""
-    asked, photos = _asked(wanted), Known(folder).photos_below
+    asked, photos = _asked(wanted), KnownPhotos(folder).photos_below
     missing = {uri for uri in asked["uris"] if not known(uri)}
     missing |= {prefix for prefix in asked["prefixes"] if not all(known(uri) for uri in photos(prefix))}
     return sorted(map(printable, missing))
@@ -171,7 +171,7 @@ def _refit(spark: SparkSession, folder: Folder, fitted: list[str], lease: Lease,
     return [run for run in fitted if run in done]
 
 
-def _purge(folder: Folder, progress: Progress = unseen) -> int:
+def _purge(folder: Folder, progress: Progress = no_progress) -> int:
     """Remove older versions and delete markers from OUTPUT: they still hold what was rewritten or deleted."""
     return remove([version for version in versions_below(folder.uri + "/") if not version.current], progress)
 

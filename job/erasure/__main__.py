@@ -14,7 +14,7 @@ from job.contract.errors import JobError
 from job.contract.params import ForgetParams
 from job.contract.records import Outcome
 from job.contract.uris import printable, shown
-from job.erasure import erase, plan, require_results, runs, unknown
+from job.erasure import erase, plan, require_results, runs, unknown_photos
 from job.spark.progress import ProgressReport, send
 from job.spark.session import stop_session
 from job.storage.folders import open_folder
@@ -53,13 +53,13 @@ def planned(wanted: ForgetParams, folder: Folder) -> dict[str, object]:
         targets = plan(wanted, folder, ProgressReport())
     finally:
         stop_session()
-    rows = {run: runs.rows_of(folder, run, targets) for run in folder.names("runs")} if targets.uris else {}
+    rows = {run: runs.count_rows_to_erase(folder, run, targets) for run in folder.names("runs")} if targets.uris else {}
     return {
         "images": sorted(set(map(printable, targets.uris))),
         "photos": len(targets.photos),
         "copies": sorted(targets.copies),
         "runs": {run: found for run, found in rows.items() if found},
-        "unknown": unknown(wanted, folder, targets.uris.__contains__),
+        "unknown": unknown_photos(wanted, folder, targets.uris.__contains__),
     }
 
 
@@ -70,7 +70,7 @@ def erased(wanted: ForgetParams, folder: Folder) -> dict[str, object]:
         finally:
             stop_session()
     key, images = read_or_create_key(folder) if receipt.images else b"", set(receipt.images)
-    return {**asdict(receipt), "unknown": unknown(wanted, folder, lambda uri: keyed_hash(key, uri) in images)}
+    return {**asdict(receipt), "unknown": unknown_photos(wanted, folder, lambda uri: keyed_hash(key, uri) in images)}
 
 
 if __name__ == "__main__":

@@ -15,12 +15,12 @@ from job.contract.uris import is_inside, is_s3, local_path, printable
 from job.erasure.parquet import read
 from job.erasure.tables import TABLES
 from job.erasure.versions import versions_below, versions_of_each
-from job.storage.data_files import rows_of
+from job.storage.data_files import read_table
 from job.storage.object_store import Folder
 from job.storage.schema import only
 
 
-class Known:
+class KnownPhotos:
     """The addresses in the tables and runs of OUTPUT, and the INPUT of its published runs. Read when they are asked for."""
 
     def __init__(self, folder: Folder) -> None:
@@ -92,7 +92,7 @@ class Known:
 
     def _addresses(self) -> Iterator[str]:
         for table, schema in TABLES.items():
-            for rows in rows_of(self._folder, table, only(schema, ["uri"])):
+            for rows in read_table(self._folder, table, only(schema, ["uri"])):
                 yield from pc.unique(rows["uri"]).to_pylist()
         for run in self._folder.names("runs"):
             yield from uris_of_run(self._folder, run)

@@ -35,7 +35,7 @@ def column_of(uris: Iterable[str]) -> pa.Array:
     return pa.array(sorted(uri for uri in uris if uri == printable(uri)), pa.string())
 
 
-def rows_of(folder: Folder, name: str, uris: pa.Array) -> int:
+def count_rows(folder: Folder, name: str, uris: pa.Array) -> int:
     """Return the number of rows of the file that belong to `uris`."""
     table = read(folder, name, ["uri"])
     return 0 if table is None else pc.sum(pc.is_in(table["uri"], value_set=uris), min_count=0).as_py()
@@ -57,7 +57,7 @@ def rewrite_without(folder: Folder, name: str, uris: pa.Array) -> int:
     return len(table) - len(rest)
 
 
-def text_of(array: pa.Array | pa.ChunkedArray) -> Iterator[bytes]:
+def text_values(array: pa.Array | pa.ChunkedArray) -> Iterator[bytes]:
     """
     Yield the bytes of all string and binary values in `array`, nested ones too, one per line, for a search.
 
@@ -67,20 +67,20 @@ def text_of(array: pa.Array | pa.ChunkedArray) -> Iterator[bytes]:
     for chunk in array.chunks if isinstance(array, pa.ChunkedArray) else [array]:
         kind = chunk.type
         if pa.types.is_dictionary(kind):
-            yield from text_of(chunk.dictionary)
+            yield from text_values(chunk.dictionary)
         elif isinstance(kind, pa.BaseExtensionType):
-            yield from text_of(chunk.storage)
+            yield from text_values(chunk.storage)
         elif any(is_text(kind) for is_text in TEXT):
             for first in range(0, len(chunk), VALUES_AT_ONCE):
                 yield b"\n".join(value or b"" for value in chunk.slice(first, VALUES_AT_ONCE).cast(pa.large_binary()).to_pylist())
         elif pa.types.is_struct(kind) or pa.types.is_map(kind) or any(is_list(kind) for is_list in LISTS):
             for child in _children(chunk):
-                yield from text_of(child)
+                yield from text_values(child)
         elif not any(is_plain(kind) for is_plain in PLAIN):
             raise OutputError(f"a column of type `{kind}` cannot be searched", "remove the file, or write the column as text")
 
 
-def heads_of(lists: pa.Array, longest: int) -> Iterator[tuple[np.typing.NDArray[np.intp], np.typing.NDArray[np.void]]]:
+def list_heads(lists: pa.Array, longest: int) -> Iterator[tuple[np.typing.NDArray[np.intp], np.typing.NDArray[np.void]]]:
     """Yield row numbers (n,) and the first numbers of each list, at most `longest`, as float32 bytes (n,), per list length."""
     lengths = pc.if_else(pc.is_valid(lists), pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
     for length in np.unique(lengths[lengths > 0]):

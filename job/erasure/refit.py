@@ -23,7 +23,7 @@ from job.storage.delta_log import DeltaLog
 from job.storage.lease import Lease
 from job.storage.object_store import Folder
 
-ASIDE = "manifest.refit"  # name of the manifest during a refit, so that readers do not see the run
+REFIT_MANIFEST = "manifest.refit"  # name of the manifest during a refit, so that readers do not see the run
 
 
 def refit(spark: SparkSession, folder: Folder, run: str, lease: Lease) -> int | None:
@@ -38,7 +38,7 @@ def refit(spark: SparkSession, folder: Folder, run: str, lease: Lease) -> int | 
     Raises:
         LeaseError: another run took over.
     """
-    aside = folder.read(f"runs/{run}/{ASIDE}")
+    aside = folder.read(f"runs/{run}/{REFIT_MANIFEST}")
     manifest = Manifest.from_json(aside.content) if aside else manifest_of(folder, run)
     if manifest is None:
         raise SetupError(f"there is no finished run `{run}` in `{shown(folder.uri)}`")
@@ -54,7 +54,7 @@ def refit(spark: SparkSession, folder: Folder, run: str, lease: Lease) -> int | 
     if changed:
         manifest = _without_changed(manifest, changed)
     lease.check()
-    folder.write(f"runs/{run}/{ASIDE}", manifest.to_json().encode())
+    folder.write(f"runs/{run}/{REFIT_MANIFEST}", manifest.to_json().encode())
     folder.delete(f"runs/{run}/manifest.json")
     folder.delete(f"runs/{run}/report.html")
     publish.write_matrix(spark, scores, folder, run, rows, fitted.k)
@@ -62,13 +62,13 @@ def refit(spark: SparkSession, folder: Folder, run: str, lease: Lease) -> int | 
     lease.check()
     manifest = replace(manifest, k=fitted.k, variance=float(fitted.ratios[: fitted.k].sum()))
     folder.write(f"runs/{run}/manifest.json", manifest.to_json().encode())
-    folder.delete(f"runs/{run}/{ASIDE}")
+    folder.delete(f"runs/{run}/{REFIT_MANIFEST}")
     return changed
 
 
 def manifest_of(folder: Folder, run: str) -> Manifest | None:
     """Return the manifest of a run, also while it is being rewritten; None for an attempt that was never published."""
-    stored = folder.read(f"runs/{run}/manifest.json") or folder.read(f"runs/{run}/{ASIDE}")
+    stored = folder.read(f"runs/{run}/manifest.json") or folder.read(f"runs/{run}/{REFIT_MANIFEST}")
     return Manifest.from_json(stored.content) if stored else None
 
 
@@ -79,7 +79,7 @@ def root_of(folder: Folder, run: str) -> str:
 
 def interrupted(folder: Folder) -> list[str]:
     """Return the runs whose refit did not end."""
-    return [run for run in folder.names("runs") if folder.read(f"runs/{run}/{ASIDE}")]
+    return [run for run in folder.names("runs") if folder.read(f"runs/{run}/{REFIT_MANIFEST}")]
 
 
 def _fit(features: Features, folder: Folder, manifest: Manifest) -> pca.Fitted:

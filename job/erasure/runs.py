@@ -27,7 +27,7 @@ from job.storage.object_store import Folder
 ERASED = "images were erased from this run after it was published"
 FITTED = f"{ERASED}; its PCA was fitted with them"
 REFITTED = f"{ERASED}; its PCA was refitted without them"
-SAID = (".log", "outcome.json")  # of an attempt
+ATTEMPT_FILES = (".log", "outcome.json")  # of an attempt
 
 
 def erase_from_run(folder: Folder, run: str, targets: Targets, lease: Lease) -> int:
@@ -56,11 +56,11 @@ def erase_from_run(folder: Folder, run: str, targets: Targets, lease: Lease) -> 
     return rows
 
 
-def rows_of(folder: Folder, run: str, targets: Targets) -> int:
+def count_rows_to_erase(folder: Folder, run: str, targets: Targets) -> int:
     """Return how many rows `erase_from_run` would remove from the matrix of `run`."""
     uris = parquet.column_of(targets.uris)
     return sum(
-        parquet.rows_of(folder, f"runs/{run}/pca/{name}", uris) for name in folder.names(f"runs/{run}/pca") if name.endswith(".parquet")
+        parquet.count_rows(folder, f"runs/{run}/pca/{name}", uris) for name in folder.names(f"runs/{run}/pca") if name.endswith(".parquet")
     )
 
 
@@ -112,10 +112,10 @@ def _remove_if_hit(folder: Folder, run: str, targets: Targets, uris: pa.Array) -
     addresses = Strings(spelling for uri in targets.searched() for spelling in spellings(uri))
     names = Strings(spelling for name in shown_names(targets, manifest) for spelling in spellings(name)) if manifest else Strings([])
     in_matrix = any(
-        parquet.rows_of(folder, f"{below}/pca/{name}", uris) for name in folder.names(f"{below}/pca") if name.endswith(".parquet")
+        parquet.count_rows(folder, f"{below}/pca/{name}", uris) for name in folder.names(f"{below}/pca") if name.endswith(".parquet")
     )
     for name in folder.names(below):
-        if not name.endswith((".html", ".ipynb", *SAID)):
+        if not name.endswith((".html", ".ipynb", *ATTEMPT_FILES)):
             continue
         found = folder.read(f"{below}/{name}")
         content = found.content if found else b""
@@ -139,7 +139,7 @@ def _drop_results(folder: Folder, run: str) -> None:
     for name in folder.names(below):
         if name not in files:
             folder.delete_tree(f"{below}/{name}")
-        elif not name.endswith(SAID):
+        elif not name.endswith(ATTEMPT_FILES):
             folder.delete(f"{below}/{name}")
 
 

@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 from job.contract.uris import local_path, printable
 from job.erasure.parquet import column_of
 from job.stages.tables import rewriting
-from job.storage.data_files import rows_of
+from job.storage.data_files import read_table
 from job.storage.delta_log import DeltaLog
 from job.storage.lease import Lease
 from job.storage.object_store import Folder
@@ -53,7 +53,7 @@ class Addresses:
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
 
-    def longer(self, uri: str) -> list[str]:
+    def beginning_with(self, uri: str) -> list[str]:
         """
         Return the addresses that begin with `uri`.
 
@@ -66,14 +66,14 @@ class Addresses:
             place += 1
         return found
 
-    def around(self, uri: str) -> list[str]:
+    def containing(self, uri: str) -> list[str]:
         """Return the addresses that contain the path of `uri`, or `uri` itself on S3. Raises the errors of `longer`."""
         found: list[str] = self._sorted.filter(pc.match_substring(self._sorted, printable(local_path(uri)))).to_pylist()
         return found
 
     @cached_property
     def _sorted(self) -> pa.Array:
-        rows = (rows["uri"] for name, schema in TABLES.items() for rows in rows_of(self._folder, name, only(schema, ["uri"])))
+        rows = (rows["uri"] for name, schema in TABLES.items() for rows in read_table(self._folder, name, only(schema, ["uri"])))
         return pa.chunked_array([chunk for column in rows for chunk in column.chunks], pa.string()).unique().sort()
 
 

@@ -25,14 +25,14 @@ from pyspark.sql import SparkSession
 from job.contract.errors import InputError, SetupError
 from job.contract.filenames import ignored_kind
 from job.contract.uris import is_s3, local_path, printable, shown
-from job.erasure.known import Known
-from job.erasure.parquet import column_of, heads_of
+from job.erasure.known import KnownPhotos
+from job.erasure.parquet import column_of, list_heads
 from job.erasure.tables import TABLES
-from job.erasure.versions import Progress, content_of, map_in_parallel, unseen, versions_of
+from job.erasure.versions import Progress, content_of, map_in_parallel, no_progress, versions_of
 from job.inputs.fetch import content_etag
 from job.inputs.rows import ArrowRows
 from job.storage.data_files import read as read_parquet
-from job.storage.data_files import rows_of
+from job.storage.data_files import read_table
 from job.storage.delta_log import DeltaLog
 from job.storage.object_store import Folder
 from job.storage.schema import FEATURES, REJECTS, only
@@ -108,7 +108,7 @@ def find(
     Raises:
         InputError: one of the images is in OUTPUT.
     """
-    known = Known(folder)
+    known = KnownPhotos(folder)
     for uri in [*uris, *prefixes]:
         if known.is_in_output(uri):
             raise InputError(
@@ -141,7 +141,7 @@ def find(
     return found
 
 
-def read_photos(targets: Targets, progress: Progress = unseen) -> None:
+def read_photos(targets: Targets, progress: Progress = no_progress) -> None:
     """
     Add which photos of `targets` are still there, and the hashes of what all their versions hold.
 
@@ -184,7 +184,7 @@ def _older(folder: Folder, older_than: float) -> set[str]:
     rows = [
         table.rename_columns(["uri", "at"])
         for name, at in TAKEN_IN.items()
-        for table in rows_of(folder, name, only(TABLES[name], ["uri", at]))
+        for table in read_table(folder, name, only(TABLES[name], ["uri", at]))
     ]
     if not rows:
         return set()
@@ -195,7 +195,7 @@ def _older(folder: Folder, older_than: float) -> set[str]:
 
 def _unlisted_folders(folder: Folder) -> set[str]:
     """Return the addresses among the rejects that are folders: what could not be listed and has no photo's name."""
-    tables = rows_of(folder, "rejects", only(REJECTS, ["uri", "stage"]))
+    tables = read_table(folder, "rejects", only(REJECTS, ["uri", "stage"]))
     unlisted = {uri for rows in tables for uri in rows.filter(pc.field("stage") == "list")["uri"].to_pylist()}
     return {uri for uri in unlisted if ignored_kind(uri.rpartition("/")[2]) or (not is_s3(uri) and os.path.isdir(local_path(uri)))}
 
@@ -221,14 +221,14 @@ def _size_or_etag(uri: str, etag: str) -> str:
 
 def _rejected(folder: Folder) -> Iterator[tuple[str, str]]:
     """Yield URI and etag of each reject; without an etag it was not listed."""
-    for rows in rows_of(folder, "rejects", only(REJECTS, ["uri", "etag"])):
+    for rows in read_table(folder, "rejects", only(REJECTS, ["uri", "etag"])):
         yield from zip(*(column.to_pylist() for column in rows.columns), strict=True)
 
 
 def _with_etags(folder: Folder, etags: pa.Array) -> Iterator[tuple[str, str]]:
     """Yield URI and etag of each row of the tables with one of `etags`."""
     for table, schema in TABLES.items():
-        for rows in rows_of(folder, table, only(schema, ["uri", "etag"])):
+        for rows in read_table(folder, table, only(schema, ["uri", "etag"])):
             same = rows.filter(pc.is_in(rows["etag"], value_set=etags))
             yield from zip(*(column.to_pylist() for column in same.columns), strict=True)
 
@@ -280,7 +280,7 @@ def _rows(
 def _begins_with(embeddings: pa.ChunkedArray, heads: set[bytes]) -> pa.Array:
     """Return which rows have their first HEAD numbers among `heads`."""
     chosen = np.zeros(len(embeddings), np.bool_)
-    for rows, found in heads_of(embeddings.combine_chunks(), HEAD):
+    for rows, found in list_heads(embeddings.combine_chunks(), HEAD):
         chosen[rows] = [head.tobytes() in heads for head in found]
     return pa.array(chosen)
 

@@ -27,7 +27,7 @@ DELETED_AT_ONCE = 1000  # https://docs.aws.amazon.com/AmazonS3/latest/API/API_De
 Progress = Callable[[int], None]
 
 
-def unseen(done: int) -> None:
+def no_progress(done: int) -> None:
     pass
 
 
@@ -90,7 +90,7 @@ def versions_of(uri: str) -> list[Version]:
     return [version for version in versions_below(uri) if version.uri == uri]
 
 
-def versions_of_each(uris: Iterable[str], progress: Progress = unseen) -> Iterator[Version]:
+def versions_of_each(uris: Iterable[str], progress: Progress = no_progress) -> Iterator[Version]:
     """Yield the versions of all `uris`. `progress` gets the number of URIs looked up."""
     for done, versions in enumerate(map_in_parallel(versions_of, uris), start=1):
         yield from versions
@@ -133,7 +133,7 @@ def content_of(version: Version) -> bytes | None:
     return content
 
 
-def remove(versions: Iterable[Version], progress: Progress = unseen) -> int:
+def remove(versions: Iterable[Version], progress: Progress = no_progress) -> int:
     """
     Remove for good; how many. What has gone already counts too, so a second try ends alike. `progress` is told how many are gone.
 

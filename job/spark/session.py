@@ -37,7 +37,7 @@ SETTINGS = {
     "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",
 }
 # Settings of S3A for one bucket, which come before those for all.
-OF_ONE_BUCKET = r"^fs\.s3a\.bucket\..+\.(endpoint|endpoint\.region|accesspoint\.arn)$"
+BUCKET_SETTINGS = r"^fs\.s3a\.bucket\..+\.(endpoint|endpoint\.region|accesspoint\.arn)$"
 
 # The JVM unpacks files into the folder of Python's temporary files, which is deleted. Spark parses options as a shell does.
 TEMPORARY_FILES = shlex.quote(f"-Djava.io.tmpdir={tempfile.gettempdir()}")
@@ -114,7 +114,7 @@ def start_session(app_name: str, uses_s3: bool) -> SparkSession:
 def _refuse_another_s3(session: SparkSession) -> None:
     """Raise RegionError if settings of Spark or Hadoop lead S3A to another endpoint than boto3, whose endpoints are checked."""
     assert session.sparkContext._jsc is not None
-    found = list(session.sparkContext._jsc.hadoopConfiguration().getValByRegex(OF_ONE_BUCKET))
+    found = list(session.sparkContext._jsc.hadoopConfiguration().getValByRegex(BUCKET_SETTINGS))
     if found:
         hint = "remove it; AWS_ENDPOINT_URL_S3 sets the endpoint of boto3 and Spark"
         raise RegionError(f"setting `{found[0]}` of Spark leads to another S3 than the one that is checked", hint)

@@ -24,7 +24,7 @@ from job.stages.listing import check_input, check_no_overlap, folders_to_list, l
 from job.stages.moments import no_match_error, rows_matching
 from job.stages.pca import refuse_too_few
 from job.stages.publish import list_complete_runs, read_fitted
-from job.storage.data_files import rows_of
+from job.storage.data_files import read_table
 from job.storage.folders import open_folder
 from job.storage.object_store import Folder
 from job.storage.schema import FEATURES, REJECTS, only
@@ -116,7 +116,7 @@ def photos_in(folder: Folder, table: str, model: str, stage: str | None = None) 
     """Return the photos of `model` that are in a table of OUTPUT, of `rejects` only those of `stage`."""
     found: set[Photo] = set()
     columns = only(REJECTS, ["uri", "etag", "model", "stage"]) if stage else only(FEATURES, ["uri", "etag", "model"])
-    for rows in rows_of(folder, table, columns):
+    for rows in read_table(folder, table, columns):
         chosen = rows.filter(pc.field("model") == model)
         chosen = chosen.filter(pc.field("stage") == stage) if stage else chosen
         found.update(zip(chosen["uri"].to_pylist(), chosen["etag"].to_pylist(), strict=True))

@@ -84,7 +84,7 @@ def read_rows(uri: str, name: str, schema: pa.Schema, rows: npt.NDArray[np.int64
             first = end
 
 
-def rows_of(folder: Folder, table: str, schema: pa.Schema) -> Iterator[pa.Table]:
+def read_table(folder: Folder, table: str, schema: pa.Schema) -> Iterator[pa.Table]:
     """
     Yield the columns of `schema` of each file of `table`, a sub-folder of `folder`; nothing if there is no table. Without Spark.
 

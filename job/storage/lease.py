@@ -95,7 +95,7 @@ class Lease:
         self._lost = ""  # why
         self._lock = threading.Lock()
         self._released = threading.Event()
-        threading.Thread(target=self._keep, name="lease", daemon=True).start()
+        threading.Thread(target=self._renew_periodically, name="lease", daemon=True).start()
 
     @classmethod
     def acquire(cls, folder: Folder, run_id: str, seconds: float = 60.0, now: Callable[[], float] = time.time) -> Lease:
@@ -195,7 +195,7 @@ class Lease:
             self._version = stored.version  # our own write, whose response was lost
         raise OutputError(f"cannot replace `{shown(join(self._folder.uri, NAME))}`", "use a store that supports conditional writes")
 
-    def _keep(self) -> None:
+    def _renew_periodically(self) -> None:
         while not self._released.wait(self._record.seconds / 4):
             try:
                 self.check()

@@ -18,7 +18,7 @@ from benchmarks.scale.photos import encode_anew, make_photos
 from benchmarks.scale.requests import Requests, tally
 from benchmarks.scale.simulate import Pass, Simulated, embed_synthetic, list_here, listing_rows
 from benchmarks.scale.workers import Tried, choice, choices
-from cli.billing.prices import estimate
+from cli.billing.prices import estimated_prices
 from cli.billing.sizing import Worker
 from job.inputs.fetch import ListedImage
 from job.inputs.rows import ArrowRows
@@ -26,7 +26,7 @@ from job.stages.listing import read_listing
 from job.storage.schema import EMBEDDED, LISTED
 
 ROOT = Path(__file__).parents[2]
-PARIS = estimate("eu-west-3", "x86_64")
+PARIS = estimated_prices("eu-west-3", "x86_64")
 REQUESTS = Requests(1000, 100, 50, 10, 8, 6, 2)
 FORGOTTEN = Forgotten(10_000, 1_001_000, 600.0, 900.0, 2_500.0, 2_300, 7_700.0)
 STAGES = ("list", "new", "embed", "fit", "project", "publish", "report")

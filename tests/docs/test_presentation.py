@@ -136,13 +136,14 @@ def test_a_figure_is_bold_where_it_does_not_reach_its_target(page):
 
 @pytest.mark.parametrize("deck", DECKS, ids=lambda deck: deck.name)
 def test_what_a_run_costs_is_what_the_code_computes(deck):
-    fleet, paris = sizing.fleet(None, None, None), prices.estimate("eu-west-3", "x86_64")
+    fleet, paris = sizing.fleet(None, None, None), prices.estimated_prices("eu-west-3", "x86_64")
     text = deck.read_text(encoding="utf-8")
     if deck.name.endswith(".fr.md"):
         text = re.sub(r"(\d),(\d+) \$", r"$\1.\2", re.sub(r"(?<=\d) (?=\d{3}\b)", ",", text)).replace("| 5,0 |", "| 5.0 |")
         text = text.replace("| 7,5 |", "| 7.5 |").replace("| 233,5 |", "| 233.5 |")
     rows = [
-        f"| {n:,} | {sizing.minutes_for(n, 3):.1f} | ${costs.estimate(fleet, paris, n):.2f} | ${costs.request_cost(n, n):.{digits}f} |"
+        f"| {n:,} | {sizing.minutes_for(n, 3):.1f} | ${costs.estimated_cost(fleet, paris, n):.2f} "
+        f"| ${costs.request_cost(n, n):.{digits}f} |"
         for n, digits in ((1_000, 3), (100_000, 3), (9_048_300, 2))
     ]
 

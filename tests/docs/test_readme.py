@@ -56,9 +56,9 @@ def test_an_option_that_is_none_would_be_noticed():
 
 
 def test_what_a_run_costs_is_what_the_code_computes():
-    fleet, paris = sizing.fleet(None, None, None), prices.estimate("eu-west-3", "x86_64")
+    fleet, paris = sizing.fleet(None, None, None), prices.estimated_prices("eu-west-3", "x86_64")
     rows = [
-        f"| {n:,} | {sizing.minutes_for(n, 3):.1f} | ${costs.estimate(fleet, paris, n):.2f} | ${costs.request_cost(n, n):.3f} |"
+        f"| {n:,} | {sizing.minutes_for(n, 3):.1f} | ${costs.estimated_cost(fleet, paris, n):.2f} | ${costs.request_cost(n, n):.3f} |"
         for n in (1_000, 10_000, 100_000)
     ]
 

@@ -16,7 +16,7 @@ def test_the_price_list_has_all_three_prices_of_paris(clients, architecture):
     found = prices.fetch_prices(clients.session, "eu-west-3", architecture, time.time())
 
     assert (found.region, found.estimate) == ("eu-west-3", False)
-    guess = prices.estimate("eu-west-3", architecture)
+    guess = prices.estimated_prices("eu-west-3", architecture)
     for name in ("vcpu_hour", "gb_hour", "storage_gb_hour"):
         assert getattr(found, name) == pytest.approx(getattr(guess, name), rel=0.15), name
 

@@ -9,7 +9,7 @@ import pytest
 from deltalake import write_deltalake
 
 from job.storage import s3_client
-from job.storage.data_files import rows_of
+from job.storage.data_files import read_table
 from job.storage.delta_log import DeltaLog
 from job.storage.folders import open_folder
 from job.storage.object_store import Folder
@@ -30,7 +30,7 @@ def test_the_newest_version_is_read_by_columns(bucket: str, tmp_path: Path, outp
     for folder in (open_folder(f"s3://{bucket}/{output}"), open_folder(f"file://{tmp_path}")):
 
         def read(table: str, folder: Folder = folder) -> list[str]:
-            return sorted(row["uri"] for part in rows_of(folder, table, pa.schema([("uri", pa.string())])) for row in part.to_pylist())
+            return sorted(row["uri"] for part in read_table(folder, table, pa.schema([("uri", pa.string())])) for row in part.to_pylist())
 
         assert (read("features"), read("rejects")) == (["a", "b", "c"], ["new"])
         assert DeltaLog(folder, "moments").files() == []

@@ -96,11 +96,11 @@ def card(photo: str, answer: Answer) -> str:
 
 def why_unknown(answer: Answer) -> str:
     """Which of `verdict.decide`'s rules kept the name back."""
-    from job.product.identify.decision import CERTAIN
+    from job.product.identify.decision import MIN_SHARE
 
     if answer.distance is None or answer.distance > answer.threshold:
         return "no photo of this collection is similar enough"
-    if answer.score < CERTAIN or answer.seen_as is None:
+    if answer.score < MIN_SHARE or answer.seen_as is None:
         return "it resembles several fruits"
     return f"the nearest photos are only a guess: the ImageNet classifier says `{answer.seen_as}`"
 

@@ -28,10 +28,10 @@ import pyarrow.parquet as pq
 
 from job.contract.errors import OutputError
 from job.contract.uris import local_path, printable
-from job.erasure.parquet import LISTS, TEXT, column_of, heads_of, text_of
+from job.erasure.parquet import LISTS, TEXT, column_of, list_heads, text_values
 from job.erasure.search.strings import Strings
 from job.erasure.targets import HEAD, Targets
-from job.erasure.versions import Progress, Version, content_of, unseen, versions_below
+from job.erasure.versions import Progress, Version, content_of, no_progress, versions_below
 
 IN_FLIGHT = 8  # files, each in memory
 ESCAPED = re.compile(rb"(%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4})$")  # its last digit does not belong to a number after it
@@ -98,11 +98,11 @@ class SearchTerms:
                 embedding = "embedding"
             elif string in self._etags and _within_a_number(content, at, string):
                 continue
-            elif string not in self._addresses or any(self._is(content, at, string, uri) for uri in self._addresses[string]):
+            elif string not in self._addresses or any(self._is_whole_address(content, at, string, uri) for uri in self._addresses[string]):
                 return "address or content hash"
         return embedding
 
-    def _is(self, text: bytes, at: int, spelling: bytes, uri: str) -> bool:
+    def _is_whole_address(self, text: bytes, at: int, spelling: bytes, uri: str) -> bool:
         """
         Return whether the match at `at` is `uri` itself and not part of a longer address.
 
@@ -152,7 +152,7 @@ def _spellings(uri: str) -> set[bytes]:
     return {text.encode(errors=RAW) for text in plain | escaped} | windows
 
 
-def search(folders: list[str], needles: SearchTerms, besides: set[str], progress: Progress = unseen) -> Proof:
+def search(folders: list[str], needles: SearchTerms, besides: set[str], progress: Progress = no_progress) -> Proof:
     """
     Search everything below `folders` (URIs) except the files `besides`. `progress` gets the number of files searched.
 
@@ -212,10 +212,10 @@ def _in_table(table: pa.Table, needles: SearchTerms) -> str:
             return "content hash"
         if any(is_list(column.type) for is_list in LISTS) and pa.types.is_floating(column.type.value_type):
             meant = needles.unshared if others is None else needles.heads
-            for rows, heads in heads_of(column.combine_chunks(), HEAD):
+            for rows, heads in list_heads(column.combine_chunks(), HEAD):
                 if any(head.tobytes() in meant and (others is None or others[row].as_py()) for row, head in zip(rows, heads, strict=True)):
                     return "embedding"
-        elif what := next(filter(None, map(needles.in_bytes, text_of(column))), ""):
+        elif what := next(filter(None, map(needles.in_bytes, text_values(column))), ""):
             return what
     return ""
 

@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-AGREE = 0.2  # minimum probability of the classifier to confirm neighbours that are far
-ALONE = 0.5  # minimum probability to decide without the neighbours
-SAME = 1e-5  # maximum distance of an image to itself: scores are float32
-CERTAIN = 2 / 3  # minimum share of the votes for a group, and for a label among its group's votes
+MIN_AGREEMENT = 0.2  # minimum probability of the classifier to confirm neighbours that are far
+MIN_ALONE = 0.5  # minimum probability to decide without the neighbours
+MAX_SAME_DISTANCE = 1e-5  # maximum distance of an image to itself: scores are float32
+MIN_SHARE = 2 / 3  # minimum share of the votes for a group, and for a label among its group's votes
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ def decide(
     opinion: Mapping[str, float],
     groups: Collection[str],
     *,
-    agree: float = AGREE,
-    alone: float = ALONE,
-    contradict: float = ALONE,
-    certain: float = CERTAIN,
+    agree: float = MIN_AGREEMENT,
+    alone: float = MIN_ALONE,
+    contradict: float = MIN_ALONE,
+    certain: float = MIN_SHARE,
 ) -> Decision:
     """
     Decide which group a photo shows, or that it is unknown.
@@ -46,9 +46,9 @@ def decide(
     """
     ours, share = next(iter(votes.items()))
     theirs, sure = max(opinion.items(), key=lambda item: item[1], default=("", 0.0))
-    if distance <= max(threshold, SAME):
+    if distance <= max(threshold, MAX_SAME_DISTANCE):
         doubtful = share < certain or (theirs != ours and sure >= contradict)
-        if doubtful and distance > max(typical, SAME):
+        if doubtful and distance > max(typical, MAX_SAME_DISTANCE):
             return Decision(None, "nobody", share)
         return Decision(ours, "neighbours", share)
     if theirs == ours and sure >= agree:

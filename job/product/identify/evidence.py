@@ -12,7 +12,7 @@ from job.product.gallery import Gallery
 from job.product.neighbours import nearest
 
 QUERIES = (("whole",), ("box", "white"))  # each query is the mean of its views' features; the one with the nearest image is used
-COUNT = 10  # nearest images that vote
+VOTERS = 10  # nearest images that vote
 SOFTNESS = 0.05  # an image that is further away than the nearest one by this counts 1/e of it
 
 
@@ -55,7 +55,7 @@ def evidence_of(
     """
     seen = [np.mean([features[view] for view in look], axis=0) for look in looks if all(view in features for view in look)]
     asked = gallery.units if among is None else gallery.units[among]
-    rows, distances = nearest(asked, gallery.project(np.stack(seen or [features["whole"]])), COUNT)
+    rows, distances = nearest(asked, gallery.project(np.stack(seen or [features["whole"]])), VOTERS)
     best = int(distances[:, 0].argmin())
     votes = np.exp((distances[best, 0] - distances[best].astype(np.float64)) / SOFTNESS)
     found = rows[best] if among is None else among[rows[best]]

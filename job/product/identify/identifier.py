@@ -26,7 +26,7 @@ from job.product.fruits import group_of
 from job.product.gallery import Gallery, open_gallery
 from job.product.identify.answer import Answer, Neighbour, Result
 from job.product.identify.crops import open_photo, views
-from job.product.identify.decision import AGREE, CERTAIN, Decision, decide
+from job.product.identify.decision import MIN_AGREEMENT, MIN_SHARE, Decision, decide
 from job.product.identify.evidence import Evidence, evidence_of
 from job.product.identify.imagenet_classifier import ImageNetClassifier, load_classifier
 
@@ -97,7 +97,7 @@ class Identifier:
     def judge(self, features: dict[str, Features], top: int = 5) -> Answer:
         """Return the answer for the features of a photo."""
         evidence, opinion, limits = evidence_of(self.gallery, features), self.opinion(features), self.gallery.calibration
-        votes = evidence.shares(self._of(evidence, self.groups))
+        votes = evidence.shares(self._names_of_rows(evidence, self.groups))
         distance = evidence.distance
         verdict = decide(votes, distance, limits["threshold"], limits["typical"], opinion, self.groups)
         if verdict.by == "classifier":  # compare the photo with the images of that group
@@ -112,7 +112,7 @@ class Identifier:
             score=round(verdict.score, 4),
             distance=round(distance, 4),
             results=self._results(evidence, top),
-            seen_as=heard if sure >= AGREE else None,
+            seen_as=heard if sure >= MIN_AGREEMENT else None,
             second_opinion=self.second_opinion,
         )
 
@@ -135,7 +135,7 @@ class Identifier:
         network: Network = self._threads.network
         return network
 
-    def _of(self, evidence: Evidence, names: list[str]) -> list[str]:
+    def _names_of_rows(self, evidence: Evidence, names: list[str]) -> list[str]:
         """Return the element of `names` for the label of each row."""
         return [names[code] for code in self.gallery.codes[evidence.rows]]
 
@@ -144,13 +144,15 @@ class Identifier:
         if verdict.group is None:
             return None
         labels = [name for name, group in zip(self.gallery.names, self.groups, strict=True) if group == verdict.group]
-        shares = {label: share for label, share in evidence.shares(self._of(evidence, self.gallery.names)).items() if label in labels}
+        shares = {
+            label: share for label, share in evidence.shares(self._names_of_rows(evidence, self.gallery.names)).items() if label in labels
+        }
         label, share = next(iter(shares.items()))
-        certain = verdict.by == "neighbours" and share >= CERTAIN * sum(shares.values())
+        certain = verdict.by == "neighbours" and share >= MIN_SHARE * sum(shares.values())
         return label if certain or len(labels) == 1 else None
 
     def _results(self, evidence: Evidence, top: int) -> list[Result]:
-        labels = self._of(evidence, self.gallery.names)
+        labels = self._names_of_rows(evidence, self.gallery.names)
         places: dict[str, list[int]] = {}
         for place in np.argsort(evidence.distances, kind="stable"):
             places.setdefault(labels[place], []).append(int(place))

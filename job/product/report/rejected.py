@@ -13,7 +13,7 @@ from job.contract.uris import is_inside
 from job.imaging.bounded_decode import CRASHED, TOO_LONG, run_in_subprocess
 from job.inputs.fetch import fetch
 from job.product.thumbnails import FindImages, small_photo
-from job.storage.data_files import rows_of
+from job.storage.data_files import read_table
 from job.storage.object_store import Folder
 from job.storage.schema import REJECTS, only
 
@@ -41,7 +41,7 @@ def first_rejects(folder: Folder, manifest: Manifest, keys_of: FindImages) -> di
     if not manifest.counts.get("rejected"):
         return {}
     by_reason: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for rows in rows_of(folder, "rejects", only(REJECTS, COLUMNS)):
+    for rows in read_table(folder, "rejects", only(REJECTS, COLUMNS)):
         for row in rows.to_pylist():
             if row["model"] == manifest.model and row["reason"] in manifest.rejects and is_inside(row["uri"], manifest.params["input"]):
                 found = by_reason[row["reason"]]

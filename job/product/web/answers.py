@@ -92,7 +92,7 @@ def to_web(answer: Answer, uris: Any, numbers: npt.NDArray[np.intp]) -> Identifi
 
     `uris` (n,) are the gallery's (pyarrow string array); `numbers` (n,) name its thumbnails.
     """
-    rows = rows_of([neighbour.uri for result in answer.results for neighbour in result.neighbours], uris)
+    rows = row_numbers([neighbour.uri for result in answer.results for neighbour in result.neighbours], uris)
     paths = {uri: f"/thumbnail/{numbers[row]}" for uri, row in rows.items()}
     values = answer.to_dict()
     for result in values["results"]:
@@ -105,7 +105,7 @@ def to_web(answer: Answer, uris: Any, numbers: npt.NDArray[np.intp]) -> Identifi
     return Identified(**values, fruit=FruitCard(**fruit.to_dict()) if fruit else None)
 
 
-def rows_of(wanted: list[str], uris: Any) -> dict[str, int]:
+def row_numbers(wanted: list[str], uris: Any) -> dict[str, int]:
     """Return the row of each of `wanted` in `uris`, in one pass: no table of a million names is kept."""
     import pyarrow as pa
     import pyarrow.compute as pc

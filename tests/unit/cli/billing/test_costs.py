@@ -109,7 +109,7 @@ def test_no_timeout_fits_a_limit_below_the_start():
 
 def test_the_probable_cost_is_all_workers_for_the_probable_time():
     # 66,000 photos by 3 executors of 220 photos/s: 100 s and 5 minutes; 1.28 x 6.6667 / 60
-    assert costs.estimate(FLEET, PRICES, 66_000) == pytest.approx(0.142222, abs=1e-6)
+    assert costs.estimated_cost(FLEET, PRICES, 66_000) == pytest.approx(0.142222, abs=1e-6)
 
 
 def test_what_aws_bills_is_vcpu_hours_memory_and_disk():

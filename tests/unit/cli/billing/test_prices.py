@@ -3,7 +3,7 @@
 import pytest
 
 from cli.aws.regions import EU_REGIONS
-from cli.billing.prices import Prices, estimate, price
+from cli.billing.prices import Prices, estimated_prices, price
 
 
 def product(usage, *usd, currency="USD"):
@@ -13,7 +13,7 @@ def product(usage, *usd, currency="USD"):
 
 
 def test_the_estimate_for_paris_is_dated_named_and_marked():
-    assert estimate("eu-west-3", "x86_64") == Prices(
+    assert estimated_prices("eu-west-3", "x86_64") == Prices(
         vcpu_hour=0.06318,
         gb_hour=0.00689,
         storage_gb_hour=0.000129,
@@ -27,20 +27,20 @@ def test_the_estimate_for_paris_is_dated_named_and_marked():
 
 def test_arm_costs_a_fifth_less():
     # 0.06318 x 0.8005 = 0.050576; 0.00689 x 0.8005 = 0.005515
-    found = estimate("eu-west-3", "arm64")
+    found = estimated_prices("eu-west-3", "arm64")
 
     assert (found.vcpu_hour, found.gb_hour, found.storage_gb_hour) == (0.050576, 0.005515, 0.000129)
 
 
 def test_no_region_of_the_union_is_without_an_estimate_and_one_that_no_table_has_costs_the_most():
     for region in EU_REGIONS:
-        found = estimate(region, "x86_64")
+        found = estimated_prices(region, "x86_64")
 
         assert found.estimate
         assert 0.05 < found.vcpu_hour <= 0.06318
-    assert estimate("eu-south-2", "x86_64").vcpu_hour == 0.06318
-    assert estimate("eu-south-2", "x86_64").storage_gb_hour == 0.000132
-    assert estimate("eu-south-2", "x86_64").source.startswith("the highest known price in the European Union")
+    assert estimated_prices("eu-south-2", "x86_64").vcpu_hour == 0.06318
+    assert estimated_prices("eu-south-2", "x86_64").storage_gb_hour == 0.000132
+    assert estimated_prices("eu-south-2", "x86_64").source.startswith("the highest known price in the European Union")
 
 
 def test_a_price_is_that_of_the_usage_type_and_not_of_one_that_contains_it():

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from job.contract.errors import OutputError
-from job.erasure.parquet import heads_of, text_of
+from job.erasure.parquet import list_heads, text_values
 from job.erasure.search.proof import SearchTerms, find_match
 from job.erasure.targets import HEAD, Targets
 
@@ -157,7 +157,7 @@ def test_an_embedding_is_found_in_lists_of_every_kind(kind, number: pa.DataType)
 
     assert seen(parquet(pa.array([[0.0] * HEAD, row], kind(number))), SearchTerms(targets)) == "embedding"
     assert seen(parquet(pa.array([[0.0] * HEAD], kind(number))), SearchTerms(targets)) == ""
-    heads = [(found.tolist(), head[0].nbytes) for found, head in heads_of(pa.array([None, row, None], kind(number)), HEAD)]
+    heads = [(found.tolist(), head[0].nbytes) for found, head in list_heads(pa.array([None, row, None], kind(number)), HEAD)]
     assert heads == [([1], 4 * HEAD)]
 
 
@@ -204,24 +204,24 @@ def test_a_path_within_a_longer_one_is_another_photo_if_that_one_is_known():
 
 
 def test_two_values_of_a_column_are_not_read_as_one():
-    assert b"a.jpgs3://" not in b"".join(text_of(pa.array(["s3://b/a.jpg", "s3://b/c.jpg"])))
+    assert b"a.jpgs3://" not in b"".join(text_values(pa.array(["s3://b/a.jpg", "s3://b/c.jpg"])))
     assert seen(parquet(pa.array([URI, "s3://b/c.jpg"])), SearchTerms(Targets(uris={URI}))) == FOUND
 
 
 @pytest.mark.parametrize("kind", [pa.string_view(), pa.binary_view(), pa.large_binary()])
 def test_text_is_read_however_arrow_stores_it(kind: pa.DataType):
-    assert b"".join(text_of(pa.array([URI.encode()], pa.binary()).cast(pa.large_binary()).cast(kind))) == URI.encode()
+    assert b"".join(text_values(pa.array([URI.encode()], pa.binary()).cast(pa.large_binary()).cast(kind))) == URI.encode()
 
 
 def test_a_slice_shows_its_own_values_alone():
-    assert b"".join(text_of(pa.array(["a", "b", "c"]).slice(1, 1))) == b"b"
+    assert b"".join(text_values(pa.array(["a", "b", "c"]).slice(1, 1))) == b"b"
 
 
 def test_a_type_that_may_hold_text_and_is_not_known_ends_the_search():
     union = pa.UnionArray.from_sparse(pa.array([0], pa.int8()), [pa.array([URI])])
 
     with pytest.raises(OutputError, match="cannot be searched"):
-        list(text_of(union))
+        list(text_values(union))
 
 
 DAMAGED = {
@@ -248,7 +248,7 @@ def test_a_damaged_file_is_a_finding_and_ends_no_search(kind: str):
 
 def test_numbers_and_times_hold_no_text():
     for kind in (pa.int8(), pa.float64(), pa.bool_(), pa.timestamp("us"), pa.date32(), pa.decimal128(5, 2), pa.null()):
-        assert list(text_of(pa.array([None], kind))) == []
+        assert list(text_values(pa.array([None], kind))) == []
 
 
 def test_a_content_hash_is_found_whatever_follows():
