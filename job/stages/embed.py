@@ -91,7 +91,7 @@ def embed_batches(
         try:
             if isinstance(content, FetchError):
                 raise content
-            if erased.contain(content):
+            if erased.contains(content):
                 raise DecodeError("erased on request")
             pixels, width, height = decode(content, network.size_px)
         except (FetchError, DecodeError) as error:

@@ -26,7 +26,7 @@ class Tombstones:
     key: bytes
     hashes: frozenset[str]
 
-    def contain(self, content: bytes) -> bool:
+    def contains(self, content: bytes) -> bool:
         return bool(self.hashes) and keyed_hash(self.key, hashlib.sha256(content).hexdigest()) in self.hashes
 
 
