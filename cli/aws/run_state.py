@@ -1,4 +1,4 @@
-"""Define the states of a run that all remote targets share, whatever a service calls them. Pure."""
+"""What every remote target has in common: the states of a run, whatever a service calls them. Pure."""
 
 from __future__ import annotations
 
