@@ -27,7 +27,7 @@ from benchmarks.runs import Bench, BenchmarkError, prepare, say
 from benchmarks.scale import claims, model, plots, tables
 from benchmarks.scale.erase import SHARE, Forgotten, forget
 from benchmarks.scale.files import Written
-from benchmarks.scale.grow import Grown, grow, run_command, surroundings
+from benchmarks.scale.grow import Grown, grow, job_environment, run_command
 from benchmarks.scale.requests import Requests, measure_requests
 from benchmarks.scale.simulate import Pass, Simulated
 from benchmarks.scale.workers import SIZES as EXECUTORS
@@ -139,7 +139,7 @@ def into_page(page: str, results: Results) -> str:
 
 def simulate(bench: Bench, sizes: Iterable[int], chunk: int) -> Iterator[tuple[Simulated, Path]]:
     """Each in its own process, and its folder, which is removed before the next one. Raises BenchmarkError if one fails."""
-    environment = surroundings(bench, f"local[{bench.cores}]") | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment = job_environment(bench, f"local[{bench.cores}]") | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     for images in sorted(sizes):
         with tempfile.TemporaryDirectory(dir=bench.work) as work:
             options = [f"--images={images}", f"--chunk={chunk}", f"--work={work}", f"--cache={bench.work / 'cache'}", "--json"]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.memory import peaks
 from benchmarks.runs import Bench, BenchmarkError, prepare
-from benchmarks.scale.grow import run_command, surroundings
+from benchmarks.scale.grow import job_environment, run_command
 from benchmarks.scale.simulate import MORE, PHOTO_BYTES, listing_rows
 
 SHARE = 100
@@ -56,7 +56,7 @@ def forget(bench: Bench, work: Path, images: int) -> Forgotten:
     listed.write_text("".join(f"{uri}\n" for uri in uris))
     command = ["-m", "cli", "forget", "--list", str(listed), "--output", str(work / "out"), "--yes", "--json"]
     began = time.monotonic()
-    told, sampler = run_command(command, surroundings(bench, f"local[{bench.cores}]"), bench.log)
+    told, sampler = run_command(command, job_environment(bench, f"local[{bench.cores}]"), bench.log)
     seconds = time.monotonic() - began
     removed, searched = told["removed"], told["searched"]
     if (removed["photos"], removed["features"]) != (len(uris), len(uris)):

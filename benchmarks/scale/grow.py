@@ -55,7 +55,7 @@ def grow(bench: Bench, sizes: Sequence[int]) -> Iterator[Grown]:
 
 
 def _measured(bench: Bench, photos: Path, output: Path, size: int, photo_bytes: int) -> Grown:
-    environment = surroundings(bench, f"local[{bench.cores}]")
+    environment = job_environment(bench, f"local[{bench.cores}]")
     told, sampler = run_command(["-m", "cli", "run", str(photos), str(output), "--local", "--json"], environment, bench.log)
     found = peaks(sampler.samples, 0, float("inf"))
     if told["counts"]["rows"] != size:
@@ -65,7 +65,7 @@ def _measured(bench: Bench, photos: Path, output: Path, size: int, photo_bytes: 
     return Grown(size, photo_bytes, stages, driver, jvm, worker, written(output))
 
 
-def surroundings(bench: Bench, master: str) -> dict[str, str]:
+def job_environment(bench: Bench, master: str) -> dict[str, str]:
     """The environment of a run."""
     fixed = {"FRUITS_ASSETS": str(bench.assets), "FRUITS_CACHE": str(bench.work / "cache"), "JAVA_HOME": str(bench.java_home)}
     return os.environ | bench.environment | fixed | {"FRUITS_MASTER": master}

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from benchmarks.runs import Bench
 from benchmarks.s3 import BUCKET, copy_photos
-from benchmarks.scale.grow import run_command, surroundings
+from benchmarks.scale.grow import job_environment, run_command
 from tests.s3.proxy import Proxy
 from tests.s3.server import versitygw
 
@@ -76,7 +76,7 @@ def measure_requests(bench: Bench, images_per_file: int) -> Requests:
         def counted(output: str, chunk_images: int) -> tuple[Counter[str], int]:
             before = len(proxy.heads)
             where = [f"s3://{BUCKET}/photos", f"s3://{BUCKET}/{output}", "--local", "--json", f"--chunk-images={chunk_images}"]
-            run_command(["-m", "cli", "run", *where], surroundings(bench, f"local[{FILES_PER_CHUNK}]"), bench.log)
+            run_command(["-m", "cli", "run", *where], job_environment(bench, f"local[{FILES_PER_CHUNK}]"), bench.log)
             files = list((server.folder / BUCKET / output / "features").glob("part-*.parquet"))
             return tally(head.start for head in proxy.heads[before:]), len(files)
 

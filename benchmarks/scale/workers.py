@@ -16,7 +16,7 @@ import pyspark
 
 from benchmarks.memory import peaks
 from benchmarks.runs import Bench
-from benchmarks.scale.grow import run_command, surroundings
+from benchmarks.scale.grow import job_environment, run_command
 from benchmarks.scale.photos import make_photos
 from cli.billing.costs import fleet_hourly_cost
 from cli.billing.prices import Prices
@@ -86,7 +86,7 @@ def try_executors(bench: Bench, photos: int, sizes: Sequence[int]) -> Iterator[T
     for vcpu in (size for size in sizes if size <= bench.cores):
         executor = Worker(vcpu, MEMORY_GB[vcpu][0])
         count, heap, output = bench.cores // vcpu, heap_mb(executor), bench.work / "tried"
-        environment = surroundings(bench, f"local-cluster[{count},{vcpu},{heap}]")
+        environment = job_environment(bench, f"local-cluster[{count},{vcpu},{heap}]")
         environment["FRUITS_SUBMIT_ARGS"] = f"--conf spark.executor.memory={heap}m pyspark-shell"
         told, sampler = run_command(["-m", "cli", "run", str(bench.work / "few"), str(output), "--local", "--json"], environment, bench.log)
         stage, found = told["stages"]["embed"], peaks(sampler.samples, 0, float("inf"))
