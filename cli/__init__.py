@@ -1,5 +1,5 @@
 """
-The control flow: what the user wants, where it runs, what came of it.
+Run the commands: what the user wants, where it runs, what the result is.
 
 Of `job` it imports `job.contract` only; pyproject.toml names the exceptions.
 """

@@ -17,7 +17,7 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT)  # an OSError because the disk, or this 
 
 
 class FruitsError(Exception):
-    """`exit_code` is the class's own, unless the one who raises knows better: a job that ended with its own code."""
+    """An error that ends the command. `exit_code` is that of the class, or that of the job which failed."""
 
     exit_code = 1
 

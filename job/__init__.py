@@ -1,1 +1,1 @@
-"""The data flow on Spark: photos in, features and a PCA matrix out. Never imports `cli`."""
+"""Run the data flow on Spark, from photos to features and a PCA matrix. Never imports `cli`."""

@@ -1,1 +1,1 @@
-"""What this software is made of: its parts (sbom), their licences, known vulnerabilities (audit), builds compared (reproducible)."""
+"""Check what this software is made of: its parts (sbom), their licences, known vulnerabilities (audit), builds (reproducible)."""

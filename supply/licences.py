@@ -25,7 +25,7 @@ SPDX = get_spdx_licensing()
 
 @dataclass(frozen=True)
 class Allowed:
-    """allowed-licences.toml."""
+    """The content of allowed-licences.toml."""
 
     licences: Mapping[str, str]  # SPDX identifier -> why it may be here
     names: Mapping[str, str]  # a licence's name in other words, small letters -> SPDX expression

@@ -1,4 +1,4 @@
-"""List the parts of an environment or an image, each with the licences that it declares. supply/collect.py looks, inside of it."""
+"""List the parts of an environment or an image with their declared licences. supply/collect.py runs inside of it."""
 
 from __future__ import annotations
 

@@ -189,8 +189,7 @@ def litert_flatbuffer(weights: Path, cache: Path) -> bytes:
         digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
     except OSError as error:
         raise ModelError(f"cannot read `{weights}`: {error.strerror}", "make the file readable, or give another with --weights") from error
-    cached = cache / "models" / f"mobilenet_v2-{digest}.float32.tflite"
-    return convert_once(cached, weights)
+    return convert_once(cache / "models" / f"mobilenet_v2-{digest}.float32.tflite", weights)
 
 
 def convert_once(cached: Path, weights: Path | None) -> bytes:

@@ -22,7 +22,7 @@ HEADERS = {
 
 
 class SecurityMiddleware:
-    """`hosts`: the host names that are allowed, without ports; None allows all."""
+    """Middleware for headers and host names. `hosts`: the allowed names, without ports; None allows all."""
 
     def __init__(self, app: ASGIApp, hosts: frozenset[str] | None) -> None:
         self._app, self._hosts = app, hosts
