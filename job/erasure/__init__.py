@@ -116,8 +116,8 @@ def erase(wanted: ForgetParams, folder: Folder, lease: Lease, report: ProgressRe
 
     pending = join(folder.uri, FOLDER, f"{wanted.run_id}.pending")
     addresses = tables.Addresses(folder)
-    needles = proof.SearchTerms(targets, addresses.beginning_with, addresses.containing)
-    left = _prove(spark, wanted, folder, lease, needles, {pending}, report)
+    terms = proof.SearchTerms(targets, addresses.beginning_with, addresses.containing)
+    left = _prove(spark, wanted, folder, lease, terms, {pending}, report)
     key = read_or_create_key(folder)
     images = sorted(keyed_hash(key, value) for value in targets.uris | targets.contents)
     made = _receipt(wanted, images, targets, refitted, [run for run in fitted if run not in refitted], left)
@@ -181,21 +181,21 @@ def _prove(
     wanted: ForgetParams,
     folder: Folder,
     lease: Lease,
-    needles: proof.SearchTerms,
+    terms: proof.SearchTerms,
     ours: set[str],
     report: ProgressReport,
 ) -> proof.Proof:
     places = [folder.uri, *([wanted.logs] if wanted.logs else [])]
     with report.stage("prove", unit="files") as stage:
-        left = proof.search(places, needles, ours, stage.update)
+        left = proof.search(places, terms, ours, stage.update)
         held = [name for name in tables.TABLES if any(f"/{name}/_delta_log/" in where for where in left.found)]
         if held:  # from a commit of another writer
             for name in held:
                 tables.forget_history(folder, name, lease)
             _purge(folder)
-            left = proof.search(places, needles, ours, stage.update)
+            left = proof.search(places, terms, ours, stage.update)
         if wanted.log_group:
-            LogGroup(wanted.log_group).search(needles, left)
+            LogGroup(wanted.log_group).search(terms, left)
     return left
 
 

@@ -33,15 +33,15 @@ class LogGroup:
         except S3_ERRORS as error:
             raise self._explained(error) from error
 
-    def search(self, needles: SearchTerms, proof: Proof) -> None:
+    def search(self, terms: SearchTerms, proof: Proof) -> None:
         """Search all events and add each match to `proof.found` by its stream."""
         try:
             for page in self._client().get_paginator("filter_log_events").paginate(logGroupName=self.name):
                 proof.log_events += len(page["events"])
-                if not needles.in_bytes("\n".join(event["message"] for event in page["events"]).encode()):
+                if not terms.in_bytes("\n".join(event["message"] for event in page["events"]).encode()):
                     continue  # mostly: one search for thousands of events
                 for event in page["events"]:
-                    if what := needles.in_bytes(event["message"].encode()):
+                    if what := terms.in_bytes(event["message"].encode()):
                         proof.found.append(f"{self.name} {event['logStreamName']}: {what}")
         except S3_ERRORS as error:
             raise self._explained(error) from error

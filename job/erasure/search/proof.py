@@ -152,7 +152,7 @@ def _spellings(uri: str) -> set[bytes]:
     return {text.encode(errors=RAW) for text in plain | escaped} | windows
 
 
-def search(folders: list[str], needles: SearchTerms, besides: set[str], progress: Progress = no_progress) -> Proof:
+def search(folders: list[str], terms: SearchTerms, besides: set[str], progress: Progress = no_progress) -> Proof:
     """
     Search everything below `folders` (URIs) except the files `besides`. `progress` gets the number of files searched.
 
@@ -163,7 +163,7 @@ def search(folders: list[str], needles: SearchTerms, besides: set[str], progress
 
     def scan(version: Version) -> tuple[Version, int, str]:
         content = content_of(version)
-        return version, len(content or b""), find_match(version.uri, content or b"", needles)
+        return version, len(content or b""), find_match(version.uri, content or b"", terms)
 
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
         versions = (version for folder in folders for version in versions_below(folder.rstrip("/") + "/") if version.uri not in besides)
@@ -178,7 +178,7 @@ def search(folders: list[str], needles: SearchTerms, besides: set[str], progress
     return proof
 
 
-def find_match(uri: str, content: bytes, needles: SearchTerms) -> str:
+def find_match(uri: str, content: bytes, terms: SearchTerms) -> str:
     """
     Return `address`, `content hash` or `embedding` if the bytes of a file have one, else "".
 
@@ -186,36 +186,36 @@ def find_match(uri: str, content: bytes, needles: SearchTerms) -> str:
     """
     try:
         if content.startswith(PARQUET):  # by content, not by name: a killed writer leaves files with other names
-            return _in_parquet(content, needles)
-        return needles.in_bytes(_unpacked(content))
+            return _in_parquet(content, terms)
+        return terms.in_bytes(_unpacked(content))
     except (OSError, EOFError, zlib.error, pa.ArrowException, OutputError):
-        return needles.in_bytes(content) or NOT_SEARCHED
+        return terms.in_bytes(content) or NOT_SEARCHED
 
 
-def _in_parquet(content: bytes, needles: SearchTerms) -> str:
+def _in_parquet(content: bytes, terms: SearchTerms) -> str:
     """Search one row group at a time: decoded, a file takes several times its bytes, and IN_FLIGHT files are read at once."""
     file = pq.ParquetFile(pa.BufferReader(content))
-    groups = (_in_table(file.read_row_group(number), needles) for number in range(file.num_row_groups))
+    groups = (_in_table(file.read_row_group(number), terms) for number in range(file.num_row_groups))
     footer = content[-8 - int.from_bytes(content[-8:-4], "little") :]  # names, notes, bounds: https://parquet.apache.org/docs/file-format
-    return next(filter(None, groups), "") or needles.in_bytes(footer + file.schema_arrow.serialize().to_pybytes())
+    return next(filter(None, groups), "") or terms.in_bytes(footer + file.schema_arrow.serialize().to_pybytes())
 
 
-def _in_table(table: pa.Table, needles: SearchTerms) -> str:
+def _in_table(table: pa.Table, terms: SearchTerms) -> str:
     of_photos = "uri" in table.column_names and _is_text(table["uri"])
-    others = pc.invert(pc.is_in(table["uri"].cast(pa.string()), value_set=needles.staying)) if of_photos else None
+    others = pc.invert(pc.is_in(table["uri"].cast(pa.string()), value_set=terms.staying)) if of_photos else None
     for name, column in zip(table.column_names, table.columns, strict=True):
         if name == "uri" and _is_text(column):  # each value is one address: a longer one belongs to another photo
-            if _has(column, needles.uris):
+            if _has(column, terms.uris):
                 return "address"
             continue
-        if name == "etag" and _has(column, needles.contents):
+        if name == "etag" and _has(column, terms.contents):
             return "content hash"
         if any(is_list(column.type) for is_list in LISTS) and pa.types.is_floating(column.type.value_type):
-            meant = needles.unshared if others is None else needles.heads
+            meant = terms.unshared if others is None else terms.heads
             for rows, heads in list_heads(column.combine_chunks(), HEAD):
                 if any(head.tobytes() in meant and (others is None or others[row].as_py()) for row, head in zip(rows, heads, strict=True)):
                     return "embedding"
-        elif what := next(filter(None, map(needles.in_bytes, text_values(column))), ""):
+        elif what := next(filter(None, map(terms.in_bytes, text_values(column))), ""):
             return what
     return ""
 

@@ -99,17 +99,17 @@ class Identifier:
         evidence, opinion, limits = evidence_of(self.gallery, features), self.opinion(features), self.gallery.calibration
         votes = evidence.shares(self._names_of_rows(evidence, self.groups))
         distance = evidence.distance
-        verdict = decide(votes, distance, limits["threshold"], limits["typical"], opinion, self.groups)
-        if verdict.by == "classifier":  # compare the photo with the images of that group
-            codes = [code for code, group in enumerate(self.groups) if group == verdict.group]
+        decision = decide(votes, distance, limits["threshold"], limits["typical"], opinion, self.groups)
+        if decision.by == "classifier":  # compare the photo with the images of that group
+            codes = [code for code, group in enumerate(self.groups) if group == decision.group]
             among = np.flatnonzero(np.isin(self.gallery.codes, codes))
-            evidence = evidence.joined(evidence_of(self.gallery, features, among), verdict.score)
+            evidence = evidence.joined(evidence_of(self.gallery, features, among), decision.score)
         heard, sure = next(iter(opinion.items()), ("", 0.0))
         return self._answer(
-            "ok" if verdict.group else "unknown",
-            best=self._best(evidence, verdict),
-            group=verdict.group,
-            score=round(verdict.score, 4),
+            "ok" if decision.group else "unknown",
+            best=self._best(evidence, decision),
+            group=decision.group,
+            score=round(decision.score, 4),
             distance=round(distance, 4),
             results=self._results(evidence, top),
             seen_as=heard if sure >= MIN_AGREEMENT else None,
@@ -139,16 +139,16 @@ class Identifier:
         """Return the element of `names` for the label of each row."""
         return [names[code] for code in self.gallery.codes[evidence.rows]]
 
-    def _best(self, evidence: Evidence, verdict: Decision) -> str | None:
+    def _best(self, evidence: Evidence, decision: Decision) -> str | None:
         """Return the label if it is certain: most of its group's votes from near images, or the only label of its group."""
-        if verdict.group is None:
+        if decision.group is None:
             return None
-        labels = [name for name, group in zip(self.gallery.names, self.groups, strict=True) if group == verdict.group]
+        labels = [name for name, group in zip(self.gallery.names, self.groups, strict=True) if group == decision.group]
         shares = {
             label: share for label, share in evidence.shares(self._names_of_rows(evidence, self.gallery.names)).items() if label in labels
         }
         label, share = next(iter(shares.items()))
-        certain = verdict.by == "neighbours" and share >= MIN_SHARE * sum(shares.values())
+        certain = decision.by == "neighbours" and share >= MIN_SHARE * sum(shares.values())
         return label if certain or len(labels) == 1 else None
 
     def _results(self, evidence: Evidence, top: int) -> list[Result]:

@@ -25,9 +25,9 @@ LIMITS = {"threshold": 0.2, "typical": 0.1, "groups": ["Lemon", "Orange"]}
     ],
 )
 def test_a_contradiction_is_unknown_and_agreement_reaches_further(distance, opinion, group, by):
-    verdict = decide({"Lemon": 0.7, "Orange": 0.3}, distance, opinion=opinion, **LIMITS)
+    decision = decide({"Lemon": 0.7, "Orange": 0.3}, distance, opinion=opinion, **LIMITS)
 
-    assert (verdict.group, verdict.by) == (group, by)
+    assert (decision.group, decision.by) == (group, by)
 
 
 def test_the_score_is_that_of_whoever_is_believed():
