@@ -13,6 +13,7 @@ from job.storage.outcomes import failure, interrupted, invalid_arguments, unexpe
 
 def main(argv: list[str]) -> int:
     # Schedulers send SIGTERM. It ends the run as Ctrl-C does: the lease is released and the outcome written.
+    """Run one attempt from the command line and return its exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         params = Params.from_argv(argv)
@@ -27,6 +28,7 @@ def main(argv: list[str]) -> int:
 
 
 def run_attempt(params: Params) -> Outcome:
+    """Launch the JVM, then import and run the attempt: the imports take most of a second while the JVM starts."""
     from job.spark.session import launch_jvm
 
     launch_jvm()

@@ -88,6 +88,7 @@ def run_notebook(params: Params, folder: Folder) -> Outcome:
 
 
 def run_under_lease(params: Params, folder: Folder, lease: Lease) -> Outcome:
+    """Run the pipeline and return the outcome, of a failure too. Spark is stopped at the end."""
     idle = False
     try:
         manifest = run(params, folder, lease, ProgressReport())

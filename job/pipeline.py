@@ -123,6 +123,7 @@ def run(params: Params, folder: Folder, lease: Lease, report: ProgressReport) ->
 
 
 def refuse_too_many(reasons: Counter[str], listed: int, params: Params) -> None:
+    """Raise RejectsError if more than `max_reject_ratio` of `listed` images were rejected."""
     rejected = reasons.total()
     if rejected > params.max_reject_ratio * listed:
         worst = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))

@@ -12,4 +12,5 @@ NAMED = re.compile(
 
 
 def redact(text: str) -> str:
+    """Return `text` with presigned URLs, keys and tokens replaced."""
     return NAMED.sub(r"\1***", KEY_ID.sub("***", SIGNED.sub(r"\1?***", text)))

@@ -52,6 +52,8 @@ WORKER = Worker(4, 8)  # the least memory, docs/decisions/0015-which-worker.md
 
 @dataclass(frozen=True)
 class Fleet:
+    """The workers of a run."""
+
     driver: Worker
     executor: Worker
     max_executors: int

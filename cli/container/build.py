@@ -22,6 +22,8 @@ WEIGHTS = Path("build", "weights")  # of the context, see .dockerignore
 
 @dataclass(frozen=True)
 class BuildPlan:
+    """The image to build and the command that builds it."""
+
     image: str
     base: str
     command: list[str]

@@ -71,6 +71,8 @@ class Files:
 
 @dataclass(frozen=True)
 class ImageFacts:
+    """What is known of an image."""
+
     name: str
     config: Mapping[str, Any]  # `docker image inspect`
     base: Mapping[str, Any] | None  # the same of its base
@@ -125,6 +127,7 @@ def _inspect_or_none(image: str) -> dict[str, Any] | None:
 
 
 def list_files(image: str) -> Files:
+    """List the files of the image, by a shell inside it."""
     printed = docker(*OFFLINE, "--user", "root", "--entrypoint", "/bin/bash", image, "-c", LIST_FILES)
     found: dict[str, dict[str, int]] = {"contract": {}, "hidden": {}, "setuid": {}, "writable": {}}
     for line in printed.splitlines():

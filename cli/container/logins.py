@@ -21,6 +21,8 @@ DOCKER_HUB = "https://index.docker.io/v1/"  # docker's name of docker.io in its 
 
 @dataclass(frozen=True)
 class Login:
+    """User name and password of a registry."""
+
     username: str
     password: str = field(repr=False)
 

@@ -28,6 +28,8 @@ TIMEOUT_SECONDS = (10, 30)  # to connect, between two packets
 
 @dataclass(frozen=True)
 class ImageManifest:
+    """What a registry has under a tag or digest."""
+
     digest: str
     media_type: str
     config: str = ""  # digest of the image's configuration; an index has none

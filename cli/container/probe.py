@@ -51,6 +51,7 @@ def imported(name: str) -> str:
 
 
 def value_or_error(measure: Callable[[], Any]) -> Any:
+    """Return the result of `measure`, or `error: …` if it raises."""
     try:
         return measure()
     except BaseException as error:  # noqa: BLE001 - as above
@@ -89,6 +90,7 @@ def embedded() -> dict[str, Any]:
 
 
 def main() -> None:
+    """Print the report."""
     facts: dict[str, Any] = {
         "python": ".".join(map(str, sys.version_info[:3])),
         "user": os.getuid(),

@@ -40,6 +40,8 @@ ONE_MANIFEST = "build it with --provenance=false --sbom=false, as `fruitsctl ima
 
 @dataclass(frozen=True)
 class ImageReference:
+    """Where an image is pushed: registry, repository and tag."""
+
     registry: str  # host, and port
     repository: str  # path in the registry
     tag: str

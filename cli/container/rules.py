@@ -25,6 +25,7 @@ Rule = Callable[[ImageFacts], Iterator[Check]]
 
 
 def judge(facts: ImageFacts, architecture: str = "amd64") -> list[Check]:
+    """Run all rules and return their checks."""
     rules: tuple[Rule, ...] = (user_and_folders, environment, releases, base_files, own_files, python, modules, model, job, secrets, size)
     return [*architectures(facts, architecture), *(check for rule in rules for check in rule(facts))]
 

@@ -16,6 +16,8 @@ from cli.aws.emr_serverless import TAG
 
 @dataclass(frozen=True)
 class Scope:
+    """The names that policies are made for."""
+
     partition: str
     region: str
     account: str
@@ -50,6 +52,8 @@ class Scope:
 
 @dataclass(frozen=True)
 class Statement:
+    """One statement of a policy, with the reason for it."""
+
     sid: str
     why: str  # also why `*`, where the resource is that
     actions: tuple[str, ...]
@@ -58,6 +62,7 @@ class Statement:
 
 
 def document(statements: list[Statement]) -> dict[str, Any]:
+    """Return the statements as a policy document."""
     return {
         "Version": "2012-10-17",
         "Statement": [

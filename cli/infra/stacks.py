@@ -44,6 +44,8 @@ class Stack:
 
 @dataclass(frozen=True)
 class Change:
+    """A change of one resource."""
+
     action: str  # Add, Modify, Remove
     resource: str
     kind: str  # such as AWS::S3::Bucket
@@ -52,6 +54,8 @@ class Change:
 
 @dataclass(frozen=True)
 class Resource:
+    """A resource of a stack."""
+
     logical: str
     kind: str
     physical: str
@@ -151,6 +155,7 @@ def describe(cloudformation: Any, name: str) -> dict[str, Any] | None:
 
 
 def status(cloudformation: Any, name: str) -> str | None:
+    """Return the state of the stack, or None if it does not exist."""
     found = describe(cloudformation, name)
     return found["StackStatus"] if found else None
 

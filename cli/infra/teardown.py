@@ -100,6 +100,7 @@ def delete_bucket(s3: Any, bucket: str, account: str, tell: Callable[[str], None
 
 
 def delete_key(kms: Any, key: str, tell: Callable[[str], None]) -> None:
+    """Schedule the deletion of the key."""
     with translate_aws_errors("kms:ScheduleKeyDeletion"):
         kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=KEY_DAYS)
     tell(f"key {key}: KMS deletes it in {KEY_DAYS} days, free of charge until then")

@@ -49,6 +49,8 @@ GENERATED = ", or draw photos with --generated"
 
 @dataclass(frozen=True)
 class SampleResult:
+    """How many photos a sample has."""
+
     images: int
     classes: int
     bytes: int  # of all its photos
@@ -57,6 +59,8 @@ class SampleResult:
 
 @dataclass(frozen=True)
 class SamplePhoto:
+    """A photo of the sample; `read` returns its bytes."""
+
     label: str
     name: str
     size: int  # bytes

@@ -28,6 +28,8 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True)
 class DemoData:
+    """What a demo uses, and where it comes from."""
+
     folder: Path
     weights_from: Origin
     photos_from: Origin

@@ -59,6 +59,7 @@ class RemoteFile:
 
     def get(self, **headers: str) -> Response:
         # identity: ranges and Content-Length are to count the file's own bytes
+        """Send a GET request with `headers` and return the response."""
         headers = {"Accept-Encoding": "identity", **{name.replace("_", "-"): value for name, value in headers.items()}}
         return self.session.get(self.url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS)
 

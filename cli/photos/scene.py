@@ -26,6 +26,7 @@ def photo(kind: str, rng: np.random.Generator) -> bytes:
 
 
 def upright(kind: str, rng: np.random.Generator) -> Image.Image:
+    """Draw the photo upright."""
     short = int(rng.integers(*SHORTER_SIDE_PX))
     across, down = SHAPES[rng.integers(len(SHAPES))]
     width, height = round(short * across / min(across, down)), round(short * down / min(across, down))

@@ -32,6 +32,8 @@ MAX_KEY_BYTES = 1024  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/ob
 
 @dataclass(frozen=True, order=True)
 class LocalPhoto:
+    """A local photo and its key in the bucket."""
+
     path: Path
     key: str
 

@@ -67,6 +67,8 @@ SETTINGS = (
 
 @dataclass(frozen=True)
 class Settings:
+    """The settings of this process."""
+
     input: str | None
     output: str | None
     region: str | None

@@ -75,6 +75,7 @@ def bucket_and_key(uri: str) -> tuple[str, str]:
 
 
 def local_path(uri: str) -> str:
+    """Return the path of a `file://` URI."""
     return uri.removeprefix("file://")
 
 
@@ -89,8 +90,10 @@ def printable(uri: str) -> str:
 
 
 def join(uri: str, *names: str) -> str:
+    """Append `names` to `uri`, separated by slashes."""
     return "/".join([uri.rstrip("/"), *names])
 
 
 def is_inside(uri: str, folder: str) -> bool:
+    """Return whether `uri` is `folder` or below it."""
     return uri == folder or uri.startswith(folder.rstrip("/") + "/")

@@ -25,6 +25,7 @@ from job.storage.tombstones import keyed_hash, read_or_create_key
 
 
 def main(argv: list[str]) -> int:
+    """Run one erasure from the command line and return its exit code."""
     wanted = ForgetParams.from_argv(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     outcome = attempt(wanted)
@@ -37,7 +38,7 @@ def attempt(wanted: ForgetParams) -> Outcome:
     """Return the outcome. It names no photo that was removed, because it may get into logs."""
     try:
         require_results(folder := open_folder(wanted.output))
-        answer = planned(wanted, folder) if wanted.dry_run else erased(wanted, folder)
+        answer = plan_answer(wanted, folder) if wanted.dry_run else erasure_answer(wanted, folder)
         Path(wanted.answer).write_text(json.dumps(answer), encoding="utf-8")
         return Outcome(wanted.run_id, 0, "done")
     except JobError as error:
@@ -48,7 +49,8 @@ def attempt(wanted: ForgetParams) -> Outcome:
         return interrupted(wanted.run_id, "run the same command again to resume the erasure")
 
 
-def planned(wanted: ForgetParams, folder: Folder) -> dict[str, object]:
+def plan_answer(wanted: ForgetParams, folder: Folder) -> dict[str, object]:
+    """Return what the erasure would remove."""
     try:
         targets = plan(wanted, folder, ProgressReport())
     finally:
@@ -63,7 +65,8 @@ def planned(wanted: ForgetParams, folder: Folder) -> dict[str, object]:
     }
 
 
-def erased(wanted: ForgetParams, folder: Folder) -> dict[str, object]:
+def erasure_answer(wanted: ForgetParams, folder: Folder) -> dict[str, object]:
+    """Erase under the lease and return the receipt."""
     with Lease.acquire(folder, wanted.run_id, wanted.lease_seconds) as lease:
         try:
             receipt = erase(wanted, folder, lease, ProgressReport())

@@ -111,6 +111,7 @@ def _on_disk(path: str) -> str:
 
 
 def uris_of_run(folder: Folder, run: str) -> list[str]:
+    """Return the URIs in the matrix of a run."""
     found: list[str] = []
     for name in folder.names(f"runs/{run}/pca"):
         if name.endswith(".parquet"):

@@ -32,8 +32,10 @@ class Receipt:
 
 
 def write(folder: Folder, receipt: Receipt) -> None:
+    """Write the receipt into OUTPUT."""
     folder.write(f"{FOLDER}/{receipt.id}.json", receipt.to_json().encode())
 
 
 def searched(proof: Proof) -> dict[str, int]:
+    """Return what was searched, for the receipt."""
     return {"objects": proof.objects, "older_versions": proof.versions, "bytes": proof.bytes, "log_events": proof.log_events}

@@ -168,6 +168,7 @@ def read_shared(folder: Folder, targets: Targets) -> None:
 
 
 def save_targets(folder: Folder, run_id: str, targets: Targets) -> None:
+    """Store the targets in OUTPUT, so that the next `forget` can continue this erasure."""
     folder.write(f"{FOLDER}/{run_id}.pending", targets.to_json())
 
 

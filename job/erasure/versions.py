@@ -32,6 +32,8 @@ def no_progress(done: int) -> None:
 
 
 class Version(NamedTuple):
+    """One version of a file or object, a delete marker or an unfinished upload."""
+
     uri: str
     version: str | None  # None on a disk, which has no versions
     current: bool  # whether readers see it; False for older versions and for delete markers

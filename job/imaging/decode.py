@@ -46,6 +46,8 @@ TRANSPOSE = {  # https://www.cipa.jp/std/documents/e/DC-X008-Translation-2019-E.
 
 
 class Decoded(NamedTuple):
+    """A decoded image."""
+
     pixels: NDArray[np.uint8]  # (size_px, size_px, 3) RGB, C-contiguous
     width: int  # of the upright original, pixels
     height: int
@@ -130,6 +132,7 @@ def drop_unused_alpha(image: Image.Image, even_if_blank: bool) -> Image.Image:
 
 
 def alpha(image: Image.Image) -> Image.Image:
+    """Return the alpha channel."""
     return (image if image.mode in ("LA", "RGBA") else image.convert("RGBA")).getchannel("A")
 
 
@@ -206,6 +209,7 @@ def resize_upright(image: Image.Image, turn: int, size_px: int) -> Image.Image:
 
 
 def upright_rgb8(image: Image.Image, turn: int) -> Image.Image:
+    """Convert to RGB and apply the EXIF orientation `turn`."""
     rgb = to_rgb8(image)
     return rgb.transpose(TRANSPOSE[turn]) if turn in TRANSPOSE else rgb
 
@@ -242,6 +246,7 @@ def to_grey8(image: Image.Image) -> Image.Image:
 
 @cache
 def lab_to_rgb() -> Callable[[Image.Image], Image.Image]:
+    """Return a function that converts CIELAB to sRGB."""
     transform = ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB")
 
     def convert(image: Image.Image) -> Image.Image:

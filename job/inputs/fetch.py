@@ -83,10 +83,12 @@ def read_local(key: ListedImage) -> bytes:
 
 
 def stat_etag(status: os.stat_result) -> str:
+    """Return the etag of a local file from its size and modification time."""
     return f"{status.st_size}-{status.st_mtime_ns}"
 
 
 def content_etag(content: bytes) -> str:
+    """Return the etag of a content: its SHA-256."""
     return hashlib.sha256(content).hexdigest()
 
 

@@ -91,6 +91,8 @@ class NumberedRows(ABC):
 
 @dataclass(frozen=True)
 class ArrowRows(Rows):
+    """Rows in an Arrow table on the driver."""
+
     table: pa.Table
 
     @property
@@ -155,6 +157,8 @@ class _NumberedArrow(NumberedRows):
 
 @dataclass(frozen=True)
 class SparkRows(Rows):
+    """Rows in a Spark frame."""
+
     frame: DataFrame
     schema: pa.Schema
 

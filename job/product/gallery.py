@@ -60,6 +60,7 @@ class Gallery:
         return unit_rows(((features - self.mean) @ self.loadings).astype(np.float32))
 
     def uri(self, row: int) -> str:
+        """Return the URI of a row."""
         uri: str = self.uris[row].as_py()
         return uri
 

@@ -40,6 +40,7 @@ class RunningStage:
         return time.monotonic() - self._began
 
     def update(self, done: int, total: int | None = None) -> None:
+        """Set how much is done and send it."""
         self.done = done
         self.total = total if total is not None else self.total
         self.send()
@@ -56,6 +57,7 @@ class ProgressReport:
 
     @contextmanager
     def stage(self, name: str, total: int | None = None, unit: str = "images") -> Iterator[RunningStage]:
+        """Report the start and the end of a stage and measure its time."""
         running = RunningStage(name, total, unit)
         running.send()
         yield running

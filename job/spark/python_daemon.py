@@ -38,6 +38,7 @@ def prefer_folders() -> None:
 
 
 def preload() -> None:
+    """Import the modules of the stages."""
     for name in (*MODULES, *(S3_MODULES if os.environ.get("FRUITS_S3") else ())):
         import_module(name)
 

@@ -172,6 +172,7 @@ def list_folders(input_uri: str, folders: list[FolderToList], content_hash: bool
 
 
 def to_batches(rows: Iterable[ListingRow]) -> Iterator[pa.RecordBatch]:
+    """Yield rows as record batches of FOUND, BATCH_ROWS rows each."""
     rows = iter(rows)
     while block := list(islice(rows, BATCH_ROWS)):
         columns = [pa.array(column, kind) for column, kind in zip(zip(*block, strict=True), FOUND.types, strict=True)]

@@ -167,6 +167,7 @@ def fold(features: Features) -> Moments:
 
 
 def no_match_error(fit_on: str) -> NoPhotosError:
+    """Return the error for a `--fit-on` that matches no images."""
     hint = "use a pattern for labels (`Apple*`) or for folders below INPUT (`Training`)"
     return NoPhotosError(f"--fit-on `{fit_on}` matches no images", hint)
 

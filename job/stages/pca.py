@@ -149,5 +149,6 @@ def moments_rows(parts: Iterable[Moments]) -> Iterator[pa.RecordBatch]:
 
 
 def moments_from(n: int, sum: bytes, gram: bytes) -> Moments:  # noqa: A002 - the columns of MOMENTS
+    """Parse a row of MOMENTS."""
     d = len(sum) // 8
     return Moments(n, np.frombuffer(sum), np.frombuffer(gram).reshape(d, d))

@@ -33,6 +33,7 @@ Photo = tuple[str | None, str | None]  # uri and etag
 
 
 def main(argv: list[str]) -> int:
+    """Print the preview of a run, or the error, and return the exit code."""
     params = Params.from_argv(argv)
     try:
         send(preview(params))

@@ -39,6 +39,7 @@ class Owner:
 
     @classmethod
     def this_process(cls) -> Owner:
+        """Return this process as an owner."""
         pid = os.getpid()
         return cls(socket.gethostname(), _machine_id(), pid, _start_time(pid))
 

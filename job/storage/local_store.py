@@ -20,6 +20,8 @@ GUARD_SECONDS = 10.0  # that a local compare_and_swap waits for another one
 
 
 class LocalFolder(Folder):
+    """A folder on this machine."""
+
     def read(self, name: str) -> Stored | None:
         with local_errors(self._path(name)) as path:
             try:
@@ -102,6 +104,7 @@ def _guard(path: str) -> Iterator[None]:
 
 @contextmanager
 def local_errors(path: str) -> Iterator[str]:
+    """Translate OSError inside the `with` into OutputError about `path`."""
     try:
         yield path
     except OSError as error:

@@ -39,6 +39,7 @@ def unexpected_error(error: Exception) -> JobError:
 
 
 def interrupted(run_id: str, hint: str = "run the same command again") -> Outcome:
+    """Return the outcome of a run that was interrupted."""
     return Outcome(run_id, 130, "Interrupted", "interrupted", hint)
 
 

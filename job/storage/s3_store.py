@@ -22,6 +22,8 @@ CONFLICTS = {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "4
 
 
 class S3Folder(Folder):
+    """A prefix of an S3 bucket."""
+
     def read(self, name: str) -> Stored | None:
         with self._errors(name):
             try:

@@ -27,6 +27,7 @@ class Tombstones:
     hashes: frozenset[str]
 
     def contains(self, content: bytes) -> bool:
+        """Return whether `content` was erased."""
         return bool(self.hashes) and keyed_hash(self.key, hashlib.sha256(content).hexdigest()) in self.hashes
 
 

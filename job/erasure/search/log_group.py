@@ -17,10 +17,9 @@ class LogGroup:
     """
     A log group of CloudWatch.
 
-    Both methods raise:
-
-    SetupError: there is no such group, it cannot be read, or no response from CloudWatch. RegionError: the Region is outside the European
-    Union.
+    Raises:
+        SetupError: from both methods: there is no such group, it cannot be read, or no response from CloudWatch.
+        RegionError: from both methods: the Region is outside the European Union.
     """
 
     def __init__(self, name: str) -> None:

@@ -115,10 +115,12 @@ def scatter() -> Chart:
 
 
 def quantity(name: str, title: str | None, scale: dict[str, Any], axis: dict[str, Any]) -> dict[str, Any]:
+    """Return the encoding of a quantitative channel."""
     return {"field": name, "type": "quantitative", "title": title, "scale": scale, "axis": axis}
 
 
 def chart(layers: list[dict[str, Any]], data: dict[str, Any], height: int) -> Chart:
+    """Return a chart of `layers` with the settings that all charts share."""
     return {
         "$schema": f"https://vega.github.io/schema/vega-lite/v{VERSION}.json",
         "data": data,

@@ -24,6 +24,8 @@ COLUMNS = ["uri", "model", "stage", "reason"]
 
 @dataclass(frozen=True)
 class Rejected:
+    """A rejected image as the report shows it."""
+
     uri: str
     stage: str  # list, fetch, decode
     picture: Image.Image | None

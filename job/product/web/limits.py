@@ -21,6 +21,8 @@ ADDRESSES = 10_000  # addresses remembered; the one idle for longest is forgotte
 
 @dataclass(frozen=True)
 class Limits:
+    """The limits of the server."""
+
     photo_bytes: int = 25_000_000
     upload_seconds: float = 60.0  # until a photo has arrived: enough for a slow phone, not for a client that never ends
     seconds: float = 60.0  # from arrival to answer, waiting for a free core included

@@ -80,4 +80,5 @@ async def photo_of(request: Request, body: AsyncGenerator[bytes, None]) -> bytes
 
 
 def too_large(most: int) -> Refused:
+    """Return the refusal of a photo of more than `most` bytes."""
     return Refused(413, "too_large", f"the photo is larger than {most / 1e6:.0f} MB")
