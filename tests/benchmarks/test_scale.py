@@ -139,7 +139,7 @@ def test_a_synthetic_listing_is_on_the_driver_up_to_the_limit_of_the_job(monkeyp
 
     assert isinstance(listing.images, ArrowRows)
     assert listing.images.schema == LISTED
-    assert (listing.count, listing.images.distinct("label"), listing.problems, listing.ignored) == (200, 131, [], {})
+    assert (listing.count, listing.images.count_distinct("label"), listing.problems, listing.ignored) == (200, 131, [], {})
 
 
 def test_synthetic_features_are_record_batches_like_those_of_the_job():
