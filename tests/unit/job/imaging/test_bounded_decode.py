@@ -58,7 +58,7 @@ except DecodeError as error:
 """
 
 
-@pytest.mark.parametrize("name", ["decode_bounded", "decode_apart"])
+@pytest.mark.parametrize("name", ["decode_bounded", "decode_in_subprocess"])
 def test_an_image_that_takes_too_much_memory_is_refused(name):
     """In a process that has not had so much before and kept it."""
     command = [sys.executable, "-c", POOR, name]
