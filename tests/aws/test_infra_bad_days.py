@@ -64,7 +64,7 @@ def test_a_refusal_names_the_missing_action(aws, standin, action, command):
     assert f"hint: add `{action}` to your IAM policy" in refused.stderr
 
 
-@pytest.mark.parametrize(("limit", "what"), [("REST_SECONDS", "stack `fruitsctl-app`"), ("CHANGE_SET_SECONDS", "the change set of stack")])
+@pytest.mark.parametrize(("limit", "what"), [("STACK_SECONDS", "stack `fruitsctl-app`"), ("CHANGE_SET_SECONDS", "the change set of stack")])
 def test_a_stack_that_does_not_come_to_rest_is_not_waited_for_for_ever(aws, standin, monkeypatch, limit, what):
     monkeypatch.setattr(stacks, limit, 0.0)
     standin.durations.stack = 2.0

@@ -62,13 +62,13 @@ POINTS: dict[str, Callable[[], None]] = {
     "list": on(pipeline, "read_listing", after=True),
     "new": on(FeatureStore, "missing_from", after=True),
     "embed": on(FeatureStore, "append", second),
-    "between data files and commit": on(LocalFolder, "swap", of("00000000000000000002.json")),
+    "between data files and commit": on(LocalFolder, "compare_and_swap", of("00000000000000000002.json")),
     "fit": on(pca, "fit"),
     "project": on(pca, "project"),
     "publish": on(publish, "write_model", after=True),
     "report": on(publish, "add_report", after=True),
-    "between manifest and latest.json": on(LocalFolder, "swap", of("latest.json")),
-    "after latest.json": on(LocalFolder, "swap", of("latest.json"), after=True),
+    "between manifest and latest.json": on(LocalFolder, "compare_and_swap", of("latest.json")),
+    "after latest.json": on(LocalFolder, "compare_and_swap", of("latest.json"), after=True),
 }
 ERASURE = {
     "between tables and runs": on(runs, "erase_from_run"),
