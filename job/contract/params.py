@@ -106,7 +106,7 @@ class Params(Arguments):
     content_hash: bool = False  # local files: etag from content instead of size and mtime
     keep_runs: int = 5
     notebook: str | None = None  # local path of a notebook whose cells take the pipeline's place
-    lease_seconds: float = 60.0  # after this time without a renewal another run may take over
+    lease_seconds: float = 60.0  # without a renewal for so long, a run may be taken over
 
     @classmethod
     def from_manifest(cls, values: Mapping[str, Any]) -> Self:
