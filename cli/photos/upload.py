@@ -22,6 +22,7 @@ from cli.errors import UsageError
 from cli.photos.strip_metadata import UnknownFormat, strip
 from job.contract.filenames import ignored_as, skipped_folder
 from job.contract.places import check_folder
+from job.contract.reading import check_regular, open_regular
 from job.contract.uris import bucket_and_key
 
 T = TypeVar("T")
@@ -89,6 +90,11 @@ def find(folder: Path, uri: str) -> tuple[list[Photo], Pushed]:
         if too_long:
             result.refused.append((str(path), f"S3 key longer than {MAX_KEY_BYTES:,} bytes"))
             continue
+        try:
+            check_regular(str(path))
+        except OSError as error:
+            result.refused.append((str(path), _why(error)))
+            continue
         photos.append(Photo(path, key))
     if not photos and not result.refused:
         raise UsageError(f"there are no photos below `{folder}`", "use files ending in .jpg .png .gif .webp .bmp .tif")
@@ -143,12 +149,16 @@ def _for_each(photos: list[Photo], function: Callable[[Photo], T], result: Pushe
             try:
                 yield futures[future], future.result()
             except (OSError, UnknownFormat) as error:
-                reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else f"cannot remove its metadata: {error}"
+                reason = _why(error) if isinstance(error, OSError) else f"cannot remove its metadata: {error}"
                 result.refused.append((str(futures[future].path), reason))
             progress(done, len(photos))
     finally:
         pool.shutdown(cancel_futures=True)
     result.refused.sort()
+
+
+def _why(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
 
 
 def _state(client: Any, bucket: str, photo: Photo, there: tuple[str, int] | None, strip_metadata: bool) -> State:
@@ -168,7 +178,8 @@ def _state(client: Any, bucket: str, photo: Photo, there: tuple[str, int] | None
 
 
 def _content(photo: Photo, strip_metadata: bool) -> bytes:
-    content = photo.path.read_bytes()
+    with open_regular(str(photo.path)) as file:
+        content = file.read()
     return strip(content) if strip_metadata else content
 
 

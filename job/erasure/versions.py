@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections import defaultdict
@@ -12,6 +13,7 @@ from typing import NamedTuple, TypeVar
 from botocore.exceptions import ClientError
 
 from job.contract.errors import InputError, OutputError
+from job.contract.reading import NotRegular, open_regular
 from job.contract.replacing import is_partial
 from job.contract.uris import bucket_and_key, is_s3, local_path, printable
 from job.storage.s3_client import S3_ERRORS, client, code_of, explain
@@ -101,7 +103,7 @@ def in_parallel(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 
 def content_of(version: Version) -> bytes | None:
     """
-    None for a delete marker, and for what has gone meanwhile.
+    None for a delete marker, for what has gone meanwhile, and for what holds no bytes: a pipe, a socket, a device, a link to itself.
 
     Raises:
         OutputError, CredentialsError: it cannot be read.
@@ -110,11 +112,13 @@ def content_of(version: Version) -> bytes | None:
         return None
     if version.version is None:
         try:
-            with open(local_path(version.uri), "rb") as file:
+            with open_regular(local_path(version.uri)) as file:
                 return file.read()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotRegular):
             return None
         except OSError as error:
+            if error.errno == errno.ELOOP:
+                return None
             raise OutputError(f"cannot read `{printable(local_path(version.uri))}`: {error.strerror}", "make the file readable") from error
     bucket, key = bucket_and_key(version.uri)
     older = {} if version.current else {"VersionId": version.version}  # not every server knows the version `null` of a bucket without any
@@ -192,12 +196,15 @@ def _not_listed(error: OSError) -> None:
 
 
 def _unlink(path: str) -> None:
-    """The file itself, and then each symbolic link to it: an interruption leaves the links, and by them the file is found again."""
+    """
+    The file itself, and then each symbolic link to it: an interruption leaves the links, and by them the file is found again. Of a link to
+    what is no file, such as a device, only the link.
+    """
     links = []
     while os.path.islink(path) and path not in links:
         links.append(path)
         path = os.path.join(os.path.dirname(path), os.readlink(path))
-    for one in [path, *reversed(links)]:
+    for one in [*([path] if not links or os.path.isfile(path) else []), *reversed(links)]:
         try:
             os.unlink(one)
         except FileNotFoundError:

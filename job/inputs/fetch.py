@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 from job.contract.errors import FetchError
+from job.contract.reading import open_regular
 from job.contract.uris import bucket_and_key, is_s3, local_path
 from job.imaging.decode import MAX_PIXELS
 from job.storage.s3_client import bucket_store
@@ -67,10 +68,10 @@ def _read(key: Key) -> bytes | FetchError:
 def read_local(key: Key) -> bytes:
     """
     Raises:
-        FetchError: unreadable, vanished, or not the file that was listed.
+        FetchError: unreadable, vanished, not a regular file any more, or not the one that was listed.
     """
     try:
-        with open(local_path(key.uri), "rb") as file:
+        with open_regular(local_path(key.uri)) as file:
             status = os.fstat(file.fileno())
             content = file.read((key.size or 0) + 1)  # it may have grown without end meanwhile
     except OSError as error:

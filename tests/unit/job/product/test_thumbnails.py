@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from job.inputs.fetch import Key, stat_etag
 from job.product import thumbnails
 from job.product.thumbnails import TILE_PX, data_uri, keys_unchanged_since, shrink, small_photo, small_photos, sprite, tile, tiles, unpacked
+from tests.unit.job.odd_files import REASONS, write_odd_files
 
 
 def listed(path):
@@ -38,6 +39,13 @@ def test_a_photo_keeps_its_look(sample):
     assert (max(picture.size), picture.mode) == (96, "RGB")
     expected = ImageOps.exif_transpose(Image.open(path)).resize(picture.size)
     assert np.abs(np.asarray(picture, float) - np.asarray(expected, float)).mean() < 3
+
+
+@pytest.mark.timeout(60)
+def test_what_took_the_place_of_a_photo_and_is_no_file_gives_no_picture(tmp_path):
+    write_odd_files(tmp_path)
+
+    assert small_photos([f"file://{tmp_path}/{name}" for name in REASONS], keys_unchanged_since(4e9)) == {}
 
 
 def test_place_time_and_camera_do_not_come_along_and_the_photo_stands_upright():
