@@ -53,7 +53,7 @@ def planned(wanted: Forget, folder: Folder) -> dict[str, object]:
         targets = plan(wanted, folder, Report())
     finally:
         stop_session()
-    rows = {run: runs.rows_of(folder, run, targets) for run in folder.names("runs")} if targets.uris else {}
+    rows = {run: len(runs.uris_of(folder, run, targets)) for run in folder.names("runs")} if targets.uris else {}
     return {
         "images": sorted(set(map(printable, targets.uris))),
         "photos": len(targets.photos),

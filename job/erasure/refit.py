@@ -14,7 +14,7 @@ from job.contract.errors import NoPhotosError, SetupError, VarianceError
 from job.contract.params import Params
 from job.contract.records import Manifest, counted
 from job.contract.uris import join, shown
-from job.erasure.known import uris_of_run
+from job.erasure.known import ASIDE, manifest_of, uris_of_run
 from job.inputs.rows import ArrowRows
 from job.spark.session import work_uri
 from job.stages import moments, pca, publish
@@ -22,8 +22,6 @@ from job.stages.tables.features import Features
 from job.storage.delta_log import DeltaLog
 from job.storage.lease import Lease
 from job.storage.object_store import Folder
-
-ASIDE = "manifest.refit"  # the manifest while its run is being rewritten, and so does not exist for a reader
 
 
 def refit(spark: SparkSession, folder: Folder, run: str, lease: Lease) -> int | None:
@@ -64,12 +62,6 @@ def refit(spark: SparkSession, folder: Folder, run: str, lease: Lease) -> int | 
     folder.write(f"runs/{run}/manifest.json", manifest.to_json().encode())
     folder.delete(f"runs/{run}/{ASIDE}")
     return changed
-
-
-def manifest_of(folder: Folder, run: str) -> Manifest | None:
-    """Return the manifest of a run, also while it is being rewritten; None for an attempt that was never published."""
-    stored = folder.read(f"runs/{run}/manifest.json") or folder.read(f"runs/{run}/{ASIDE}")
-    return Manifest.from_json(stored.content) if stored else None
 
 
 def root_of(folder: Folder, run: str) -> str:

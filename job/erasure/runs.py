@@ -11,15 +11,13 @@ from datetime import UTC, datetime
 from itertools import accumulate
 from pathlib import Path
 
-import pyarrow as pa
-
 from job.contract.errors import LeaseError
 from job.contract.records import Manifest
 from job.erasure import parquet
-from job.erasure.refit import manifest_of
+from job.erasure.known import manifest_of
+from job.erasure.pending import Targets
 from job.erasure.search.proof import spellings
 from job.erasure.search.strings import Strings
-from job.erasure.targets import Targets
 from job.product.report import report
 from job.storage.lease import Lease
 from job.storage.object_store import Folder
@@ -30,9 +28,9 @@ REFITTED = f"{ERASED}; its PCA was refitted without them"
 SAID = (".log", "outcome.json")  # of an attempt
 
 
-def clean(folder: Folder, run: str, targets: Targets, lease: Lease) -> int:
+def clean(folder: Folder, run: str, targets: Targets, lease: Lease) -> None:
     """
-    Take `targets` out of `runs/<run>/`; how many rows of its matrix that were. Doing it again changes nothing.
+    Take `targets` out of `runs/<run>/`. Doing it again changes nothing.
 
     Its report goes: `settle` writes it again. Of an attempt that was never published, only what it said stays.
 
@@ -43,25 +41,22 @@ def clean(folder: Folder, run: str, targets: Targets, lease: Lease) -> int:
     below = f"runs/{run}"
     uris = parquet.column_of(targets.uris)
     lease.check()
-    _remove_if_hit(folder, run, targets, uris)
-    rows = 0
+    _remove_if_hit(folder, run, targets)
     for name in folder.names(f"{below}/pca"):
         if name.endswith(".parquet"):
-            rows += parquet.without(folder, f"{below}/pca/{name}", uris)
+            parquet.without(folder, f"{below}/pca/{name}", uris)
     for name in folder.names(f"{below}/csv"):
         if name.endswith(".csv"):
             _rewrite_csv(folder, f"{below}/csv", name, targets.uris)
     if manifest_of(folder, run) is None:
         _drop_results(folder, run)
-    return rows
 
 
-def rows_of(folder: Folder, run: str, targets: Targets) -> int:
-    """How many rows `clean` would take out of the matrix of `run`."""
-    uris = parquet.column_of(targets.uris)
-    return sum(
-        parquet.rows_of(folder, f"runs/{run}/pca/{name}", uris) for name in folder.names(f"runs/{run}/pca") if name.endswith(".parquet")
-    )
+def uris_of(folder: Folder, run: str, targets: Targets) -> list[str]:
+    """The addresses of the rows that `clean` would take out of the matrix of `run`."""
+    uris, below = parquet.column_of(targets.uris), f"runs/{run}/pca"
+    files = (f"{below}/{name}" for name in folder.names(below) if name.endswith(".parquet"))
+    return [uri for file in files for uri in parquet.uris_in(folder, file, uris)]
 
 
 def settle(folder: Folder, run: str, cache: str | None, note: str, lease: Lease) -> None:
@@ -100,15 +95,13 @@ def shown_names(targets: Targets, manifest: Manifest) -> set[str]:
     return {report.name_of(manifest, uri) for uri in targets.searched()}
 
 
-def _remove_if_hit(folder: Folder, run: str, targets: Targets, uris: pa.Array) -> None:
+def _remove_if_hit(folder: Folder, run: str, targets: Targets) -> None:
     """Files about images other than the matrix go first: what is interrupted after that finds them gone, not outdated."""
     below = f"runs/{run}"
     manifest = manifest_of(folder, run)
     addresses = Strings(spelling for uri in targets.searched() for spelling in spellings(uri))
     names = Strings(spelling for name in shown_names(targets, manifest) for spelling in spellings(name)) if manifest else Strings([])
-    in_matrix = any(
-        parquet.rows_of(folder, f"{below}/pca/{name}", uris) for name in folder.names(f"{below}/pca") if name.endswith(".parquet")
-    )
+    in_matrix = bool(uris_of(folder, run, targets))
     for name in folder.names(below):
         if not name.endswith((".html", ".ipynb", *SAID)):
             continue

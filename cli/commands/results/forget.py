@@ -160,7 +160,7 @@ def _places(wanted: Forget) -> Iterator[str]:
     """Yield the addresses that the erasure will read: OUTPUT, what is to be erased, and the INPUT of each run of a local OUTPUT."""
     yield wanted.output
     yield from chain.from_iterable(json.loads(Path(wanted.targets).read_text(encoding="utf-8")).values())
-    for manifest in Path(local_path(wanted.output)).glob("runs/*/manifest.json"):
+    for manifest in Path(local_path(wanted.output)).glob("runs/*/manifest.*"):  # `.refit` while a run is being rewritten
         with suppress(OSError, RecordError):  # the job tells what is wrong with it
             yield str(Manifest.from_json(manifest.read_bytes()).params.get("input"))
 

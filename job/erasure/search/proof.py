@@ -29,8 +29,9 @@ import pyarrow.parquet as pq
 from job.contract.errors import OutputError
 from job.contract.uris import local_path, printable
 from job.erasure.parquet import LISTS, TEXT, column_of, heads_of, text_of
+from job.erasure.pending import Targets
 from job.erasure.search.strings import Strings
-from job.erasure.targets import HEAD, Targets
+from job.erasure.targets import HEAD
 from job.erasure.versions import Progress, Version, content_of, unseen, versions_below
 
 IN_FLIGHT = 8  # files, each in memory

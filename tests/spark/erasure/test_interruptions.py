@@ -10,7 +10,7 @@ import pytest
 from job import erasure
 from job.contract.errors import LeaseError
 from job.contract.uris import from_text
-from job.erasure import tables
+from job.erasure import runs, tables, versions
 from job.product.report import report
 from job.storage.delta_log import DeltaLog
 from job.storage.folders import open_folder
@@ -81,6 +81,45 @@ def test_an_erasure_that_stops_between_two_stages_ends_as_one_that_did_not(forge
     assert end_state(output) == end_state(calm)
 
 
+def second_call(function):
+    """`function`, but a KeyboardInterrupt instead of its second call."""
+    calls = []
+
+    def stopping(*arguments, **named):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return function(*arguments, **named)
+
+    return stopping
+
+
+WITHIN = {  # a stage -> what it does twice
+    "photos": (versions, "_unlink"),
+    "tables": (DeltaLog, "vacuum"),
+    "runs": (runs, "_rewrite_csv"),
+}
+
+
+@pytest.mark.parametrize("stage", WITHIN)
+def test_an_erasure_that_stops_within_a_stage_counts_in_the_end_what_it_had_removed(run_job, forget, after_a_run, monkeypatch, stage):
+    """Also if the command that continues it names another photo too."""
+    output, photos = after_a_run
+    torn = min(photos.iterdir()) / "torn.jpg"
+    torn.write_bytes(min(photos.glob("*/*.jpg")).read_bytes()[:300])
+    run_job(photos, output, pca="first", run_id="second")
+    files = [path for path in sorted(photos.glob("*/*.jpg")) if path != torn][:3]
+    place, name = WITHIN[stage]
+    with monkeypatch.context() as patch:
+        patch.setattr(place, name, second_call(getattr(place, name)))
+        with pytest.raises(KeyboardInterrupt):
+            forget(output, [*files[:2], torn])
+
+    done = forget(output, [*files, torn])
+
+    assert done.removed == {"photos": 4, "features": 3, "rejects": 1, "rows": 6, "versions": 0}
+
+
 def end_state(output):
     """Matrix and manifest of each run, and what the tables hold, but for times and names of files."""
     runs = {}
@@ -121,7 +160,7 @@ def test_a_run_that_was_taken_over_cannot_commit_after_an_erasure_that_dropped_n
     with Lease.acquire(folder, "late") as lease:
         late, erasure = (SimpleNamespace(generation=lease.generation + more, check=lambda: None, taken_over=bool(more)) for more in (0, 1))
 
-    assert tables.erase(spark, folder, {"file:///p/a.jpg"}, erasure) == {"features": 0, "rejects": 0}
+    tables.erase(spark, folder, {"file:///p/a.jpg"}, erasure)
 
     for table in ("features", "rejects"):
         with pytest.raises(LeaseError, match="another run has written to"):
@@ -134,7 +173,7 @@ def test_a_run_from_before_an_owner_who_wrote_nothing_cannot_commit_after_an_era
     with Lease.acquire(folder, "late") as lease:
         late, erasure = (SimpleNamespace(generation=lease.generation + more, check=lambda: None, taken_over=False) for more in (0, 2))
 
-    assert tables.erase(spark, folder, {"file:///p/a.jpg"}, erasure) == {"features": 0, "rejects": 0}
+    tables.erase(spark, folder, {"file:///p/a.jpg"}, erasure)
 
     for table in ("features", "rejects"):
         with pytest.raises(LeaseError, match="another run has written to"):

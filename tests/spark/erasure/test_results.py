@@ -128,7 +128,7 @@ def test_a_plan_changes_no_byte(forget, after_a_run, tmp_path):
 
     assert len(found.uris) == 60
     folder = open_folder(from_text(str(output)))
-    assert [runs.rows_of(folder, run, found) for run in folder.names("runs")] == [60]
+    assert [len(runs.uris_of(folder, run, found)) for run in folder.names("runs")] == [60]
     assert tree(output) | tree(photos) == before
 
 

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from job.contract.errors import OutputError
 from job.erasure.parquet import heads_of, text_of
+from job.erasure.pending import Targets
 from job.erasure.search.proof import Needles, traces
-from job.erasure.targets import HEAD, Targets
+from job.erasure.targets import HEAD
 
 URI = "s3://bucket/photos/é & co/a.jpg"
 FOUND = "address or content hash"
