@@ -49,8 +49,8 @@ class Targets:
     @classmethod
     def from_json(cls, text: bytes) -> Targets:
         values = json.loads(text)
-        noted = values.pop("removed", {}).items()
-        removed = {name: Counter(found if isinstance(found, dict) else {"": found}) for name, found in noted}  # 0.1 kept numbers
+        noted = values.pop("removed", {})  # in a record of an earlier version, numbers
+        removed = {name: Counter(found if isinstance(found, dict) else {"": found}) for name, found in noted.items()}
         known = {name: set(found) for name, found in values.items() if name in vars(cls())}  # another version may have kept more
         return cls(**known, removed=removed)
 

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
+from urllib.parse import unquote_plus
 
 from botocore.exceptions import ClientError
 
@@ -159,11 +160,21 @@ def remove(versions: Iterable[Version], progress: Progress = unseen) -> int:
 
 
 def _uploads(prefix: str) -> Iterator[Version]:
+    """
+    Keys are asked for as URLs have them, since XML cannot have all of them. boto3 does so, and reads them back, in all other listings; its
+    paginator would send the next page's marker as it came.
+    """
     bucket, key = bucket_and_key(prefix)
+    markers: dict[str, str] = {}
     try:
-        for page in client().get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=key):
+        while True:
+            page = client().list_multipart_uploads(Bucket=bucket, Prefix=key, EncodingType="url", **markers)
+            read = unquote_plus if page.get("EncodingType") == "url" else str  # not every server can
             for found in page.get("Uploads", []):
-                yield Version(f"s3://{bucket}/{found['Key']}", found["UploadId"], False, True, upload=True)
+                yield Version(f"s3://{bucket}/{read(found['Key'])}", found["UploadId"], False, True, upload=True)
+            if not page.get("IsTruncated"):
+                return
+            markers = {"KeyMarker": read(page["NextKeyMarker"]), "UploadIdMarker": page["NextUploadIdMarker"]}
     except S3_ERRORS as error:
         raise explain(error, prefix, OutputError) from error
 
