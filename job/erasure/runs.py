@@ -16,7 +16,7 @@ from job.contract.records import Manifest
 from job.erasure import parquet
 from job.erasure.known import manifest_of
 from job.erasure.pending import Targets
-from job.erasure.search.proof import spellings
+from job.erasure.search.spellings import by_needle, is_address, spellings
 from job.erasure.search.strings import Strings
 from job.product.report import report
 from job.storage.lease import Lease
@@ -99,7 +99,8 @@ def _remove_if_hit(folder: Folder, run: str, targets: Targets) -> None:
     """Files about images other than the matrix go first: what is interrupted after that finds them gone, not outdated."""
     below = f"runs/{run}"
     manifest = manifest_of(folder, run)
-    addresses = Strings(spelling for uri in targets.searched() for spelling in spellings(uri))
+    meant = by_needle(targets.searched())
+    addresses = Strings(meant)
     names = Strings(spelling for name in shown_names(targets, manifest) for spelling in spellings(name)) if manifest else Strings([])
     in_matrix = bool(uris_of(folder, run, targets))
     for name in folder.names(below):
@@ -107,7 +108,8 @@ def _remove_if_hit(folder: Folder, run: str, targets: Targets) -> None:
             continue
         found = folder.read(f"{below}/{name}")
         content = found.content if found else b""
-        hits = [(at, at + len(found)) for at, found in addresses.found_in(content)]
+        places = addresses.found_in(content)
+        hits = [(at, at + len(found)) for at, found in places if any(is_address(content, at, uri) for uri in meant[found])]
         if name.endswith((".html", ".ipynb")) and (hits or in_matrix or any(names.found_in(content))):
             folder.delete(f"{below}/{name}")  # pictures too
         elif hits and name.endswith(".log"):

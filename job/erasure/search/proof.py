@@ -8,19 +8,14 @@ from __future__ import annotations
 
 import base64
 import gzip
-import html
-import json
 import re
 import zlib
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, reduce
 from itertools import chain, islice
-from urllib.parse import quote, quote_plus
 
-import markupsafe
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,6 +25,7 @@ from job.contract.errors import OutputError
 from job.contract.uris import local_path, printable
 from job.erasure.parquet import LISTS, TEXT, column_of, heads_of, text_of
 from job.erasure.pending import Targets
+from job.erasure.search.spellings import by_needle, is_address, needles_of
 from job.erasure.search.strings import Strings
 from job.erasure.targets import HEAD
 from job.erasure.versions import Progress, Version, content_of, unseen, versions_below
@@ -37,8 +33,6 @@ from job.erasure.versions import Progress, Version, content_of, unseen, versions
 IN_FLIGHT = 8  # files, each in memory
 ESCAPED = re.compile(rb"(%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4})$")  # its last digit is no digit of a number behind it
 TELLING_BYTES = 64  # fewer bytes may be anywhere by chance
-RAW = "surrogateescape"  # bytes of a file name that are not UTF-8
-SAFE = ("", "/", "/:", "/:!$&'()*+,;=@~")  # what writers of URLs leave as it is
 PARQUET = b"PAR1"
 NOT_SEARCHED = "cannot be searched"
 ZSTD = b"\x28\xb5\x2f\xfd"
@@ -80,14 +74,11 @@ class Needles:
         telling = [head for head in self.unshared if len(head) >= TELLING_BYTES and any(head)]
         wide = [np.frombuffer(head, np.float32).astype(np.float64).tobytes() for head in telling]  # as sums of one image have it
         self._numbers = frozenset(telling + wide)
-        self._addresses: dict[bytes, list[str]] = defaultdict(list)  # `a b` as a URL has it may be a name of its own
-        for uri in uris:
-            for spelling in spellings(uri):
-                self._addresses[spelling].append(uri)
+        self._addresses = by_needle(uris)
         self._etags = frozenset(etag.encode() for etag in targets.etags - targets.contents)
         self._all = Strings([*self._addresses, *(hashed.encode() for hashed in contents if hashed), *self._numbers])
-        self._longer = cache(lambda uri: [spelling for other in longer(uri) if other != uri for spelling in spellings(other)])
-        self._around = cache(lambda uri: [spelling for other in around(uri) if other != uri for spelling in spellings(other)])
+        self._longer = cache(lambda uri: [spelling for other in longer(uri) if other != uri for spelling in needles_of(other)])
+        self._around = cache(lambda uri: [spelling for other in around(uri) if other != uri for spelling in needles_of(other)])
 
     def in_bytes(self, content: bytes) -> str:
         """`address or content hash`, `embedding`, or "" if there is none of them in it."""
@@ -103,6 +94,8 @@ class Needles:
 
     def _is(self, text: bytes, at: int, spelling: bytes, uri: str) -> bool:
         """Whether it is `uri` that is spelt there, and no longer address: `/a.jpg` is in `/b/a.jpg`, and in `/a.jpg.png`."""
+        if not is_address(text, at, uri):
+            return False
         around = self._around(uri) if text[max(0, at - 1) : at] not in (b"", b"/") else []
         begins = ((at - place, other) for other in chain(self._longer(uri), around) for place in _places(spelling, other))
         return not any(begin >= 0 and text.startswith(other, begin) for begin, other in begins)
@@ -119,27 +112,6 @@ def _within_a_number(text: bytes, at: int, etag: bytes) -> bool:
     """Whether a digit is before or behind: `5000-17` of a local photo, size and time, is in `15000-17` of another one."""
     before, behind = text[max(0, at - 6) : at], text[at + len(etag) : at + len(etag) + 1]
     return behind.isdigit() or (before[-1:].isdigit() and not ESCAPED.search(before))
-
-
-def spellings(uri: str) -> set[bytes]:
-    """
-    An address, or a part of one, as plain text, HTML, URL, CSV, JSON and Python write it; and JSON of HTML, as a notebook has it. One on a
-    disk is written as a path too.
-    """
-    return _spellings(uri) | _spellings(local_path(uri))
-
-
-def _spellings(uri: str) -> set[bytes]:
-    plain = {uri, html.escape(uri), html.escape(uri, quote=False), str(markupsafe.escape(uri)), uri.replace('"', '""')}
-    plain |= {text.encode("ascii", "xmlcharrefreplace").decode() for text in plain} | {repr(uri)[1:-1], ascii(uri)[1:-1]}
-    quoted = {quote(uri, safe=safe, errors=RAW) for safe in SAFE} | {quote_plus(uri, safe="/:", errors=RAW)}
-    plain |= quoted | {re.sub("%..", lambda digits: digits[0].lower(), text) for text in quoted}
-    escaped = {json.dumps(text, ensure_ascii=ascii_only)[1:-1] for text in plain for ascii_only in (True, False)}
-    escaped |= {re.sub(r"\\u[0-9a-f]{4}", lambda code: code[0][:2] + code[0][2:].upper(), text) for text in escaped}
-    escaped |= {text.replace("<", "\\u003c") for text in escaped}  # as a report writes it
-    escaped |= {text.replace("/", "\\/") for text in escaped}
-    windows = {uri.encode(code, "surrogatepass") for code in ("utf-16-le", "utf-16-be")}
-    return {text.encode(errors=RAW) for text in plain | escaped} | windows
 
 
 def search(folders: list[str], needles: Needles, besides: set[str], progress: Progress = unseen) -> Proof:
@@ -194,7 +166,7 @@ def _in_table(table: pa.Table, needles: Needles) -> str:
     others = pc.invert(pc.is_in(table["uri"].cast(pa.string()), value_set=needles.staying)) if of_photos else None
     for name, column in zip(table.column_names, table.columns, strict=True):
         if name == "uri" and _is_text(column):  # each value is one address: a longer one is another photo's, known or not
-            if _has(column, needles.uris):
+            if _has(column, needles.uris) or any(map(needles.in_bytes, text_of(_of_others(column)))):
                 return "address"
             continue
         if name == "etag" and _has(column, needles.contents):
@@ -211,6 +183,13 @@ def _in_table(table: pa.Table, needles: Needles) -> str:
 
 def _is_text(column: pa.ChunkedArray) -> bool:
     return any(is_text(column.type) for is_text in TEXT)
+
+
+def _of_others(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The values that are written in another way than ours, and so equal none: `s3a://…`, `https://…`."""
+    texts = column.cast(pa.string())
+    ours = [pc.starts_with(texts, begin) for begin in ("s3://", "file://", "/")]
+    return texts.filter(pc.invert(reduce(pc.or_, ours)))
 
 
 def _has(column: pa.ChunkedArray, values: pa.Array) -> bool:

@@ -94,6 +94,65 @@ def test_an_address_is_found_whoever_wrote_it(writer: str):
     assert seen(f"<{WRITERS[writer](ODD)}>".encode(), Needles(Targets(uris={ODD}))) == FOUND
 
 
+KEY = URI.removeprefix("s3://bucket/")
+WAYS = {
+    "s3": URI,
+    "s3a": f"s3a://bucket/{KEY}",
+    "s3n": f"s3n://bucket/{KEY}",
+    "arn": f"arn:aws:s3:::bucket/{KEY}",
+    "host": f"https://bucket.s3.eu-west-3.amazonaws.com/{KEY}",
+    "host, dual stack": f"https://bucket.s3.dualstack.eu-west-3.amazonaws.com/{KEY}",
+    "host, no Region": f"https://bucket.s3.amazonaws.com/{KEY}",
+    "host, sovereign": f"https://bucket.s3.eusc-de-east-1.amazonaws.eu/{KEY}",
+    "path": f"https://s3.eu-west-3.amazonaws.com/bucket/{KEY}",
+    "path, another server": f"http://127.0.0.1:7070/bucket/{KEY}",
+}
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+@pytest.mark.parametrize("way", WAYS)
+@settings(deadline=None, max_examples=20)
+@given(before=NEIGHBOURS, after=NEIGHBOURS, writer=st.sampled_from(["text", "url", "all of a url"]))
+def test_an_object_is_found_by_every_address_that_it_has(container: str, way: str, before: str, after: str, writer: str):
+    content = CONTAINERS[container](f"{before} {WRITERS[writer](WAYS[way])}{after}")
+
+    assert seen(content, Needles(Targets(uris={URI}))) == FOUND
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("code", ["utf-16-le", "utf-16-be", "utf-16"])
+def test_an_object_is_found_by_every_address_in_utf_16(way: str, code: str):
+    assert seen(f"read {WAYS[way]}".encode(code), Needles(Targets(uris={URI}))) == FOUND
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_object_is_found_by_every_address_in_a_column_of_addresses(way: str):
+    assert seen(written(pa.table({"uri": ["s3://bucket/b.jpg", None, WAYS[way]]})), Needles(Targets(uris={URI}))) in (FOUND, "address")
+    assert seen(written(pa.table({"uri": ["s3://bucket/b.jpg", None, f"{URI}.png"]})), Needles(Targets(uris={URI}))) == ""
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_longer_address_is_another_object_if_it_is_known_however_it_is_written(way: str):
+    needles = Needles(Targets(uris={URI}), lambda uri: [f"{URI}.png"])
+
+    assert seen(f"{WAYS[way]}.png".encode(), needles) == ""
+    assert seen(f"{WAYS[way]}.gif".encode(), needles) == FOUND
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        f"s3://mybucket/{KEY}",
+        f"s3://bucket/x/{KEY}",
+        f"https://mine.s3.eu-west-3.amazonaws.com/{KEY}",
+        f"/home/bucket/{KEY}",
+        f"<td>bucket/{KEY}</td>",
+    ],
+)
+def test_an_object_of_another_bucket_and_a_name_below_input_are_not_its_address(other: str):
+    assert seen(other.encode(), Needles(Targets(uris={URI}))) == ""
+
+
 @pytest.mark.parametrize("text", [f"{URI}. Skipped", f"{quote(URI, safe='/:')}%22", f"{URI}s3://bucket/b.jpg", f"{URI}-1", f"{URI}.png"])
 def test_what_is_no_other_known_photo_counts_as_found(text: str):
     assert seen(text.encode(), Needles(Targets(uris={URI}))) == FOUND
