@@ -43,7 +43,7 @@ def refit(spark: SparkSession, folder: Folder, run: str, lease: Lease) -> int | 
     images = uris_of_run(folder, run)
     features = _features(spark, folder, manifest, images)
     try:
-        fitted = _fit(features, folder, manifest)
+        fitted = _fit(features, folder, manifest, lease)
     except (NoPhotosError, VarianceError):
         return None
     scores = pca.project(features, fitted).kept(join(work_uri(spark, folder.uri, run), "refit"))
@@ -74,11 +74,11 @@ def interrupted(folder: Folder) -> list[str]:
     return [run for run in folder.names("runs") if folder.read(f"runs/{run}/{ASIDE}")]
 
 
-def _fit(features: Features, folder: Folder, manifest: Manifest) -> pca.Fitted:
+def _fit(features: Features, folder: Folder, manifest: Manifest, lease: Lease) -> pca.Fitted:
     if (root := root_of(folder, manifest.run_id)) != manifest.run_id:
         return publish.read_fitted(folder, root, manifest.model)
     params = Params.of_manifest(manifest.params)
-    total = moments.moments_of(features, params.input, params.fit_on, folder)
+    total = moments.moments_of(features, params.input, params.fit_on, folder, lease)
     return pca.fit(total, params.components, params.variance, params.standardize)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from job.contract.errors import LeaseError
 from job.contract.records import Manifest
+from job.contract.uris import is_s3
 from job.erasure import parquet
 from job.erasure.known import manifest_of
 from job.erasure.pending import Targets
@@ -112,7 +113,8 @@ def _remove_if_hit(folder: Folder, run: str, targets: Targets) -> None:
         hits = [(at, at + len(found)) for at, found in places if any(is_address(content, at, uri) for uri in meant[found])]
         if name.endswith((".html", ".ipynb")) and (hits or in_matrix or any(names.found_in(content))):
             folder.delete(f"{below}/{name}")  # pictures too
-        elif hits and name.endswith(".log"):
+        elif name.endswith(".log") and (hits or not is_s3(folder.uri)):
+            # On a disk also without a hit: what a run that was suspended still says then goes into the file of before, which has no name.
             folder.write(f"{below}/{name}", _without_lines(content, hits))
         elif hits:
             folder.delete(f"{below}/{name}")

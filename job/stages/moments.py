@@ -47,16 +47,16 @@ GROUPS = "merged.json"  # the files of chunks that each sum stands for
 DIGITS = 15  # of a row's SHA-256, hexadecimal: what fits 63 bits
 
 
-def moments_of(features: Features, input_uri: str, fit_on: str | None, folder: Folder) -> Moments:
+def moments_of(features: Features, input_uri: str, fit_on: str | None, folder: Folder, lease: Lease) -> Moments:
     """As `Kept.of`, for a caller that does not tidy up."""
-    return Kept(folder, features.model).of(features, input_uri, fit_on)
+    return Kept(folder, features.model, lease).of(features, input_uri, fit_on)
 
 
 class Kept:
     """The moments of one model in OUTPUT, as one run uses and tidies them."""
 
-    def __init__(self, folder: Folder, model: str) -> None:
-        self._folder, self._place = folder, f"moments/{model}"
+    def __init__(self, folder: Folder, model: str, lease: Lease) -> None:
+        self._folder, self._place, self._lease = folder, f"moments/{model}", lease
         self._used: dict[str, int] = {}  # file to rows, of the last `of`
         self._groups: dict[str, list[str]] = {}  # file of a sum to the files of chunks in it
 
@@ -67,6 +67,7 @@ class Kept:
         Raises:
             InputError: `fit_on` names no image.
             VarianceError: there is no image at all.
+            LeaseError: another run took over.
         """
         chosen = features if fit_on is None else features.only(matching(features.keys, fit_on, input_uri))
         rows = _rows(chosen)
@@ -87,7 +88,7 @@ class Kept:
             self._used[name] = count
         return self._sum(self._used)
 
-    def tidy(self, lease: Lease) -> None:
+    def tidy(self) -> None:
         """
         After `of`: merge the smallest files as long as there are more than FILES, and delete files that were not used, but for as many as
         were, the newest ones, which another `--fit-on` may use.
@@ -97,12 +98,11 @@ class Kept:
             OutputError, CredentialsError: OUTPUT cannot be read or written.
         """
         while members := to_merge(self._used):
-            lease.check()
             self._merge(members)
         others = [file for file in self._folder.files(self._place) if file.name not in self._used and file.name != GROUPS]
         old = sorted(others, key=lambda file: file.modified, reverse=True)[len(self._used) :]
         if old:
-            lease.check()
+            self._lease.check()
         for file in old:
             self._folder.delete(f"{self._place}/{file.name}")
 
@@ -121,6 +121,7 @@ class Kept:
         return reduce(add, (_load(self._folder, f"{self._place}/{name}") for name in sorted(names)))
 
     def _write(self, name: str, moments: Moments) -> None:
+        self._lease.check()  # an erasure that took over must not meet sums of before it later
         self._folder.write(f"{self._place}/{name}", _dump(moments))
 
 

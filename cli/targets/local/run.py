@@ -35,6 +35,7 @@ def execute(todo: local.Plan, params: Params, config: Settings, hints: Mapping[s
         FruitsError: the run failed; with the job's own exit code.
     """
     session = run_files.session() if is_s3(params.input) or is_s3(params.output) else None
+    erasures = run_files.erasures(params.output, session)
     with credentials_for(session) as extra, Stages() as stages:
         outcome = local.start(
             todo,
@@ -42,7 +43,7 @@ def execute(todo: local.Plan, params: Params, config: Settings, hints: Mapping[s
             merged(environment(), extra),
             stages.show,
         )
-    log = run_files.keep_log(todo.log, params.output, params.run_id, session)
+    log = run_files.keep_log(todo.log, params.output, params.run_id, session, erasures)
     if outcome.code:
         raise FruitsError(outcome.message, hints.get(outcome.kind) or outcome.hint or f"see the log {log}", outcome.code)
     run_files.remember(params.output, config)

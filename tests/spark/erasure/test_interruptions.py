@@ -11,7 +11,9 @@ from job import erasure
 from job.contract.errors import LeaseError
 from job.contract.uris import from_text
 from job.erasure import runs, tables, versions
+from job.inputs.rows import ArrowRows
 from job.product.report import report
+from job.stages import moments
 from job.storage.delta_log import DeltaLog
 from job.storage.folders import open_folder
 from job.storage.lease import Lease
@@ -195,6 +197,29 @@ def test_an_erasure_whose_lease_was_taken_over_while_it_planned_deletes_nothing(
 
     assert one.exists()
     assert not (output / "erasures").exists()
+
+
+@pytest.mark.parametrize(("place", "name"), [(moments, "fold"), (ArrowRows, "distinct")], ids=["fit", "project"])
+def test_a_run_that_slept_while_photos_were_erased_writes_nothing_of_them(job, forget, after_a_run, monkeypatch, place, name):
+    """Sums of features and a matrix, which it has made and not yet written when it is suspended."""
+    output, photos = after_a_run
+    one, made = min(photos.glob("*/*.jpg")), getattr(place, name)
+
+    def slowly(*arguments):
+        monkeypatch.undo()
+        result = made(*arguments)
+        take_over(open_folder(from_text(str(output))), "erasure-0")
+        forget(output, [one])
+        return result
+
+    before = set((output / "moments").rglob("*.npz"))
+    monkeypatch.setattr(place, name, slowly)
+    with pytest.raises(LeaseError):
+        job(photos, output, components=2, run_id="slow", fit_on=f"{one.parent.name}*")
+
+    assert files_that_hold(output, str(one).encode()) == []
+    assert set((output / "moments").rglob("*.npz")) <= before
+    assert not (output / "runs" / "slow").exists()
 
 
 def test_no_erasure_begins_while_a_report_is_written_again(forget, after_a_run, cache, monkeypatch):
