@@ -72,9 +72,8 @@ def erasures(output: str, session: boto3.session.Session | None) -> set[str] | N
 
     bucket, prefix = bucket_and_key(join(output, "erasures", ""))
     try:
-        pages = (
-            client(session, "s3", session.region_name, attempts=4).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        )
+        s3 = client(session, "s3", session.region_name, attempts=4)
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         return {found["Key"] for page in pages for found in page.get("Contents", [])}
     except (BotoCoreError, ClientError, FruitsError):
         return None

@@ -24,7 +24,7 @@ from cli.settings import user
 from cli.settings.config import Settings, environment, settings
 from cli.targets.local import process as local
 from cli.targets.local.run import credentials_for, merged, plan_local
-from cli.ui import run_files
+from cli.ui import report_copies, run_files
 from cli.ui.output import Stages, emit, say
 from job.contract.params import Forget
 from job.contract.records import Manifest, RecordError, counted, noun
@@ -107,6 +107,7 @@ def forget(
             if not typer.confirm("Erase them permanently?", err=True):
                 say("Nothing was erased.")
                 raise typer.Exit(1)
+        report_copies.remove()
         emit(done := start(wanted, config, scratch), _receipt(done, where), as_json)
         _refuse_unknown(done["unknown"], where)
 
