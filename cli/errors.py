@@ -1,5 +1,5 @@
 """
-What ends a command, as one tree. `cli.commands.app` turns it into words on stderr and an exit code, nobody else does.
+What ends a command, as one tree. `cli.commands.app` turns it into words on stderr and an exit code, and nothing else does.
 
     FruitsError                 code 1: the run failed
     ├── UsageError              code 2: the command or the configuration makes no sense

@@ -124,7 +124,7 @@ def no_space(output: str) -> JobError:
 
 
 def _free(path: str) -> float:
-    """Bytes; infinite where nobody can tell: the run is owed its outcome all the same."""
+    """Bytes; infinite where it is unknown: the run is owed its outcome all the same."""
     try:
         return shutil.disk_usage(path).free
     except OSError:

@@ -67,7 +67,7 @@ def passing(error: BaseException) -> str | None:
 
 def at_first(clients: Clients, call: Callable[[], T], tell: Callable[[str], None]) -> T:
     """
-    `call`, again while AWS is busy, for PATIENCE_SECONDS. Whoever has just typed a command logs in, or plugs in, and types it again.
+    `call`, again while AWS is busy, for PATIENCE_SECONDS. A user who has just typed a command logs in, or plugs in, and types it again.
 
     Raises:
         FruitsError: all else.

@@ -53,7 +53,7 @@ def active_runs(emr: Any, application_id: str) -> list[dict[str, Any]]:
 
 
 def state(emr: Any, application_id: str) -> str:
-    """TERMINATED also if nobody knows it any more."""
+    """TERMINATED also if it is not known any more."""
     return str(_get(emr, application_id).get("state", "TERMINATED"))
 
 

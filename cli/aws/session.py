@@ -3,7 +3,7 @@ AWS credentials for the job: a boto3 session in, the environment of the job's pr
 
 boto3 resolves them here, once (profiles, SSO, assumed roles, credential_process, environment, ...), and a loopback endpoint
 hands them on as Amazon ECS does. boto3 and the AWS SDKs inside S3A ask that endpoint again before the credentials expire, so
-a session is renewed while Python and the JVM go on. The endpoint wants a token that only the job's environment holds; no
+a session is renewed while Python and the JVM continue. The endpoint wants a token that only the job's environment holds; no
 credential is in that environment, in Spark's settings, or in a log.
 https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
 """

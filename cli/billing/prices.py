@@ -21,7 +21,7 @@ from cli.errors import FruitsError, UsageError
 from cli.settings.replacing import replacing
 from cli.ui.output import say
 
-SOVEREIGN = "eusc-de-east-1"  # a partition of its own: accounts and price list are not those of the others
+SOVEREIGN = "eusc-de-east-1"  # a separate partition: accounts and price list are not those of the others
 PRICING_REGION = "eu-central-1"  # the only one in the Union that has the API: https://docs.aws.amazon.com/general/latest/gr/pricing.html
 CACHE_SECONDS = 24 * 3600
 

@@ -112,7 +112,7 @@ def plan(session: Any, region: str, wanted: Wanted) -> dict[str, list[Change]]:
 
 def up(session: Any, region: str, wanted: Wanted, tell: Callable[[str], None]) -> dict[str, list[Change]]:
     """
-    Stack to what was changed; without the application while no image is known. Interrupted at any point, it goes on when called again.
+    Stack to what was changed; without the application while no image is known. Interrupted at any point, it continues when called again.
 
     Raises:
         RefusedError: `region` is outside the European Union, somebody else is changing a stack now, or the application has to change and

@@ -50,7 +50,7 @@ ARNS = {
 
 def exists(session: Any, region: str, kind: str, physical: str) -> bool:
     """
-    True also for a type that nobody asks about here, and for a bucket of somebody else. A key on its way out is not there.
+    True also for a type that is not asked about here, and for a bucket of another account. A key on its way out is not there.
 
     Raises:
         FruitsError: AWS refuses.
@@ -72,7 +72,7 @@ def exists(session: Any, region: str, kind: str, physical: str) -> bool:
 
 
 def arn_exists(session: Any, region: str, arn: str) -> bool:
-    """True also for an ARN of a type that nobody asks about here."""
+    """True also for an ARN of a type that is not asked about here."""
     _, _, service, _, _, resource = arn.split(":", 5)
     kind, prefix = ARNS.get(service, ("", ""))
     if not kind or not resource.startswith(prefix):

@@ -1,5 +1,5 @@
 """
-CloudFormation: a template with its parameters in; what would change, or what was changed, out. Interrupted at any point, it goes on.
+CloudFormation: a template with its parameters in; what would change, or what was changed, out. Interrupted at any point, call it again.
 
 A change set is the dry run: CloudFormation itself says what it would do.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-changesets.html

@@ -1,7 +1,7 @@
 """
 Everything of a project, removed in the order that works: what runs, what uses the bucket, its content, the bucket, the key, the stacks.
 
-Interrupted at any point, it goes on when it is called again. Only a bucket that the data stack made is touched.
+Interrupted at any point, it continues when it is called again. Only a bucket that the data stack made is touched.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def down(session: Any, region: str, project: str, keep_data: bool, tell: Callabl
         return not presence.exists(session, region, resource.kind, resource.physical)
 
     emr = application.client(session, region)
-    for identity in application.find(emr, project):  # CloudFormation deletes none that is started, or whose runs go on
+    for identity in application.find(emr, project):  # CloudFormation deletes none that is started, or whose runs have not ended
         application.rest(emr, identity, cancel=True, tell=tell)
     stacks.delete(cloudformation, f"{project}-app", tell, gone)
     for identity in application.find(emr, project):  # its stack was deleted by hand

@@ -1,7 +1,7 @@
 """
 Keras's MobileNetV2 weights and a few real photos: from the network or from a folder, in; files under their final names, out.
 
-A file is complete or absent. A download goes on where it stopped, also in the next call. Nothing here reads the environment.
+A file is complete or absent. A download resumes where it stopped, also in the next call. Nothing here reads the environment.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 Photos without what they tell beside the picture (place, time, camera, names, thumbnails): bytes in, bytes out, every pixel as it was.
 
 Nothing is decoded: the parts of the file that hold metadata are left out. What a viewer needs stays: colour profile, transparency,
-and the orientation, alone in an EXIF block of its own.
+and the orientation, alone in a separate EXIF block.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SHOWING_WEBP = {
 
 
 class UnknownFormat(ValueError):  # noqa: N818 - what it is, not what went wrong
-    """Neither JPEG, PNG nor WebP, or broken: nobody knows what it would still tell."""
+    """Neither JPEG, PNG nor WebP, or broken: what it would still tell is not known."""
 
 
 def strip(content: bytes) -> bytes:

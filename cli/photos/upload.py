@@ -1,7 +1,7 @@
 """
 Photos from a folder into a bucket: in parallel, checksummed on both sides, only what is not there yet. In: a folder and an s3:// URI.
 
-What is there with the same bytes is not sent again, so a push that was interrupted goes on, and nothing is ever deleted.
+What is there with the same bytes is not sent again, so a push that was interrupted can be resumed, and nothing is ever deleted.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def compare(client: Any, uri: str, photos: list[Photo], result: Pushed, strip_me
 
 def push(client: Any, uri: str, photos: list[Photo], result: Pushed, strip_metadata: bool, progress: Progress) -> None:
     """
-    Send `photos`; one that cannot be read is in `result.refused`, and the others go on.
+    Send `photos`; one that cannot be read is in `result.refused`, and the others are sent.
 
     Raises:
         FruitsError: S3 cannot be reached, or refuses.

@@ -1,7 +1,7 @@
 """
 Settings: a flag beats the environment, the environment beats `fruits.toml`, that beats the default. Read here and nowhere else in the CLI.
 
-`fruits.toml` lies in the working directory, or where FRUITS_CONFIG says. docs/reference/configuration.md is the page about it.
+`fruits.toml` is in the working directory, or where FRUITS_CONFIG says. docs/reference/configuration.md is the page about it.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def ignored_in_words(ignored: Mapping[str, int]) -> str:
 
 @lru_cache(maxsize=4096)
 def skipped_folder(folder_uri: str, input_uri: str) -> str | None:
-    """The hidden or system folder below INPUT that `folder_uri` is or lies in, as it is counted; None for any other folder."""
+    """The hidden or system folder below INPUT that `folder_uri` is or is in, as it is counted; None for any other folder."""
     for name in folder_uri.removeprefix(input_uri.rstrip("/")).strip("/").split("/"):
         if (name.startswith(".") and name not in (".", "..")) or name.lower() in SYSTEM_FOLDERS:
             return name + "/"
@@ -76,7 +76,7 @@ def skipped_folder(folder_uri: str, input_uri: str) -> str | None:
 
 def label_of(uri: str, input_uri: str) -> str | None:
     """
-    The name of the folder an image lies in; None straight in INPUT.
+    The name of the folder that an image is in; None straight in INPUT.
 
     Names that print alike are one label: Unicode's composed form (NFC), without blanks around it. The path stays as it is.
     """

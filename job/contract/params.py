@@ -57,7 +57,7 @@ class Forget(Arguments):
     output: str  # URI of the features and runs that it cleans
     run_id: str
     targets: str  # local path of JSON: {"uris": [...], "prefixes": [...]}
-    answer: str  # local path that receives what was found and done, as JSON: nobody else is told an address
+    answer: str  # local path that receives what was found and done, as JSON: no address goes anywhere else
     by: str  # who asked, for the receipt
     older_than: float | None = None  # seconds: also all that was taken in before that
     tombstone: bool = False  # refuse the same bytes if they come back

@@ -15,7 +15,7 @@ EU_REGIONS = {
     "eu-north-1": "Stockholm",
     "eu-south-1": "Milan",
     "eu-south-2": "Spain",
-    "eusc-de-east-1": "Brandenburg",  # the European Sovereign Cloud, a partition of its own
+    "eusc-de-east-1": "Brandenburg",  # the European Sovereign Cloud, a separate partition
 }
 OUTSIDE = {"eu-west-2": "London", "eu-central-2": "Zurich"}  # in Europe, not in the Union
 LABEL = "us-east-1"  # that versitygw, MinIO and others have in signatures, wherever they are, unless they are told another
@@ -45,7 +45,7 @@ AWS_SUFFIXES = (
     "csp.hci.ic.gov",
     "api.aws.hci.ic.gov",
 )
-# Hosts of AWS that may stand in front of S3, as an endpoint's: edges all over the world, or a server whose Region is before the suffix.
+# Hosts of AWS that may be in front of S3, as an endpoint's: edges all over the world, or a server whose Region is before the suffix.
 _OTHER_SUFFIXES = (
     "aws.com",
     "awsapprunner.com",

@@ -1,7 +1,7 @@
 """
 Erasure on one screen: images named by URI, prefix or age in; OUTPUT and INPUT without them, and a receipt, out.
 
-Every step can be done twice: what was interrupted goes on with the targets that were kept before the first step.
+Every step can be done twice: what was interrupted continues with the targets that were kept before the first step.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def erase(wanted: Forget, folder: Folder, lease: Lease, report: Report) -> Recei
 
     Raises:
         LeftOverError: something is left; the receipt says where.
-        JobError: as the tree in job/contract/errors.py says; the same command goes on from there.
+        JobError: as the tree in job/contract/errors.py says; the same command continues from there.
     """
     targets = plan(wanted, folder, report)
     lease.check()

@@ -25,7 +25,7 @@ def erase(spark: SparkSession, folder: Folder, uris: set[str], lease: Lease) -> 
     """
     Drop every row of `uris`, whatever its model, and then every file that no longer belongs to the table.
 
-    Deleting files at once is safe under the lease: nobody else writes, and a reader of an older version must open the table again.
+    Deleting files at once is safe under the lease: no other process writes, and a reader of an older version must open the table again.
 
     Raises:
         LeaseError: another run took over.

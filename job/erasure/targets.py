@@ -51,7 +51,7 @@ def find(
     same picture are meant too. Without `spark` this process reads the features.
 
     Raises:
-        InputError: something that is meant lies in OUTPUT.
+        InputError: something that is meant is in OUTPUT.
     """
     known = Known(folder)
     for uri in [*uris, *prefixes]:

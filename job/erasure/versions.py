@@ -39,7 +39,7 @@ class Version(NamedTuple):
     version: str | None  # None: a disk, which keeps none
     current: bool  # what a reader sees today; False for older ones, and for a delete marker
     marker: bool  # a delete marker: it has no content
-    upload: bool = False  # in parts, and never completed: `version` is its id, and nobody can read it until somebody completes it
+    upload: bool = False  # in parts, and never completed: `version` is its id, and it cannot be read until it is completed
 
 
 def versions_below(prefix: str) -> Iterator[Version]:

@@ -1,7 +1,7 @@
 """
 The bytes of one image in, its pixels out, within bounds of processor time and memory: what a Spark worker decodes with.
 
-`job.imaging.decode` refuses what is known to be endless before it begins. This is for what nobody has thought of yet: `decode_bounded`
+`job.imaging.decode` refuses what is known to be endless before it begins. This is for what is not known yet: `decode_bounded`
 takes an image that runs over its bounds for one that cannot be decoded. One that kills its process all the same costs a task, not a run:
 the next attempt of the task decodes by `decode_apart`, where only a child can die, or hang. Limits are those of a process: not for a driver
 or a server, which use `apart`.
@@ -44,13 +44,13 @@ def decode_bounded(content: bytes, size_px: int) -> Decoded:
 
 
 def decode_apart(content: bytes, size_px: int) -> Decoded:
-    """`decode_bounded` in a process of its own, a few milliseconds slower. Raises DecodeError also if that process died."""
+    """`decode_bounded` in a separate process, a few milliseconds slower. Raises DecodeError also if that process died."""
     return apart(decode_image, content, size_px)
 
 
 def apart(work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
     """
-    What `work` gives, within the bounds and in a process of its own.
+    What `work` gives, within the bounds and in a separate process.
 
     A process that does not answer in PATIENCE x SECONDS by the clock is killed and `work` tried in another one: where this process has
     threads, a fork can copy a lock that one of them holds, and then waits for it without using the processor.
@@ -150,7 +150,7 @@ def _limited_memory() -> Iterator[None]:
 
 
 def _address_space() -> int:
-    """Bytes of addresses that this process has; 0 where nobody tells, as on macOS, which knows no such limit either."""
+    """Bytes of addresses that this process has; 0 where the system does not tell, as on macOS, which knows no such limit either."""
     with suppress(OSError), open("/proc/self/statm", "rb") as file:
         return int(file.read().split()[0]) * resource.getpagesize()
     return 0

@@ -1,7 +1,7 @@
 """
 Keras weights in, a float32 LiteRT flat buffer out: `python -m job.imaging.keras_to_litert OUT [WEIGHTS]`.
 
-A process of its own, so that TensorFlow (10 s, 860 MB) never lives in the driver or in a worker.
+A separate process, so that TensorFlow (10 s, 860 MB) never lives in the driver or in a worker.
 """
 
 from __future__ import annotations

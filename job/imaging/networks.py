@@ -84,7 +84,7 @@ class KerasNetwork:
 
 
 class MeanColour:
-    """Mean red, green and blue, 0..1. No weights: stands in for a network in tests and smoke runs."""
+    """Mean red, green and blue, 0..1. No weights: replaces a network in tests and smoke runs."""
 
     size_px, dim = 32, 3
 

@@ -18,7 +18,7 @@ MONTHS = {
 
 @dataclass(frozen=True)
 class Fruit:
-    """A species, or a kind that has a name of its own: nectarine, clementine. Texts by language: LANGUAGES."""
+    """A species, or a kind that has its own name: nectarine, clementine. Texts by language: LANGUAGES."""
 
     key: str
     names: dict[str, str]

@@ -1,7 +1,7 @@
 """
 A run whose steps are the cells of a notebook: Params in; the executed notebook, beside what its cells publish, out.
 
-`execute` runs in the driver, the cells in a kernel, a process of its own. The kernel starts the Spark session: it inherits the way to
+`execute` runs in the driver, the cells in a kernel, a separate process. The kernel starts the Spark session: it inherits the way to
 the JVM that spark-submit opened (PYSPARK_GATEWAY_PORT), so the session is a classic one, and this process must never start any.
 The cells call `run_params` and `Steps`, wherever the notebook runs.
 
@@ -43,7 +43,7 @@ class NotebookError(JobError):
 
 
 class Steps(Report):
-    """The stages of a run, each told in words when it is done; to whoever started the run also as the job does."""
+    """The stages of a run, each told in words when it is done; to the process that started the run also as the job does."""
 
     @contextmanager
     def stage(self, name: str, total: int | None = None, unit: str = "images") -> Iterator[Running]:
@@ -58,7 +58,7 @@ class Steps(Report):
 
 class _Quiet(Running):
     def send(self, finished: bool = False) -> None:
-        """Nobody follows this process."""
+        """No other process follows this one."""
 
 
 def run_params(**values: Any) -> Params:
@@ -148,7 +148,7 @@ def run_cells(
     with tempfile.TemporaryDirectory(prefix="fruitsctl-") as private:
         # Sockets in a folder of our own instead of ports; nor is a home folder written to, a worker may have none.
         manager = AsyncKernelManager(transport="ipc", ip=f"{private}/socket", connection_file=f"{private}/kernel.json")
-        quiet = "--IPKernelApp.log_level=50"  # what it says of itself when it is ended helps nobody
+        quiet = "--IPKernelApp.log_level=50"  # what it says of itself when it is ended does not help
         manager._kernel_spec = KernelSpec(
             argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", quiet], language="python"
         )
@@ -175,7 +175,7 @@ def pass_on(stream: str, text: str) -> str:
         return ""
     lines = text.splitlines(keepends=True)
     told = [line for line in lines if line.startswith(MARK)]
-    with suppress(BrokenPipeError):  # whoever started the run is gone; the notebook goes on
+    with suppress(BrokenPipeError):  # the process that started the run is gone; the notebook continues
         sys.stdout.write("".join(told))
         sys.stdout.flush()
     return "".join(line for line in lines if not line.startswith(MARK))

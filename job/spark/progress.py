@@ -17,7 +17,7 @@ POLL_SECONDS = 0.5
 
 
 def send(record: Progress | Outcome | Preview) -> None:
-    """Raises BrokenPipeError when nobody listens any more: whoever started the job is gone, and the run ends."""
+    """Raises BrokenPipeError when there is no listener any more: the process that started the job is gone, and the run ends."""
     sys.stdout.write(to_line(record) + "\n")
     sys.stdout.flush()
 

@@ -33,7 +33,7 @@ SETTINGS = {
     "spark.python.worker.reuse": "true",  # the network is built once per worker process
     "spark.ui.showConsoleProgress": "false",
     # A rename on S3 is a copy: once, by the tasks, instead of twice. A second attempt of a task writes the same names, and
-    # nobody reads a run before its manifest is there.
+    # no run is read before its manifest is there.
     "spark.hadoop.mapreduce.fileoutputcommitter.algorithm.version": "2",
 }
 # Settings of S3A for one bucket, which come before those for all.

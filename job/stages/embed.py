@@ -53,7 +53,7 @@ def embed_images(
     """
     Embed `keys` (LISTED), spread evenly over `tasks`: each writes one file into `target`, to be committed by the caller.
 
-    Return the files, and what could not be read or was erased for good. A task that is run twice leaves a file that nobody knows, which
+    Return the files, and what could not be read or was erased for good. A task that is run twice leaves a file that no log names, which
     `DeltaLog.vacuum` deletes.
     """
 

@@ -44,7 +44,7 @@ class Owner:
         return cls(socket.gethostname(), _machine(), pid, _started(pid))
 
     def is_gone(self) -> bool:
-        """True only if it ran on this machine and has ended. Elsewhere nobody can tell."""
+        """True only if it ran on this machine and has ended. Elsewhere that is unknown."""
         if not self.machine or self.machine != _machine():
             return False
         try:
@@ -241,7 +241,7 @@ def _machine() -> str:
 
 
 def _started(pid: int) -> str:
-    """When the process began, in whatever unit; "ended" for one that only waits for its parent; "" if nobody can tell."""
+    """When the process began, in whatever unit; "ended" for one that only waits for its parent; "" if unknown."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             fields = file.read().rpartition(")")[2].split()  # a name in parentheses may hold anything

@@ -1,7 +1,7 @@
 """
 Keyed hashes of what was erased, in OUTPUT: photos with a tombstone are refused when the same bytes come back.
 
-The key lies beside them: whoever may read OUTPUT can ask whether a photo they hold was erased, but cannot tell which one it was.
+The key is beside them: a reader of OUTPUT can ask whether a photo they have was erased, but cannot tell which one it was.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An account as `infra up` leaves it, with an application and an image pushed; a job that leaves what a job leaves; nobody waits."""
+"""An account as `infra up` leaves it, with an application and an image pushed; a job that leaves what a job leaves; without waiting."""
 
 import json
 

@@ -25,7 +25,7 @@ def test_who_has_pushed_nothing_runs_the_applications_own_image(account, aws, mo
     assert found["imageConfiguration"]["resolvedImageDigest"] == image["imageDigest"]
 
 
-def test_a_repository_that_somebody_deleted_is_named(account, aws):
+def test_a_repository_that_was_deleted_by_hand_is_named(account, aws):
     aws("ecr").delete_repository(repositoryName="fruitsctl", force=True)
 
     ended(RUN, 1, "The repository fruitsctl does not exist in the registry 123456789012", "hint: run `fruitsctl infra up`")

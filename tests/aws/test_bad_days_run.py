@@ -1,4 +1,4 @@
-"""What happens to a run on its way: too many requests, lost answers, late logs, ends that nobody wished for."""
+"""What happens to a run on its way: too many requests, lost answers, late logs, unwanted ends."""
 
 import time
 
@@ -140,7 +140,7 @@ def test_a_traceback_shows_its_own_lines_and_not_the_services_words(account):
     assert "please check complete logs" not in found.stderr
 
 
-def test_a_run_that_others_cancel_says_that_it_goes_on_when_it_is_run_again(account):
+def test_a_run_that_others_cancel_says_that_it_resumes_when_it_is_run_again(account):
     def cancelled(request, context):
         account.emr.job_runs.cancel(account.emr.job_runs.get(request["applicationId"], context.job_run_id), 0)
         context.stopping.wait()

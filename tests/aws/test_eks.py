@@ -206,7 +206,7 @@ def test_a_run_that_died_without_a_word_ends_with_the_services_words_and_without
     assert error.value.hint == "see the logs in s3://bucket/logs/"
 
 
-def test_a_cancelled_run_says_so_and_how_to_go_on(clients):
+def test_a_cancelled_run_says_so_and_how_to_continue(clients):
     with pytest.raises(FruitsError, match="was cancelled"):
         follow.raise_unless_done(clients, {"state": "CANCELLED"}, PARAMS.output, PARAMS.run_id, "s3://bucket/logs/")
 

@@ -1,4 +1,4 @@
-"""One small run that ends well, and what the service says about it. Billed: two workers for its time, held to $0.40 by `--max-cost`."""
+"""One small run that ends well, and what the service says about it. Billed: two workers for its time, limited to $0.40 by `--max-cost`."""
 
 import json
 

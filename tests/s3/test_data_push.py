@@ -73,7 +73,7 @@ def test_all_photos_arrive_once_and_a_changed_one_again(bucket: str, s3_server, 
     assert contents(s3_server.client(), bucket)[f"photos/{changed.relative_to(photos).as_posix()}"] == changed.read_bytes()
 
 
-def test_a_push_that_was_killed_goes_on(bucket: str, s3_server, sample: Path):
+def test_a_push_that_was_killed_resumes(bucket: str, s3_server, sample: Path):
     client, words = s3_server.client(), (sample, f"s3://{bucket}/p")
     process = start(*words)
     wait_until(lambda: client.list_objects_v2(Bucket=bucket, MaxKeys=1)["KeyCount"], lambda: process.poll() is None)

@@ -35,7 +35,7 @@ def test_a_request_deletes_a_thousand_objects(bucket, proxy):
 
 
 def test_an_upload_in_parts_that_was_never_completed_goes_and_those_of_others_stay(bucket, s3_server):
-    """A killed `aws s3 cp` leaves one: nobody can read it, until somebody completes it."""
+    """A killed `aws s3 cp` leaves one: it cannot be read until it is completed."""
     client, keys = s3_server.client(), ["out/features/a", "outer/b", "photos/a b.jpg", "photos/a b.jpg.png", "photos/c.jpg"]
     for key in keys:
         upload = client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]

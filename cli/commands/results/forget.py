@@ -135,7 +135,7 @@ def _some(uris: list[str]) -> list[str]:
 
 def start(wanted: Forget, config: Settings, scratch: str) -> dict[str, Any]:
     """
-    The erasure in a process of its own, on this machine; its answer.
+    The erasure in a separate process, on this machine; its answer.
 
     Raises:
         FruitsError: it failed, or something is left. Its log stays.

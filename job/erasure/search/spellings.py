@@ -23,7 +23,7 @@ BEFORE_BUCKET = re.compile(rb"(?:%(s)s%(s)s|%(c)s|https?%(c)s%(s)s%(s)s[\w.:%%-]
 
 
 def by_needle(uris: Iterable[str]) -> dict[bytes, list[str]]:
-    """What to look for, and whose address it can be: `a b` as a URL has it may be a name of its own."""
+    """What to look for, and whose address it can be: `a b` as a URL has it may be another name."""
     found: dict[bytes, list[str]] = defaultdict(list)
     for uri in uris:
         for needle in needles_of(uri):

@@ -2,7 +2,7 @@
 A photo's bytes in, which fruit it shows out: nearest neighbours among the images of a run, and a second opinion.
 
 `Identifier` is opened once and asked often, from several threads too. It stores nothing. No Spark, no Java; TensorFlow only
-in a process of its own, once, where the network is not converted yet.
+in a separate process, once, where the network is not converted yet.
 """
 
 from __future__ import annotations

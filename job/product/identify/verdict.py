@@ -36,7 +36,7 @@ def decide(
 ) -> Verdict:
     """
     `votes`: the neighbours' share by group, the largest first. `distance`: to the nearest image, by cosine; beyond `threshold` it says
-    nothing; within `typical` it is as near as photos of one fruit are, and nobody may object. `opinion`: the classifier's probability
+    nothing; within `typical` it is as near as photos of one fruit are, and no objection counts. `opinion`: the classifier's probability
     by group, {} without one. `groups`: those of the gallery; with another one the classifier can object, but not answer.
 
     A wrong name is worse than none: where the neighbours disagree, or the two contradict each other, the answer is unknown.

@@ -49,7 +49,7 @@ class Desk:
 
     async def look(self, request: Request, look: Callable[[bytes], T]) -> T:
         """
-        What `look` makes of the photo of `request`, in a thread of its own.
+        What `look` makes of the photo of `request`, in a separate thread.
 
         Raises:
             Refused: the photo does not come as it should, or a limit is reached.
@@ -84,7 +84,7 @@ class Desk:
                 return self._shown
             with self._reading:
                 before = self._shown
-                if not before.identifier.gallery.is_current():  # nobody else has read it meanwhile
+                if not before.identifier.gallery.is_current():  # no other thread has read it meanwhile
                     now = before.identifier.reopened()
                     self._shown = View(now, kept_numbers(before, now.gallery))
                     self._picture.cache_clear()

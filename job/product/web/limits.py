@@ -131,7 +131,7 @@ class Work:
     def _ended(self, running: asyncio.Future[T]) -> None:
         self._free.release()
         if not running.cancelled():
-            running.exception()  # seen, also where nobody waits any more
+            running.exception()  # seen, also where no request waits any more
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

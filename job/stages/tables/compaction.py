@@ -1,5 +1,5 @@
 """
-Delta tables that many small commits have left with many small files: merged, and what nobody reads any more deleted. Rows stay as they are.
+Delta tables that many small commits have left with many small files: merged, and what is no longer read deleted. Rows stay as they are.
 
 When and why: docs/decisions/0017-optimize.md.
 """

@@ -93,7 +93,7 @@ def test_the_command_refuses_before_docker_and_aws_are_asked(words):
     assert done.stderr.startswith("error: Region `us-east-1` is not on the list of Regions in the European Union")
 
 
-def test_inside_the_union_the_command_goes_on_to_docker():
+def test_inside_the_union_the_command_continues_with_docker():
     done = push("--region", "eu-west-3")
 
     assert (done.returncode, done.stdout) == (2, "")

@@ -83,7 +83,7 @@ def test_an_endpoint_for_all_services_becomes_the_one_of_s3(home: Path, monkeypa
         assert extra["AWS_REGION"] == "eu-west-3"
 
 
-def test_the_endpoint_answers_nobody_without_its_token_and_nobody_afterwards(keys: None):
+def test_the_endpoint_refuses_requests_without_its_token_and_all_afterwards(keys: None):
     with job_environment(aws_session()) as extra:
         token = extra["AWS_CONTAINER_AUTHORIZATION_TOKEN"]
         for wrong in (None, "", "wrong", f"{token}x"):

@@ -74,7 +74,7 @@ print(infra.RELEASE, eks.RELEASE, aws_checks.RELEASE, run_serverless.RELEASE, im
     assert others.split() == ["emr-spark-8.1.0"] * 5 + ["4.1.1"]
 
 
-def test_a_release_that_nobody_knows_is_refused_before_anything_is_built(tmp_path):
+def test_an_unknown_release_is_refused_before_anything_is_built(tmp_path):
     (tmp_path / "Dockerfile").write_text("FROM scratch\n")
     script = f"""
 from pathlib import Path

@@ -48,7 +48,7 @@ def test_what_took_the_place_of_a_photo_and_is_no_file_gives_no_picture(tmp_path
     assert small_photos([f"file://{tmp_path}/{name}" for name in REASONS], keys_unchanged_since(4e9)) == {}
 
 
-def test_place_time_and_camera_do_not_come_along_and_the_photo_stands_upright():
+def test_place_time_and_camera_do_not_come_along_and_the_photo_is_upright():
     exif = Image.Exif()
     exif[0x0112] = 6  # turn right
     exif[0x010F] = "A camera"

@@ -89,7 +89,7 @@ def test_a_row_says_uri_etag_size_and_label(tmp_path: Path):
     assert listed(tmp_path) == [Row(f"file://{tmp_path}/Apple Red 1/a b#1%20.jpg", "5-1700000000123456789", 5, "Apple Red 1")]
 
 
-def test_the_label_is_the_folder_it_lies_in_and_none_straight_in_input():
+def test_the_label_is_the_folder_that_it_is_in_and_none_straight_in_input():
     assert label_of("file:///photos/Training/Apple/1.jpg", "file:///photos") == "Apple"
     assert label_of("file:///photos/1.jpg", "file:///photos") is None
     assert label_of("file:///Apple/1.jpg", "file:///") == "Apple"

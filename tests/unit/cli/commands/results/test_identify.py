@@ -1,4 +1,4 @@
-"""`fruitsctl identify` as a process of its own, on galleries of plain colours: cards, JSON, exit codes, what goes wrong."""
+"""`fruitsctl identify` as a separate process, on galleries of plain colours: cards, JSON, exit codes, what goes wrong."""
 
 import json
 import os

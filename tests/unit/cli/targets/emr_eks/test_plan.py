@@ -1,4 +1,4 @@
-"""EMR on EKS: the request, held to botocore's own model; its states; the role's trust; the image's label, asked of an HTTP registry."""
+"""EMR on EKS: the request, checked against botocore's model; its states; the role's trust; the image's label, asked of an HTTP registry."""
 
 from dataclasses import replace
 

@@ -63,7 +63,7 @@ def seen(content: bytes, needles: Needles) -> str:
 @pytest.mark.parametrize("container", CONTAINERS)
 @settings(deadline=None)  # the first one loads Arrow's readers
 @given(before=NEIGHBOURS, after=NEIGHBOURS, quoted=st.booleans())
-def test_an_address_is_found_whatever_stands_before_and_behind_it(container: str, before: str, after: str, quoted: bool):
+def test_an_address_is_found_whatever_is_before_and_behind_it(container: str, before: str, after: str, quoted: bool):
     uri = quote(URI, safe="/:") if quoted else URI
     content = CONTAINERS[container](f"{before}{uri}{after}")
 
@@ -90,7 +90,7 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("writer", WRITERS)
-def test_an_address_is_found_whoever_wrote_it(writer: str):
+def test_an_address_is_found_whatever_wrote_it(writer: str):
     assert seen(f"<{WRITERS[writer](ODD)}>".encode(), Needles(Targets(uris={ODD}))) == FOUND
 
 
@@ -327,7 +327,7 @@ def test_an_etag_within_a_longer_number_is_that_of_another_photo(text: str):
 
 
 @pytest.mark.parametrize("text", ["5000-17", "\n5000-17.", "x\\n5000-17\\n", "%225000-17%22", "\\u00225000-17\\u0022"])
-def test_an_etag_is_found_whatever_stands_beside_it_that_is_no_number(text: str):
+def test_an_etag_is_found_whatever_is_beside_it_that_is_no_number(text: str):
     assert seen(text.encode(), Needles(Targets(etags={"5000-17"}))) == FOUND
 
 
