@@ -127,8 +127,10 @@ def test_an_object_is_found_by_every_address_in_utf_16(way: str, code: str):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_an_object_is_found_by_every_address_in_a_column_of_addresses(way: str):
-    assert seen(written(pa.table({"uri": ["s3://bucket/b.jpg", None, WAYS[way]]})), Needles(Targets(uris={URI}))) in (FOUND, "address")
-    assert seen(written(pa.table({"uri": ["s3://bucket/b.jpg", None, f"{URI}.png"]})), Needles(Targets(uris={URI}))) == ""
+    needles, others = Needles(Targets(uris={URI})), ["s3://bucket/b.jpg", None]
+
+    assert seen(written(pa.table({"uri": [*others, WAYS[way]]}), write_statistics=False), needles) == "address"
+    assert seen(written(pa.table({"uri": [*others, f"{URI}.png"]}), write_statistics=False), needles) == ""
 
 
 @pytest.mark.parametrize("way", WAYS)
