@@ -231,7 +231,8 @@ def _settled(cloudformation: Any, name: str, tell: Callable[[str], None]) -> str
 
 def way_out(region: str, name: str, state: str | None) -> str | None:
     """The hint for a stack that is stuck in `state`; None of any other state."""
-    return STUCK[state].format(region=region, name=name) if state in STUCK else None
+    hint = STUCK.get(str(state))
+    return hint and hint.format(region=region, name=name)
 
 
 def _refuse_stuck(cloudformation: Any, name: str, state: str | None) -> None:
