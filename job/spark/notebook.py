@@ -77,7 +77,8 @@ def run_params(**values: Any) -> Params:
         "cache": str(cache),
         "weights": str(weights) if weights else None,
     }
-    return Params(**{name: address(value) if name in ADDRESSES else value for name, value in (known | values).items()})
+    given: dict[str, Any] = {name: address(value) if name in ADDRESSES else value for name, value in values.items()}
+    return Params(**(known | given))
 
 
 def execute(params: Params, folder: Folder) -> str:
