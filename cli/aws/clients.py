@@ -44,7 +44,7 @@ class Clients:
         """Credentials are read again: what a login in another terminal wrote is not seen by a session that has some."""
         from cli.aws.session import aws_session
 
-        self.session, self._made = aws_session(), {}
+        self.session, self._made = aws_session(self.region), {}
 
 
 def passing(error: BaseException) -> str | None:

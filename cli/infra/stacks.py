@@ -25,7 +25,9 @@ LOOK = "look at its events in the console of CloudFormation, then run the same c
 DEAD = {"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}
 STUCK = {
     "DELETE_FAILED": "run `fruitsctl infra down` to resume the deletion",
-    "UPDATE_ROLLBACK_FAILED": "run `aws cloudformation continue-update-rollback`, then run the command again",
+    "UPDATE_ROLLBACK_FAILED": (
+        "run `aws cloudformation continue-update-rollback --region {region} --stack-name {name}`, then run the command again"
+    ),
 }
 UNBORN = {None, "REVIEW_IN_PROGRESS", "DELETE_COMPLETE"}  # a change set alone makes a stack of the second kind
 ABSENT = {"CREATE_FAILED", "DELETE_COMPLETE", "DELETE_SKIPPED"}  # a resource that the stack never made, or has no more
@@ -70,7 +72,7 @@ def plan(cloudformation: Any, stack: Stack) -> list[Change]:
     state = found["StackStatus"] if found else None
     if state not in UNBORN and str(state).endswith("_IN_PROGRESS"):
         raise RefusedError(f"stack `{stack.name}` is being changed: {state}", "wait until it has finished")
-    _refuse_stuck(stack.name, state)
+    _refuse_stuck(cloudformation, stack.name, state)
     if state in DEAD:  # a change set of it is refused: it is deleted first, and then all of it is made
         return [Change("Add", stack.name, "AWS::CloudFormation::Stack", replaced=True)]
     change_set, changes = _change_set(cloudformation, stack, found if state not in UNBORN else None)
@@ -91,7 +93,7 @@ def apply(cloudformation: Any, stack: Stack, tell: Callable[[str], None], before
         FruitsError: AWS refuses, or something could not be made; CloudFormation has undone it.
     """
     state = _settled(cloudformation, stack.name, tell)
-    _refuse_stuck(stack.name, state)
+    _refuse_stuck(cloudformation, stack.name, state)
     if state in DEAD:
         delete(cloudformation, stack.name, tell)
         state = None
@@ -227,9 +229,15 @@ def _settled(cloudformation: Any, name: str, tell: Callable[[str], None]) -> str
     return _wait(cloudformation, name, time.time(), tell)
 
 
-def _refuse_stuck(name: str, state: str | None) -> None:
-    if state in STUCK:
-        raise FruitsError(f"stack `{name}` is stuck in {state}", STUCK[str(state)])
+def way_out(region: str, name: str, state: str | None) -> str | None:
+    """The hint for a stack that is stuck in `state`; None of any other state."""
+    hint = STUCK.get(str(state))
+    return hint and hint.format(region=region, name=name)
+
+
+def _refuse_stuck(cloudformation: Any, name: str, state: str | None) -> None:
+    if hint := way_out(cloudformation.meta.region_name, name, state):
+        raise FruitsError(f"stack `{name}` is stuck in {state}", hint)
 
 
 def _wait(cloudformation: Any, name: str, began: float, tell: Callable[[str], None]) -> str | None:

@@ -24,7 +24,7 @@ from job.contract.uris import is_s3
 SERVICE_ROLE, SERVICE_NAME = "AWSServiceRoleForAmazonEMRServerless", "ops.emr-serverless.amazonaws.com"
 UP = "fruitsctl infra up"
 PUSH = "fruitsctl image build && fruitsctl image check && fruitsctl image push"
-# A stack that could not be updated is as it was before: it works. Of other states `stacks.STUCK` knows the way out, or it is `infra up`.
+# A stack that could not be updated is as it was before: it works. Of other states `stacks.way_out` knows the way out, or it is `infra up`.
 HEALTHY = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}
 
 
@@ -40,7 +40,7 @@ def checks(clients: Clients, config: Settings) -> list[Check]:
         there = {name: stacks.describe(cloudformation, f"{config.project}-{name}") for name in ("data", "base", "app")}
     except FruitsError as error:
         return [*found, _failed("stacks", error)]
-    found += [stack(name, described) for name, described in there.items()]
+    found += [stack(name, described, clients.region) for name, described in there.items()]
     outputs = {key: value for described in there.values() for key, value in stacks.outputs(described).items()}
     if "Bucket" in outputs:
         found.append(_asked("buckets", buckets, clients, outputs["Bucket"], config))
@@ -100,13 +100,13 @@ def service_role(clients: Clients) -> Check:
     return Check("service role", True, SERVICE_ROLE)
 
 
-def stack(name: str, described: Mapping[str, Any] | None) -> Check:
+def stack(name: str, described: Mapping[str, Any] | None, region: str) -> Check:
     """`described` is the answer of `stacks.describe`."""
     title, state = f"{name} stack", described["StackStatus"] if described else None
-    if state in stacks.UNBORN:
+    if described is None or state in stacks.UNBORN:
         return Check(title, False, "not created", f"{PUSH}, then {UP}" if name == "app" else UP)
     moving = "wait until it has finished" if str(state).endswith("_IN_PROGRESS") else UP
-    return Check(title, state in HEALTHY, str(state), stacks.STUCK.get(str(state), moving))
+    return Check(title, state in HEALTHY, str(state), stacks.way_out(region, described["StackName"], state) or moving)
 
 
 def buckets(clients: Clients, bucket: str, config: Settings) -> Check:

@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any, NoReturn, Self, get_type_hints
 
+from job.contract.uris import AddressError, from_text, is_foreign, is_s3
+
 MODELS = ("mobilenet_v2", "mobilenet_v2_untrained", "mean_colour")
 UNTRAINED = "mobilenet_v2_untrained"
 ENGINES = ("litert", "tensorflow")
+ADDRESSES = ("input", "output", "logs")  # which Spark would take for paths in its own default file system
 OF_ONE_RUN = ("input", "output", "run_id", "weights", "cache", "lease_seconds")  # not what is asked for, but where and by whom
 DEFAULT_COMPONENTS = 50  # if neither components nor variance is given
 
@@ -46,7 +49,8 @@ class Arguments:
         types = get_type_hints(cls)
         for field in fields(cls):  # type: ignore[arg-type]
             required = field.default is MISSING
-            parser.add_argument(_flag(field.name), required=required, default=_default(field), type=_parser(types[field.name]))
+            kind = address if field.name in ADDRESSES else _parser(types[field.name])
+            parser.add_argument(_flag(field.name), required=required, default=_default(field), type=kind)
         return cls(**vars(parser.parse_args(argv)))
 
 
@@ -138,6 +142,19 @@ class Params(Arguments):
             raise RangeError(f"engine is one of {', '.join(ENGINES)}, not `{self.engine}`", f"for example --engine {ENGINES[0]}")
         if self.model == UNTRAINED and self.weights is not None:
             raise RangeError(f"model `{UNTRAINED}` takes no weights, not `{self.weights}`", "remove --weights")
+
+
+def address(text: str) -> str:
+    """
+    `text` as a URI that means the same place to Python and to Spark: `/out` is `file:///out`, also where Spark's default file system is
+    another. What names another kind of place stays as it is, and is refused where it is opened.
+
+    Raises:
+        AddressError: it is empty.
+    """
+    if not text:
+        raise AddressError(text, "give a folder, or s3://bucket/prefix")
+    return text if is_s3(text) or is_foreign(text) else from_text(text)
 
 
 def _flag(name: str) -> str:

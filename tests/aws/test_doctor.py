@@ -162,7 +162,10 @@ def test_stacks_that_may_not_be_looked_at_are_one_check(standin):
     [
         ("ROLLBACK_COMPLETE", "fruitsctl infra up"),
         ("DELETE_FAILED", "run `fruitsctl infra down` to resume the deletion"),
-        ("UPDATE_ROLLBACK_FAILED", "run `aws cloudformation continue-update-rollback`, then run the command again"),
+        (
+            "UPDATE_ROLLBACK_FAILED",
+            "run `aws cloudformation continue-update-rollback --region eu-west-3 --stack-name fruitsctl-app`, then run the command again",
+        ),
         ("UPDATE_IN_PROGRESS", "wait until it has finished"),
     ],
 )

@@ -8,6 +8,7 @@ import threading
 
 import boto3
 import pytest
+from moto.eks.models import eks_backends
 from moto.emrcontainers.models import emrcontainers_backends
 
 from cli.aws import clients as aws_clients
@@ -229,6 +230,15 @@ def test_the_trust_policy_is_of_the_clusters_own_issuer_and_namespace(clients, v
     assert role["AssumeRolePolicyDocument"] == policy
 
 
+def test_a_cluster_without_an_issuer_is_told_the_command_that_makes_one(clients, virtual_cluster):
+    eks_backends["123456789012"]["eu-west-3"].clusters["shared"].identity = {}
+
+    with pytest.raises(UsageError, match=r"^cluster `shared` has no OIDC issuer$") as error:
+        trust_of(clients.session, "eu-west-3", virtual_cluster, "fruits-eks")
+
+    assert error.value.hint == "run `eksctl utils associate-iam-oidc-provider --approve --region eu-west-3 --cluster shared`"
+
+
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
@@ -261,6 +271,17 @@ def test_a_bucket_outside_the_union_is_refused(clients, virtual_cluster, dry_run
 
     with pytest.raises(RefusedError, match="bucket `bucket`: Region `us-east-1` is not on the list of Regions in the European Union"):
         run_eks(PARAMS, settings(), Wanted(virtual_cluster, ROLE, IMAGE), dry_run=dry_run, detach=True, as_json=False)
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize(
+    "host", ["111122223333.dkr.ECR.us-east-1.amazonaws.com", "111122223333.dkr.ecr.US-EAST-1.amazonaws.com", "PUBLIC.ecr.aws"]
+)
+def test_an_image_outside_the_union_is_refused(clients, virtual_cluster, bucket, host, dry_run):
+    wanted = Wanted(virtual_cluster, ROLE, f"{host}/fruitsctl@sha256:{'0a' * 32}")
+
+    with pytest.raises(RefusedError, match="Region `us-east-1` is not on the list of Regions in the European Union"):
+        run_eks(PARAMS, settings(), wanted, dry_run=dry_run, detach=True, as_json=False)
 
 
 @pytest.mark.parametrize(("region", "error"), [("eu-west-2", RefusedError), ("eusc-de-east-1", UsageError)])

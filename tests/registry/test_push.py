@@ -213,8 +213,8 @@ def test_a_dry_run_shows_what_would_be_sent_and_sends_nothing(account, closed_re
     image_push.push(image=image, tag="v1", create_repository=True, dry_run=True)
 
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith('aws ecr create-repository --cli-input-json \'{"repositoryName": "fruitsctl", ')
-    assert lines[1].startswith('aws ecr put-lifecycle-policy --cli-input-json \'{"repositoryName": "fruitsctl", ')
+    assert lines[0].startswith('aws ecr create-repository --region eu-west-3 --cli-input-json \'{"repositoryName": "fruitsctl", ')
+    assert lines[1].startswith('aws ecr put-lifecycle-policy --region eu-west-3 --cli-input-json \'{"repositoryName": "fruitsctl", ')
     assert lines[2:] == [
         f"docker tag {inspect_image(image)['Id']} {closed_registry.host}/fruitsctl:v1",
         f"docker push {closed_registry.host}/fruitsctl:v1",

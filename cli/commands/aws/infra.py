@@ -87,8 +87,11 @@ def up(
     """Create or update the stacks. Run it again to resume after an interruption."""
     name, where = _scope(project, region)
     from cli.aws.session import aws_session
+    from cli.container.ecr import checked_region
     from cli.infra import deploy
 
+    if image:
+        checked_region(image)
     wanted = deploy.Wanted(
         project=name,
         own_key=own_key or None,
@@ -102,7 +105,7 @@ def up(
         budget_email=budget_email,
         role_arn=deployer,
     )
-    changes = deploy.plan(aws_session(), where, wanted) if dry_run else deploy.up(aws_session(), where, wanted, say)
+    changes = deploy.plan(aws_session(where), where, wanted) if dry_run else deploy.up(aws_session(where), where, wanted, say)
     lines = [
         f"{stack}: {'replace' if change.replaced else WORDS[change.action]} {change.resource} ({change.kind})"
         for stack, found in changes.items()
@@ -134,7 +137,7 @@ def status(project: Project = None, region: Region = None, as_json: AsJson = Fal
     from cli.aws.session import aws_session
     from cli.infra import deploy, stacks
 
-    client = deploy.client(aws_session(), where)
+    client = deploy.client(aws_session(where), where)
     found = {f"{name}-{stack}": stacks.describe(client, f"{name}-{stack}") for stack in deploy.STACKS}
     states = {stack: there["StackStatus"] if there else None for stack, there in found.items()}
     values = {key: value for there in found.values() for key, value in stacks.outputs(there).items() if value}
@@ -162,7 +165,7 @@ def down(
     from cli.aws.session import aws_session
     from cli.infra import deploy, stacks, teardown
 
-    session = aws_session()
+    session = aws_session(where)
     client = deploy.client(session, where)
     kept = f"{name}-data" if keep_data else None
     going = {
@@ -215,7 +218,7 @@ def policy(
 
     partition = {"amazonaws.com": "aws", "amazonaws.eu": "aws-eusc"}[dns_suffix(where)]
     try:
-        number = account or account_of(aws_session(), where)
+        number = account or account_of(aws_session(where), where)
     except FruitsError as error:  # the policy is often printed for who has no access yet
         raise type(error)(str(error), f"add --account NUMBER, or {error.hint}", error.exit_code) from error
     scope = policies.Scope(partition, where, number, name, own_key, vpc, budget)

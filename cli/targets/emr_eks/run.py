@@ -52,6 +52,7 @@ def run_eks(params: Params, config: Settings, wanted: Wanted, dry_run: bool, det
     from cli.aws.clients import Clients
     from cli.aws.session import aws_session
     from cli.billing.sizing import DEFAULT_EXECUTORS, Fleet, Worker
+    from cli.container.ecr import checked_region
     from cli.targets.emr_eks import follow
     from cli.targets.emr_eks import plan as eks
     from cli.targets.emr_eks.image import check_target
@@ -66,6 +67,7 @@ def run_eks(params: Params, config: Settings, wanted: Wanted, dry_run: bool, det
         missing = [option for option, value in needed.items() if not value]
         raise UsageError(f"`--eks` needs {' and '.join(f'`{option}`' for option in missing)}", "`fruitsctl run --help` describes them")
     image = wanted.image or _pushed_last(session, region, config)
+    checked_region(image)
     options = eks.Options(region, wanted.virtual_cluster, wanted.execution_role, image, config.project, wanted.log_group, wanted.attempts)
     todo = eks.plan(params, options, Fleet(Worker(*POD), Worker(*POD), wanted.executors or DEFAULT_EXECUTORS))
     _same_region(session, region, params)
