@@ -13,7 +13,8 @@ from cli.photos import assets
 from cli.photos.demo_data import CLASSES, IMAGES, DemoData, Origin, demo_data, fallback, plan_demo
 from cli.settings.config import Settings, settings
 from cli.settings.folders import local
-from cli.targets.local.run import execute, java_for_spark, make_archive, plan
+from cli.targets.local.run import execute, java_for_spark, make_archive, plan_local
+from cli.ui import run_files
 from cli.ui.output import emit, say
 from cli.ui.summary import summary
 from job.contract.params import Params
@@ -50,8 +51,10 @@ def demo(
         model=data.model,
         weights=str(data.weights) if data.weights else None,
         cache=str(config.cache),
+        target="local",
     )
-    manifest = execute(plan(params, config, submit=False), params, config)
+    log = run_files.log_path(params.output, params.run_id)
+    manifest = execute(plan_local(params, config, log), params, config)
     report = data.output / "runs" / params.run_id / "report.html"
     result = {
         "photos": str(data.photos),
