@@ -8,11 +8,13 @@ from typing import Any, Protocol, TypeVar
 
 from cli.aws.run_state import RunState
 from cli.errors import UsageError
-from cli.targets.options import OUTPUT, option, words
+from cli.targets.options import OUTPUT, option
 from job.contract.params import Params
 from job.contract.records import Manifest, Outcome, Progress
 
 Tell = Callable[[str], None]
+
+INTERRUPTED = (130, 143)  # exit codes of a job after SIGINT and SIGTERM
 
 
 class UnsupportedError(UsageError):
@@ -49,7 +51,6 @@ class SubmittedRun:
     where: Mapping[str, str] = field(default_factory=dict)  # what the target needs to find it: application and Region, log file, …
     request: Mapping[str, Any] = field(default_factory=dict)  # sent again as it is, it is the same run
     job_run_id: str | None = None  # the service's own; None: no service, or no answer yet
-    again: str = ""  # the target and its options, for the same command again
     outcome: str | None = None  # Outcome as JSON, of a run that was a process of its command and is over
 
 
@@ -63,6 +64,12 @@ class RunStatus:
     attempt: int = 1
     progress: Progress | None = None
     outcome: Outcome | None = None  # None: not over
+
+    @classmethod
+    def ended(cls, outcome: Outcome) -> RunStatus:
+        """Return the status of a run that is over, where no service has one."""
+        state = RunState.SUCCEEDED if outcome.code == 0 else RunState.CANCELLED if outcome.code in INTERRUPTED else RunState.FAILED
+        return cls(state, state.name, outcome=outcome)
 
 
 @dataclass(frozen=True)
@@ -147,8 +154,3 @@ class Target(Protocol[O, P]):
 def unsupported(command: str, target: Target[Any, Any], hint: str) -> UnsupportedError:
     """Return the error of a command that a target has no way to carry out."""
     return UnsupportedError(f"`{command}` is not available for runs on {target.title}", hint)
-
-
-def again(target: Target[Any, Any], options: TargetOptions) -> str:
-    """Return the target and its options, for the same command again."""
-    return f"--{target.name} {words(options)}".rstrip()

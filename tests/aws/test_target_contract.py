@@ -356,7 +356,7 @@ class Mars(Target[MarsOptions, Plan]):
         return Plan(params, {"rocket": options.rocket}, f"rocket {options.rocket}")
 
     def submit(self, plan, tell):
-        run = SubmittedRun(plan.params.run_id, self.name, plan.params.output, "2026-11-30T12:00:00+00:00", again="--mars")
+        run = SubmittedRun(plan.params.run_id, self.name, plan.params.output, "2026-11-30T12:00:00+00:00")
         save(settings().state, run)
         return run
 

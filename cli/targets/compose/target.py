@@ -13,10 +13,9 @@ from cli.aws.run_state import RunState
 from cli.container.docker import docker
 from cli.errors import UsageError
 from cli.settings.config import environment, settings
-from cli.targets.base import Ended, LogLine, Plan, RunStatus, SubmittedRun, Target, TargetOptions, Tell, again
+from cli.targets.base import Ended, LogLine, Plan, RunStatus, SubmittedRun, Target, TargetOptions, Tell
 from cli.targets.compose import process as compose
-from cli.targets.local.process_target import died, ended_process
-from cli.targets.runs.saved import holding, is_held, keep, load, wait_until_released
+from cli.targets.runs.saved import died, holding, is_held, keep, load, wait_until_released
 from job.contract.params import Params
 from job.contract.records import Outcome
 
@@ -28,10 +27,9 @@ class ComposeOptions(TargetOptions):
 
 @dataclass(frozen=True)
 class ComposePlan(Plan):
-    """The command of Docker, and how to ask for the same run again."""
+    """The command of Docker."""
 
     todo: compose.Plan
-    again: str
 
 
 class Compose(Target[ComposeOptions, ComposePlan]):
@@ -43,7 +41,7 @@ class Compose(Target[ComposeOptions, ComposePlan]):
     def plan(self, params: Params, options: ComposeOptions) -> ComposePlan:
         terminal = sys.stdin.isatty() and sys.stdout.isatty()
         todo = compose.plan(params, compose.program(), options.as_json, terminal)
-        return ComposePlan(params, asdict(todo), todo.as_shell(), todo, again(self, options))
+        return ComposePlan(params, asdict(todo), todo.as_shell(), todo)
 
     def dry_run(self, plan: ComposePlan) -> tuple[Mapping[str, Any], str]:
         """Return the command. Raises UsageError if there is no docker-compose.yml here, as the run would."""
@@ -53,7 +51,7 @@ class Compose(Target[ComposeOptions, ComposePlan]):
     def submit(self, plan: ComposePlan, tell: Tell) -> SubmittedRun:
         """Run it to its end. The exit code of the container is in the run that is returned."""
         state, params = settings().state, plan.params
-        run = SubmittedRun(params.run_id, self.name, params.output, datetime.now(UTC).isoformat(), again=plan.again)
+        run = SubmittedRun(params.run_id, self.name, params.output, datetime.now(UTC).isoformat())
         with holding(state, run.run_id):
             keep(state, run)
             run = replace(run, outcome=_outcome(run.run_id, compose.start(plan.todo)).to_json())
@@ -68,7 +66,7 @@ class Compose(Target[ComposeOptions, ComposePlan]):
         if is_held(settings().state, run.run_id):
             return RunStatus(RunState.RUNNING, "RUNNING")
         outcome = Outcome.from_json(run.outcome) if run.outcome else died(run)
-        return ended_process(outcome)
+        return RunStatus.ended(outcome)
 
     def logs(self, run: SubmittedRun, follow: bool, stderr: bool, tell: Tell) -> Iterator[LogLine]:
         """

@@ -64,7 +64,6 @@ def find(clients: Clients, virtual_cluster_id: str, run_id: str | None) -> Submi
         sent_at=job_run["createdAt"].isoformat(),
         where={"virtual_cluster_id": virtual_cluster_id, "region": clients.region},
         job_run_id=job_run["id"],
-        again="--eks",
     )
 
 

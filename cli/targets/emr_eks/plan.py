@@ -48,14 +48,7 @@ class Options:
     attempts: int = 1
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What would be sent."""
-
-    request: dict[str, Any]
-
-
-def plan(params: Params, options: Options, fleet: Fleet) -> Plan:
+def plan(params: Params, options: Options, fleet: Fleet) -> dict[str, Any]:
     """
     The run id is the clientToken too: the same run sent twice is one run.
 
@@ -69,19 +62,17 @@ def plan(params: Params, options: Options, fleet: Fleet) -> Plan:
         "entryPointArguments": inside.to_argv(),
         "sparkSubmitParameters": submit_parameters({**image_conf(options), **kubernetes_conf(fleet)}),
     }
-    return Plan(
-        {
-            "virtualClusterId": options.virtual_cluster_id,
-            "clientToken": params.run_id,
-            "name": params.run_id,
-            "executionRoleArn": options.execution_role_arn,
-            "releaseLabel": f"{RELEASE}-latest",
-            "jobDriver": {"sparkSubmitJobDriver": driver},
-            "configurationOverrides": {"monitoringConfiguration": monitoring(params, options)},
-            "retryPolicyConfiguration": {"maxAttempts": options.attempts},
-            "tags": {"fruitsctl": options.project, "run": params.run_id},
-        }
-    )
+    return {
+        "virtualClusterId": options.virtual_cluster_id,
+        "clientToken": params.run_id,
+        "name": params.run_id,
+        "executionRoleArn": options.execution_role_arn,
+        "releaseLabel": f"{RELEASE}-latest",
+        "jobDriver": {"sparkSubmitJobDriver": driver},
+        "configurationOverrides": {"monitoringConfiguration": monitoring(params, options)},
+        "retryPolicyConfiguration": {"maxAttempts": options.attempts},
+        "tags": {"fruitsctl": options.project, "run": params.run_id},
+    }
 
 
 def image_conf(options: Options) -> dict[str, str]:

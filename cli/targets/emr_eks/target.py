@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cli.aws.clients import Clients, at_first, connect
 from cli.errors import FruitsError, UsageError
 from cli.settings.config import Settings, settings
-from cli.targets.base import Ended, LogLine, Plan, RunStatus, SubmittedRun, Target, Tell, again, unsupported
+from cli.targets.base import Ended, LogLine, Plan, RunStatus, SubmittedRun, Target, Tell, unsupported
 from cli.targets.emr_eks.options import EksOptions
 from cli.targets.runs.saved import save
 from job.contract.params import Params
@@ -58,9 +58,9 @@ class EmrEks(Target[EksOptions, EksPlan]):
         cluster, role = _required(options)
         image = options.image or _pushed_last(clients, config)
         place = eks.Options(clients.region, cluster, role, image, config.project, options.log_group, options.attempts)
-        todo = eks.plan(params, place, Fleet(Worker(*POD), Worker(*POD), options.executors or DEFAULT_EXECUTORS))
+        request = eks.plan(params, place, Fleet(Worker(*POD), Worker(*POD), options.executors or DEFAULT_EXECUTORS))
         check_region(clients("s3"), clients.region, "the virtual cluster", params.input, params.output)
-        return EksPlan(params, todo.request, json.dumps(todo.request, indent=2), options, clients, image)
+        return EksPlan(params, request, json.dumps(request, indent=2), options, clients, image)
 
     def submit(self, plan: EksPlan, tell: Tell) -> SubmittedRun:
         """
@@ -76,8 +76,7 @@ class EmrEks(Target[EksOptions, EksPlan]):
         clients, params, state = plan.clients, plan.params, settings().state
         check_target(clients.session, plan.image)
         where = {"virtual_cluster_id": str(plan.options.virtual_cluster), "region": clients.region}
-        now, words = datetime.now(UTC).isoformat(), again(self, plan.options)
-        run = SubmittedRun(params.run_id, self.name, params.output, now, where, plan.data, again=words)
+        run = SubmittedRun(params.run_id, self.name, params.output, datetime.now(UTC).isoformat(), where, plan.data)
         save(state, run)
         run = replace(run, job_run_id=follow.start(clients, plan.data, tell))
         save(state, run)

@@ -127,5 +127,4 @@ def _from_job_run(job_run: dict[str, Any], region: str) -> SubmittedRun:
         sent_at=job_run["createdAt"].isoformat(),
         where={"application_id": job_run["applicationId"], "region": region},
         job_run_id=job_run["jobRunId"],
-        again="--serverless",
     )

@@ -33,14 +33,7 @@ class Options:
     attempts: int = 1
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What would be sent."""
-
-    request: dict[str, Any]
-
-
-def plan(params: Params, deployed: Deployed, fleet: Fleet, options: Options) -> Plan:
+def plan(params: Params, deployed: Deployed, fleet: Fleet, options: Options) -> dict[str, Any]:
     """
     The run id is the clientToken too: the same run sent twice, from wherever, is one run.
 
@@ -57,21 +50,19 @@ def plan(params: Params, deployed: Deployed, fleet: Fleet, options: Options) -> 
         "entryPointArguments": inside.to_argv(),
         "sparkSubmitParameters": submit_parameters({**image_conf(deployed.region), **spark_conf(fleet), **task_conf(fleet)}),
     }
-    return Plan(
-        {
-            "applicationId": deployed.application_id,
-            "clientToken": params.run_id,
-            "name": params.run_id,
-            "executionRoleArn": deployed.role_arn,
-            "executionIamPolicy": {"policy": session_policy(params.input, params.output, deployed)},
-            "jobDriver": {"sparkSubmit": spark_submit},
-            "configurationOverrides": {"monitoringConfiguration": monitoring(deployed)},
-            "tags": {"fruitsctl": options.project, "run": params.run_id},
-            "executionTimeoutMinutes": options.timeout_minutes,
-            "mode": "BATCH",
-            "retryPolicy": {"maxAttempts": options.attempts},
-        }
-    )
+    return {
+        "applicationId": deployed.application_id,
+        "clientToken": params.run_id,
+        "name": params.run_id,
+        "executionRoleArn": deployed.role_arn,
+        "executionIamPolicy": {"policy": session_policy(params.input, params.output, deployed)},
+        "jobDriver": {"sparkSubmit": spark_submit},
+        "configurationOverrides": {"monitoringConfiguration": monitoring(deployed)},
+        "tags": {"fruitsctl": options.project, "run": params.run_id},
+        "executionTimeoutMinutes": options.timeout_minutes,
+        "mode": "BATCH",
+        "retryPolicy": {"maxAttempts": options.attempts},
+    }
 
 
 def image_conf(region: str) -> dict[str, str]:

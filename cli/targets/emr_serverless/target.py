@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cli.aws.clients import Clients, at_first, connect
 from cli.errors import UsageError
 from cli.settings.config import settings
-from cli.targets.base import Ended, LogLine, Plan, RunStatus, SubmittedRun, Target, Tell, again
+from cli.targets.base import Ended, LogLine, Plan, RunStatus, SubmittedRun, Target, Tell
 from cli.targets.emr_serverless.options import ServerlessOptions
 from cli.ui.output import say
 from job.contract.params import Params
@@ -82,10 +82,10 @@ class EmrServerless(Target[ServerlessOptions, ServerlessPlan]):
         fleet = prepare.fleet_for(clients, application, params, options)
         prices = prices_of(clients, application, config)
         timeout = prepare.timeout_for(fleet, prices, options)
-        todo = serverless.plan(params, found, fleet, serverless.Options(config.project, timeout, options.attempts))
+        request = serverless.plan(params, found, fleet, serverless.Options(config.project, timeout, options.attempts))
         check_region(clients("s3"), clients.region, "the application", params.input, params.output)
         prepare.check_role(found, params)
-        return ServerlessPlan(params, todo.request, "", options, clients, found, application, fleet, prices, timeout)
+        return ServerlessPlan(params, request, "", options, clients, found, application, fleet, prices, timeout)
 
     def dry_run(self, plan: ServerlessPlan) -> tuple[Mapping[str, Any], str]:
         """Return the request, its worst case, and what its sender must be allowed."""
@@ -100,8 +100,7 @@ class EmrServerless(Target[ServerlessOptions, ServerlessPlan]):
         clients, config, params = plan.clients, settings(), plan.params
         digest = at_first(clients, lambda: prepare.prepare_image(clients, plan.deployed, plan.application, params.run_id, config), tell)
         where = {"application_id": plan.data["applicationId"], "region": clients.region}
-        now, words = datetime.now(UTC).isoformat(), again(self, plan.options)
-        run = SubmittedRun(params.run_id, self.name, params.output, now, where, plan.data, again=words)
+        run = SubmittedRun(params.run_id, self.name, params.output, datetime.now(UTC).isoformat(), where, plan.data)
         run = job_runs.send(clients, config.state, run, tell)
         if digest:
             job_runs.verify_image(clients, run, digest, tell)

@@ -15,11 +15,11 @@ from cli.aws.run_state import RunState
 from cli.errors import FruitsError, UsageError
 from cli.settings.config import Settings, settings
 from cli.settings.waiting import every
-from cli.targets.base import Ended, LogLine, Plan, RunStatus, SubmittedRun, Target, TargetOptions, Tell, again
+from cli.targets.base import Ended, LogLine, Plan, RunStatus, SubmittedRun, Target, TargetOptions, Tell
 from cli.targets.local import process as local
 from cli.targets.local.run import carry_out, published, session_for, with_weights
 from cli.targets.options import FEATURES, option
-from cli.targets.runs.saved import POLL_SECONDS, holding, is_held, keep, load, wait_until_released
+from cli.targets.runs.saved import POLL_SECONDS, died, holding, is_held, keep, load, wait_until_released
 from cli.ui import run_files
 from cli.ui.summary import shown
 from job.contract.params import Params
@@ -28,7 +28,6 @@ from job.contract.records import Outcome, RecordError
 from job.contract.uris import is_s3, join, local_path
 
 FOLLOW_SECONDS = 30 * 24 * 3600.0  # of a log: longer than any run
-INTERRUPTED = (130, 143)  # exit codes after SIGINT and SIGTERM
 
 
 @dataclass(frozen=True)
@@ -41,10 +40,9 @@ class ProcessOptions(TargetOptions):
 
 @dataclass(frozen=True)
 class ProcessPlan(Plan):
-    """The process to start, and how to ask for the same run again."""
+    """The process to start."""
 
     todo: local.Plan
-    again: str
 
 
 O = TypeVar("O", bound=TargetOptions)  # noqa: E741
@@ -76,13 +74,13 @@ class ProcessTarget(Target[O, ProcessPlan]):
             params = with_weights(params, config)
         todo = self.todo(params, options, config, run_files.log_path(params.output, params.run_id))
         data = {"command": todo.command, "environment": todo.environment, "log": str(todo.log), "isolated": todo.isolated}
-        return ProcessPlan(params, data, todo.as_shell(), todo, again(self, options))
+        return ProcessPlan(params, data, todo.as_shell(), todo)
 
     def submit(self, plan: ProcessPlan, tell: Tell) -> SubmittedRun:
         """Run the job to its end. Its outcome is in the run that is returned."""
         params, state = plan.params, settings().state
         where = {"pid": str(os.getpid()), "log": str(plan.todo.log)}
-        run = SubmittedRun(params.run_id, self.name, params.output, datetime.now(UTC).isoformat(), where, again=plan.again)
+        run = SubmittedRun(params.run_id, self.name, params.output, datetime.now(UTC).isoformat(), where)
         with holding(state, run.run_id):
             keep(state, run)
             outcome, log = carry_out(plan.todo, params, session_for(params))
@@ -99,7 +97,7 @@ class ProcessTarget(Target[O, ProcessPlan]):
     def describe(self, run: SubmittedRun, tell: Tell) -> RunStatus:
         if is_held(settings().state, run.run_id):
             return RunStatus(RunState.RUNNING, "RUNNING", f"log {local.growing(Path(run.where['log']))}")
-        return ended_process(_outcome_of(run))
+        return RunStatus.ended(_outcome_of(run))
 
     def logs(self, run: SubmittedRun, follow: bool, stderr: bool, tell: Tell) -> Iterator[LogLine]:
         """
@@ -139,18 +137,6 @@ class ProcessTarget(Target[O, ProcessPlan]):
             tell(f"Run {run.run_id}: waiting until it has stopped")
             wait_until_released(state, run.run_id)
         return self.describe(load(state, run.run_id) or run, tell)
-
-
-def ended_process(outcome: Outcome) -> RunStatus:
-    """Return the status of a run that was a process and is over."""
-    state = RunState.SUCCEEDED if outcome.code == 0 else RunState.CANCELLED if outcome.code in INTERRUPTED else RunState.FAILED
-    return RunStatus(state, state.name, outcome=outcome)
-
-
-def died(run: SubmittedRun) -> Outcome:
-    """Return the outcome of a run whose command was killed before it could save one."""
-    hint = "run it again: it resumes from the last commit"
-    return Outcome(run.run_id, 1, "Died", "the command of the run ended without an outcome", hint)
 
 
 def _outcome_of(run: SubmittedRun) -> Outcome:

@@ -12,9 +12,9 @@ from typing import TypeVar
 from cli.aws.run_state import RunState
 from cli.errors import FruitsError
 from cli.settings.config import Settings
-from cli.targets.base import SubmittedRun, Tell
+from cli.targets.base import RunStatus, SubmittedRun, Tell
 from cli.targets.registry import named
-from cli.targets.runs import saved
+from cli.targets.runs.saved import saved
 from cli.ui import run_files
 from job.contract.records import Manifest, Outcome, RecordError
 from job.contract.uris import bucket_and_key, is_s3, join, local_path
@@ -95,7 +95,7 @@ def _row(run_id: str, sent: SubmittedRun | None, read: Read, tell: Tell) -> RunR
 def _state(outcome: Outcome | None, manifest: Manifest | None, sent: SubmittedRun | None, tell: Tell) -> str:
     """Return how the run ended, by its own files; without them its target is asked."""
     if outcome is not None:
-        return (RunState.SUCCEEDED if outcome.code == 0 else RunState.CANCELLED if outcome.code in (130, 143) else RunState.FAILED).value
+        return RunStatus.ended(outcome).state.value
     if manifest is not None:
         return RunState.SUCCEEDED.value
     if sent is None:
@@ -128,21 +128,16 @@ def _local(output: str) -> tuple[list[str], Read]:
 
 
 def _on_s3(output: str) -> tuple[list[str], Read]:
-    from cli.aws import s3 as buckets
     from cli.aws.errors import asking
+    from cli.aws.s3 import client_for, read_if_there
 
     bucket, prefix = bucket_and_key(join(output, "runs", ""))
-    client = buckets.client_for(run_files.session(), bucket)
+    client = client_for(run_files.session(), bucket)
     with asking("s3:ListBucket"):
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
         names = [item["Prefix"].rstrip("/").rpartition("/")[2] for page in pages for item in page.get("CommonPrefixes", [])]
 
     def read(name: str) -> bytes | None:
-        with asking("s3:GetObject"):
-            try:
-                content: bytes = client.get_object(Bucket=bucket, Key=bucket_and_key(join(output, *name.split("/")))[1])["Body"].read()
-            except client.exceptions.NoSuchKey:
-                return None
-        return content
+        return read_if_there(client, join(output, *name.split("/")))
 
     return names, read

@@ -11,7 +11,8 @@ from typing import Any
 import typer
 
 from cli.settings.config import settings
-from cli.targets.base import Ended, SubmittedRun, Target, TargetOptions
+from cli.targets.base import SubmittedRun, Target, TargetOptions
+from cli.targets.options import words
 from cli.targets.runs.saved import load
 from cli.ui.output import emit, say
 from cli.ui.summary import summary
@@ -57,7 +58,11 @@ def launch(
             raise
         say_detached(sent, options.as_json)
         return
-    show(ended, params, run, options.as_json)
+    if ended.manifest is None:
+        raise typer.Exit(ended.code)
+    again = f"--{target.name} {words(options)}".rstrip()
+    text = "\n\n".join([summary(ended.manifest, params, again), *ended.lines])
+    emit(json.loads(ended.manifest.to_json()) | dict(ended.data), text, options.as_json)
 
 
 def new_run_id() -> str:
@@ -76,11 +81,3 @@ def names(run: SubmittedRun) -> dict[str, Any]:
     """Return what identifies a run, for --json."""
     service = {"job_run_id": run.job_run_id} if run.job_run_id else {}
     return {"run_id": run.run_id, "target": run.target, **service, **run.where}
-
-
-def show(ended: Ended, params: Params, run: SubmittedRun, as_json: bool) -> None:
-    """Print what a run published. One that printed its result itself ends the command with its exit code."""
-    if ended.manifest is None:
-        raise typer.Exit(ended.code)
-    text = "\n\n".join([summary(ended.manifest, params, run.again), *ended.lines])
-    emit(json.loads(ended.manifest.to_json()) | dict(ended.data), text, as_json)
