@@ -44,11 +44,11 @@ PANELS: dict[str, dict[str, Callable[..., None]]] = {
     "Setup": {"sample": sample.sample, "doctor": doctor.doctor, "init": init.init},
 }
 GROUPS = {"image": image.app, "data": data.app, "eks": eks.app, "infra": infra.app}  # of panel AWS
+image.app.command(epilog=examples("image push"))(image_push.push)
 for panel, commands in PANELS.items():
     for name, command in commands.items():
         app.command(name, epilog=examples(name), cls=PanelCommand, rich_help_panel=panel)(command)
     if panel == "AWS":
-        image.app.command("push", epilog=examples("image push"))(image_push.push)
         for name, group in GROUPS.items():
             app.add_typer(group, name=name, rich_help_panel=panel)
 
