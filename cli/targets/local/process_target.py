@@ -83,16 +83,14 @@ class ProcessTarget(Target[O, ProcessPlan]):
         run = SubmittedRun(params.run_id, self.name, params.output, datetime.now(UTC).isoformat(), where)
         with holding(state, run.run_id):
             keep(state, run)
-            outcome, log = carry_out(plan.todo, params, session_for(params))
+            outcome, log = carry_out(plan.todo, params)
             run = replace(run, where={"log": log}, outcome=outcome.to_json())
             keep(state, run)
         return run
 
     def follow(self, run: SubmittedRun, tell: Tell) -> Ended:
         """Return what the run published; it has ended."""
-        params = Params(input=run.output, output=run.output, run_id=run.run_id)
-        outcome = Outcome.from_json(str(run.outcome))
-        return Ended(published(params, outcome, run.where["log"], settings(), self.hints, session_for(params)))
+        return Ended(published(run.output, Outcome.from_json(str(run.outcome)), run.where["log"], settings(), self.hints))
 
     def describe(self, run: SubmittedRun, tell: Tell) -> RunStatus:
         if is_held(settings().state, run.run_id):
@@ -144,8 +142,7 @@ def _outcome_of(run: SubmittedRun) -> Outcome:
     try:
         if run.outcome is not None:
             return Outcome.from_json(run.outcome)
-        session = run_files.session() if is_s3(run.output) else None
-        return Outcome.from_json(run_files.read(join(run.output, "runs", run.run_id, "outcome.json"), session))
+        return Outcome.from_json(run_files.read(join(run.output, "runs", run.run_id, "outcome.json"), session_for(run.output)))
     except (RecordError, FruitsError):
         return died(run)
 

@@ -27,49 +27,48 @@ if TYPE_CHECKING:
 NO_HINTS: Mapping[str, str] = {}
 
 
-def execute(todo: local.Plan, params: Params, config: Settings, hints: Mapping[str, str] = NO_HINTS) -> Manifest:
+def execute(todo: local.Plan, params: Params, config: Settings) -> Manifest:
     """
     Run the job with its stages on stderr, and return what it published.
-
-    Args:
-        todo: the process to start.
-        params: of the same run.
-        config: names the state folder, which remembers OUTPUT.
-        hints: by kind of the outcome; they come before the job's own.
 
     Raises:
         FruitsError: the run failed; with the job's own exit code.
     """
-    session = session_for(params)
-    outcome, log = carry_out(todo, params, session)
-    return published(params, outcome, log, config, hints, session)
+    outcome, log = carry_out(todo, params)
+    return published(params.output, outcome, log, config)
 
 
-def carry_out(todo: local.Plan, params: Params, session: Session | None) -> tuple[Outcome, str]:
+def carry_out(todo: local.Plan, params: Params) -> tuple[Outcome, str]:
     """Run the job to its end with its stages on stderr. Return its outcome, and where its log is."""
+    session = session_for(params.input, params.output)
     with credentials_for(session) as extra, Stages() as stages:
         outcome = local.start(todo, params.run_id, merged(environment(), extra), stages.show)
     return outcome, run_files.keep_log(todo.log, params.output, params.run_id, session)
 
 
-def published(
-    params: Params, outcome: Outcome, log: str, config: Settings, hints: Mapping[str, str] = NO_HINTS, session: Session | None = None
-) -> Manifest:
+def published(output: str, outcome: Outcome, log: str, config: Settings, hints: Mapping[str, str] = NO_HINTS) -> Manifest:
     """
     Return the manifest of a run that succeeded, and remember its OUTPUT.
+
+    Args:
+        output: of the run.
+        outcome: of the job.
+        log: where it is, for the hint.
+        config: names the state folder.
+        hints: by kind of the outcome; they come before the job's own.
 
     Raises:
         FruitsError: the run failed; with the job's own exit code.
     """
     if outcome.code:
         raise FruitsError(outcome.message, hints.get(outcome.kind) or outcome.hint or f"see the log {log}", outcome.code)
-    run_files.remember(params.output, config)
-    return Manifest.from_json(run_files.read(join(params.output, "runs", params.run_id, "manifest.json"), session))
+    run_files.remember(output, config)
+    return Manifest.from_json(run_files.read(join(output, "runs", outcome.run_id, "manifest.json"), session_for(output)))
 
 
-def session_for(params: Params) -> Session | None:
-    """Return the user's session of AWS where INPUT or OUTPUT is on S3."""
-    return run_files.session() if is_s3(params.input) or is_s3(params.output) else None
+def session_for(*uris: str) -> Session | None:
+    """Return the user's session of AWS where one of `uris` is on S3."""
+    return run_files.session() if any(map(is_s3, uris)) else None
 
 
 def plan_local(arguments: Arguments, config: Settings, log: Path, module: str = "job") -> local.Plan:

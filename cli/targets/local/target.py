@@ -38,7 +38,7 @@ class Local(ProcessTarget[LocalOptions]):
         """
         from cli.targets.local.preview import in_words, preview
 
-        with credentials_for(session_for(plan.params)) as extra:
+        with credentials_for(session_for(plan.params.input, plan.params.output)) as extra:
             found = preview(plan.todo, merged(environment(), extra))
         data = {**plan.data, "input": plan.params.input, "output": plan.params.output, "preview": asdict(found)}
         return data, in_words(found, plan.params, str(plan.todo.log))
