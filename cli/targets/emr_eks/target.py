@@ -16,7 +16,7 @@ from cli.targets.emr_eks.options import EksOptions
 from cli.targets.runs.saved import save
 from job.contract.params import Params
 from job.contract.records import Outcome
-from job.contract.uris import bucket_and_key
+from job.contract.uris import bucket_and_key, join
 
 if TYPE_CHECKING:
     from cli.targets.emr.driver_log import Place
@@ -98,7 +98,8 @@ class EmrEks(Target[EksOptions, EksPlan]):
         follow.raise_unless_done(clients, job_run, run.output, run.run_id, _logs_of(run))
         manifest = read_manifest(clients, run.output, run.run_id)
         if manifest is None:
-            raise FruitsError(f"run `{run.run_id}` has finished, but its manifest.json is missing", "run the same command again")
+            uri = join(run.output, "runs", run.run_id, "manifest.json")
+            raise FruitsError(f"the run has finished, but `{uri}` is missing", "run the same command again")
         return Ended(manifest)
 
     def resolve(self, run_id: str | None, tell: Tell) -> SubmittedRun | None:
