@@ -27,9 +27,8 @@ SOVEREIGN = "eusc-de-east-1"  # has EMR Serverless, but not EMR on EKS
 
 @dataclass(frozen=True)
 class EksPlan(Plan):
-    """The request to send, and with which options."""
+    """The request to send, and the image in it."""
 
-    options: EksOptions
     clients: Clients
     image: str
 
@@ -45,8 +44,8 @@ class EmrEks(Target[EksOptions, EksPlan]):
         Return the exact StartJobRun request.
 
         Raises:
-            UsageError: an option is missing, the Region has no EMR on EKS, or a bucket is in another Region.
-            RefusedError: the Region, or that of a bucket, is outside the European Union.
+            UsageError: an option is missing, or the Region has no EMR on EKS.
+            RefusedError: a bucket is in another Region; or that, or the user's, is outside the European Union.
         """
         from cli.aws.s3 import check_region
         from cli.billing.sizing import DEFAULT_EXECUTORS, Fleet, Worker
@@ -60,7 +59,7 @@ class EmrEks(Target[EksOptions, EksPlan]):
         place = eks.Options(clients.region, cluster, role, image, config.project, options.log_group, options.attempts)
         request = eks.plan(params, place, Fleet(Worker(*POD), Worker(*POD), options.executors or DEFAULT_EXECUTORS))
         check_region(clients("s3"), clients.region, "the virtual cluster", params.input, params.output)
-        return EksPlan(params, request, json.dumps(request, indent=2), options, clients, image)
+        return EksPlan(params, request, json.dumps(request, indent=2), clients, image)
 
     def submit(self, plan: EksPlan, tell: Tell) -> SubmittedRun:
         """
@@ -75,7 +74,7 @@ class EmrEks(Target[EksOptions, EksPlan]):
 
         clients, params, state = plan.clients, plan.params, settings().state
         check_target(clients.session, plan.image)
-        where = {"virtual_cluster_id": str(plan.options.virtual_cluster), "region": clients.region}
+        where = {"virtual_cluster_id": plan.data["virtualClusterId"], "region": clients.region}
         run = SubmittedRun(params.run_id, self.name, params.output, datetime.now(UTC).isoformat(), where, plan.data)
         save(state, run)
         run = replace(run, job_run_id=follow.start(clients, plan.data, tell))
