@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 import typer
@@ -56,12 +57,13 @@ def option(default: Any, help: str, panel: str, **facts: Any) -> Any:  # noqa: A
     return field(default=default, metadata={"option": Option(help, panel, **facts)})
 
 
-def declared(kind: type) -> Iterator[Declared]:
-    """Yield the options of the dataclass `kind`, its own before those that it inherits."""
+@cache
+def declared(kind: type) -> tuple[Declared, ...]:
+    """Return the options of the dataclass `kind`, its own before those that it inherits."""
     types = get_type_hints(kind)
-    for one in sorted(fields(kind), key=lambda one: one.name not in vars(kind).get("__annotations__", {})):
-        if "option" in one.metadata:
-            yield Declared(one.name, types[one.name], one.default, one.metadata["option"])
+    named = [one for one in fields(kind) if "option" in one.metadata]
+    named.sort(key=lambda one: one.name not in vars(kind).get("__annotations__", {}))
+    return tuple(Declared(one.name, types[one.name], one.default, one.metadata["option"]) for one in named)
 
 
 def words(values: Any) -> str:

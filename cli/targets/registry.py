@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Iterator, Mapping
-from pkgutil import resolve_name
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
@@ -21,7 +21,7 @@ ROWS = (
     "cli.targets.emr_serverless.target:EmrServerless",
     "cli.targets.emr_eks.target:EmrEks",
 )
-TARGETS: tuple[Target[Any, Any], ...] = tuple(resolve_name(row)() for row in ROWS)
+TARGETS: tuple[Target[Any, Any], ...] = tuple(getattr(import_module(module), name)() for module, name in (row.split(":") for row in ROWS))
 
 
 def named(name: str) -> Target[Any, Any]:

@@ -62,7 +62,7 @@ def deployed(clients: Clients) -> Deployed:
     return at_first(clients, lambda: deploy.deployed(clients.session, clients.region, settings().project), say)
 
 
-def with_application(clients: Clients, found: Deployed, config: Settings, yes: bool) -> Deployed:
+def create_application(clients: Clients, found: Deployed, config: Settings, yes: bool) -> None:
     """
     Create the application from the image pushed last, if the user agrees; `yes`: without asking.
 
@@ -76,7 +76,7 @@ def with_application(clients: Clients, found: Deployed, config: Settings, yes: b
         f"There is no application yet. Create it with image {pushed.image}? An idle application is free of charge", err=True
     ):
         raise no_application(config, found)
-    return deploy.put_application(clients.session, clients.region, config.project, pushed.image, say)
+    deploy.put_application(clients.session, clients.region, config.project, pushed.image, say)
 
 
 def no_application(config: Settings, found: Deployed) -> UsageError:

@@ -51,12 +51,12 @@ class EmrServerless(Target[ServerlessOptions, ServerlessPlan]):
 
     def prepare(self, options: ServerlessOptions) -> None:
         """Create a missing application. Raises UsageError if there is no image for it, or the user does not agree."""
-        from cli.targets.emr_serverless.prepare import deployed, with_application
+        from cli.targets.emr_serverless.prepare import create_application, deployed
 
         clients = connect()
         found = deployed(clients)
         if found.application_id is None:
-            with_application(clients, found, settings(), options.yes)
+            create_application(clients, found, settings(), options.yes)
 
     def plan(self, params: Params, options: ServerlessOptions) -> ServerlessPlan:
         """
