@@ -6,20 +6,19 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cli.aws.clients import Clients, at_first, connect
+from cli.aws.redact import redact
 from cli.errors import FruitsError, UsageError
 from cli.settings.config import Settings, settings
 from cli.targets.base import Ended, LogLine, Plan, RunStatus, SubmittedRun, Target, Tell, unsupported
+from cli.targets.emr.driver_log import Place, driver_log, latest_progress
 from cli.targets.emr_eks.options import EksOptions
 from cli.targets.runs.saved import save
 from job.contract.params import Params
 from job.contract.records import Outcome
 from job.contract.uris import bucket_and_key, join
-
-if TYPE_CHECKING:
-    from cli.targets.emr.driver_log import Place
 
 POD = (2, 8)  # vCPUs and GB, driver and executors alike: one fits on a node of 4 vCPUs and 16 GB beside what Kubernetes keeps for itself
 SOVEREIGN = "eusc-de-east-1"  # has EMR Serverless, but not EMR on EKS
@@ -112,8 +111,6 @@ class EmrEks(Target[EksOptions, EksPlan]):
         return at_first(clients, lambda: find(clients, str(cluster), run_id), tell)
 
     def describe(self, run: SubmittedRun, tell: Tell) -> RunStatus:
-        from cli.aws.redact import redact
-        from cli.targets.emr.driver_log import latest_progress
         from cli.targets.emr.run_files import read_outcome
         from cli.targets.emr_eks import follow
 
@@ -131,7 +128,6 @@ class EmrEks(Target[EksOptions, EksPlan]):
 
     def logs(self, run: SubmittedRun, follow: bool, stderr: bool, tell: Tell) -> Iterator[LogLine]:
         """Yield the driver's log: live from CloudWatch where the run has a log group, else from the bucket after the end."""
-        from cli.targets.emr.driver_log import driver_log
         from cli.targets.emr_eks.follow import state
 
         clients = _clients(run)
@@ -190,7 +186,6 @@ def _logs_of(run: SubmittedRun) -> str:
 
 def _place(run: SubmittedRun, job_run: Mapping[str, Any]) -> Place:
     """Return where the driver's log is: https://docs.aws.amazon.com/emr/latest/EMR-on-EKS-DevelopmentGuide/emr-eks-jobs-s3.html"""
-    from cli.targets.emr.driver_log import Place
 
     monitoring = job_run.get("configurationOverrides", {}).get("monitoringConfiguration", {})
     watch = monitoring.get("cloudWatchMonitoringConfiguration", {})

@@ -8,9 +8,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from cli.aws.clients import Clients, at_first, connect
+from cli.aws.emr_serverless import state_of
+from cli.aws.redact import redact
 from cli.errors import UsageError
 from cli.settings.config import settings
 from cli.targets.base import Ended, LogLine, Plan, RunStatus, SubmittedRun, Target, Tell
+from cli.targets.emr.driver_log import Place, driver_log, latest_progress
+from cli.targets.emr_serverless import job_runs
 from cli.targets.emr_serverless.options import ServerlessOptions
 from cli.ui.output import say
 from job.contract.params import Params
@@ -95,7 +99,7 @@ class EmrServerless(Target[ServerlessOptions, ServerlessPlan]):
 
     def submit(self, plan: ServerlessPlan, tell: Tell) -> SubmittedRun:
         """Send the run once, to an application that has the image; cancel it if the service takes another image."""
-        from cli.targets.emr_serverless import job_runs, prepare
+        from cli.targets.emr_serverless import prepare
 
         clients, config, params = plan.clients, settings(), plan.params
         digest = at_first(clients, lambda: prepare.prepare_image(clients, plan.deployed, plan.application, params.run_id, config), tell)
@@ -113,22 +117,18 @@ class EmrServerless(Target[ServerlessOptions, ServerlessPlan]):
 
     def resolve(self, run_id: str | None, tell: Tell) -> SubmittedRun | None:
         """Return a run of the application that the stack has. Raises UsageError if there is none, or no application."""
-        from cli.targets.emr_serverless.job_runs import find
         from cli.targets.emr_serverless.prepare import deployed
 
         clients = connect()
         application = deployed(clients).application_id
         if application is None:
             raise UsageError("there is no application, so there are no runs", "start a run with `fruitsctl run … --serverless`")
-        found = at_first(clients, lambda: find(clients, application, run_id), tell)
+        found = at_first(clients, lambda: job_runs.find(clients, application, run_id), tell)
         if found is None:
             raise UsageError(f"no run `{run_id or ''}` on EMR Serverless", "start a run with `fruitsctl run … --serverless`")
         return found
 
     def describe(self, run: SubmittedRun, tell: Tell) -> RunStatus:
-        from cli.aws.emr_serverless import state_of
-        from cli.aws.redact import redact
-        from cli.targets.emr.driver_log import Place, latest_progress
         from cli.targets.emr_serverless import follow
 
         clients, run, job_run = _asked(run, tell)
@@ -140,21 +140,16 @@ class EmrServerless(Target[ServerlessOptions, ServerlessPlan]):
 
     def logs(self, run: SubmittedRun, follow: bool, stderr: bool, tell: Tell) -> Iterator[LogLine]:
         """Yield the driver's log: live from CloudWatch, else from the bucket."""
-        from cli.targets.emr.driver_log import Place, driver_log
 
         clients, run, job_run = _asked(run, tell)
 
         def over() -> bool:
-            from cli.aws.emr_serverless import state_of
-            from cli.targets.emr_serverless.job_runs import get_job_run
 
-            return state_of(get_job_run(clients, run.where["application_id"], str(run.job_run_id))).ended
+            return state_of(job_runs.get_job_run(clients, run.where["application_id"], str(run.job_run_id))).ended
 
         yield from driver_log(clients, Place.of(job_run), run, follow, "stderr" if stderr else "stdout", over, tell)
 
     def cancel(self, run: SubmittedRun, tell: Tell) -> RunStatus:
-        from cli.aws.emr_serverless import state_of
-        from cli.targets.emr_serverless import job_runs
         from cli.targets.emr_serverless.follow import wait_until_over
 
         clients, run, job_run = _asked(run, tell)
@@ -167,14 +162,12 @@ class EmrServerless(Target[ServerlessOptions, ServerlessPlan]):
 
     def ui(self, run: SubmittedRun, tell: Tell) -> str:
         """Return a link that opens without a login for an hour."""
-        from cli.targets.emr_serverless.job_runs import dashboard
 
         clients, run, _ = _asked(run, tell)
-        return at_first(clients, lambda: dashboard(clients, run), tell)
+        return at_first(clients, lambda: job_runs.dashboard(clients, run), tell)
 
     def cost(self, run: SubmittedRun, tell: Tell) -> float | None:
         """Return USD of the workers, stored beside OUTPUT once it is known."""
-        from cli.aws.emr_serverless import state_of
         from cli.targets.emr_serverless.watch import store_cost, stored_cost
 
         usd = stored_cost(_clients(run), run)
@@ -196,13 +189,12 @@ def _asked(run: SubmittedRun, tell: Tell) -> tuple[Clients, SubmittedRun, dict[s
         UsageError: the service does not have the run.
         FruitsError: no credentials, or AWS refuses.
     """
-    from cli.targets.emr_serverless.job_runs import get_job_run, resolved
 
     clients = _clients(run)
 
     def ask() -> tuple[SubmittedRun, dict[str, Any]]:
-        known = resolved(clients, settings().state, run)
-        return known, get_job_run(clients, known.where["application_id"], str(known.job_run_id))
+        known = job_runs.resolved(clients, settings().state, run)
+        return known, job_runs.get_job_run(clients, known.where["application_id"], str(known.job_run_id))
 
     known, job_run = at_first(clients, ask, tell)
     return clients, known, job_run
