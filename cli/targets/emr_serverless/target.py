@@ -144,7 +144,6 @@ class EmrServerless(Target[ServerlessOptions, ServerlessPlan]):
         clients, run, job_run = _asked(run, tell)
 
         def over() -> bool:
-
             return state_of(job_runs.get_job_run(clients, run.where["application_id"], str(run.job_run_id))).ended
 
         yield from driver_log(clients, Place.of(job_run), run, follow, "stderr" if stderr else "stdout", over, tell)

@@ -7,6 +7,7 @@ import typer.main
 
 from cli.commands.app import app
 from cli.commands.run.run import COMMON
+from cli.container.build import BASES
 from cli.errors import UsageError
 from cli.targets.compose import process as compose
 from cli.targets.options import PANELS, declared
@@ -137,6 +138,11 @@ def test_the_command_inside_the_stack_takes_every_option_that_the_stack_is_given
     inside = compose.plan(params, [], as_json=False, terminal=True).command
 
     assert str(error_of(*inside[inside.index("run", 1) + 1 :])) == "SPARK_HOME is not set"
+
+
+def test_an_image_is_built_for_a_target():
+    """`image build --target` and `run --<target>` have one word for one thing."""
+    assert set(BASES) <= {target.name for target in TARGETS}
 
 
 def test_two_targets_are_refused():
