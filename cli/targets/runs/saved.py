@@ -39,9 +39,9 @@ def keep(state: Path, run: SubmittedRun) -> None:
         save(state, run)
 
 
-def load(state: Path, run_id: str | None, target: str | None = None) -> SubmittedRun | None:
-    """Return the saved run of that id, the job's or the service's; without an id the last one. `target`: of this target only."""
-    return next((run for run in saved(state) if run_id in (None, run.run_id, run.job_run_id) and target in (None, run.target)), None)
+def load(state: Path, run_id: str | None) -> SubmittedRun | None:
+    """Return the saved run of that id, the job's or the service's; without an id the last one."""
+    return next((run for run in saved(state) if run_id in (None, run.run_id, run.job_run_id)), None)
 
 
 def saved(state: Path) -> list[SubmittedRun]:

@@ -7,8 +7,8 @@ import typer.main
 
 from cli.commands.app import app
 from cli.commands.run.run import COMMON
-from cli.container.build import BASES
 from cli.errors import UsageError
+from cli.settings.release import BASES
 from cli.targets.compose import process as compose
 from cli.targets.options import PANELS, declared
 from cli.targets.registry import TARGETS, options, taken_by

@@ -22,7 +22,6 @@ def test_a_run_is_found_by_its_id_by_the_services_id_and_as_the_last(tmp_path):
     assert load(tmp_path, "r1") == FIRST
     assert load(tmp_path, "00f7") == SECOND
     assert load(tmp_path, None) == SECOND
-    assert load(tmp_path, None, "local") == FIRST
     assert load(tmp_path, "r3") is None
 
 
