@@ -57,13 +57,15 @@ def option(default: Any, help: str, panel: str, **facts: Any) -> Any:  # noqa: A
     return field(default=default, metadata={"option": Option(help, panel, **facts)})
 
 
-@cache
-def declared(kind: type) -> tuple[Declared, ...]:
+def _declared(kind: type) -> tuple[Declared, ...]:
     """Return the options of the dataclass `kind`, its own before those that it inherits."""
     types = get_type_hints(kind)
     named = [one for one in fields(kind) if "option" in one.metadata]
     named.sort(key=lambda one: one.name not in vars(kind).get("__annotations__", {}))
     return tuple(Declared(one.name, types[one.name], one.default, one.metadata["option"]) for one in named)
+
+
+declared: Callable[[type], tuple[Declared, ...]] = cache(_declared)  # typed, as mypy takes type[Any] for not hashable
 
 
 def words(values: Any) -> str:

@@ -171,7 +171,7 @@ def test_ctrl_c_right_after_the_start_looks_away(account, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(job_runs, "get_job_run", interrupt)
-
-    ended(RUN, 0, "Detached from run r1, which continues", "fruitsctl cancel r1")
+    with monkeypatch.context() as patch:
+        patch.setattr(job_runs, "get_job_run", interrupt)
+        ended(RUN, 0, "Detached from run r1, which continues", "fruitsctl cancel r1")
     assert fruitsctl("status", "r1").returncode == 0
