@@ -6,16 +6,15 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
-from cli.aws.run_state import RunState
 from cli.container.docker import docker
 from cli.errors import UsageError
 from cli.settings.config import environment, settings
-from cli.targets.base import Ended, LogLine, Plan, RunStatus, SubmittedRun, Target, TargetOptions, Tell
+from cli.targets.base import Ended, LogLine, Plan, SubmittedRun, TargetOptions, Tell
 from cli.targets.compose import process as compose
-from cli.targets.runs.saved import died, holding, is_held, keep, load, wait_until_released
+from cli.targets.runs.held import HeldTarget
+from cli.targets.runs.saved import is_held
 from job.contract.params import Params
 from job.contract.records import Outcome
 
@@ -32,7 +31,7 @@ class ComposePlan(Plan):
     todo: compose.Plan
 
 
-class Compose(Target[ComposeOptions, ComposePlan]):
+class Compose(HeldTarget[ComposeOptions, ComposePlan]):
     """The local stack."""
 
     name, title, help = "compose", "the local stack", "Run in the local stack of docker-compose.yml."
@@ -48,25 +47,17 @@ class Compose(Target[ComposeOptions, ComposePlan]):
         compose.require_file()
         return plan.data, plan.text
 
-    def submit(self, plan: ComposePlan, tell: Tell) -> SubmittedRun:
-        """Run it to its end. The exit code of the container is in the run that is returned."""
-        state, params = settings().state, plan.params
-        run = SubmittedRun(params.run_id, self.name, params.output, datetime.now(UTC).isoformat())
-        with holding(state, run.run_id):
-            keep(state, run)
-            run = replace(run, outcome=_outcome(run.run_id, compose.start(plan.todo)).to_json())
-            keep(state, run)
-        return run
+    def carry_out(self, plan: ComposePlan, run: SubmittedRun) -> SubmittedRun:
+        code = compose.start(plan.todo)
+        ended = Outcome(run.run_id, code, "Failed" if code else "done", f"the container ended with exit code {code}")
+        return replace(run, outcome=ended.to_json())
+
+    def interrupt(self, run: SubmittedRun) -> None:
+        docker("kill", "--signal=SIGINT", compose.container_of(run.run_id))
 
     def follow(self, run: SubmittedRun, tell: Tell) -> Ended:
         """Return the exit code; the container has printed everything else."""
         return Ended(code=Outcome.from_json(str(run.outcome)).code)
-
-    def describe(self, run: SubmittedRun, tell: Tell) -> RunStatus:
-        if is_held(settings().state, run.run_id):
-            return RunStatus(RunState.RUNNING, "RUNNING")
-        outcome = Outcome.from_json(run.outcome) if run.outcome else died(run)
-        return RunStatus.ended(outcome)
 
     def logs(self, run: SubmittedRun, follow: bool, stderr: bool, tell: Tell) -> Iterator[LogLine]:
         """
@@ -87,19 +78,6 @@ class Compose(Target[ComposeOptions, ComposePlan]):
             for line in process.stdout:
                 yield LogLine(line.rstrip("\r\n"))
 
-    def cancel(self, run: SubmittedRun, tell: Tell) -> RunStatus:
-        """End the job in the container in good order, and wait for it. Raises FruitsError if Docker refuses."""
-        state = settings().state
-        if is_held(state, run.run_id):
-            docker("kill", "--signal=SIGINT", compose.container_of(run.run_id))
-            tell(f"Run {run.run_id}: waiting until it has stopped")
-            wait_until_released(state, run.run_id)
-        return self.describe(load(state, run.run_id) or run, tell)
-
     def ui(self, run: SubmittedRun, tell: Tell) -> str:
         """Return the address of the stack's history server, which has the runs that have ended."""
         return f"http://127.0.0.1:{environment().get('HISTORY_PORT') or 18080}"
-
-
-def _outcome(run_id: str, code: int) -> Outcome:
-    return Outcome(run_id, code, "Failed" if code else "done", f"the container ended with exit code {code}")

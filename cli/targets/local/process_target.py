@@ -1,4 +1,4 @@
-"""A run as a process of this command: saved while it is alive, so that another terminal can ask for it, follow its log and cancel it."""
+"""A run of the job on this machine's files, its log in job.log: what `--local` and `--submit` share."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import os
 import signal
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from cli.aws.run_state import RunState
 from cli.errors import FruitsError, UsageError
 from cli.settings.config import Settings, settings
 from cli.settings.waiting import every
-from cli.targets.base import Ended, LogLine, Plan, RunStatus, SubmittedRun, Target, TargetOptions, Tell
+from cli.targets.base import Ended, LogLine, Plan, SubmittedRun, TargetOptions, Tell
 from cli.targets.local import process as local
 from cli.targets.local.run import carry_out, published, session_for, with_weights
 from cli.targets.options import FEATURES, option
-from cli.targets.runs.saved import POLL_SECONDS, died, holding, is_held, keep, load, wait_until_released
+from cli.targets.runs.held import HeldTarget
+from cli.targets.runs.saved import POLL_SECONDS, is_held
 from cli.ui import run_files
 from cli.ui.summary import shown
 from job.contract.params import Params
@@ -48,7 +48,7 @@ class ProcessPlan(Plan):
 O = TypeVar("O", bound=TargetOptions)  # noqa: E741
 
 
-class ProcessTarget(Target[O, ProcessPlan]):
+class ProcessTarget(HeldTarget[O, ProcessPlan]):
     """What the targets share whose run is a process of this command."""
 
     hints: Mapping[str, str] = {}  # by kind of the outcome, before the job's own
@@ -76,26 +76,36 @@ class ProcessTarget(Target[O, ProcessPlan]):
         data = {"command": todo.command, "environment": todo.environment, "log": str(todo.log), "isolated": todo.isolated}
         return ProcessPlan(params, data, todo.as_shell(), todo)
 
-    def submit(self, plan: ProcessPlan, tell: Tell) -> SubmittedRun:
-        """Run the job to its end. Its outcome is in the run that is returned."""
-        params, state = plan.params, settings().state
-        where = {"pid": str(os.getpid()), "log": str(plan.todo.log)}
-        run = SubmittedRun(params.run_id, self.name, params.output, datetime.now(UTC).isoformat(), where)
-        with holding(state, run.run_id):
-            keep(state, run)
-            outcome, log = carry_out(plan.todo, params)
-            run = replace(run, where={"log": log}, outcome=outcome.to_json())
-            keep(state, run)
-        return run
+    def where(self, plan: ProcessPlan) -> Mapping[str, str]:
+        return {"pid": str(os.getpid()), "log": str(plan.todo.log)}
+
+    def carry_out(self, plan: ProcessPlan, run: SubmittedRun) -> SubmittedRun:
+        outcome, log = carry_out(plan.todo, plan.params)
+        return replace(run, where={"log": log}, outcome=outcome.to_json())
+
+    def interrupt(self, run: SubmittedRun) -> None:
+        """End the command of the run as SIGTERM does. Raises FruitsError if it belongs to another user."""
+        pid = int(run.where["pid"])
+        try:
+            os.kill(pid, signal.SIGTERM)
+        except ProcessLookupError:
+            return  # it has ended meanwhile
+        except PermissionError as error:
+            raise FruitsError(f"process `{pid}` belongs to another user", "cancel the run as the user who started it") from error
+
+    def details(self, run: SubmittedRun) -> str:
+        return f"log {local.growing(Path(run.where['log']))}"
+
+    def outcome_of(self, run: SubmittedRun) -> Outcome:
+        """Return how a run ended: as its command saved it, else as the job left it in OUTPUT."""
+        with suppress(RecordError, FruitsError):
+            if run.outcome is None:
+                return Outcome.from_json(run_files.read(join(run.output, "runs", run.run_id, "outcome.json"), session_for(run.output)))
+        return super().outcome_of(run)
 
     def follow(self, run: SubmittedRun, tell: Tell) -> Ended:
         """Return what the run published; it has ended."""
         return Ended(published(run.output, Outcome.from_json(str(run.outcome)), run.where["log"], settings(), self.hints))
-
-    def describe(self, run: SubmittedRun, tell: Tell) -> RunStatus:
-        if is_held(settings().state, run.run_id):
-            return RunStatus(RunState.RUNNING, "RUNNING", f"log {local.growing(Path(run.where['log']))}")
-        return RunStatus.ended(_outcome_of(run))
 
     def logs(self, run: SubmittedRun, follow: bool, stderr: bool, tell: Tell) -> Iterator[LogLine]:
         """
@@ -115,36 +125,6 @@ class ProcessTarget(Target[O, ProcessPlan]):
                 yield from map(LogLine, content.decode("utf-8", "replace").splitlines())
             return
         yield from map(LogLine, _lines(file, (lambda: is_held(state, run.run_id)) if follow else bool))
-
-    def cancel(self, run: SubmittedRun, tell: Tell) -> RunStatus:
-        """
-        End the command of the run as SIGTERM does, in good order, and wait for it.
-
-        Raises:
-            FruitsError: it belongs to another user, or does not end.
-        """
-        state = settings().state
-        if is_held(state, run.run_id):
-            pid = int(run.where["pid"])
-            try:
-                os.kill(pid, signal.SIGTERM)
-            except ProcessLookupError:
-                pass  # it has ended meanwhile
-            except PermissionError as error:
-                raise FruitsError(f"process `{pid}` belongs to another user", "cancel the run as the user who started it") from error
-            tell(f"Run {run.run_id}: waiting until it has stopped")
-            wait_until_released(state, run.run_id)
-        return self.describe(load(state, run.run_id) or run, tell)
-
-
-def _outcome_of(run: SubmittedRun) -> Outcome:
-    """Return how a run that is over ended: as its command saved it, else as the job left it in OUTPUT."""
-    try:
-        if run.outcome is not None:
-            return Outcome.from_json(run.outcome)
-        return Outcome.from_json(run_files.read(join(run.output, "runs", run.run_id, "outcome.json"), session_for(run.output)))
-    except (RecordError, FruitsError):
-        return died(run)
 
 
 def _lines(log: Path, more: Callable[[], bool]) -> Iterator[str]:

@@ -14,7 +14,6 @@ from cli.errors import UsageError
 from cli.settings.private import for_its_owner, write_private
 from cli.settings.waiting import until
 from cli.targets.base import SubmittedRun
-from job.contract.records import Outcome
 
 POLL_SECONDS = 0.2
 LOCK_SECONDS = 0.5
@@ -97,12 +96,6 @@ def wait_until_released(state: Path, run_id: str) -> None:
         lambda _: f"run `{run_id}` has not stopped",
         "run the same command again, or end its process by hand",
     )
-
-
-def died(run: SubmittedRun) -> Outcome:
-    """Return the outcome of a run whose command was killed before it could save one."""
-    hint = "run it again: it resumes from the last commit"
-    return Outcome(run.run_id, 1, "Died", "the command of the run ended without an outcome", hint)
 
 
 def _locked(lock: TextIO) -> bool:
