@@ -93,9 +93,6 @@ class ProcessTarget(HeldTarget[O, ProcessPlan]):
         except PermissionError as error:
             raise FruitsError(f"process `{pid}` belongs to another user", "cancel the run as the user who started it") from error
 
-    def details(self, run: SubmittedRun) -> str:
-        return f"log {local.growing(Path(run.where['log']))}"
-
     def outcome_of(self, run: SubmittedRun) -> Outcome:
         """Return how a run ended: as its command saved it, else as the job left it in OUTPUT."""
         with suppress(RecordError, FruitsError):

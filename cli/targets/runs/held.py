@@ -33,10 +33,6 @@ class HeldTarget(Target[O, P]):
     def interrupt(self, run: SubmittedRun) -> None:
         """Ask an active run to end in good order. Raises FruitsError if that is refused."""
 
-    def details(self, run: SubmittedRun) -> str:
-        """Return what `status` says about an active run."""
-        return ""
-
     def outcome_of(self, run: SubmittedRun) -> Outcome:
         """Return how a run ended, also if its command was killed before it could save that."""
         with suppress(RecordError):
@@ -57,7 +53,7 @@ class HeldTarget(Target[O, P]):
 
     def describe(self, run: SubmittedRun, tell: Tell) -> RunStatus:
         if is_held(settings().state, run.run_id):
-            return RunStatus(RunState.RUNNING, "RUNNING", self.details(run))
+            return RunStatus(RunState.RUNNING, "RUNNING")
         return RunStatus.ended(self.outcome_of(run))
 
     def cancel(self, run: SubmittedRun, tell: Tell) -> RunStatus:
