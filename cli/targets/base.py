@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, Protocol, TypeVar
 
 from cli.aws.run_state import RunState
 from cli.errors import UsageError
-from cli.targets.options import OUTPUT, option
+from cli.targets.options import OUTPUT, declared, option
 from job.contract.params import Params
 from job.contract.records import Manifest, Outcome, Progress
 
@@ -29,6 +30,12 @@ class TargetOptions:
     as_json: bool = option(
         False, "Print the manifest as JSON, with --dry-run the command line or the request.", OUTPUT, flag="--json", repeated=False
     )
+
+    def __post_init__(self) -> None:
+        for one in declared(type(self)):
+            value = getattr(self, one.name)
+            if isinstance(value, float) and not isfinite(value):  # in no range, and above no limit: a guard would let it pass
+                raise UsageError(f"`{value}` is not a valid value of `{one.flag}`", "give a finite number")
 
 
 @dataclass(frozen=True)

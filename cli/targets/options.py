@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
@@ -74,8 +75,8 @@ def words(values: Any) -> str:
     for one in declared(type(values)):
         value = getattr(values, one.name)
         if one.option.repeated and value != one.default:
-            said += [one.flag] if value is True else [f"{one.flag} {value:g}" if isinstance(value, float) else f"{one.flag} {value}"]
-    return " ".join(said)
+            said += [one.flag] if value is True else [one.flag, f"{value:g}" if isinstance(value, float) else str(value)]
+    return shlex.join(said)
 
 
 def parameter(one: Declared, prefix: str = "") -> inspect.Parameter:

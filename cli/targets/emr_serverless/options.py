@@ -34,5 +34,6 @@ class ServerlessOptions(EmrOptions):
     yes: bool = option(False, "create a missing application without asking.", TARGET, repeated=False)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.images is not None and self.deadline is None:
             raise UsageError("`--images` is given without `--deadline`", "add --deadline MINUTES, or remove --images")

@@ -123,6 +123,8 @@ def test_a_default_given_by_hand_is_refused_like_any_other_value():
     ("arguments", "said"),
     [
         (("a", "b", "--serverless", "--images", "5"), "`--images` is given without `--deadline`"),
+        (("a", "b", "--serverless", "--max-cost", "nan"), "`nan` is not a valid value of `--max-cost`"),
+        (("a", "b", "--serverless", "--deadline", "inf"), "`inf` is not a valid value of `--deadline`"),
         (("s3://a/b", "c", "--local", "--content-hash"), "`--content-hash` cannot be used with `s3://a/b`"),
         (("a", "b", "--local", "--model", "mean_colour", "--weights", "w.h5"), "`--weights` cannot be used with `--model mean_colour`"),
         (("a", "b", "--local", "--model", "mean_colour", "--engine", "litert"), "`--engine` cannot be used with `--model mean_colour`"),
@@ -216,6 +218,7 @@ def test_a_foreign_option_is_refused_also_where_the_file_names_the_target(settin
             "write it",
         ),
         ('target = "serverless"\n[serverless]\nyes = true', "unknown option `yes` in `[serverless]` of fruits.toml", "use "),
+        ('target = "serverless"\n[serverless]\nmax_cost = nan', "`nan` is not a valid value of `--max-cost`", "give a finite number"),
         ('target = "serverless"\n[serverless]\nimages = 3', "`--images` is given without `--deadline`", "add --deadline MINUTES"),
     ],
 )
