@@ -47,6 +47,14 @@ class Clients:
         self.session, self._made = aws_session(self.region), {}
 
 
+def connect() -> Clients:
+    """Return clients of the user's Region. Raises RefusedError if that is outside the European Union."""
+    from cli.aws.session import aws_session
+
+    session = aws_session()
+    return Clients(session, session.region_name)
+
+
 def passing(error: BaseException) -> str | None:
     """What to say while waiting, if that helps; None of an error that is not one of `cli.aws.errors.asking`."""
     from botocore import exceptions as aws

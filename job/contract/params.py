@@ -13,7 +13,7 @@ MODELS = ("mobilenet_v2", "mobilenet_v2_untrained", "mean_colour")
 UNTRAINED = "mobilenet_v2_untrained"
 ENGINES = ("litert", "tensorflow")
 ADDRESSES = ("input", "output", "logs")  # which Spark would take for paths in its own default file system
-OF_ONE_RUN = ("input", "output", "run_id", "weights", "cache", "lease_seconds")  # not what is asked for, but where and by whom
+OF_ONE_RUN = ("input", "output", "run_id", "weights", "cache", "lease_seconds", "target")  # not what is asked for, but where and by whom
 DEFAULT_COMPONENTS = 50  # if neither components nor variance is given
 
 
@@ -98,6 +98,7 @@ class Params(Arguments):
     keep_runs: int = 5
     notebook: str | None = None  # local path of a notebook whose cells take the pipeline's place
     lease_seconds: float = 60.0  # without a renewal for so long, a run may be taken over
+    target: str | None = None  # where the run happens, for a reader of its manifest
 
     @classmethod
     def of_manifest(cls, values: Mapping[str, Any]) -> Self:

@@ -35,7 +35,7 @@ def test_an_option_of_an_application_or_a_budget_that_is_not_made_is_refused(aws
     for words, said in (
         (("--max-vcpu", "32"), "`--max-vcpu` needs an application"),
         (("--no-interactive",), "`--interactive` needs an application"),
-        (("--architecture", "ARM64"), "`--architecture` needs an application"),
+        (("--architecture", "arm64"), "`--architecture` needs an application"),
         (("--budget-usd", "5"), "`--budget-usd` is given without `--budget-email`"),
     ):
         refused = fruitsctl("infra", "up", *words)

@@ -7,7 +7,7 @@ import pytest
 
 from cli.infra import policies
 from cli.infra.policies import Scope
-from cli.targets.emr_serverless.run import NEEDS
+from cli.targets.emr_serverless.prepare import NEEDS
 from tests.aws.account import PROGRESS, RUN, leave, nobody_waits, pushed  # noqa: F401
 from tests.aws.fruitsctl import fruitsctl
 from tests.aws.standin.runner import ScriptedRunner

@@ -19,7 +19,7 @@ from cli.aws.errors import client
 from cli.container import rules as image_check
 from cli.infra import deploy, stacks
 from cli.photos import upload
-from cli.targets.emr_serverless import follow
+from cli.targets.emr import waits
 from cli.targets.emr_serverless.policy import session_policy
 from tests.aws.account import REPOSITORY, RUN, an_account, ended, nobody_waits, started  # noqa: F401
 from tests.aws.fruitsctl import done, fruitsctl
@@ -29,7 +29,7 @@ from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reference" / "what-others-get-wrong.md"
-POLLED = follow.POLL_SECONDS  # before a fixture makes it short
+POLLED = waits.POLL_SECONDS  # before a fixture makes it short
 IMAGE = f"{REPOSITORY}@sha256:{'a' * 64}"
 
 

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from cli.targets.emr_serverless.plan import image_conf, submit_parameters
+from cli.targets.emr.request import submit_parameters
+from cli.targets.emr_serverless.plan import image_conf
 
 SLEEP = "import time\n\ntime.sleep(1800)\n"
 # Each task kills the JVM of its own executor: the worker's parent is Python's daemon, the daemon's parent the JVM.

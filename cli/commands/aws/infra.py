@@ -16,6 +16,7 @@ import typer
 from cli.aws.regions import PARIS, refuse_outside_eu
 from cli.errors import FruitsError, UsageError
 from cli.settings.config import settings
+from cli.ui.choices import Architecture
 from cli.ui.examples import examples
 from cli.ui.output import emit, say
 from job.contract.records import noun
@@ -28,11 +29,6 @@ class Who(StrEnum):
     deployer = "deployer"
 
 
-class Architecture(StrEnum):
-    x86_64 = "X86_64"
-    arm64 = "ARM64"
-
-
 Project = Annotated[str | None, typer.Option(metavar="NAME", help="Begins every name, and is the tag. [default: fruits.toml, fruitsctl]")]
 Region = Annotated[str | None, typer.Option(help=f"In the European Union. [default: AWS_REGION, fruits.toml, the profile, {PARIS}]")]
 OwnKey = Annotated[bool, typer.Option("--own-key", help="Encrypt with a KMS key of the account ($1 a month); stays so.")]
@@ -41,7 +37,7 @@ Vpc = Annotated[
     bool | None, typer.Option("--vpc/--no-vpc", help="Workers in a private network; its endpoint for logs costs about $8 a month.")
 ]
 MaxVcpu = Annotated[int | None, typer.Option(min=4, help="Most that all workers have together. [default: as it is, at first 16]")]
-Arch = Annotated[Architecture | None, typer.Option("--architecture", help="Of the image. [default: as it is, at first X86_64]")]
+Arch = Annotated[Architecture | None, typer.Option("--architecture", help="Of the image. [default: as it is, at first amd64]")]
 Image = Annotated[str | None, typer.Option(metavar="URI@DIGEST", help="[default: the one pushed last from here, or the present one]")]
 Interactive = Annotated[
     bool | None, typer.Option("--interactive/--no-interactive", help="Let notebooks of EMR Studio attach to the application.")
@@ -51,6 +47,7 @@ BudgetEmail = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Who ge
 Role = Annotated[str | None, typer.Option("--deployer", metavar="ARN", help="Role that CloudFormation acts as: `infra policy deployer`.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")]
 
+SERVICE_WORDS = {"amd64": "X86_64", "arm64": "ARM64"}  # architectures of EMR Serverless
 WORDS = {"Add": "make", "Modify": "change", "Remove": "remove"}
 NO_APPLICATION = "The application that runs the jobs is not included yet: push an image first with `fruitsctl image push`."
 
@@ -98,7 +95,7 @@ def up(
         log_days=log_days,
         vpc=vpc,
         max_vcpu=max_vcpu,
-        architecture=architecture.value if architecture else None,
+        architecture=SERVICE_WORDS[architecture] if architecture else None,
         image=image,
         interactive=interactive,
         budget_usd=budget_usd,

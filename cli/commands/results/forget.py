@@ -11,10 +11,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from secrets import token_hex
 from typing import Annotated, Any
 
 import typer
@@ -24,6 +22,7 @@ from cli.settings import user
 from cli.settings.config import Settings, environment, settings
 from cli.targets.local import process as local
 from cli.targets.local.run import credentials_for, merged, plan_local
+from cli.targets.runs.launch import new_run_id
 from cli.ui import report_copies, run_files
 from cli.ui.output import Stages, emit, say
 from job.contract.params import Forget
@@ -81,7 +80,7 @@ def forget(
         targets.write_text(json.dumps(asked), encoding="utf-8")
         wanted = Forget(
             output=where,
-            run_id=f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(2)}",
+            run_id=new_run_id(),
             targets=str(targets),
             answer=str(Path(scratch, "answer.json")),
             by=f"{user.name() or os.getuid()}@{socket.gethostname()}",

@@ -8,6 +8,7 @@ from typing import Any
 from cli.aws.clients import Clients
 from cli.aws.errors import asking
 from cli.aws.regions import EU_REGIONS
+from cli.aws.s3 import check_region
 from cli.billing.prices import prices
 from cli.billing.sizing import QUOTA_VCPU, WORKER
 from cli.container.pushed import Pushed, last_pushed
@@ -16,7 +17,7 @@ from cli.infra import stacks
 from cli.settings.config import Settings
 from cli.settings.release import RELEASE
 from cli.targets.emr_serverless import application as applications
-from cli.targets.emr_serverless.submit import QUOTA_CODE, check_places
+from cli.targets.emr_serverless.prepare import QUOTA_CODE
 from cli.ui.checks import Check
 from job.contract.uris import is_s3
 
@@ -112,7 +113,7 @@ def stack(name: str, described: Mapping[str, Any] | None, region: str) -> Check:
 def buckets(clients: Clients, bucket: str, config: Settings) -> Check:
     """The stack's own, and those of INPUT and OUTPUT where settings name them."""
     named = [uri for uri in (config.input, config.output) if uri and is_s3(uri)]
-    check_places(clients, f"s3://{bucket}", *named)
+    check_region(clients("s3"), clients.region, "the application", f"s3://{bucket}", *named)
     return Check("buckets", True, f"{', '.join([bucket, *named])} in {clients.region}")
 
 
