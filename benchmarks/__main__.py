@@ -2,7 +2,7 @@
 `python -m benchmarks`: measures everything that has a target, in one run. Tables on stdout, JSON in `--out`, progress on stderr.
 
 The notebook, ours and the bare loop alternate, repeat by repeat; a ratio is that of two runs of one repeat. Nothing is left out: a missed
-target is printed as missed. Memory is sampled in a run of its own, because sampling costs time.
+target is printed as missed. Memory is sampled in a separate run, because sampling costs time.
 """
 
 from __future__ import annotations

@@ -179,7 +179,7 @@ def judged(identifier: Identifier, variant: Variant, samples: list[Sample]) -> s
 
 
 def seconds(assets: Path, output: Path, photo: Path, images: int, folder: Path) -> str:
-    """The first photo is a process of its own; the next ones are asked of one that is open."""
+    """The first photo is a separate process; the next ones are asked of one that is open."""
     large = folder / "large"
     write_large(output, large, images)
     command = [sys.executable, "-m", "cli", "identify", str(photo), "--output", str(large), "--json"]

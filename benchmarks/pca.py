@@ -46,7 +46,7 @@ class Fits:
 
 
 def synthetic_rows(n: int, seed: int) -> npt.NDArray[np.float32]:
-    """(n, 1280) float32, non-negative. Rows of all seeds lie in the same subspace, apart from the noise."""
+    """(n, 1280) float32, non-negative. Rows of all seeds are in the same subspace, apart from the noise."""
     shared = np.random.default_rng(0)
     directions = shared.standard_normal((200, FEATURES), dtype=np.float32)
     mean = shared.normal(0.2, 0.5, FEATURES).astype(np.float32)

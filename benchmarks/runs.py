@@ -1,4 +1,4 @@
-"""The things that are measured, each in a process of its own. In: images and where to write. Out: what they report about themselves."""
+"""The things that are measured, each in a separate process. In: images and where to write. Out: what they report about themselves."""
 
 from __future__ import annotations
 

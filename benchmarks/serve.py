@@ -37,7 +37,7 @@ class Load:
     p50_seconds: float
     p95_seconds: float
     p99_seconds: float
-    alone_seconds: float  # the median for one client with nobody else there
+    alone_seconds: float  # the median for one client alone
 
 
 def ask(url: str, content: bytes) -> float | None:
@@ -78,7 +78,7 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 
 def serve_and_load(output: str, photos: Sequence[bytes], clients: int, each: int) -> Load:
-    """A server of its own, without a limit per address."""
+    """A separate server, without a limit per address."""
     words = ["serve", "--output", output, "--port", "0", "--photos-per-minute", "0", "--seconds", "120", "--json"]
     with subprocess.Popen([sys.executable, "-m", "cli", *words], stdout=subprocess.PIPE, text=True) as server:
         try:

@@ -2,7 +2,7 @@
 `python -m benchmarks.soak`: run after run on a pile that grows by a few photos every few seconds, for half an hour: does anything grow that
 should not, and is every photo exactly once where it belongs?
 
-In the local stack of docker-compose.yml, which it starts as a project of its own and takes down at the end, or with `--local` without
+In the local stack of docker-compose.yml, which it starts as a separate project and takes down at the end, or with `--local` without
 Docker. After each run it counts files and bytes below OUTPUT and the peak memory of each part; at the end it reads `features` and the last
 matrix. A table and the verdicts on stdout, JSON in `--out`, and with `--page FILE` the figures between that page's marks. Exit code 1 if a
 verdict is no.
@@ -34,7 +34,7 @@ from job.stages.tables.compaction import FILES_TO_MERGE
 
 
 class Trickle:
-    """Puts `batch` more photos into INPUT every `every` seconds while inside; each under a name of its own."""
+    """Puts `batch` more photos into INPUT every `every` seconds while inside; each under a separate name."""
 
     def __init__(self, place: Place, photos: list[Path], batch: int, every: float) -> None:
         self.names: list[str] = []

@@ -23,7 +23,7 @@ from deltalake import DeltaTable
 from benchmarks.memory import Sampler, peaks
 from benchmarks.runs import CHECKOUT, BenchmarkError, say
 from benchmarks.stack import down
-from cli.targets.compose import program
+from cli.targets.compose.process import program
 from cli.targets.local.java import find_java_home, in_words, supported
 
 PARTS = ("jvm", "driver", "worker")  # of a local run

@@ -24,7 +24,7 @@ from benchmarks.runs import CHECKOUT, BenchmarkError, say
 from benchmarks.s3 import choose
 from benchmarks.targets import AT_MOST, Measure, markdown, table
 from cli.container.docker import inspect_image
-from cli.targets.compose import program
+from cli.targets.compose.process import program
 
 EMBEDDED = re.compile(r"Embed images: [1-9]")  # the job's progress without a terminal
 PROJECT = "fruitsctl-bench"

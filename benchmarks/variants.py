@@ -64,7 +64,7 @@ _whitened: dict[tuple[str, float], Gallery] = {}
 
 
 def whitened(gallery: Gallery, power: float) -> Gallery:
-    """Each component divided by its standard deviation to the power of `power`, calibrated anew."""
+    """Each component divided by its standard deviation to the power of `power`, calibrated again."""
     if not power:
         return gallery
     key = (gallery.run_id, power)

@@ -1,7 +1,7 @@
 """
 `python -m benchmarks.versions COMMIT…`: whole commands of earlier commits and of this checkout, in turn, on the same photos and machine.
 
-Each version runs in a working tree of its own (git worktree) with the packages of this environment, twice on one OUTPUT: on new photos,
+Each version runs in a separate working tree (git worktree) with the packages of this environment, twice on one OUTPUT: on new photos,
 then with nothing new.
 """
 

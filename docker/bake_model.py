@@ -1,5 +1,5 @@
 """
-At image build: Keras's weights in, `<cache>/weights/` and the converted model in `<cache>/models/` out, held to the known answer;
+At image build: Keras's weights in, `<cache>/weights/` and the converted model in `<cache>/models/` out, checked against the known answer;
 beside them Vega, for the reports.
 
 The weights are the file beside this script if there is one, else they are downloaded.

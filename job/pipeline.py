@@ -71,7 +71,7 @@ def run(params: Params, folder: Folder, lease: Lease, report: ProgressReport) ->
         refuse_too_many(undecoded, count, params)
         refuse_too_many(unlisted, listing.count + len(listing.problems), params)
 
-    cache = moments.MomentsCache(folder, model.fingerprint)
+    cache = moments.MomentsCache(folder, model.fingerprint, lease)
     with report.stage("fit") as stage:
         current = store.current(listing.images, params.input, join(work, "current"), taken if count < listing.count else None)
         if params.pca:
@@ -85,6 +85,7 @@ def run(params: Params, folder: Folder, lease: Lease, report: ProgressReport) ->
         rows, labels = scores.count(), scores.count_distinct("label")
         stage.update(rows)
     with report.stage("publish") as stage:
+        lease.check()  # a run that was suspended must not write rows that were erased meanwhile
         with ThreadPoolExecutor() as writers:  # on S3 each of them mostly waits
             matrix = writers.submit(publish.write_matrix, spark, scores, folder, params.run_id, rows, fitted.k)
             writers.submit(publish.prepare_report, params)
@@ -117,7 +118,7 @@ def run(params: Params, folder: Folder, lease: Lease, report: ProgressReport) ->
     publish.prune_runs(folder, params.keep_runs, lease)
     store.compact()
     if not params.pca:
-        cache.compact(lease)
+        cache.compact()
     folder.delete_tree("work")
     return manifest
 

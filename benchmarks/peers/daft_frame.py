@@ -16,7 +16,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is fi
 os.environ.setdefault("DAFT_ANALYTICS_ENABLED", "0")
 os.environ.setdefault("DAFT_PROGRESS_BAR", "0")
 
-import daft  # type: ignore[import-not-found] # in an environment of its own
+import daft  # type: ignore[import-not-found] # in a separate environment
 import numpy as np
 from daft.io import IOConfig, S3Config  # type: ignore[import-not-found]
 

@@ -16,7 +16,7 @@ OURS = "project"  # the environment that this process runs in
 
 def python_of(name: str) -> Path:
     """
-    The Python of environment `name`, made anew if its requirements have changed since.
+    The Python of environment `name`, made again if its requirements have changed since.
 
     Raises:
         BenchmarkError: it cannot be installed.

@@ -1,4 +1,4 @@
-"""Peers and ours in turn, each in a process of its own. In: who, and which photos. Out: seconds, and what each one wrote, checked."""
+"""Peers and ours in turn, each in a separate process. In: who, and which photos. Out: seconds, and what each one wrote, checked."""
 
 from __future__ import annotations
 

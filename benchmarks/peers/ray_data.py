@@ -18,7 +18,7 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 import numpy as np
 import pyarrow.fs
-import ray  # type: ignore[import-not-found] # in an environment of its own
+import ray  # type: ignore[import-not-found] # in a separate environment
 from PIL import Image
 
 from benchmarks.peers.task import BATCH, DIM, Task, build, parse, resize

@@ -39,7 +39,7 @@ class Grown:
 
 def grow(bench: Bench, sizes: Sequence[int]) -> Iterator[Grown]:
     """
-    One run per size, smallest first, each into an OUTPUT of its own, which is removed after it.
+    One run per size, smallest first, each into a separate OUTPUT, which is removed after it.
 
     Raises:
         BenchmarkError: a run failed.

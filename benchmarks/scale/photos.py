@@ -1,4 +1,4 @@
-"""As many real-sized photos as wanted: the sample under new names, encoded anew so that no two files have the same bytes. Out: JPEGs."""
+"""As many real-sized photos as wanted: the sample under new names, encoded again so that no two files have the same bytes. Out: JPEGs."""
 
 from __future__ import annotations
 

@@ -42,7 +42,15 @@ class Clients:
         """Read credentials again: a session does not see what a login in another terminal has written."""
         from cli.aws.session import aws_session
 
-        self.session, self._made = aws_session(), {}
+        self.session, self._made = aws_session(self.region), {}
+
+
+def connect() -> Clients:
+    """Return clients of the user's Region. Raises RefusedError if that is outside the European Union."""
+    from cli.aws.session import aws_session
+
+    session = aws_session()
+    return Clients(session, session.region_name)
 
 
 def transient_reason(error: BaseException) -> str | None:

@@ -23,7 +23,7 @@ from typing import Any
 
 from cli.errors import RefusedError, UsageError
 from cli.settings.config import settings
-from job.contract.aws_session import Errors, certificates_of, make_client, make_session
+from job.contract.aws_session import Errors, certificates_of, check_region, make_client, make_session
 
 # boto3 and the AWS SDKs ask again 15 minutes before the end: every 5 minutes.
 LIFETIME = timedelta(minutes=20)
@@ -47,22 +47,25 @@ UNSET = (
     "AWS_WEB_IDENTITY_TOKEN_FILE",
 )
 ERRORS = Errors(UsageError, RefusedError)
+# Of AWS's own endpoints: https://docs.aws.amazon.com/sdkref/latest/guide/feature-endpoints.html
+VARIANTS = ("use_dualstack_endpoint", "use_fips_endpoint")
 FILES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "BOTO_CONFIG")
 
 
-def aws_session() -> Any:
+def aws_session(region: str | None = None) -> Any:
     """
     Return the user's `boto3.session.Session`: profile, SSO, assumed role or environment, and the settings of fruits.toml.
 
-    It has a Region, and no client of S3 that it makes reaches a bucket outside the European Union.
+    It has a Region, that of an option before all others; roles are assumed there too. No client of S3 that it makes reaches a bucket
+    outside the European Union.
 
     Raises:
         UsageError: no such profile, a damaged configuration file, or an endpoint that is not a URL.
-        RefusedError: an endpoint of AWS outside the European Union.
+        RefusedError: an endpoint of AWS outside the European Union, or without encryption.
     """
     chosen = settings()
     # Unlike all other SDKs boto3 does not know AWS_REGION: https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
-    return make_session(ERRORS, chosen.region, chosen.profile)
+    return make_session(ERRORS, region or chosen.region, chosen.profile)
 
 
 def region() -> str:
@@ -82,6 +85,7 @@ def job_environment(session: Any) -> Iterator[dict[str, str | None]]:
 
     Raises:
         UsageError: there are no credentials, or they are not available.
+        RefusedError: a Region outside the European Union.
     """
     settings = _settings(session)
     token = secrets.token_urlsafe(32)
@@ -101,19 +105,28 @@ def _settings(session: Any) -> dict[str, str | None]:
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
+        s3 = make_client(session, "s3")
+        check_region(s3, ERRORS)  # before credentials: those of a role come from STS of the same Region
         credentials = session.get_credentials()
         if credentials is None:
             raise UsageError("no AWS credentials found", "set AWS_PROFILE, or run `aws configure`")
         credentials.get_frozen_credentials()  # logs in, assumes the role, starts the credential_process
-        endpoint = make_client(session, "s3").meta.endpoint_url
         aws = make_client(session, "s3", ignore_configured_endpoint_urls=True).meta.endpoint_url
     except (BotoCoreError, ClientError) as error:
         why = " ".join(str(error).split())  # a credential_process may have said more than a line
         raise UsageError(f"cannot get AWS credentials: {why}", "log in again, for example by `aws sso login`") from error
+    endpoint = s3.meta.endpoint_url
     custom = endpoint if endpoint != aws else None
     region = session.region_name
     certificates = certificates_of(session)
-    return {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, "AWS_ENDPOINT_URL_S3": custom, "AWS_CA_BUNDLE": certificates}
+    variants = {f"AWS_{name.upper()}": "true" for name in VARIANTS if session._session.get_config_variable(name)}
+    return {
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_ENDPOINT_URL_S3": custom,
+        "AWS_CA_BUNDLE": certificates,
+        **variants,
+    }
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -15,36 +16,41 @@ from cli.commands.setup import doctor, init, sample
 from cli.ui.boundary import explain
 from cli.ui.examples import examples
 from cli.ui.output import say_error
+from cli.ui.panels import PanelCommand, PanelGroup
 
 app = typer.Typer(
     name="fruitsctl",
     help="Fruit photos to MobileNetV2 features and a PCA matrix, with Spark. Runs on Linux, macOS and WSL2.",
+    cls=PanelGroup,
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,  # plain help: importing what draws boxes takes longer than all the rest of `--help`
 )
-app.command(epilog=examples("run"))(run.run)
-app.command(epilog=examples("status"))(runs.status)
-app.command(epilog=examples("logs"))(runs.logs)
-app.command(epilog=examples("cancel"))(runs.cancel)
-app.command(epilog=examples("ui"))(runs.ui)
-app.command(epilog=examples("cost"))(cost.cost)
-app.command(epilog=examples("report"))(report.report)
-app.command(epilog=examples("identify"))(identify.identify)
-app.command(epilog=examples("notebook"))(notebook.notebook)
-app.command(epilog=examples("serve"))(serve.serve)
-app.command(epilog=examples("forget"))(forget.forget)
-app.command(epilog=examples("sample"))(sample.sample)
-app.command(epilog=examples("demo"))(demo.demo)
-app.command(epilog=examples("doctor"))(doctor.doctor)
-app.command(epilog=examples("init"))(init.init)
+PANELS: dict[str, dict[str, Callable[..., None]]] = {
+    "Work": {
+        "run": run.run,
+        "status": runs.status,
+        "logs": runs.logs,
+        "cancel": runs.cancel,
+        "ui": runs.ui,
+        "runs": runs.runs,
+        "demo": demo.demo,
+        "notebook": notebook.notebook,
+    },
+    "Results": {"report": report.report, "identify": identify.identify, "serve": serve.serve, "forget": forget.forget},
+    "AWS": {"cost": cost.cost},
+    "Setup": {"sample": sample.sample, "doctor": doctor.doctor, "init": init.init},
+}
+GROUPS = {"image": image.app, "data": data.app, "eks": eks.app, "infra": infra.app}  # of panel AWS
 image.app.command(epilog=examples("image push"))(image_push.push)
-app.add_typer(image.app, name="image")
-app.add_typer(data.app, name="data")
-app.add_typer(eks.app, name="eks")
-app.add_typer(infra.app, name="infra")
+for panel, commands in PANELS.items():
+    for name, command in commands.items():
+        app.command(name, epilog=examples(name), cls=PanelCommand, rich_help_panel=panel)(command)
+    if panel == "AWS":
+        for name, group in GROUPS.items():
+            app.add_typer(group, name=name, rich_help_panel=panel)
 
 
 def _version(wanted: bool) -> None:

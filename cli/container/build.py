@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli import __version__
-from cli.aws.regions import refuse_outside_eu
-from cli.container.ecr import region_of
+from cli.container.ecr import checked_region
 from cli.container.push import split
 from cli.errors import FruitsError, RefusedError, UsageError
 from cli.settings.release import BASES, MODEL, RELEASE, RELEASES
@@ -36,7 +35,8 @@ def plan(
     Return the command that builds the image. `cache` is a layer cache of BuildKit, such as `type=gha`; it needs `buildx`.
 
     Raises:
-        UsageError: there is no Dockerfile here, no such target or type of cache, or FRUITS_RELEASE is not a known release.
+        UsageError: there is no Dockerfile here, no such target or type of cache, a setting of the cache is given twice or in quotes, or
+            FRUITS_RELEASE is not a known release.
         RefusedError: the cache is in an ECR registry outside the European Union.
     """
     if not (checkout / "Dockerfile").is_file():
@@ -99,11 +99,17 @@ def put_into_context(weights: Path, folder: Path) -> None:
 
 def _check_cache(cache: str) -> None:
     """Raise an error for a cache that is not on this machine, at GitHub or in a registry that images may be pushed to."""
-    settings = dict(part.partition("=")[::2] for part in cache.split(","))
+    # buildx reads CSV with quotes, takes keys in any case, and the last of two: https://docs.docker.com/reference/cli/docker/buildx/build/
+    if '"' in cache:
+        raise UsageError(f"layer cache `{cache}` has quotes", "write NAME=VALUE,NAME=VALUE without quotes")
+    pairs = [part.partition("=")[::2] for part in cache.split(",")]
+    settings = {name.lower(): value for name, value in pairs}
+    if len(settings) < len(pairs):
+        raise UsageError(f"layer cache `{cache}` has a setting twice", "give each setting once")
     if settings.get("type") not in ("gha", "local", "registry"):
         raise UsageError(f"the type of layer cache `{cache}` is none of gha, local and registry", "write for example --cache type=gha")
-    if settings["type"] == "registry" and (region := region_of(split(settings.get("ref", ""))[0])):
-        refuse_outside_eu(region)
+    if settings["type"] == "registry":
+        checked_region(split(settings.get("ref", ""))[0])
 
 
 def _refuse_outputs(notebook: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from cli.aws import errors as aws
 from cli.aws.errors import translate_aws_errors
+from cli.aws.regions import refuse_outside_eu
 from cli.container.logins import Login
 from cli.errors import FruitsError
 
@@ -22,11 +23,25 @@ PUBLIC, PUBLIC_REGION = {"public.ecr.aws", "ecr-public.aws.com"}, "us-east-1"
 
 
 def region_of(registry: str) -> str | None:
-    """Return the Region of an ECR registry's host name, None for other registries."""
+    """Return the Region of an ECR registry's host name, in any case; None for other registries."""
+    registry = registry.lower()
     if registry.split(":")[0].rstrip(".") in PUBLIC:
         return PUBLIC_REGION
     found = HOST.search(registry)
     return found[2] if found else None
+
+
+def checked_region(registry: str) -> str | None:
+    """
+    `region_of`, of a registry or an image in it.
+
+    Raises:
+        RefusedError: it is outside the European Union.
+    """
+    region = region_of(registry.partition("/")[0])
+    if region is not None:
+        refuse_outside_eu(region)
+    return region
 
 
 def client(session: Any, region: str) -> Any:

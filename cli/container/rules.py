@@ -36,7 +36,7 @@ def architectures(facts: ImageFacts, wanted: str) -> Iterator[Check]:
         "architecture",
         said == real == wanted,
         f"metadata {said}, programs {real}, expected {wanted}",
-        f"{REBUILD} --platform linux/{wanted}: it must match the application",
+        f"{REBUILD} --architecture {wanted}: it must match the application",
     )
     kind = str((facts.config.get("Descriptor") or {}).get("mediaType", ""))
     yield Check(

@@ -25,7 +25,9 @@ EVENTS_HINT = "look at its events in the console of CloudFormation, then run the
 MUST_RECREATE = {"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}
 NEEDS_REPAIR = {
     "DELETE_FAILED": "run `fruitsctl infra down` to resume the deletion",
-    "UPDATE_ROLLBACK_FAILED": "run `aws cloudformation continue-update-rollback`, then run the command again",
+    "UPDATE_ROLLBACK_FAILED": (
+        "run `aws cloudformation continue-update-rollback --region {region} --stack-name {name}`, then run the command again"
+    ),
 }
 NOT_CREATED = {None, "REVIEW_IN_PROGRESS", "DELETE_COMPLETE"}  # a change set alone makes a stack of the second kind
 ABSENT = {"CREATE_FAILED", "DELETE_COMPLETE", "DELETE_SKIPPED"}  # states of resources that the stack does not have
@@ -74,7 +76,7 @@ def plan(cloudformation: Any, stack: Stack) -> list[Change]:
     state = found["StackStatus"] if found else None
     if state not in NOT_CREATED and str(state).endswith("_IN_PROGRESS"):
         raise RefusedError(f"stack `{stack.name}` is being changed: {state}", "wait until it has finished")
-    _refuse_broken(stack.name, state)
+    _refuse_broken(cloudformation, stack.name, state)
     if state in MUST_RECREATE:  # CloudFormation refuses a change set here: `apply` deletes and creates the stack
         return [Change("Add", stack.name, "AWS::CloudFormation::Stack", replaced=True)]
     change_set, changes = _change_set(cloudformation, stack, found if state not in NOT_CREATED else None)
@@ -95,7 +97,7 @@ def apply(cloudformation: Any, stack: Stack, tell: Callable[[str], None], before
         FruitsError: AWS refuses, or something could not be created; CloudFormation has rolled back.
     """
     state = _wait_for_own_operation(cloudformation, stack.name, tell)
-    _refuse_broken(stack.name, state)
+    _refuse_broken(cloudformation, stack.name, state)
     if state in MUST_RECREATE:
         delete(cloudformation, stack.name, tell)
         state = None
@@ -236,9 +238,15 @@ def _wait_for_own_operation(cloudformation: Any, name: str, tell: Callable[[str]
     return _wait(cloudformation, name, time.time(), tell)
 
 
-def _refuse_broken(name: str, state: str | None) -> None:
-    if state in NEEDS_REPAIR:
-        raise FruitsError(f"stack `{name}` is stuck in {state}", NEEDS_REPAIR[str(state)])
+def repair_hint(region: str, name: str, state: str | None) -> str | None:
+    """Return the hint for a stack that is stuck in `state`; None for other states."""
+    hint = NEEDS_REPAIR.get(str(state))
+    return hint and hint.format(region=region, name=name)
+
+
+def _refuse_broken(cloudformation: Any, name: str, state: str | None) -> None:
+    if hint := repair_hint(cloudformation.meta.region_name, name, state):
+        raise FruitsError(f"stack `{name}` is stuck in {state}", hint)
 
 
 def _wait(cloudformation: Any, name: str, began: float, tell: Callable[[str], None]) -> str | None:

@@ -22,6 +22,7 @@ from cli.errors import UsageError
 from cli.photos.strip_metadata import UnknownFormat, strip
 from job.contract.filenames import ignored_kind, skipped_folder
 from job.contract.locations import check_folder
+from job.contract.reading import check_regular, open_regular
 from job.contract.uris import bucket_and_key
 
 T = TypeVar("T")
@@ -93,6 +94,11 @@ def find_photos(folder: Path, uri: str) -> tuple[list[LocalPhoto], UploadResult]
         if too_long:
             result.refused.append((str(path), f"S3 key longer than {MAX_KEY_BYTES:,} bytes"))
             continue
+        try:
+            check_regular(str(path))
+        except OSError as error:
+            result.refused.append((str(path), _why(error)))
+            continue
         photos.append(LocalPhoto(path, key))
     if not photos and not result.refused:
         raise UsageError(f"there are no photos below `{folder}`", "use files ending in .jpg .png .gif .webp .bmp .tif")
@@ -131,7 +137,7 @@ def compare(
 
 def push(client: Any, uri: str, photos: list[LocalPhoto], result: UploadResult, strip_metadata: bool, progress: Progress) -> None:
     """
-    Send `photos`; one that cannot be read is in `result.refused`, and the others continue.
+    Send `photos`; one that cannot be read is in `result.refused`, and the others are sent.
 
     Raises:
         FruitsError: S3 cannot be reached, or refuses.
@@ -153,12 +159,16 @@ def _for_each(
             try:
                 yield futures[future], future.result()
             except (OSError, UnknownFormat) as error:
-                reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else f"cannot remove its metadata: {error}"
+                reason = _why(error) if isinstance(error, OSError) else f"cannot remove its metadata: {error}"
                 result.refused.append((str(futures[future].path), reason))
             progress(done, len(photos))
     finally:
         pool.shutdown(cancel_futures=True)
     result.refused.sort()
+
+
+def _why(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
 
 
 def _state(client: Any, bucket: str, photo: LocalPhoto, there: tuple[str, int] | None, strip_metadata: bool) -> State:
@@ -178,7 +188,8 @@ def _state(client: Any, bucket: str, photo: LocalPhoto, there: tuple[str, int] |
 
 
 def _content(photo: LocalPhoto, strip_metadata: bool) -> bytes:
-    content = photo.path.read_bytes()
+    with open_regular(str(photo.path)) as file:
+        content = file.read()
     return strip(content) if strip_metadata else content
 
 

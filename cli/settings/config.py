@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from cli.errors import UsageError
 from cli.settings.folders import local
@@ -61,6 +62,7 @@ SETTINGS = (
         "~/.local/state/fruitsctl",
         True,
     ),
+    Setting("target", "FRUITS_TARGET", "Target of runs without a flag, such as local or serverless.", "local"),
     Setting("driver_memory", "FRUITS_DRIVER_MEMORY", "JVM heap of a local run, as a Spark size such as 2g.", "4g", "2g"),
 )
 
@@ -81,6 +83,8 @@ class Settings:
     java_home: str | None  # JAVA_HOME
     spark_home: str | None  # SPARK_HOME: whose spark-submit --submit uses
     jvm_options: str | None  # SPARK_SUBMIT_OPTS, for the JVM of a local Spark
+    target: str | None = None  # of cli/targets/registry.py, where no flag names one
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # options of targets, checked by cli/targets/registry.py
 
 
 def settings() -> Settings:
@@ -96,8 +100,10 @@ def settings() -> Settings:
     for name, folder in (("cache", environ.get("XDG_CACHE_HOME")), ("state", environ.get("XDG_STATE_HOME"))):
         if folder:
             found[name] = f"{folder}/fruitsctl"
+    tables: dict[str, dict[str, Any]] = {}
     if "FRUITS_CONFIG" in environ or file.is_file():
-        found |= read(file)
+        values, tables = read(file)
+        found |= values
     if any(environ.get(name) for name in KEYS_OF_THE_ENVIRONMENT):
         found["profile"] = None
     found |= {
@@ -117,12 +123,14 @@ def settings() -> Settings:
         java_home=environ.get("JAVA_HOME"),
         spark_home=environ.get("SPARK_HOME"),
         jvm_options=environ.get("SPARK_SUBMIT_OPTS"),
+        target=found["target"],
+        tables=tables,
     )
 
 
-def read(file: Path) -> dict[str, str | None]:
+def read(file: Path) -> tuple[dict[str, str | None], dict[str, dict[str, Any]]]:
     """
-    Return the settings in `file`, with absolute paths.
+    Return the settings in `file`, with absolute paths, and its tables: options of targets, by name.
 
     Raises:
         UsageError: it cannot be read, is not TOML, or has an unknown setting.
@@ -136,6 +144,7 @@ def read(file: Path) -> dict[str, str | None]:
             f"`{file}` is not valid TOML: {error}", 'write each line as NAME = "value"; `fruitsctl init` creates an example'
         ) from error
     names = {setting.name: setting for setting in SETTINGS}
+    tables = {name: table.pop(name) for name in list(table) if isinstance(table[name], dict) and name not in names}
     for name, value in table.items():
         if name not in names:
             near = get_close_matches(name, names, 1) or [", ".join(names)]
@@ -145,9 +154,10 @@ def read(file: Path) -> dict[str, str | None]:
                 f"value of `{name}` in `{file}` is not a string: `{value}`", f'write it as a string: {name} = "{names[name].example}"'
             )
     folder = file.resolve().parent
-    return {
+    values = {
         name: str(folder / expand_home(value)) if names[name].path and not FOREIGN.match(value) else value for name, value in table.items()
     }
+    return values, tables
 
 
 def example(given: Mapping[str, str | None]) -> str:

@@ -1,9 +1,10 @@
-"""Wait and retry, always with a limit: `wait_until` polls until something has ended, `retry` repeats what failed."""
+"""Wait and retry, always with a limit: `wait_until` polls until all is over, `every` paces a generator, `retry` repeats what failed."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from time import monotonic
 from time import sleep as pause
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -63,6 +64,21 @@ def wait_until(
         sleep=pause,
         retry_error_callback=give_up,
     )(look)
+
+
+def every(seconds: float, most_seconds: float, still: str, hint: str = "") -> Iterator[None]:
+    """
+    Yield at once, then about every `seconds`: for a generator, which has results to yield between two looks.
+
+    Raises:
+        FruitsError: the caller has not stopped within `most_seconds`; the message is `still`.
+    """
+    give_up = monotonic() + most_seconds
+    yield
+    while monotonic() < give_up:
+        pause(jittered(seconds))
+        yield
+    raise FruitsError(f"{still} after {counted(round(most_seconds / 60), 'minutes')}", hint)
 
 
 def retry(

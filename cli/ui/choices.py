@@ -13,11 +13,9 @@ if TYPE_CHECKING:  # a type checker takes no values that are computed
     Model: TypeAlias = str
     Engine: TypeAlias = str
     ImageTarget: TypeAlias = str
-    Platform: TypeAlias = str
-    CpuArchitecture: TypeAlias = str
+    Architecture: TypeAlias = str
 else:
     Model = Literal[MODELS]
     Engine = Literal[ENGINES]
     ImageTarget = Literal[tuple(BASES)]
-    Platform = Literal["linux/amd64", "linux/arm64"]
-    CpuArchitecture = Literal["amd64", "arm64"]
+    Architecture = Literal["amd64", "arm64"]  # Docker's words, for the image and the application alike

@@ -11,6 +11,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "logs": ("fruitsctl logs --follow", "fruitsctl logs 20261121T080000Z-41a4 --stderr"),
     "cancel": ("fruitsctl cancel", "fruitsctl cancel 20261121T080000Z-41a4"),
     "ui": ("fruitsctl ui", "fruitsctl ui 20261121T080000Z-41a4"),
+    "runs": ("fruitsctl runs", "fruitsctl runs --output s3://my-bucket/out --json"),
     "cost": ("fruitsctl cost", "fruitsctl cost --month 2026-11"),
     "report": ("fruitsctl report --output out", "fruitsctl report --output s3://my-bucket/out --rebuild"),
     "identify": ("fruitsctl identify fruit.jpg --output out", "fruitsctl identify *.jpg --top 3 --json"),
@@ -24,7 +25,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "demo": ("fruitsctl demo", "fruitsctl demo /tmp/demo --dry-run"),
     "doctor": ("fruitsctl doctor", "fruitsctl doctor --aws"),
     "init": ("fruitsctl init --input photos --output out", "fruitsctl init --region eu-west-3 --dry-run"),
-    "image build": ("fruitsctl image build", "fruitsctl image build --target eks --platform linux/arm64"),
+    "image build": ("fruitsctl image build", "fruitsctl image build --target eks --architecture arm64"),
     "image check": ("fruitsctl image check", "fruitsctl image check fruitsctl:eks --architecture arm64"),
     "image push": ("fruitsctl image push", "fruitsctl image push ghcr.io/alice/fruits --tag v1 --dry-run"),
     "data push": (

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.aws.errors import client
+from cli.aws.errors import client, translate_aws_errors
 from cli.errors import FruitsError, UsageError
 from cli.settings.config import Settings
 from cli.settings.private import write_private
@@ -64,18 +64,41 @@ def log_path(output: str, run_id: str) -> Path:
     return Path(local_path(join(output, "runs", run_id, LOG)))
 
 
-def keep_log(log: Path, output: str, run_id: str, session: boto3.session.Session | None) -> str:
-    """Put a log beside its run on S3, and say where it is. It stays where it is if S3 does not take it."""
+def erasures(output: str, session: boto3.session.Session | None) -> set[str] | None:
+    """What erasures have left in an OUTPUT on S3 up to now: any other one changes it. None if that cannot be told, or is not asked."""
     if not is_s3(output) or session is None:
+        return None
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    bucket, prefix = bucket_and_key(join(output, "erasures", ""))
+    try:
+        s3 = client(session, "s3", session.region_name, attempts=4)
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return {found["Key"] for page in pages for found in page.get("Contents", [])}
+    except (BotoCoreError, ClientError, FruitsError):
+        return None
+
+
+def keep_log(log: Path, output: str, run_id: str, session: boto3.session.Session | None, before: set[str] | None) -> str:
+    """
+    Put a log beside its run on S3, and say where it is. It stays where it is if S3 does not take it, and if `erasures` are no longer those
+    of `before` the run: the log may name what they have searched OUTPUT for.
+    """
+    if not is_s3(output) or session is None or before is None or erasures(output, session) != before:
         return str(log)
     from botocore.exceptions import BotoCoreError, ClientError
 
     uri = join(output, "runs", run_id, LOG)
     bucket, key = bucket_and_key(uri)
+    s3 = client(session, "s3", session.region_name)
     try:
-        client(session, "s3", session.region_name).put_object(Bucket=bucket, Key=key, Body=log.read_bytes())
+        stored = s3.put_object(Bucket=bucket, Key=key, Body=log.read_bytes())
     except (BotoCoreError, ClientError, FruitsError):
         return str(log)  # the run has failed for the same reason, and says so
+    if erasures(output, session) != before:  # begun meanwhile: it may have been suspended
+        with translate_aws_errors("s3:DeleteObject"):
+            s3.delete_object(Bucket=bucket, Key=key, **{name: stored[name] for name in ("VersionId",) if name in stored})
+        return str(log)
     log.unlink()
     return uri
 

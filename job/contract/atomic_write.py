@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 PARTIAL = ".part"  # ends the hidden name of a file that is not yet whole
@@ -19,7 +20,7 @@ def is_partial(name: str) -> bool:
 @contextmanager
 def atomic_write(path: str) -> Iterator[BinaryIO]:
     """
-    Yield a new binary file that replaces `path` at the end. It is synced to disk first, and deleted after an error.
+    Yield a new binary file that replaces `path` at the end, with the same mode. It is synced to disk first, and deleted after an error.
 
     Raises:
         OSError: it cannot be written.
@@ -29,6 +30,8 @@ def atomic_write(path: str) -> Iterator[BinaryIO]:
     partial = os.path.join(folder, f".{name}.{os.getpid()}-{threading.get_ident()}{PARTIAL}")
     try:
         with open(partial, "wb") as file:
+            with suppress(OSError):  # there is none yet, or a file system without modes
+                os.fchmod(file.fileno(), stat.S_IMODE(os.stat(path).st_mode))
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -40,7 +40,7 @@ def make_session(errors: Errors, region: str | None = None, profile: str | None 
     Raises:
         errors.settings: there is no such profile, a configuration file is damaged, an endpoint is not a URL, or there is no such file of
             certificates.
-        errors.refused: an endpoint of AWS is outside the European Union, or S3 Transfer Acceleration is on.
+        errors.refused: an endpoint of AWS is outside the European Union or not encrypted, or S3 Transfer Acceleration is on.
     """
     import boto3
     from botocore.exceptions import ConfigParseError, ProfileNotFound
@@ -142,7 +142,14 @@ class AddressGuard:
     def __call__(self, request: Any, event_name: str, **_: object) -> None:
         if event_name.rpartition(".")[2] not in REGION_LOOKUPS:
             url = urlsplit(request.url)
-            _refuse_outside_eu("endpoint", f"{url.scheme}://{url.netloc}", self._errors)
+            _check_aws("endpoint", f"{url.scheme}://{url.netloc}", self._errors)
+
+
+def check_region(client: Any, errors: Errors) -> None:
+    """Raise errors.refused if `client`, of S3, is of a Region outside the European Union. Nothing is sent."""
+    region = client.meta.region_name
+    if problem := outside_eu(region) if is_aws(client.meta.endpoint_url) else outside_eu_label(region):
+        raise errors.refused(*problem)
 
 
 def allowed_region(client: Any, bucket: str, errors: Errors) -> str:
@@ -158,9 +165,8 @@ def allowed_region(client: Any, bucket: str, errors: Errors) -> str:
     if bucket.endswith(NOT_BUCKETS):  # an Outpost or a Dedicated Local Zone need not be where its Region is
         what = f"`{bucket}` is an access point, a directory bucket or on an Outpost"
         raise errors.refused(what, "use a general purpose bucket: s3://bucket/prefix")
+    check_region(client, errors)
     own, endpoint = client.meta.region_name, client.meta.endpoint_url
-    if problem := outside_eu(own) if is_aws(endpoint) else outside_eu_label(own):
-        raise errors.refused(*problem)
     region, by_amazon = _region_of(client, bucket)
     if not by_amazon and (region in (None, own) or not AWS_NAME.fullmatch(str(region))):
         return str(region or own)
@@ -226,7 +232,7 @@ def _check_endpoint(name: str, url: str, errors: Errors) -> None:
         )
         shown = f"…{url[url.rindex('@') :]}" if "@" in url else url  # without a password
         raise errors.settings(f"{name} is not a URL: `{shown}`", f"write {name}={right}")
-    _refuse_outside_eu(name, url, errors)
+    _check_aws(name, url, errors)
 
 
 def _check_acceleration(session: Any, errors: Errors) -> None:
@@ -242,8 +248,8 @@ def _check_acceleration(session: Any, errors: Errors) -> None:
         )
 
 
-def _refuse_outside_eu(name: str, url: str, errors: Errors) -> None:
-    """Raise errors.refused for an endpoint of AWS that is outside the European Union, or in no Region."""
+def _check_aws(name: str, url: str, errors: Errors) -> None:
+    """Raise errors.refused for an endpoint of AWS that is outside the European Union, in no Region, or not encrypted."""
     if not is_aws(url):
         return
     region = region_of_endpoint(url)
@@ -252,3 +258,6 @@ def _refuse_outside_eu(name: str, url: str, errors: Errors) -> None:
         raise errors.refused(f"{name} `{url}` serves all Regions", hint)
     if problem := outside_eu(region):
         raise errors.refused(f"{name} `{url}`: {problem[0]}", problem[1])
+    scheme, _, rest = url.partition("://")
+    if scheme.lower() != "https":
+        raise errors.refused(f"{name} `{url}` is not encrypted", f"write https://{rest}")

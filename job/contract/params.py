@@ -7,17 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import Any, NoReturn, Self, get_type_hints
 
+from job.contract.uris import AddressError, from_text, is_foreign, is_s3
+
 MODELS = ("mobilenet_v2", "mobilenet_v2_untrained", "mean_colour")
 UNTRAINED = "mobilenet_v2_untrained"
 ENGINES = ("litert", "tensorflow")
-RUN_SPECIFIC = (
-    "input",
-    "output",
-    "run_id",
-    "weights",
-    "cache",
-    "lease_seconds",
-)  # may differ when a run is repeated
+ADDRESSES = ("input", "output", "logs")  # which Spark would take for paths in its own default file system
+RUN_SPECIFIC = ("input", "output", "run_id", "weights", "cache", "lease_seconds", "target")  # may differ when a run is repeated
 DEFAULT_COMPONENTS = 50  # if neither components nor variance is given
 
 
@@ -59,7 +55,8 @@ class Arguments:
         types = get_type_hints(cls)
         for field in fields(cls):  # type: ignore[arg-type]
             required = field.default is MISSING
-            parser.add_argument(_flag(field.name), required=required, default=_default(field), type=_parser(types[field.name]))
+            kind = address if field.name in ADDRESSES else _parser(types[field.name])
+            parser.add_argument(_flag(field.name), required=required, default=_default(field), type=kind)
         return cls(**vars(parser.parse_args(argv)))
 
 
@@ -107,6 +104,7 @@ class Params(Arguments):
     keep_runs: int = 5
     notebook: str | None = None  # local path of a notebook whose cells take the pipeline's place
     lease_seconds: float = 60.0  # without a renewal for so long, a run may be taken over
+    target: str | None = None  # where the run happens, for a reader of its manifest
 
     @classmethod
     def from_manifest(cls, values: Mapping[str, Any]) -> Self:
@@ -151,6 +149,21 @@ class Params(Arguments):
             raise RangeError(f"engine is one of {', '.join(ENGINES)}, not `{self.engine}`", f"for example --engine {ENGINES[0]}")
         if self.model == UNTRAINED and self.weights is not None:
             raise RangeError(f"model `{UNTRAINED}` takes no weights, not `{self.weights}`", "remove --weights")
+
+
+def address(text: str) -> str:
+    """
+    Return `text` as a URI that Python and Spark read alike.
+
+    `/out` becomes `file:///out`, since Spark's default file system may be another one. Addresses of other kinds stay as they are, and are
+    refused where they are opened.
+
+    Raises:
+        AddressError: it is empty.
+    """
+    if not text:
+        raise AddressError(text, "give a folder, or s3://bucket/prefix")
+    return text if is_s3(text) or is_foreign(text) else from_text(text)
 
 
 def _flag(name: str) -> str:

@@ -7,6 +7,7 @@ Every step is idempotent: an interrupted erasure continues with the targets that
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -19,12 +20,13 @@ from job.contract.errors import JobError, OutputError
 from job.contract.params import ForgetParams
 from job.contract.uris import is_s3, join, printable, shown
 from job.erasure import receipt, refit, runs, tables
-from job.erasure.known import KnownPhotos
+from job.erasure.known import KnownPhotos, manifest_of
+from job.erasure.pending import OPTIONS, Targets, save_targets
 from job.erasure.receipt import Receipt
 from job.erasure.search import proof
 from job.erasure.search.log_group import LogGroup
-from job.erasure.targets import OPTIONS, Targets, find, read_photos, read_shared, rows_in, save_targets
-from job.erasure.versions import Progress, no_progress, remove, unfinished, unfinished_of, versions_below, versions_of_each
+from job.erasure.targets import find, read_photos, read_shared, rows_in
+from job.erasure.versions import Progress, Version, no_progress, remove, unfinished, unfinished_of, versions_below, versions_of_each
 from job.inputs.rows import driver_rows
 from job.spark.progress import ProgressReport, showing_tasks
 from job.spark.session import start_session
@@ -82,7 +84,9 @@ def erase(wanted: ForgetParams, folder: Folder, lease: Lease, report: ProgressRe
     spark = SparkSession.active()
     if not targets.uris:
         return _receipt(wanted, [], targets, [], [], proof.Proof())
-    targets.runs |= {run for run in folder.names("runs") if runs.count_rows_to_erase(folder, run, targets)}
+    in_runs = [(run, uri) for run in folder.names("runs") for uri in runs.uris_of(folder, run, targets)]
+    targets.runs |= {run for run, _ in in_runs}
+    targets.note("rows", (f"{run} {uri}" for run, uri in in_runs))
     targets.asked |= {name for name in OPTIONS if getattr(wanted, name)}
     save_targets(folder, wanted.run_id, targets)
     _remove_files(join(folder.uri, name) for name in targets.begun)  # the new one has their content
@@ -90,19 +94,16 @@ def erase(wanted: ForgetParams, folder: Folder, lease: Lease, report: ProgressRe
     if "tombstone" in targets.asked:
         add_tombstones(folder, targets.contents)
 
-    def done(**removed: int) -> None:
-        targets.removed.update(removed)
-        save_targets(folder, wanted.run_id, targets)
-
     with report.stage("photos", total=len(targets.uris)) as stage:
-        done(photos=remove(chain(unfinished_of(targets.uris), versions_of_each(sorted(targets.uris), stage.update))))
+        photos = chain(unfinished_of(targets.uris), versions_of_each(sorted(targets.uris), stage.update))
+        _remove_noted(wanted, folder, targets, "photos", photos)
     with report.stage("tables", unit="tasks") as stage, showing_tasks(spark.sparkContext, stage):
-        done(**tables.erase(spark, folder, targets.uris, lease))
+        tables.erase(spark, folder, targets.uris, lease)
         moments.drop_outdated(spark, folder)
         folder.delete_tree("work")
     with report.stage("runs", unit="runs") as stage:
         for number, run in enumerate(folder.names("runs"), start=1):
-            done(rows=runs.erase_from_run(folder, run, targets, lease))
+            runs.erase_from_run(folder, run, targets, lease)
             stage.update(number)
     fitted = [run for run in folder.names("runs") if _fitted_with(folder, run, targets.runs | set(refit.interrupted(folder)))]
     refitted = _refit(spark, folder, fitted, lease, report) if "refit" in targets.asked else []
@@ -112,12 +113,12 @@ def erase(wanted: ForgetParams, folder: Folder, lease: Lease, report: ProgressRe
             runs.update_manifest_and_report(folder, run, wanted.cache, note, lease)
             stage.update(number)
     with report.stage("purge", unit="versions") as stage:
-        done(versions=_purge(folder, stage.update))
+        _purge(wanted, folder, targets, stage.update)
 
     pending = join(folder.uri, FOLDER, f"{wanted.run_id}.pending")
     addresses = tables.Addresses(folder)
     terms = proof.SearchTerms(targets, addresses.beginning_with, addresses.containing)
-    left = _prove(spark, wanted, folder, lease, terms, {pending}, report)
+    left = _prove(wanted, folder, targets, lease, terms, {pending}, report)
     key = read_or_create_key(folder)
     images = sorted(keyed_hash(key, value) for value in targets.uris | targets.contents)
     made = _receipt(wanted, images, targets, refitted, [run for run in fitted if run not in refitted], left)
@@ -156,7 +157,7 @@ def _meant(spark: SparkSession | None, wanted: ForgetParams, folder: Folder) -> 
 
 def _fitted_with(folder: Folder, run: str, touched: Iterable[str]) -> bool:
     """Return whether the PCA that a run uses was fitted with rows that are erased now."""
-    return refit.manifest_of(folder, run) is not None and refit.root_of(folder, run) in touched
+    return manifest_of(folder, run) is not None and refit.root_of(folder, run) in touched
 
 
 def _refit(spark: SparkSession, folder: Folder, fitted: list[str], lease: Lease, report: ProgressReport) -> list[str]:
@@ -171,19 +172,24 @@ def _refit(spark: SparkSession, folder: Folder, fitted: list[str], lease: Lease,
     return [run for run in fitted if run in done]
 
 
-def _purge(folder: Folder, progress: Progress = no_progress) -> int:
+def _remove_noted(
+    wanted: ForgetParams, folder: Folder, targets: Targets, name: str, versions: Iterable[Version], progress: Progress = no_progress
+) -> None:
+    """Remove `versions`; before that, note them under `name` of Receipt.removed."""
+    found = list(versions)
+    targets.note(name, (f"{version.version} {version.uri}" for version in found))
+    save_targets(folder, wanted.run_id, targets)
+    remove(found, progress)
+
+
+def _purge(wanted: ForgetParams, folder: Folder, targets: Targets, progress: Progress = no_progress) -> None:
     """Remove older versions and delete markers from OUTPUT: they still hold what was rewritten or deleted."""
-    return remove([version for version in versions_below(folder.uri + "/") if not version.current], progress)
+    older = (version for version in versions_below(folder.uri + "/") if not version.current)
+    _remove_noted(wanted, folder, targets, "versions", older, progress)
 
 
 def _prove(
-    spark: SparkSession,
-    wanted: ForgetParams,
-    folder: Folder,
-    lease: Lease,
-    terms: proof.SearchTerms,
-    ours: set[str],
-    report: ProgressReport,
+    wanted: ForgetParams, folder: Folder, targets: Targets, lease: Lease, terms: proof.SearchTerms, ours: set[str], report: ProgressReport
 ) -> proof.Proof:
     places = [folder.uri, *([wanted.logs] if wanted.logs else [])]
     with report.stage("prove", unit="files") as stage:
@@ -192,7 +198,7 @@ def _prove(
         if held:  # from a commit of another writer
             for name in held:
                 tables.forget_history(folder, name, lease)
-            _purge(folder)
+            _purge(wanted, folder, targets)
             left = proof.search(places, terms, ours, stage.update)
         if wanted.log_group:
             LogGroup(wanted.log_group).search(terms, left)
@@ -210,7 +216,7 @@ def _receipt(
         by=wanted.by,
         asked=asked,
         images=images,
-        removed=dict(targets.removed),
+        removed={name: targets.removed.get(name, Counter()).total() for name in receipt.REMOVED} if images else {},
         refitted=refitted,
         marked=marked,
         copies_left=len(targets.copies),

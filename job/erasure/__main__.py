@@ -55,7 +55,7 @@ def plan_answer(wanted: ForgetParams, folder: Folder) -> dict[str, object]:
         targets = plan(wanted, folder, ProgressReport())
     finally:
         stop_session()
-    rows = {run: runs.count_rows_to_erase(folder, run, targets) for run in folder.names("runs")} if targets.uris else {}
+    rows = {run: len(runs.uris_of(folder, run, targets)) for run in folder.names("runs")} if targets.uris else {}
     return {
         "images": sorted(set(map(printable, targets.uris))),
         "photos": len(targets.photos),

@@ -19,6 +19,8 @@ from job.storage.data_files import read_table
 from job.storage.object_store import Folder
 from job.storage.schema import only
 
+REFIT_MANIFEST = "manifest.refit"  # name of the manifest during a refit, so that readers do not see the run
+
 
 class KnownPhotos:
     """The addresses in the tables and runs of OUTPUT, and the INPUT of its published runs. Read when they are asked for."""
@@ -87,8 +89,8 @@ class KnownPhotos:
 
     @cached_property
     def _inputs(self) -> set[str]:
-        stored = (self._folder.read(f"runs/{run}/manifest.json") for run in self._folder.names("runs"))
-        return {self.real(Manifest.from_json(one.content).params["input"].rstrip("/")) for one in stored if one is not None}
+        manifests = (manifest_of(self._folder, run) for run in self._folder.names("runs"))
+        return {self.real(manifest.params["input"].rstrip("/")) for manifest in manifests if manifest is not None}
 
     def _addresses(self) -> Iterator[str]:
         for table, schema in TABLES.items():
@@ -108,6 +110,12 @@ def _on_disk(path: str) -> str:
         return next(os.path.join(folder, one) for one in os.listdir(folder) if printable(one) == name)
     except (OSError, StopIteration):
         return os.path.join(folder, name)
+
+
+def manifest_of(folder: Folder, run: str) -> Manifest | None:
+    """Return the manifest of a run, also while it is being rewritten; None for an attempt that was never published."""
+    stored = folder.read(f"runs/{run}/manifest.json") or folder.read(f"runs/{run}/{REFIT_MANIFEST}")
+    return Manifest.from_json(stored.content) if stored else None
 
 
 def uris_of_run(folder: Folder, run: str) -> list[str]:

@@ -35,10 +35,11 @@ def column_of(uris: Iterable[str]) -> pa.Array:
     return pa.array(sorted(uri for uri in uris if uri == printable(uri)), pa.string())
 
 
-def count_rows(folder: Folder, name: str, uris: pa.Array) -> int:
-    """Return the number of rows of the file that belong to `uris`."""
+def uris_in(folder: Folder, name: str, uris: pa.Array) -> list[str]:
+    """Return those of `uris` that the file has, once for each row."""
     table = read(folder, name, ["uri"])
-    return 0 if table is None else pc.sum(pc.is_in(table["uri"], value_set=uris), min_count=0).as_py()
+    found: list[str] = [] if table is None else table["uri"].filter(pc.is_in(table["uri"], value_set=uris)).to_pylist()
+    return found
 
 
 def rewrite_without(folder: Folder, name: str, uris: pa.Array) -> int:

@@ -10,6 +10,8 @@ from job.erasure.search.proof import Proof
 from job.storage.object_store import Folder
 from job.storage.tombstones import FOLDER
 
+REMOVED = ("photos", "features", "rejects", "rows", "versions")  # photos with old versions; rows of runs; older versions in OUTPUT
+
 
 @dataclass(frozen=True)
 class Receipt:
@@ -20,7 +22,7 @@ class Receipt:
     by: str
     asked: dict[str, Any]
     images: list[str]
-    removed: dict[str, int]  # photos (with old versions), features, rejects, rows (of runs), versions (older ones in OUTPUT)
+    removed: dict[str, int]  # by REMOVED, also what attempts that were interrupted have removed
     refitted: list[str]  # runs
     marked: list[str]  # runs whose PCA was fitted with the images
     copies_left: int  # other addresses of the same bytes

@@ -14,7 +14,7 @@ from job.contract.errors import NoPhotosError, SetupError, VarianceError
 from job.contract.params import Params
 from job.contract.records import Manifest, counted
 from job.contract.uris import join, shown
-from job.erasure.known import uris_of_run
+from job.erasure.known import REFIT_MANIFEST, manifest_of, uris_of_run
 from job.inputs.rows import ArrowRows
 from job.spark.session import work_uri
 from job.stages import moments, pca, publish
@@ -22,8 +22,6 @@ from job.stages.tables.features import Features
 from job.storage.delta_log import DeltaLog
 from job.storage.lease import Lease
 from job.storage.object_store import Folder
-
-REFIT_MANIFEST = "manifest.refit"  # name of the manifest during a refit, so that readers do not see the run
 
 
 def refit(spark: SparkSession, folder: Folder, run: str, lease: Lease) -> int | None:
@@ -45,7 +43,7 @@ def refit(spark: SparkSession, folder: Folder, run: str, lease: Lease) -> int | 
     images = uris_of_run(folder, run)
     features = _features(spark, folder, manifest, images)
     try:
-        fitted = _fit(features, folder, manifest)
+        fitted = _fit(features, folder, manifest, lease)
     except (NoPhotosError, VarianceError):
         return None
     scores = pca.project(features, fitted).materialize(join(work_uri(spark, folder.uri, run), "refit"))
@@ -66,12 +64,6 @@ def refit(spark: SparkSession, folder: Folder, run: str, lease: Lease) -> int | 
     return changed
 
 
-def manifest_of(folder: Folder, run: str) -> Manifest | None:
-    """Return the manifest of a run, also while it is being rewritten; None for an attempt that was never published."""
-    stored = folder.read(f"runs/{run}/manifest.json") or folder.read(f"runs/{run}/{REFIT_MANIFEST}")
-    return Manifest.from_json(stored.content) if stored else None
-
-
 def root_of(folder: Folder, run: str) -> str:
     """Return the run that has fitted the PCA of `run`."""
     return publish.pca_lineage(run, lambda run: manifest_of(folder, run))[-1]
@@ -82,11 +74,11 @@ def interrupted(folder: Folder) -> list[str]:
     return [run for run in folder.names("runs") if folder.read(f"runs/{run}/{REFIT_MANIFEST}")]
 
 
-def _fit(features: Features, folder: Folder, manifest: Manifest) -> pca.Fitted:
+def _fit(features: Features, folder: Folder, manifest: Manifest, lease: Lease) -> pca.Fitted:
     if (root := root_of(folder, manifest.run_id)) != manifest.run_id:
         return publish.read_fitted(folder, root, manifest.model)
     params = Params.from_manifest(manifest.params)
-    total = moments.MomentsCache(folder, features.model).get(features, params.input, params.fit_on)
+    total = moments.MomentsCache(folder, features.model, lease).get(features, params.input, params.fit_on)
     return pca.fit(total, params.components, params.variance, params.standardize)
 
 

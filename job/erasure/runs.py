@@ -11,15 +11,14 @@ from datetime import UTC, datetime
 from itertools import accumulate
 from pathlib import Path
 
-import pyarrow as pa
-
 from job.contract.errors import LeaseError
 from job.contract.records import Manifest
+from job.contract.uris import is_s3
 from job.erasure import parquet
-from job.erasure.refit import manifest_of
-from job.erasure.search.proof import spellings
+from job.erasure.known import manifest_of
+from job.erasure.pending import Targets
+from job.erasure.search.spellings import is_address, spellings, uris_by_search_string
 from job.erasure.search.strings import Strings
-from job.erasure.targets import Targets
 from job.product.report import report
 from job.storage.lease import Lease
 from job.storage.object_store import Folder
@@ -30,9 +29,9 @@ REFITTED = f"{ERASED}; its PCA was refitted without them"
 ATTEMPT_FILES = (".log", "outcome.json")  # of an attempt
 
 
-def erase_from_run(folder: Folder, run: str, targets: Targets, lease: Lease) -> int:
+def erase_from_run(folder: Folder, run: str, targets: Targets, lease: Lease) -> None:
     """
-    Remove `targets` from `runs/<run>/` and return the number of matrix rows removed. Idempotent.
+    Remove `targets` from `runs/<run>/`. Idempotent.
 
     The report is deleted; `update_manifest_and_report` writes it again. Of an attempt that was never published, only log and outcome stay.
 
@@ -43,25 +42,22 @@ def erase_from_run(folder: Folder, run: str, targets: Targets, lease: Lease) -> 
     below = f"runs/{run}"
     uris = parquet.column_of(targets.uris)
     lease.check()
-    _remove_if_hit(folder, run, targets, uris)
-    rows = 0
+    _remove_if_hit(folder, run, targets)
     for name in folder.names(f"{below}/pca"):
         if name.endswith(".parquet"):
-            rows += parquet.rewrite_without(folder, f"{below}/pca/{name}", uris)
+            parquet.rewrite_without(folder, f"{below}/pca/{name}", uris)
     for name in folder.names(f"{below}/csv"):
         if name.endswith(".csv"):
             _rewrite_csv(folder, f"{below}/csv", name, targets.uris)
     if manifest_of(folder, run) is None:
         _drop_results(folder, run)
-    return rows
 
 
-def count_rows_to_erase(folder: Folder, run: str, targets: Targets) -> int:
-    """Return how many rows `erase_from_run` would remove from the matrix of `run`."""
-    uris = parquet.column_of(targets.uris)
-    return sum(
-        parquet.count_rows(folder, f"runs/{run}/pca/{name}", uris) for name in folder.names(f"runs/{run}/pca") if name.endswith(".parquet")
-    )
+def uris_of(folder: Folder, run: str, targets: Targets) -> list[str]:
+    """Return the addresses of the rows that `erase_from_run` would remove from the matrix of `run`."""
+    uris, below = parquet.column_of(targets.uris), f"runs/{run}/pca"
+    files = (f"{below}/{name}" for name in folder.names(below) if name.endswith(".parquet"))
+    return [uri for file in files for uri in parquet.uris_in(folder, file, uris)]
 
 
 def update_manifest_and_report(folder: Folder, run: str, cache: str | None, note: str, lease: Lease) -> None:
@@ -101,7 +97,7 @@ def shown_names(targets: Targets, manifest: Manifest) -> set[str]:
     return {report.name_of(manifest, uri) for uri in targets.searched()}
 
 
-def _remove_if_hit(folder: Folder, run: str, targets: Targets, uris: pa.Array) -> None:
+def _remove_if_hit(folder: Folder, run: str, targets: Targets) -> None:
     """
     Delete or rewrite files other than the matrix that mention the images.
 
@@ -109,20 +105,21 @@ def _remove_if_hit(folder: Folder, run: str, targets: Targets, uris: pa.Array) -
     """
     below = f"runs/{run}"
     manifest = manifest_of(folder, run)
-    addresses = Strings(spelling for uri in targets.searched() for spelling in spellings(uri))
+    meant = uris_by_search_string(targets.searched())
+    addresses = Strings(meant)
     names = Strings(spelling for name in shown_names(targets, manifest) for spelling in spellings(name)) if manifest else Strings([])
-    in_matrix = any(
-        parquet.count_rows(folder, f"{below}/pca/{name}", uris) for name in folder.names(f"{below}/pca") if name.endswith(".parquet")
-    )
+    in_matrix = bool(uris_of(folder, run, targets))
     for name in folder.names(below):
         if not name.endswith((".html", ".ipynb", *ATTEMPT_FILES)):
             continue
         found = folder.read(f"{below}/{name}")
         content = found.content if found else b""
-        hits = [(at, at + len(found)) for at, found in addresses.found_in(content)]
+        places = addresses.found_in(content)
+        hits = [(at, at + len(found)) for at, found in places if any(is_address(content, at, uri) for uri in meant[found])]
         if name.endswith((".html", ".ipynb")) and (hits or in_matrix or any(names.found_in(content))):
             folder.delete(f"{below}/{name}")  # pictures too
-        elif hits and name.endswith(".log"):
+        elif name.endswith(".log") and (hits or not is_s3(folder.uri)):
+            # On a disk also without a hit: what a run that was suspended still says then goes into the file of before, which has no name.
             folder.write(f"{below}/{name}", _without_lines(content, hits))
         elif hits:
             folder.delete(f"{below}/{name}")

@@ -21,9 +21,9 @@ from job.storage.schema import FEATURES, REJECTS, only
 TABLES = {"features": FEATURES, "rejects": REJECTS}
 
 
-def erase(spark: SparkSession, folder: Folder, uris: set[str], lease: Lease) -> dict[str, int]:
+def erase(spark: SparkSession, folder: Folder, uris: set[str], lease: Lease) -> None:
     """
-    Drop every row of `uris`, whatever its model, and then every file that no longer belongs to the table; rows by table.
+    Drop every row of `uris`, whatever its model, and then every file that no longer belongs to the table.
 
     Deleting files at once is safe under the lease: there is no other writer, and a reader of an older version must open the table again.
 
@@ -31,7 +31,7 @@ def erase(spark: SparkSession, folder: Folder, uris: set[str], lease: Lease) -> 
         LeaseError: another run took over.
         OutputError, CredentialsError: OUTPUT cannot be read or written.
     """
-    gone, rows = pa.table({"uri": column_of(uris)}), {}
+    gone = pa.table({"uri": column_of(uris)})
     for name, schema in TABLES.items():
         log = DeltaLog(folder, name, lease)
         if not log.exists():
@@ -40,11 +40,9 @@ def erase(spark: SparkSession, folder: Folder, uris: set[str], lease: Lease) -> 
         # `forget_history` keeps, is then this one, which has no address.
         log.commit([])
         replaced = rewriting.drop_rows(spark, log.uri, log.files(), schema, gone)
-        rows[name] = sum(one.dropped for one in replaced)
         if replaced:
             log.commit([one.new for one in replaced if one.new], [one.old for one in replaced])
         log.vacuum(hours=0)
-    return rows
 
 
 class Addresses:

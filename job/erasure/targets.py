@@ -1,19 +1,15 @@
 """
 Resolve URIs, prefixes and an age to the images to erase, with all that is known of them, to find every trace.
 
-`features`, `rejects`, published runs and INPUT say what is known of an image. It is stored in OUTPUT before anything is removed: the next
-`forget` uses it to continue an interrupted erasure.
+`features`, `rejects`, published runs and INPUT say what is known of an image.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import os
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,6 +23,7 @@ from job.contract.filenames import ignored_kind
 from job.contract.uris import is_s3, local_path, printable, shown
 from job.erasure.known import KnownPhotos
 from job.erasure.parquet import column_of, list_heads
+from job.erasure.pending import Targets, unfinished_erasures
 from job.erasure.tables import TABLES
 from job.erasure.versions import Progress, content_of, map_in_parallel, no_progress, versions_of
 from job.inputs.fetch import content_etag
@@ -36,62 +33,11 @@ from job.storage.data_files import read_table
 from job.storage.delta_log import DeltaLog
 from job.storage.object_store import Folder
 from job.storage.schema import FEATURES, REJECTS, only
-from job.storage.tombstones import FOLDER
 
 TASKS_PER_CORE = 4
 FEATURE_ROWS = pa.schema([*((name, pa.string()) for name in ("uri", "etag", "model")), ("head", pa.binary()), ("digest", pa.binary())])
 TAKEN_IN = {"features": "embedded_at", "rejects": "rejected_at"}  # table -> column
 HEAD = 64  # numbers of an embedding that identify it
-OPTIONS = ("refit", "tombstone")  # of `ForgetParams`: an erasure that continues another one does what either was asked to do
-
-
-@dataclass
-class Targets:
-    """Images to erase and the progress of their erasure. What an interrupted erasure knew and did is added."""
-
-    uris: set[str] = field(default_factory=set)
-    etags: set[str] = field(default_factory=set)
-    photos: set[str] = field(default_factory=set)  # those of `uris` that were still there
-    contents: set[str] = field(default_factory=set)  # SHA-256 of their bytes, of every version
-    numbers: set[str] = field(default_factory=set)  # base64 of float32: the first HEAD numbers of each embedding
-    copies: set[str] = field(default_factory=set)  # other URIs of the same bytes, which stay
-    shared: set[str] = field(default_factory=set)  # `value uri`: etags, hashes and numbers that staying photos have too
-    folders: set[str] = field(default_factory=set)  # those of `uris` that are folders which could not be listed
-    begun: set[str] = field(default_factory=set)  # files of the erasures that this one continues
-    runs: set[str] = field(default_factory=set)  # whose matrix had rows of them
-    asked: set[str] = field(default_factory=set)  # of OPTIONS
-    removed: Counter[str] = field(default_factory=Counter)  # so far; see Receipt.removed
-
-    def add(self, other: Targets) -> None:
-        """Merge `other`. Counts take the maximum: an erasure that began later continued the counts of those before it."""
-        for name, values in vars(other).items():
-            if name != "removed":
-                getattr(self, name).update(values)
-        self.removed |= other.removed
-        self.copies -= self.uris
-
-    @classmethod
-    def from_json(cls, text: bytes) -> Targets:
-        values = json.loads(text)
-        removed = Counter(values.pop("removed", {}))
-        known = {name: set(found) for name, found in values.items() if name in vars(cls())}  # another version may have stored more
-        return cls(**known, removed=removed)
-
-    def to_json(self) -> bytes:
-        sets = {name: sorted(values) for name, values in vars(self).items() if name != "removed"}
-        return json.dumps({**sets, "removed": self.removed}).encode()
-
-    def searched(self) -> set[str]:
-        """Return the addresses to search for: that of a folder is in those of all photos below it, which stay."""
-        return self.uris - self.folders
-
-    def heads(self) -> set[bytes]:
-        return {base64.b64decode(numbers) for numbers in self.numbers}
-
-    def staying(self) -> tuple[set[str], set[str]]:
-        """Return what photos that stay have too, and their addresses, which alone tell them from what is erased."""
-        pairs = [(value, uri) for value, _, uri in (one.partition(" ") for one in self.shared) if uri not in self.uris]
-        return {value for value, _ in pairs}, {uri for _, uri in pairs}
 
 
 def find(
@@ -132,10 +78,12 @@ def find(
         found.copies -= found.uris
     else:
         found.copies |= others
-    for row in [*rows, *(row for row in alike if row["uri"] in found.uris)]:
-        found.etags.add(row["etag"])
-        found.numbers.add(base64.b64encode(row["head"]).decode())
-    found.etags |= {etag for uri, etag in _rejected(folder) if etag and uri in found.uris}
+    meant = [*rows, *(row for row in alike if row["uri"] in found.uris)]
+    rejected = [(uri, etag) for uri, etag in _rejected(folder) if uri in found.uris]
+    found.etags |= {row["etag"] for row in meant} | {etag for _, etag in rejected if etag}
+    found.numbers |= {base64.b64encode(row["head"]).decode() for row in meant}
+    found.note("features", (row["uri"] for row in meant))
+    found.note("rejects", (uri for uri, _ in rejected))
     # Photos that stayed during an interrupted erasure may be gone by now.
     found.shared = {f"{base64.b64encode(row['head']).decode()} {row['uri']}" for row in alike}
     return found
@@ -165,19 +113,6 @@ def read_shared(folder: Folder, targets: Targets) -> None:
     """
     values = pa.array(sorted(targets.etags | targets.contents), pa.string())
     targets.shared |= {f"{etag} {uri}" for uri, etag in _with_etags(folder, values) if uri not in targets.uris}
-
-
-def save_targets(folder: Folder, run_id: str, targets: Targets) -> None:
-    """Store the targets in OUTPUT, so that the next `forget` can continue this erasure."""
-    folder.write(f"{FOLDER}/{run_id}.pending", targets.to_json())
-
-
-def unfinished_erasures(folder: Folder) -> Iterable[tuple[str, Targets]]:
-    """Yield names and targets of erasures that did not end."""
-    for name in folder.names(FOLDER):
-        stored = folder.read(f"{FOLDER}/{name}") if name.endswith(".pending") else None
-        if stored is not None:
-            yield f"{FOLDER}/{name}", Targets.from_json(stored.content)
 
 
 def _older(folder: Folder, older_than: float) -> set[str]:

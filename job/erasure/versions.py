@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
+from urllib.parse import unquote_plus
 
 from botocore.exceptions import ClientError
 
 from job.contract.atomic_write import is_partial
 from job.contract.errors import InputError, OutputError
+from job.contract.reading import NotRegular, open_regular
 from job.contract.uris import bucket_and_key, is_s3, local_path, printable
 from job.storage.s3_client import S3_ERRORS, client, error_code, translate_error
 
@@ -107,7 +110,10 @@ def map_in_parallel(function: Callable[[T], R], items: Iterable[T]) -> Iterator[
 
 def content_of(version: Version) -> bytes | None:
     """
-    Return the content; None for a delete marker and for a version that no longer exists.
+    Return the content; None if there is none.
+
+    That is so for a delete marker, a version that no longer exists, and a file that holds no bytes: a pipe, a socket, a device, a link to
+    itself.
 
     Raises:
         OutputError, CredentialsError: it cannot be read.
@@ -116,11 +122,13 @@ def content_of(version: Version) -> bytes | None:
         return None
     if version.version is None:
         try:
-            with open(local_path(version.uri), "rb") as file:
+            with open_regular(local_path(version.uri)) as file:
                 return file.read()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotRegular):
             return None
         except OSError as error:
+            if error.errno == errno.ELOOP:
+                return None
             raise OutputError(f"cannot read `{printable(local_path(version.uri))}`: {error.strerror}", "make the file readable") from error
     bucket, key = bucket_and_key(version.uri)
     older = {} if version.current else {"VersionId": version.version}  # not every server knows the version `null` of an unversioned bucket
@@ -161,11 +169,23 @@ def remove(versions: Iterable[Version], progress: Progress = no_progress) -> int
 
 
 def _uploads(prefix: str) -> Iterator[Version]:
+    """
+    Yield the unfinished uploads below `prefix`.
+
+    Keys are requested in URL form, since XML cannot have all of them. boto3 does so, and decodes them, in all other listings; its paginator
+    would send the next page's marker undecoded.
+    """
     bucket, key = bucket_and_key(prefix)
+    markers: dict[str, str] = {}
     try:
-        for page in client().get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=key):
+        while True:
+            page = client().list_multipart_uploads(Bucket=bucket, Prefix=key, EncodingType="url", **markers)
+            read = unquote_plus if page.get("EncodingType") == "url" else str  # not every server can
             for found in page.get("Uploads", []):
-                yield Version(f"s3://{bucket}/{found['Key']}", found["UploadId"], False, True, upload=True)
+                yield Version(f"s3://{bucket}/{read(found['Key'])}", found["UploadId"], False, True, upload=True)
+            if not page.get("IsTruncated"):
+                return
+            markers = {"KeyMarker": read(page["NextKeyMarker"]), "UploadIdMarker": page["NextUploadIdMarker"]}
     except S3_ERRORS as error:
         raise translate_error(error, prefix, OutputError) from error
 
@@ -198,12 +218,16 @@ def _not_listed(error: OSError) -> None:
 
 
 def _unlink(path: str) -> None:
-    """Delete the file, then each symbolic link to it: after an interruption the links lead to the file again."""
+    """
+    Delete the file, then each symbolic link to it: after an interruption the links lead to the file again.
+
+    Of a link to a special file, such as a device, delete only the link.
+    """
     links = []
     while os.path.islink(path) and path not in links:
         links.append(path)
         path = os.path.join(os.path.dirname(path), os.readlink(path))
-    for one in [path, *reversed(links)]:
+    for one in [*([path] if not links or os.path.isfile(path) else []), *reversed(links)]:
         try:
             os.unlink(one)
         except FileNotFoundError:

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 from job.contract.errors import FetchError
+from job.contract.reading import open_regular
 from job.contract.uris import bucket_and_key, is_s3, local_path
 from job.imaging.decode import MAX_PIXELS
 from job.storage.s3_client import bucket_store
@@ -69,10 +70,10 @@ def read_local(key: ListedImage) -> bytes:
     Return the bytes of a local file.
 
     Raises:
-        FetchError: unreadable, vanished, or changed since it was listed.
+        FetchError: unreadable, vanished, no longer a regular file, or changed since it was listed.
     """
     try:
-        with open(local_path(key.uri), "rb") as file:
+        with open_regular(local_path(key.uri)) as file:
             status = os.fstat(file.fileno())
             content = file.read((key.size or 0) + 1)  # the file may have grown meanwhile
     except OSError as error:

@@ -11,6 +11,7 @@ from job.contract import uris
 from job.contract.errors import InputError
 from job.contract.filenames import MAX_LOOSE, FolderToList, ListingRow, ignored_kind, label_of, skipped_folder
 from job.contract.locations import LocationError, check_input_folder
+from job.contract.reading import open_regular
 from job.inputs.fetch import stat_etag
 
 ERRORS = (OSError,)  # of one folder
@@ -105,7 +106,7 @@ def _identity(path: str) -> tuple[int, int]:
 
 
 def _sha256(path: str) -> str:
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

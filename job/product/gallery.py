@@ -41,16 +41,16 @@ class Gallery:
     uris: Any  # pyarrow.StringArray: a million Python strings would take seconds
     calibration: dict[str, float]
     output: str  # URI
-    files: list[File]  # of the matrix, as they were just before they were read
+    files: list[File]  # that all this is from, as they were just before they were read
 
     def is_current(self) -> bool:
         """
-        Return whether the matrix is still the one that was read; an erasure rewrites it.
+        Return whether matrix, PCA and manifest are still those that were read; an erasure rewrites them.
 
         Raises:
-            OutputError, CredentialsError: it cannot be listed.
+            OutputError, CredentialsError: they cannot be listed.
         """
-        return matrix_files(open_folder(self.output), self.run_id) == self.files
+        return gallery_files(open_folder(self.output), self.run_id) == self.files
 
     def __len__(self) -> int:
         return len(self.units)
@@ -71,10 +71,11 @@ def open_gallery(output: str, run_id: str | None = None) -> Gallery:
 
     Raises:
         InputError: there is no such complete run.
-        OutputError, CredentialsError: it cannot be read.
+        OutputError, CredentialsError: it cannot be read, or is changed meanwhile.
     """
     folder = open_folder(output)
     wanted = run_id or newest_run(folder)
+    files = gallery_files(folder, wanted)
     manifest = folder.read(f"runs/{wanted}/manifest.json")
     fitted = folder.read(f"runs/{wanted}/pca.npz")
     if manifest is None or fitted is None:
@@ -83,9 +84,8 @@ def open_gallery(output: str, run_id: str | None = None) -> Gallery:
     with np.load(io.BytesIO(fitted.content)) as arrays:
         mean, scale, components = arrays["mean"], arrays["scale"], arrays["components"]
     inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)  # as in job.stages.pca.Fitted, which needs Spark
-    files = matrix_files(folder, wanted)
     units, codes, names, uris = read_scores(folder, wanted)
-    return Gallery(
+    gallery = Gallery(
         run_id=wanted,
         pca_run_id=about["fitted_by"],
         model=about["model"],
@@ -101,11 +101,16 @@ def open_gallery(output: str, run_id: str | None = None) -> Gallery:
         output=output,
         files=files,
     )
+    if not gallery.is_current():  # the PCA of before would meet the matrix of after
+        raise OutputError(f"run `{wanted}` was changed while it was read", "run the command again once the erasure has ended")
+    return gallery
 
 
-def matrix_files(folder: Folder, run_id: str) -> list[File]:
-    """Return the Parquet files of the run's matrix, with their modification times."""
-    return [file for file in folder.files(f"runs/{run_id}/pca") if file.name.endswith(".parquet")]
+def gallery_files(folder: Folder, run_id: str) -> list[File]:
+    """Return the files of the run that a gallery is made of, with their modification times."""
+    below = f"runs/{run_id}"
+    matrix = [file for file in folder.files(f"{below}/pca") if file.name.endswith(".parquet")]
+    return [*matrix, *(file for file in folder.files(below) if file.name in ("manifest.json", "pca.npz"))]
 
 
 def newest_run(folder: Folder) -> str:

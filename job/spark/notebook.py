@@ -23,7 +23,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TextIO
 
 from job.contract.errors import JobError, SetupError
-from job.contract.params import Params
+from job.contract.params import ADDRESSES, Params, address
 from job.contract.records import MARK, STAGES, Stage, counted
 from job.contract.uris import from_text, join, shown
 from job.spark.progress import ProgressReport, RunningStage
@@ -81,7 +81,8 @@ def run_params(**values: Any) -> Params:
         "cache": str(cache),
         "weights": str(weights) if weights else None,
     }
-    return Params(**(known | values))
+    given: dict[str, Any] = {name: address(value) if name in ADDRESSES else value for name, value in values.items()}
+    return Params(**(known | given))
 
 
 def execute(params: Params, folder: Folder) -> str:

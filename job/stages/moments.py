@@ -50,8 +50,8 @@ DIGITS = 15  # of a row's SHA-256, hexadecimal: what fits 63 bits
 class MomentsCache:
     """The stored moments of one model in OUTPUT, as one run uses and compacts them."""
 
-    def __init__(self, folder: Folder, model: str) -> None:
-        self._folder, self._place = folder, f"moments/{model}"
+    def __init__(self, folder: Folder, model: str, lease: Lease) -> None:
+        self._folder, self._place, self._lease = folder, f"moments/{model}", lease
         self._used: dict[str, int] = {}  # file to rows, of the last `get`
         self._groups: dict[str, list[str]] = {}  # file of a sum to the files of chunks in it
 
@@ -62,6 +62,7 @@ class MomentsCache:
         Raises:
             InputError: `fit_on` names no image.
             VarianceError: there is no image at all.
+            LeaseError: another run took over.
         """
         chosen = features if fit_on is None else features.restrict(rows_matching(features.keys, fit_on, input_uri))
         rows = _rows(chosen)
@@ -82,7 +83,7 @@ class MomentsCache:
             self._used[name] = count
         return self._sum(self._used)
 
-    def compact(self, lease: Lease) -> None:
+    def compact(self) -> None:
         """
         Merge the smallest files while there are more than FILES, and delete old unused files. Called after `get`.
 
@@ -93,12 +94,11 @@ class MomentsCache:
             OutputError, CredentialsError: OUTPUT cannot be read or written.
         """
         while members := to_merge(self._used):
-            lease.check()
             self._merge(members)
         others = [file for file in self._folder.files(self._place) if file.name not in self._used and file.name != GROUPS]
         old = sorted(others, key=lambda file: file.modified, reverse=True)[len(self._used) :]
         if old:
-            lease.check()
+            self._lease.check()
         for file in old:
             self._folder.delete(f"{self._place}/{file.name}")
 
@@ -117,6 +117,7 @@ class MomentsCache:
         return reduce(add, (_load(self._folder, f"{self._place}/{name}") for name in sorted(names)))
 
     def _write(self, name: str, moments: Moments) -> None:
+        self._lease.check()  # an erasure that took over must not meet sums of before it later
         self._folder.write(f"{self._place}/{name}", _dump(moments))
 
 

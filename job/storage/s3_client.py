@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from threading import Lock
 from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, NoCredentialsError, PartialCredentialsError
 
@@ -149,10 +150,25 @@ def region() -> str:
     return str(client().meta.region_name)
 
 
-def endpoint_of(region: str, bucket: str | None = None) -> str:
-    """Return AWS's own S3 endpoint in `region`, whatever endpoint is set, with `bucket` in its host."""
-    own = str(make_client(session(), "s3", region, ignore_configured_endpoint_urls=True).meta.endpoint_url)
-    return own.replace("://", f"://{bucket}.") if bucket else own
+def endpoint_of(region: str) -> str:
+    """Return AWS's own S3 endpoint in `region`, whatever endpoint is set."""
+    return str(make_client(session(), "s3", region, ignore_configured_endpoint_urls=True).meta.endpoint_url)
+
+
+def place_of(bucket: str, real: str) -> tuple[str, bool]:
+    """
+    Return the endpoint for `bucket` of Region `real`, and whether the bucket is in its host.
+
+    An endpoint that is set, such as that of PrivateLink, is used as boto3 uses it, with the bucket in the path; else it is AWS's own of
+    that Region.
+    """
+    endpoint = str(client().meta.endpoint_url)
+    if not is_aws(endpoint) or endpoint != (own := endpoint_of(region())):
+        return endpoint, False
+    if real != region():
+        own = endpoint_of(real)
+    # The certificate of `*.s3.REGION.amazonaws.com` does not hold for a name with dots: boto3 too has it in the path then.
+    return (own, False) if "." in bucket else (own.replace("://", f"://{bucket}."), True)
 
 
 def s3a_conf(endpoint: str, region: str) -> dict[str, str]:
@@ -169,8 +185,8 @@ def s3a_conf(endpoint: str, region: str) -> dict[str, str]:
         "cross.region.access.enabled": "false",  # of Hadoop 3.4
         "connection.ssl.enabled": str(endpoint.startswith("https://")).lower(),
     }
-    if not is_aws(endpoint) or ".vpce." in endpoint:
-        s3a["path.style.access"] = "true"  # bucket names as host names need a custom DNS
+    if not (is_aws(endpoint) and (urlsplit(endpoint).hostname or "").startswith(("s3.", "s3-"))):
+        s3a["path.style.access"] = "true"  # bucket names as host names need a custom DNS, also in front of PrivateLink
     if not is_aws(endpoint):
         s3a["directory.marker.retention"] = "keep"  # servers on a file system delete the folder with the marker, and writes hang
     # This project uses `s3://` everywhere, as EMR does.
@@ -190,12 +206,11 @@ def bucket_store(bucket: str) -> Any:
     from obstore.auth.boto3 import Boto3CredentialProvider
     from obstore.store import S3Store
 
-    own, endpoint = session(), client().meta.endpoint_url
+    own = session()
     region = allowed_region(client(), bucket, ERRORS)
-    custom, certificates = not is_aws(endpoint), certificates_of(own)
-    # The certificate of `*.s3.REGION.amazonaws.com` does not hold for a name with dots: boto3 too has it in the path then.
-    in_host = not custom and "." not in bucket
-    options: Any = {"timeout": timedelta(seconds=30), "connect_timeout": timedelta(seconds=5), "allow_http": custom}
+    endpoint, in_host = place_of(bucket, region)
+    certificates = certificates_of(own)
+    options: Any = {"timeout": timedelta(seconds=30), "connect_timeout": timedelta(seconds=5), "allow_http": not is_aws(endpoint)}
     if certificates:
         options["root_certificate"] = Path(certificates).read_bytes()
     return S3Store(
@@ -203,7 +218,7 @@ def bucket_store(bucket: str) -> Any:
         region=region,
         # Otherwise obstore would read them from variables that boto3 does not know or ignores.
         # https://developmentseed.org/obstore/latest/api/store/aws/
-        aws_endpoint_url_s3=endpoint if custom else endpoint_of(region, bucket if in_host else None),
+        aws_endpoint_url_s3=endpoint,
         s3_express=False,
         skip_signature=False,
         credential_provider=Boto3CredentialProvider(own),

@@ -1,4 +1,4 @@
-"""An account as `infra up` leaves it, with an application and an image pushed; a job that leaves what a job leaves; nobody waits."""
+"""An account as `infra up` leaves it, with an application and an image pushed; a job that leaves what a job leaves; without waiting."""
 
 import json
 
@@ -9,7 +9,8 @@ from cli.aws import clients
 from cli.aws import emr_serverless as infra_application
 from cli.container.pushed import PushedImage, save_pushed
 from cli.infra import deploy, stacks
-from cli.targets.emr_serverless import application, follow, submit
+from cli.targets.emr import waits
+from cli.targets.emr_serverless import application, follow, job_runs
 from job.contract.records import Manifest, Outcome, Progress, Stage, to_line
 from tests.aws.fruitsctl import fruitsctl
 from tests.aws.standin.runner import ScriptedRunner
@@ -37,13 +38,13 @@ def nobody_waits(monkeypatch):
     for module, name in (
         (application, "POLL_SECONDS"),
         (clients, "PAUSE_SECONDS"),
-        (follow, "POLL_SECONDS"),
+        (waits, "POLL_SECONDS"),
         (infra_application, "POLL_SECONDS"),
         (stacks, "POLL_SECONDS"),
-        (submit, "PAUSE_SECONDS"),
+        (job_runs, "PAUSE_SECONDS"),
     ):
         monkeypatch.setattr(module, name, 0.05)
-    monkeypatch.setattr(follow, "LATE_SECONDS", 0.5)
+    monkeypatch.setattr(waits, "LATE_SECONDS", 0.5)
     monkeypatch.setattr(follow, "BILLED_SECONDS", 0.2)
     monkeypatch.setattr(clients, "ATTEMPTS", 0)  # botocore's own, which would hide from us what we wait for
 

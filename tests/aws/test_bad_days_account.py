@@ -154,7 +154,7 @@ def test_something_else_than_aws_at_the_other_end_is_one_clear_error(aws, monkey
         server.shutdown()
 
 
-def test_a_quota_that_nobody_tells_is_taken_for_a_new_accounts(everything):
+def test_a_quota_that_is_not_told_is_taken_for_a_new_accounts(everything):
     everything.fail("GetServiceQuota", "AccessDeniedException")
 
     ended((*RUN, "--dry-run"), 0, "assuming 16 vCPUs as in a new account", "16 vCPUs at")
@@ -168,7 +168,7 @@ def test_a_run_for_which_others_left_no_room_names_the_quota(account):
     ended(RUN, 1, "the quota of the service is exhausted: Job failed as account has reached the service limit", "L-D05C8A75")
 
 
-def test_a_limit_that_somebody_put_on_the_application_is_kept(account, aws):
+def test_a_limit_that_was_put_on_the_application_by_hand_is_kept(account, aws):
     aws("emr-serverless").update_application(
         applicationId=only_application(aws)["id"], maximumCapacity={"cpu": "8 vCPU", "memory": "64 GB", "disk": "400 GB"}
     )
@@ -177,14 +177,14 @@ def test_a_limit_that_somebody_put_on_the_application_is_kept(account, aws):
     ended(RUN, 0, "10 listed")
 
 
-def test_a_release_that_somebody_changed_is_named(account, aws):
+def test_a_release_that_was_changed_by_hand_is_named(account, aws):
     aws("emr-serverless").update_application(applicationId=only_application(aws)["id"], releaseLabel="emr-7.12.0")
 
     ended(RUN, 2, "the application has release `emr-7.12.0`, not emr-7.13.0", "hint: run `fruitsctl infra up` to update it")
     assert started(account) == []
 
 
-def test_an_image_that_somebody_changed_is_put_back(account, aws, tmp_path):
+def test_an_image_that_was_changed_by_hand_is_put_back(account, aws, tmp_path):
     emr, ecr = aws("emr-serverless"), aws("ecr")
     ours = emr.get_application(applicationId=only_application(aws)["id"])["application"]["imageConfiguration"]["imageUri"]
     remembered = (tmp_path / "state" / "pushed.json").read_text()
@@ -209,7 +209,7 @@ def test_an_application_that_is_stopped_is_started(account, aws):
     assert only_application(aws)["state"] == "STARTED"
 
 
-def test_an_application_that_somebody_starts_just_now_is_waited_for(account, aws):
+def test_an_application_that_is_just_being_started_is_waited_for(account, aws):
     account.durations.starting = 3.0  # longer than the command takes to look
     aws("emr-serverless").start_application(applicationId=only_application(aws)["id"])
     account.calls.clear()
@@ -238,7 +238,7 @@ def test_a_stack_that_others_change_or_that_is_stuck_does_not_keep_runs_from_wha
 def test_a_cost_that_was_not_known_is_filled_in_later(account, aws):
     done(*RUN, "--detach")
     wait_until(lambda: done("status", "r1")["state"] == "SUCCESS")
-    aws("s3").delete_object(Bucket=BUCKET, Key="out/costs/r1.json")  # nobody has asked since
+    aws("s3").delete_object(Bucket=BUCKET, Key="out/costs/r1.json")  # not asked again since
 
     (run,) = done("cost")["runs"]
     assert (run["run_id"], run["state"]) == ("r1", "SUCCESS")

@@ -1,4 +1,4 @@
-"""What happens to a run on its way: too many requests, lost answers, late logs, ends that nobody wished for."""
+"""What happens to a run on its way: too many requests, lost answers, late logs, unwanted ends."""
 
 import time
 
@@ -6,7 +6,8 @@ import pytest
 
 from cli.aws import clients
 from cli.aws.clients import THROTTLING
-from cli.targets.emr_serverless import application, follow, submit
+from cli.targets.emr import waits
+from cli.targets.emr_serverless import application, job_runs
 from tests.aws.account import PROGRESS, RUN, an_account, ended, leave, nobody_waits, started  # noqa: F401
 from tests.aws.fruitsctl import done, fruitsctl
 from tests.aws.standin.runner import Ended, ScriptedRunner
@@ -78,7 +79,7 @@ def test_a_run_is_not_followed_for_ever(account, monkeypatch, code, said):
 
 
 def test_a_cancelled_run_is_not_waited_for_for_ever(account, monkeypatch):
-    monkeypatch.setattr(follow, "CANCEL_SECONDS", 0.3)
+    monkeypatch.setattr(waits, "CANCEL_SECONDS", 0.3)
     account.runner, account.durations.cancelling = ScriptedRunner(seconds=30), 30.0
     done(*RUN, "--detach")
 
@@ -86,7 +87,7 @@ def test_a_cancelled_run_is_not_waited_for_for_ever(account, monkeypatch):
 
 
 def test_a_log_is_not_followed_for_ever(account, monkeypatch):
-    monkeypatch.setattr(follow, "FOLLOW_SECONDS", 0.3)
+    monkeypatch.setattr(waits, "FOLLOW_SECONDS", 0.3)
     account.runner = ScriptedRunner(seconds=30)
     done(*RUN, "--detach")
 
@@ -94,7 +95,7 @@ def test_a_log_is_not_followed_for_ever(account, monkeypatch):
 
 
 def test_a_run_that_does_not_end_is_not_followed_for_ever(account, monkeypatch):
-    monkeypatch.setattr(follow, "FOLLOW_SECONDS", 0.3)
+    monkeypatch.setattr(waits, "FOLLOW_SECONDS", 0.3)
     account.runner = ScriptedRunner(seconds=30)
 
     ended(RUN, 1, "run `r1` is still `RUNNING` after 0 minutes", "hint: run `fruitsctl status r1`")
@@ -140,7 +141,7 @@ def test_a_traceback_shows_its_own_lines_and_not_the_services_words(account):
     assert "please check complete logs" not in found.stderr
 
 
-def test_a_run_that_others_cancel_says_that_it_goes_on_when_it_is_run_again(account):
+def test_a_run_that_others_cancel_says_that_it_resumes_when_it_is_run_again(account):
     def cancelled(request, context):
         account.emr.job_runs.cancel(account.emr.job_runs.get(request["applicationId"], context.job_run_id), 0)
         context.stopping.wait()
@@ -170,7 +171,7 @@ def test_ctrl_c_right_after_the_start_looks_away(account, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(submit, "get_job_run", interrupt)
-
-    ended(RUN, 0, "Detached from run r1, which continues", "fruitsctl cancel r1")
+    with monkeypatch.context() as patch:
+        patch.setattr(job_runs, "get_job_run", interrupt)
+        ended(RUN, 0, "Detached from run r1, which continues", "fruitsctl cancel r1")
     assert fruitsctl("status", "r1").returncode == 0

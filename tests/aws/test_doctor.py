@@ -1,4 +1,4 @@
-"""`fruitsctl doctor --aws`: each thing that a run needs of the account, there and not there, with what mends it; on the stand-in."""
+"""`fruitsctl doctor --aws`: each thing that a run needs of the account, present and missing, with its fix; on the simulator."""
 
 import json
 from pathlib import Path
@@ -135,7 +135,7 @@ def test_a_quota_too_small_for_a_driver_and_an_executor_comes_with_the_request_f
     )
 
 
-def test_a_quota_that_nobody_may_ask_for_is_named_with_the_missing_action(standin):
+def test_a_quota_that_may_not_be_asked_for_is_named_with_the_missing_action(standin):
     standin.fail("GetServiceQuota", "AccessDeniedException")
 
     assert failed("quota")[1] == "add `servicequotas:GetServiceQuota` to your IAM policy"
@@ -151,7 +151,7 @@ def test_the_services_own_role_is_a_note_whether_missing_or_not_to_be_asked_for(
     assert noted("service role").startswith("unknown: access denied for `iam:GetRole`")
 
 
-def test_stacks_that_nobody_may_look_at_are_one_check(standin):
+def test_stacks_that_may_not_be_looked_at_are_one_check(standin):
     standin.fail("DescribeStacks", "AccessDenied")
 
     assert failed("stacks")[1] == "add `cloudformation:DescribeStacks` to your IAM policy"
@@ -162,7 +162,10 @@ def test_stacks_that_nobody_may_look_at_are_one_check(standin):
     [
         ("ROLLBACK_COMPLETE", "fruitsctl infra up"),
         ("DELETE_FAILED", "run `fruitsctl infra down` to resume the deletion"),
-        ("UPDATE_ROLLBACK_FAILED", "run `aws cloudformation continue-update-rollback`, then run the command again"),
+        (
+            "UPDATE_ROLLBACK_FAILED",
+            "run `aws cloudformation continue-update-rollback --region eu-west-3 --stack-name fruitsctl-app`, then run the command again",
+        ),
         ("UPDATE_IN_PROGRESS", "wait until it has finished"),
     ],
 )

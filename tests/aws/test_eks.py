@@ -3,47 +3,34 @@ A run on EMR on EKS against moto's service, which starts runs as RUNNING and end
 ends by itself, a thread beside the command does what the job does, and sets its state.
 """
 
+import gzip
 import json
 import threading
+import time
 
 import boto3
 import pytest
-from moto.emrcontainers.models import emrcontainers_backends
+from moto.eks.models import eks_backends
 
 from cli.aws import clients as aws_clients
 from cli.aws.clients import Clients
 from cli.aws.run_state import RunState
 from cli.errors import FruitsError, RefusedError, UsageError
-from cli.settings.config import settings
 from cli.targets.emr_eks import follow
-from cli.targets.emr_eks.run import Wanted, run_eks
+from cli.targets.emr_eks.options import EksOptions
+from cli.targets.emr_eks.target import EmrEks
 from cli.targets.emr_eks.trust import trust_of
 from job.contract.params import Params
-from job.contract.records import Outcome
-from tests.aws.account import BUCKET, DONE, ended, leave
-from tests.aws.fruitsctl import done
+from job.contract.records import Outcome, Progress, to_line
+from tests.aws.account import BUCKET, ended
+from tests.aws.fruitsctl import done, fruitsctl
+from tests.aws.virtual_cluster import ROLE, a_cluster_with_runs, a_virtual_cluster, clients_of_paris  # noqa: F401
 from tests.image_registry import image_registry
 from tests.waiting import wait_until
 
-ROLE = "arn:aws:iam::123456789012:role/fruits-eks"  # moto's account
 IMAGE = "123456789012.dkr.ecr.eu-west-3.amazonaws.com/fruitsctl@sha256:" + "0a" * 32
 PARAMS = Params("s3://bucket/photos", "s3://bucket/out", "20261121T080000Z-41a4")
 OUTCOME = {"run_id": PARAMS.run_id, "code": 2, "kind": "InputError", "message": "nothing to embed in `s3://bucket/photos`", "hint": "push"}
-
-
-@pytest.fixture
-def clients(aws, monkeypatch, tmp_path):
-    monkeypatch.setenv("AWS_REGION", "eu-west-3")
-    monkeypatch.setenv("FRUITS_STATE", str(tmp_path / "state"))
-    monkeypatch.setattr(follow, "POLL_SECONDS", 0.01)
-    return Clients(boto3.session.Session(region_name="eu-west-3"), "eu-west-3")
-
-
-@pytest.fixture
-def virtual_cluster(clients):
-    clients("eks").create_cluster(name="shared", roleArn=ROLE, resourcesVpcConfig={"subnetIds": ["subnet-1", "subnet-2"]}, version="1.31")
-    provider = {"id": "shared", "type": "EKS", "info": {"eksInfo": {"namespace": "fruits"}}}
-    return clients("emr-containers").create_virtual_cluster(name="fruits", containerProvider=provider, clientToken="t")["id"]
 
 
 @pytest.fixture
@@ -53,21 +40,24 @@ def bucket(clients):
     return s3
 
 
-def request_of(capsys, virtual_cluster, **wanted):
-    run_eks(PARAMS, settings(), Wanted(virtual_cluster, ROLE, IMAGE, **wanted), dry_run=True, detach=False, as_json=True)
-    return json.loads(capsys.readouterr().out)
+def wanted(virtual_cluster, execution_role=ROLE, image=IMAGE, **others):
+    return EksOptions(virtual_cluster=virtual_cluster, execution_role=execution_role, image=image, **others)
 
 
-def test_a_dry_run_prints_the_request_and_sends_nothing(clients, virtual_cluster, bucket, capsys):
-    request = request_of(capsys, virtual_cluster, executors=5)
+def request_of(virtual_cluster, **others):
+    return dict(EmrEks().dry_run(EmrEks().plan(PARAMS, wanted(virtual_cluster, dry_run=True, **others)))[0])
+
+
+def test_a_dry_run_prints_the_request_and_sends_nothing(clients, virtual_cluster, bucket):
+    request = request_of(virtual_cluster, executors=5)
 
     assert request["virtualClusterId"] == virtual_cluster
     assert "--conf spark.executor.instances=5" in request["jobDriver"]["sparkSubmitJobDriver"]["sparkSubmitParameters"]
     assert clients("emr-containers").list_job_runs(virtualClusterId=virtual_cluster)["jobRuns"] == []
 
 
-def test_a_run_is_sent_followed_and_cancelled(clients, virtual_cluster, bucket, capsys):
-    job_run_id = follow.start(clients, request_of(capsys, virtual_cluster))
+def test_a_run_is_sent_followed_and_cancelled(clients, virtual_cluster, bucket):
+    job_run_id = follow.start(clients, request_of(virtual_cluster))
     said, ended = [], []
     following = threading.Thread(target=lambda: ended.append(follow.follow(clients, virtual_cluster, job_run_id, said.append)))
     following.start()
@@ -80,8 +70,8 @@ def test_a_run_is_sent_followed_and_cancelled(clients, virtual_cluster, bucket, 
     assert said == [f"{job_run_id}: RUNNING", f"{job_run_id}: CANCELLED"]
 
 
-def test_cancelling_what_has_ended_is_no_error(clients, virtual_cluster, bucket, capsys):
-    job_run_id = follow.start(clients, request_of(capsys, virtual_cluster))
+def test_cancelling_what_has_ended_is_no_error(clients, virtual_cluster, bucket):
+    job_run_id = follow.start(clients, request_of(virtual_cluster))
     follow.cancel(clients, virtual_cluster, job_run_id, lambda _: None)
 
     assert follow.cancel(clients, virtual_cluster, job_run_id, lambda _: None)["state"] == "CANCELLED"
@@ -108,8 +98,8 @@ def asked(account, operation):
         ("AccessDeniedException", "access denied for `emr-containers:StartJobRun`", "add `emr-containers:StartJobRun`"),
     ],
 )
-def test_a_run_is_not_sent_again_with_credentials_that_are_refused(account, clients, virtual_cluster, bucket, capsys, code, message, hint):
-    request = request_of(capsys, virtual_cluster)
+def test_a_run_is_not_sent_again_with_credentials_that_are_refused(account, clients, virtual_cluster, bucket, code, message, hint):
+    request = request_of(virtual_cluster)
     account.fail("emr-containers:StartJobRun", code)
 
     with pytest.raises(FruitsError, match=message) as error:
@@ -119,8 +109,8 @@ def test_a_run_is_not_sent_again_with_credentials_that_are_refused(account, clie
     assert len(asked(account, "StartJobRun")) == 1
 
 
-def test_a_run_whose_answers_are_lost_is_sent_five_times_and_says_so(account, clients, virtual_cluster, bucket, capsys):
-    request, said = request_of(capsys, virtual_cluster), []
+def test_a_run_whose_answers_are_lost_is_sent_five_times_and_says_so(account, clients, virtual_cluster, bucket):
+    request, said = request_of(virtual_cluster), []
     account.lose_answer("emr-containers:StartJobRun", 100)
 
     with pytest.raises(FruitsError, match=r"^no response from AWS when starting run `20261121T080000Z-41a4`$") as error:
@@ -137,14 +127,14 @@ def test_a_run_whose_answers_are_lost_is_sent_five_times_and_says_so(account, cl
         (
             "ExpiredTokenException",
             "the credentials have expired",
-            "log in again, for example with `aws sso login`, then run `fruitsctl eks status",
+            "log in again, for example with `aws sso login`, then run `fruitsctl status",
         ),
-        ("ThrottlingException", "AWS throttles requests", "wait some minutes, then run `fruitsctl eks status"),
+        ("ThrottlingException", "AWS throttles requests", "wait some minutes, then run `fruitsctl status"),
     ],
 )
-def test_a_run_is_not_followed_for_ever(account, clients, virtual_cluster, bucket, capsys, monkeypatch, code, told, hint):
+def test_a_run_is_not_followed_for_ever(account, clients, virtual_cluster, bucket, monkeypatch, code, told, hint):
     monkeypatch.setattr(aws_clients, "FOLLOW_RETRY_SECONDS", 0.2)
-    job_run_id, said = follow.start(clients, request_of(capsys, virtual_cluster)), []
+    job_run_id, said = follow.start(clients, request_of(virtual_cluster)), []
     account.fail("emr-containers:DescribeJobRun", code)
 
     with pytest.raises(FruitsError, match=r"after 0 minutes of retries$") as error:
@@ -155,25 +145,25 @@ def test_a_run_is_not_followed_for_ever(account, clients, virtual_cluster, bucke
     assert said[0].startswith(told)
 
 
-def test_a_run_that_does_not_end_is_not_followed_for_ever(clients, virtual_cluster, bucket, capsys):
-    job_run_id = follow.start(clients, request_of(capsys, virtual_cluster))
+def test_a_run_that_does_not_end_is_not_followed_for_ever(clients, virtual_cluster, bucket):
+    job_run_id = follow.start(clients, request_of(virtual_cluster))
 
     with pytest.raises(FruitsError, match=f"^job run `{job_run_id}` is still `RUNNING` after 0 minutes$") as error:
         follow.follow(clients, virtual_cluster, job_run_id, lambda _: None, most_seconds=0)
 
-    assert error.value.hint.startswith(f"run `fruitsctl eks status {job_run_id}")
+    assert error.value.hint.startswith(f"run `fruitsctl status {job_run_id}")
 
 
-def test_a_status_that_cannot_be_had_is_an_error_at_once(account, clients, virtual_cluster, bucket, capsys):
-    job_run_id = follow.start(clients, request_of(capsys, virtual_cluster))
+def test_a_status_that_cannot_be_had_is_an_error_at_once(account, clients, virtual_cluster, bucket):
+    job_run_id = follow.start(clients, request_of(virtual_cluster))
     account.fail("emr-containers:DescribeJobRun", "ExpiredTokenException")
 
     with pytest.raises(UsageError, match="AWS rejected the credentials"):
         follow.describe(Clients(boto3.session.Session(), "eu-west-3"), virtual_cluster, job_run_id, lambda _: None)
 
 
-def test_a_cancellation_that_is_throttled_is_tried_again(account, clients, virtual_cluster, bucket, capsys):
-    job_run_id = follow.start(clients, request_of(capsys, virtual_cluster))
+def test_a_cancellation_that_is_throttled_is_tried_again(account, clients, virtual_cluster, bucket):
+    job_run_id = follow.start(clients, request_of(virtual_cluster))
     account.fail("emr-containers:CancelJobRun", "ThrottlingException", 2)
 
     job_run = follow.cancel(Clients(boto3.session.Session(), "eu-west-3"), virtual_cluster, job_run_id, lambda _: None)
@@ -206,7 +196,7 @@ def test_a_run_that_died_without_a_word_ends_with_the_services_words_and_without
     assert error.value.hint == "see the logs in s3://bucket/logs/"
 
 
-def test_a_cancelled_run_says_so_and_how_to_go_on(clients):
+def test_a_cancelled_run_says_so_and_how_to_continue(clients):
     with pytest.raises(FruitsError, match="was cancelled"):
         follow.raise_unless_done(clients, {"state": "CANCELLED"}, PARAMS.output, PARAMS.run_id, "s3://bucket/logs/")
 
@@ -229,38 +219,53 @@ def test_the_trust_policy_is_of_the_clusters_own_issuer_and_namespace(clients, v
     assert role["AssumeRolePolicyDocument"] == policy
 
 
+def test_a_cluster_without_an_issuer_is_told_the_command_that_makes_one(clients, virtual_cluster):
+    eks_backends["123456789012"]["eu-west-3"].clusters["shared"].identity = {}
+
+    with pytest.raises(UsageError, match=r"^cluster `shared` has no OIDC issuer$") as error:
+        trust_of(clients.session, "eu-west-3", virtual_cluster, "fruits-eks")
+
+    assert error.value.hint == "run `eksctl utils associate-iam-oidc-provider --approve --region eu-west-3 --cluster shared`"
+
+
 @pytest.mark.parametrize(
-    ("wanted", "said"),
+    ("options", "said"),
     [
-        (Wanted(None, ROLE, IMAGE), "`--eks` needs `--virtual-cluster`"),
-        (Wanted("abc", None, IMAGE), "`--eks` needs `--execution-role`"),
-        (Wanted(None, None, IMAGE), "`--eks` needs `--virtual-cluster` and `--execution-role`"),
-        (Wanted("abc", ROLE), "no image was pushed to `123456789012.dkr.ecr.eu-west-3.amazonaws.com/fruitsctl` from this machine"),
+        (wanted(None), "`--eks` needs `--virtual-cluster`"),
+        (wanted("abc", None), "`--eks` needs `--execution-role`"),
+        (wanted(None, None), "`--eks` needs `--virtual-cluster` and `--execution-role`"),
+        (wanted("abc", image=None), "no image was pushed to `123456789012.dkr.ecr.eu-west-3.amazonaws.com/fruitsctl` from this machine"),
     ],
 )
-def test_what_is_missing_is_refused(clients, wanted, said):
+def test_what_is_missing_is_refused(clients, options, said):
     with pytest.raises(UsageError) as error:
-        run_eks(PARAMS, settings(), wanted, dry_run=True, detach=False, as_json=False)
+        EmrEks().plan(PARAMS, options)
     assert str(error.value).startswith(said)
     assert error.value.exit_code == 2
 
 
-@pytest.mark.parametrize("dry_run", [False, True])
-def test_a_bucket_in_another_region_than_the_cluster_is_refused(clients, virtual_cluster, dry_run):
+def test_a_bucket_in_another_region_than_the_cluster_is_refused_before_the_request_is_shown_or_sent(clients, virtual_cluster):
     boto3.client("s3", region_name="eu-west-1").create_bucket(
         Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
     )
 
-    with pytest.raises(UsageError, match="bucket `bucket` is in `eu-west-1`, the virtual cluster in `eu-west-3`"):
-        run_eks(PARAMS, settings(), Wanted(virtual_cluster, ROLE, IMAGE), dry_run=dry_run, detach=True, as_json=False)
+    with pytest.raises(RefusedError, match="bucket `bucket` is in eu-west-1, the virtual cluster in eu-west-3"):
+        EmrEks().plan(PARAMS, wanted(virtual_cluster))
 
 
-@pytest.mark.parametrize("dry_run", [False, True])
-def test_a_bucket_outside_the_union_is_refused(clients, virtual_cluster, dry_run):
+def test_a_bucket_outside_the_union_is_refused_before_the_request_is_shown_or_sent(clients, virtual_cluster):
     boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="bucket")
 
     with pytest.raises(RefusedError, match="bucket `bucket`: Region `us-east-1` is not on the list of Regions in the European Union"):
-        run_eks(PARAMS, settings(), Wanted(virtual_cluster, ROLE, IMAGE), dry_run=dry_run, detach=True, as_json=False)
+        EmrEks().plan(PARAMS, wanted(virtual_cluster))
+
+
+@pytest.mark.parametrize(
+    "host", ["111122223333.dkr.ECR.us-east-1.amazonaws.com", "111122223333.dkr.ecr.US-EAST-1.amazonaws.com", "PUBLIC.ecr.aws"]
+)
+def test_an_image_outside_the_union_is_refused(clients, virtual_cluster, bucket, host):
+    with pytest.raises(RefusedError, match="Region `us-east-1` is not on the list of Regions in the European Union"):
+        EmrEks().plan(PARAMS, wanted(virtual_cluster, image=f"{host}/fruitsctl@sha256:{'0a' * 32}"))
 
 
 @pytest.mark.parametrize(("region", "error"), [("eu-west-2", RefusedError), ("eusc-de-east-1", UsageError)])
@@ -268,32 +273,7 @@ def test_a_region_without_the_service_or_outside_the_union_is_refused(clients, m
     monkeypatch.setenv("AWS_REGION", region)
 
     with pytest.raises(error):
-        run_eks(PARAMS, settings(), Wanted("abc", ROLE, IMAGE), dry_run=True, detach=False, as_json=False)
-
-
-@pytest.fixture
-def cluster(aws, clients, virtual_cluster):
-    """Give the words of a run, and a function: the next run leaves `outcome` in OUTPUT and ends in `state`."""
-    aws("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-3"})
-    runs = emrcontainers_backends["123456789012"]["eu-west-3"].job_runs
-    jobs = []
-
-    def end(state, outcome=DONE, details=None):
-        def job():
-            [run] = wait_until(lambda: list(runs.values()))
-            if outcome is not None:
-                leave(aws, outcome)(None, None)
-            run.state_details, run.state = details, state
-
-        jobs.append(threading.Thread(target=job))
-        jobs[-1].start()
-
-    with image_registry() as image:
-        where = (f"s3://{BUCKET}/photos", f"s3://{BUCKET}/out", "--run-id", "r1")
-        target = ("--eks", "--virtual-cluster", virtual_cluster, "--execution-role", ROLE, "--image", image({"fruitsctl.target": "eks"}))
-        yield ("run", *where, *target), end
-    for job in jobs:
-        job.join()
+        EmrEks().plan(PARAMS, wanted("abc"))
 
 
 def test_a_run_is_sent_followed_and_summed_up(cluster, virtual_cluster, clients):
@@ -351,16 +331,16 @@ def test_a_detached_run_is_asked_for_and_cancelled_by_its_id(cluster, virtual_cl
     ended(("eks", "status", *run), 0, "state         CANCELLED")
 
 
-def test_ctrl_c_detaches_and_says_how_to_find_the_run(cluster, virtual_cluster, monkeypatch):
+def test_ctrl_c_detaches_and_says_how_to_find_the_run(cluster, monkeypatch):
     words, _ = cluster
 
     def interrupt(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(follow, "follow", interrupt)
-    said = ended(words, 0, "Detached, the run continues: `fruitsctl eks status")
+    ended(words, 0, "Detached from run r1, which continues", "fruitsctl status r1")
 
-    assert done("eks", "status", said.stdout.strip(), "--virtual-cluster", virtual_cluster)["state"] == "RUNNING"
+    assert done("status", "r1")["state"] == "RUNNING"
 
 
 def test_an_image_of_another_target_is_refused_before_a_run_is_sent(cluster, virtual_cluster, clients):
@@ -375,3 +355,42 @@ def test_the_trust_policy_is_printed(cluster, virtual_cluster):
     policy = json.loads(ended(("eks", "trust", "--virtual-cluster", virtual_cluster, "--role", "fruits-eks"), 0).stdout)
 
     assert policy["Statement"][0]["Action"] == "sts:AssumeRoleWithWebIdentity"
+
+
+def test_a_run_is_found_from_another_machine_by_the_cluster_of_fruits_toml(cluster, virtual_cluster, monkeypatch, tmp_path):
+    words, _ = cluster
+    sent = done(*words, "--detach")
+    monkeypatch.setenv("FRUITS_STATE", str(tmp_path / "elsewhere"))
+    assert fruitsctl("status", "r1").returncode != 0
+
+    (tmp_path / "fruits.toml").write_text(f'[eks]\nvirtual_cluster = "{virtual_cluster}"\n')
+
+    found = done("status", "r1")
+    assert (found["target"], found["job_run_id"], found["output"]) == ("eks", sent["job_run_id"], f"s3://{BUCKET}/out")
+    assert done("status")["run_id"] == "r1"
+    assert done("cancel", sent["job_run_id"])["state"] == "CANCELLED"
+
+
+def test_the_drivers_log_comes_from_the_log_group_of_the_run(cluster, virtual_cluster, aws):
+    words, _ = cluster
+    sent = done(*words, "--detach", "--log-group", "fruits")
+    stream = f"r1/{virtual_cluster}/jobs/{sent['job_run_id']}/containers/spark-1/spark-1-driver/stdout"
+    logs, line = aws("logs"), to_line(Progress("embed", 5, 10))
+    logs.create_log_group(logGroupName="fruits")
+    for name in (stream, stream.replace("driver", "exec-1")):
+        logs.create_log_stream(logGroupName="fruits", logStreamName=name)
+        logs.put_log_events(
+            logGroupName="fruits", logStreamName=name, logEvents=[{"timestamp": int(time.time() * 1000), "message": f"{line}"}]
+        )
+
+    assert fruitsctl("logs", "r1").stdout == "Embed images: 5 of 10 images, 0 s\n"
+    assert done("status", "r1")["progress"]["done"] == 5
+
+
+def test_the_drivers_log_comes_from_the_bucket_where_the_run_has_no_log_group(cluster, virtual_cluster, aws):
+    words, _ = cluster
+    sent = done(*words, "--detach")
+    key = f"logs/{virtual_cluster}/jobs/{sent['job_run_id']}/containers/spark-1/spark-1-driver/stderr.gz"
+    aws("s3").put_object(Bucket=BUCKET, Key=key, Body=gzip.compress(b"KeyError: 'label'\n"))
+
+    assert fruitsctl("logs", "r1", "--stderr").stdout == "KeyError: 'label'\n"

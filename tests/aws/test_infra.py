@@ -35,7 +35,7 @@ def test_an_option_of_an_application_or_a_budget_that_is_not_made_is_refused(aws
     for words, said in (
         (("--max-vcpu", "32"), "`--max-vcpu` needs an application"),
         (("--no-interactive",), "`--interactive` needs an application"),
-        (("--architecture", "ARM64"), "`--architecture` needs an application"),
+        (("--architecture", "arm64"), "`--architecture` needs an application"),
         (("--budget-usd", "5"), "`--budget-usd` is given without `--budget-email`"),
     ):
         refused = fruitsctl("infra", "up", *words)
@@ -43,7 +43,7 @@ def test_an_option_of_an_application_or_a_budget_that_is_not_made_is_refused(aws
     assert aws("s3").list_buckets()["Buckets"] == []
 
 
-def test_up_makes_a_bucket_that_nobody_else_reads_and_a_role_that_only_the_service_takes(aws):
+def test_up_makes_a_private_bucket_and_a_role_that_only_the_service_takes(aws):
     done("infra", "up")
     (bucket,) = (found["Name"] for found in aws("s3").list_buckets()["Buckets"])
     s3 = aws("s3")

@@ -83,7 +83,7 @@ def test_a_stack_that_does_not_come_to_rest_is_not_waited_for_for_ever(aws, stan
     assert "run the same command again: it continues" in found.stderr
 
 
-def test_up_interrupted_after_any_step_goes_on(aws, standin, monkeypatch):
+def test_up_interrupted_after_any_step_continues(aws, standin, monkeypatch):
     ended, steps = interrupted_at_every_step(monkeypatch, "up", "--image", IMAGE)
 
     assert (ended.returncode, steps) == (0, ["ExecuteChangeSet", "ExecuteChangeSet", "ExecuteChangeSet"]), ended.stderr
@@ -92,7 +92,7 @@ def test_up_interrupted_after_any_step_goes_on(aws, standin, monkeypatch):
     assert set(map(len, done("infra", "up")["stacks"].values())) == {0}
 
 
-def test_down_interrupted_after_any_step_goes_on(aws, standin, monkeypatch):
+def test_down_interrupted_after_any_step_continues(aws, standin, monkeypatch):
     done("infra", "up", "--image", IMAGE, "--own-key")
     aws("s3").put_object(Bucket=BUCKET, Key="photos/a.jpg", Body=b"fruit")
     aws("emr-serverless").start_application(applicationId=deploy.deployed(boto3.Session(), "eu-west-3", "fruitsctl").application_id)
@@ -111,7 +111,7 @@ def interrupted_at_every_step(monkeypatch, *command):
 
     def call(client, operation, parameters):
         answer = original(client, operation, parameters)
-        # A change set is made anew by each attempt: interrupted there every time, it would never get on.
+        # Each attempt makes a new change set: interrupted there every time, it would never get further.
         if not operation.startswith(ASKING) and operation not in ("CreateChangeSet", "DeleteChangeSet"):
             steps.append(operation)
             raise KeyboardInterrupt
@@ -124,7 +124,7 @@ def interrupted_at_every_step(monkeypatch, *command):
     return ended, steps
 
 
-def test_a_stack_that_somebody_else_changes_is_left_alone(aws):
+def test_a_stack_that_another_user_changes_is_left_alone(aws):
     done("infra", "up")
     in_moto("fruitsctl-base").status = "UPDATE_IN_PROGRESS"
 
@@ -203,7 +203,7 @@ def test_only_what_is_really_gone_is_left_out_of_a_deletion_that_failed():
     assert kept.retained == [[], []]
 
 
-def test_what_was_deleted_by_hand_is_found_by_up_and_mended_by_down_and_up(aws):
+def test_what_was_deleted_by_hand_is_found_by_up_and_fixed_by_down_and_up(aws):
     done("infra", "up")
     aws("ecr").delete_repository(repositoryName="fruitsctl", force=True)
 

@@ -1,4 +1,4 @@
-"""Every permission of the templates and of both policies: named, as narrow as AWS allows, explained; held to CloudFormation's schemas."""
+"""Every permission of the templates and of both policies: named, as narrow as AWS allows, explained; checked against its schemas."""
 
 import json
 import re

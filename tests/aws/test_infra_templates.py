@@ -1,4 +1,4 @@
-"""The templates, held to CloudFormation's own schemas of every Region in the Union."""
+"""The templates, checked against CloudFormation's schemas of every Region in the Union."""
 
 from pathlib import Path
 

@@ -48,7 +48,7 @@ def listed(meter, usage, usd):
 
 
 class PriceList:
-    """Filters as the service does, one product a page, so that whoever reads must turn pages."""
+    """Filters as the service does, one product a page, so that a reader must turn pages."""
 
     def __init__(self):
         self.products = dict(PRODUCTS)
@@ -115,7 +115,7 @@ def test_prices_are_those_of_the_list_for_the_region_and_the_architecture(sessio
     assert (found.source, found.estimate) == ("AWS price list", False)
 
 
-def test_arm_has_prices_of_its_own_whatever_the_service_calls_it(session, tmp_path):
+def test_arm_has_its_own_prices_whatever_the_service_calls_it(session, tmp_path):
     found = ask(session, tmp_path, "ARM64")
 
     assert (found.vcpu_hour, found.gb_hour, found.storage_gb_hour) == (0.048, 0.0052, 0.000129)
@@ -162,7 +162,7 @@ def test_the_cache_leaves_nothing_but_its_file(session, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["", "[]", '{"at": 1795000000.0, "prices": {"vcpu_hour": 0}}'])
-def test_a_damaged_cache_is_written_anew(session, tmp_path, damage):
+def test_a_damaged_cache_is_written_again(session, tmp_path, damage):
     (tmp_path / "prices-eu-west-3-x86_64.json").write_text(damage)
 
     assert ask(session, tmp_path).vcpu_hour == 0.06

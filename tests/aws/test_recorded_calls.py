@@ -7,7 +7,7 @@ import pytest
 
 from cli.infra import policies
 from cli.infra.policies import Scope
-from cli.targets.emr_serverless.run import NEEDS
+from cli.targets.emr_serverless.prepare import NEEDS
 from tests.aws.account import PROGRESS, RUN, leave, nobody_waits, pushed  # noqa: F401
 from tests.aws.fruitsctl import fruitsctl
 from tests.aws.standin.runner import ScriptedRunner
@@ -24,7 +24,7 @@ ACTIONS = {
     "s3:ListObjectsV2": "s3:ListBucket",
     "tagging:GetResources": "tag:GetResources",
 }
-FREE = {"sts:GetCallerIdentity"}  # nobody can be refused it: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+FREE = {"sts:GetCallerIdentity"}  # no policy can refuse it: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
 # What the policy allows and no request of the story shows.
 UNSEEN = {
     "cloudformation:TagResource": "CreateChangeSet with tags",
@@ -42,10 +42,10 @@ UNSEEN = {
     "ecr:UploadLayerPart": "docker push",
     "ecr:CompleteLayerUpload": "docker push",
     "ecr:PutImage": "docker push",
-    "ecr:BatchGetImage": "docker push, and whoever gives the application its image",
-    "ecr:GetDownloadUrlForLayer": "whoever gives the application its image",
-    "kms:Decrypt": "S3, for whoever reads",
-    "kms:GenerateDataKey": "S3, for whoever writes",
+    "ecr:BatchGetImage": "docker push, and the user who gives the application its image",
+    "ecr:GetDownloadUrlForLayer": "the user who gives the application its image",
+    "kms:Decrypt": "S3, for every reader",
+    "kms:GenerateDataKey": "S3, for every writer",
     "s3:DeleteObject": "`run --local` into the bucket",
     "s3:GetObjectVersion": "`forget`, which needs Spark",
     "s3:ListMultipartUploadParts": "`run --local` into the bucket",

@@ -57,7 +57,7 @@ def test_more_executors_than_the_quota_are_refused_with_the_most_that_fit(accoun
     ended((*RUN, "--executors", "3"), 2, "the quota is 12", "use --executors 2")
 
 
-def test_detached_a_run_goes_on_and_is_found_again_from_another_machine(account, monkeypatch, tmp_path):
+def test_detached_a_run_continues_and_is_found_again_from_another_machine(account, monkeypatch, tmp_path):
     assert done(*RUN, "--detach")["detached"] is True
     monkeypatch.setenv("FRUITS_STATE", str(tmp_path / "elsewhere"))
 
@@ -207,7 +207,7 @@ def test_who_may_not_read_logs_still_sees_the_end(account, monkeypatch):
     assert found.stderr.count("progress is not available") == 1
 
 
-def test_ctrl_c_looks_away_and_the_run_goes_on(account, monkeypatch):
+def test_ctrl_c_detaches_and_the_run_continues(account, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
@@ -276,7 +276,7 @@ def test_a_bucket_in_another_region_of_the_union_is_refused(account, aws):
     ended(("run", "s3://dublin/photos", "--serverless"), 3, "bucket `dublin` is in eu-west-1, the application in eu-west-3")
 
 
-def test_without_an_application_and_nobody_to_ask_the_way_to_one_is_named(standin, aws, monkeypatch, tmp_path):
+def test_without_an_application_and_a_terminal_to_ask_the_way_to_one_is_named(standin, aws, monkeypatch, tmp_path):
     monkeypatch.setenv("FRUITS_STATE", str(tmp_path / "state"))
     ended(RUN, 2, "no complete stack", "`fruitsctl infra up`")
 

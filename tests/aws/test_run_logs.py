@@ -5,7 +5,8 @@ import time
 import boto3
 
 from cli.aws.clients import Clients
-from cli.targets.emr_serverless.logs import DriverLog, Line, Place, archived
+from cli.targets.base import LogLine
+from cli.targets.emr.driver_log import DriverLog, Place, archived
 
 GROUP = "/aws/emr-serverless/fruitsctl"
 BELOW = "applications/00f1/jobs/00f2/"
@@ -44,7 +45,7 @@ def test_late_lines_and_those_of_other_attempts_and_rotated_streams_come_once_an
 
     put(logs, "SPARK_DRIVER/stdout", (now, "one"), (now + 2, "three"))
     put(logs, "SPARK_DRIVER/stderr", (now, "somebody's warning"))
-    assert log.new(made) == [Line(now, "one"), Line(now + 2, "three")]
+    assert log.new(made) == [LogLine("one", now), LogLine("three", now + 2)]
     assert log.new(made) == []
     put(logs, "attempts/2/SPARK_DRIVER/stdout", (now + 1, "two, late"))
     put(logs, "SPARK_DRIVER/stdout_1", (now + 3, "four"))

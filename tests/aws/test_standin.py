@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ParamValidat
 from tests.aws.emr import DIGEST, IMAGE, POLICY, ROLE, SMALL, application, emr_serverless, ended, put_image, repository, run, submit, wait  # noqa: F401
 from tests.aws.standin.runner import ScriptedRunner
 
-# requests are held to the model
+# requests are checked against the model
 
 
 def test_what_the_model_forbids_is_refused_though_boto3_lets_it_pass(emr):

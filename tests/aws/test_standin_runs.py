@@ -174,7 +174,7 @@ def test_workers_beyond_the_applications_capacity_fail_the_run(emr):
     assert details == "Worker could not be allocated as the application has exceeded maximumCapacity settings: [memory: 40 GB]"
 
 
-def test_a_worker_that_nobody_has_is_refused(emr):
+def test_a_worker_of_no_known_size_is_refused(emr):
     identifier = application(emr)
 
     for spark, fault in {

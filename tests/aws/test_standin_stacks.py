@@ -136,7 +136,7 @@ def test_a_change_that_fails_leaves_what_was(aws, standin):
     assert application(aws)["imageConfiguration"]["imageUri"] == IMAGE
 
 
-def test_while_it_is_being_changed_nobody_else_may(aws, standin):
+def test_while_it_is_being_changed_no_other_change_may_begin(aws, standin):
     standin.durations.stack = 0.5
     cloudformation = aws("cloudformation")
     cloudformation.execute_change_set(ChangeSetName=change_set(cloudformation)["ChangeSetId"])

@@ -3,7 +3,7 @@
 import pytest
 
 from cli.billing.sizing import Fleet, Worker, fleet, spark_conf
-from cli.targets.emr_serverless.plan import submit_parameters
+from cli.targets.emr.request import submit_parameters
 from tests.aws.standin.workers import spark_settings, workers
 
 

@@ -19,7 +19,7 @@ from cli.aws.errors import client
 from cli.container import rules as image_check
 from cli.infra import deploy, stacks
 from cli.photos import upload
-from cli.targets.emr_serverless import follow
+from cli.targets.emr import waits
 from cli.targets.emr_serverless.policy import session_policy
 from tests.aws.account import REPOSITORY, RUN, an_account, ended, nobody_waits, started  # noqa: F401
 from tests.aws.fruitsctl import done, fruitsctl
@@ -29,7 +29,7 @@ from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reference" / "what-others-get-wrong.md"
-POLLED = follow.POLL_SECONDS  # before a fixture makes it short
+POLLED = waits.POLL_SECONDS  # before a fixture makes it short
 IMAGE = f"{REPOSITORY}@sha256:{'a' * 64}"
 
 
@@ -54,7 +54,7 @@ def test_the_bucket_is_encrypted_and_cleans_up_after_itself(aws):
     assert rules["incomplete-uploads"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
 
 
-def test_nobody_gets_at_glue(account):
+def test_glue_is_out_of_reach(account):
     lists = [statement["Action"] for statement in of_templates()] + [list(item.actions) for item in of_policies()]
     named = {action for actions in lists for action in ([actions] if isinstance(actions, str) else actions)}
 
@@ -93,14 +93,14 @@ def test_keys_on_s3_have_slashes_whatever_the_system_thinks_of_paths(aws, tmp_pa
     assert [path.name for path in (ROOT / "cli").rglob("*.py") if "os.path.join" in path.read_text()] == []
 
 
-def test_a_run_that_nobody_limited_ends_after_three_hours_at_most_and_takes_what_a_new_account_may_have(account):
+def test_a_run_without_a_limit_ends_after_three_hours_at_most_and_takes_what_a_new_account_may_have(account):
     request = done(*RUN, "--dry-run")["request"]
 
     assert request["executionTimeoutMinutes"] == 180
     assert "--conf spark.dynamicAllocation.maxExecutors=3 " in request["jobDriver"]["sparkSubmit"]["sparkSubmitParameters"] + " "
 
 
-def test_the_log_is_read_while_the_run_goes_on(account):
+def test_the_log_is_read_during_the_run(account):
     account.runner = ScriptedRunner(["first words"] + [""] * 200, seconds=60)
     done(*RUN, "--detach")
 

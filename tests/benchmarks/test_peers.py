@@ -136,7 +136,7 @@ def test_every_environment_is_pinned_by_hashes_and_names_no_index(name):
 
 
 def test_the_pool_of_processes_gives_the_features_that_the_job_gives(tmp_path, sample, model_cache):
-    """The shortest peer, in a process of its own, on photos."""
+    """The shortest peer, in a separate process, on photos."""
     flatbuffer, photos = tmp_path / "network.tflite", tmp_path / "photos"
     flatbuffer.write_bytes(untrained_flatbuffer(model_cache))
     network, expected = LiteRtNetwork(flatbuffer.read_bytes()), {}

@@ -1,4 +1,4 @@
-"""The pure parts of `make bench-scale`: photos anew, lines, cells, claims; and that a claim that does not hold says so."""
+"""The pure parts of `make bench-scale`: new photos, lines, cells, claims; and that a claim that does not hold says so."""
 
 import io
 import re
@@ -64,7 +64,7 @@ def results():
     return Results({"cores": "2"}, 2, [grown(4_000, 30.0), grown(16_000, 110.0)], both, FORGOTTEN, REQUESTS)
 
 
-def test_a_photo_encoded_anew_is_the_same_picture_in_other_bytes():
+def test_a_photo_encoded_again_is_the_same_picture_in_other_bytes():
     content = jpeg("orange")
     first, again, other = (encode_anew(content, number) for number in (1, 1, 13))
 

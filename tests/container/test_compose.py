@@ -105,7 +105,7 @@ def test_a_killed_worker_costs_nothing_but_time(compose):
     assert (manifest["counts"]["embedded"], manifest["counts"]["rows"], manifest["counts"]["rejected"]) == (240, 240, 0)
 
 
-def test_a_killed_driver_goes_on_from_the_last_chunk(compose):
+def test_a_killed_driver_resumes_from_the_last_chunk(compose):
     words = ("fruitsctl", "run", "s3://fruits/photos", "s3://fruits/driver", "--submit", *CHUNKS, "--lease-seconds", "5")
     process = compose("run", "--rm", "-T", "--name", "fruitsctl-test-driver", "job", *words, wait=False)
     wait_for(lambda: commits("driver") >= 2, process)

@@ -123,7 +123,7 @@ def test_a_broken_image_is_red_and_each_rule_is_named(good, rules, lines):
     assert "x" * 40 not in str(checks)  # the rule names the file, not the key
 
 
-def test_the_command_says_what_is_broken_and_how_to_mend_it(good):
+def test_the_command_says_what_is_broken_and_how_to_fix_it(good):
     """Of an image that has nothing of ours, but keys in a layer; they are found though a later layer removes the file."""
     base = good.config["Config"]["Labels"]["org.opencontainers.image.base.name"]
     leak = f"USER root\nRUN printf '{LEAKED}' > /etc/notes.txt\nRUN rm /etc/notes.txt\nLABEL org.opencontainers.image.base.name={base}\n"

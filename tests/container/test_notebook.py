@@ -25,7 +25,7 @@ def environment(stack_environment):
 
 @pytest.fixture(scope="module")
 def compose(environment):
-    """Runs docker compose on a stack of its own project that is up, with 240 photos; taken down at the end."""
+    """Runs docker compose on the stack of a separate project that is up, with 240 photos; taken down at the end."""
     plugin = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0
     program = ["docker", "compose"] if plugin else [shutil.which("docker-compose")]
 
@@ -116,7 +116,7 @@ def test_the_command_starts_jupyterlab_of_the_stack_with_both_notebooks_and_a_to
 
 
 def answer(address):
-    """The JSON there, or None while nobody answers; Docker's proxy takes connections before the server does."""
+    """The JSON there, or None while there is no answer; Docker's proxy takes connections before the server does."""
     try:
         with urllib.request.urlopen(address) as found:
             return json.load(found)

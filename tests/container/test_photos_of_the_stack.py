@@ -6,7 +6,7 @@ import subprocess
 import pytest
 import yaml
 
-from cli.targets.compose import program
+from cli.targets.compose.process import program
 from tests.container.conftest import ROOT
 
 

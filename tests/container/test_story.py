@@ -77,7 +77,7 @@ def objects(s3, prefix):
 def push(image, registry, state):
     """
     The image into a real registry. Docker cannot be led to an ECR on this machine, so what a push to it leaves behind, the digest under
-    the repository's name, is written here; logins and repositories of ECR have tests of their own.
+    the repository's name, is written here; logins and repositories of ECR have separate tests.
     """
     pushed = json.loads(fruitsctl("image", "push", f"{registry.host}/fruitsctl", "--image", image, "--json")[0])
     assert registry.digest("fruitsctl", pushed["tag"]) == pushed["digest"]

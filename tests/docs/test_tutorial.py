@@ -29,7 +29,7 @@ def options():
 
 
 @pytest.mark.parametrize("words", options(), ids=" ".join)
-def test_each_command_that_waits_for_somebody_exists_with_its_options(words):
+def test_each_command_that_waits_for_an_account_exists_with_its_options(words):
     done = CliRunner().invoke(app, [*words[1:], "--help"])
 
     assert done.exit_code == 0, done.output

@@ -1,4 +1,4 @@
-"""Runs the real command in a process of its own, as a user does."""
+"""Runs the real command in a separate process, as a user does."""
 
 import json
 import os
@@ -20,7 +20,7 @@ UNTRAINED = ("--model", UNTRAINED_MODEL)  # the whole network, without any downl
 
 
 class Command:
-    """`fruitsctl` with a cache of its own."""
+    """`fruitsctl` with a separate cache."""
 
     def __init__(self, cache: Path, more: dict[str, str]):
         self.env = {**os.environ, "FRUITS_CACHE": str(cache), **more}

@@ -89,7 +89,7 @@ def test_random_weights_stop_the_run_before_the_first_image(fruitsctl, photos, t
 
 
 def test_a_full_disk_is_one_error_and_earlier_results_stay(fruitsctl, photos, tmp_path):
-    """OUTPUT on a file system of 3 MB, in a mount namespace of its own."""
+    """OUTPUT on a file system of 3 MB, in a separate mount namespace."""
     output = tmp_path / "small"
 
     done = run_beside_a_small_disk(output, photos, output, fruitsctl.env)

@@ -69,10 +69,15 @@ def test_a_photo_that_no_run_has_seen_is_erased(fruitsctl, place):
     new = place / "photos" / "new.jpg"
     shutil.copy(min((place / "photos").glob("*/*.jpg")), new)
 
+    copy = place / "tmp" / "fruitsctl-report-1"  # of a report on S3
+    copy.mkdir(parents=True)
+    fruitsctl = Command(fruitsctl.env["FRUITS_CACHE"], {**fruitsctl.env, "TMPDIR": str(place / "tmp")})
+
     done = fruitsctl("forget", new, "--output", place / "out", "--yes", "--json")
 
     assert (done.returncode, done.stderr.count("not known")) == (0, 0), done.stderr
     assert not new.exists()
+    assert not copy.exists()
     answer = json.loads(done.stdout)
     assert (answer["removed"]["photos"], answer["unknown"]) == (1, [])
     assert len(receipts(place)) == 1

@@ -51,7 +51,7 @@ def java(short_jvm):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_notebook_is_stored_without_outputs_and_with_nothing_of_whoever_ran_it(name):
+def test_a_notebook_is_stored_without_outputs_and_with_nothing_of_the_user_who_ran_it(name):
     notebook = read(NOTEBOOKS / name)
 
     nbformat.validate(notebook)
@@ -139,7 +139,7 @@ def test_a_notebook_that_is_not_there_is_named(tmp_path, photos, cache, java):
 
 
 def answer(address):
-    """(status, body), or None while nobody answers."""
+    """(status, body), or None while there is no answer."""
     try:
         with urllib.request.urlopen(address) as found:
             return found.status, json.load(found)
@@ -149,7 +149,7 @@ def answer(address):
         return None
 
 
-def test_jupyterlab_serves_copies_of_both_notebooks_to_whoever_has_the_token(fruitsctl, tmp_path, free_port):
+def test_jupyterlab_serves_copies_of_both_notebooks_to_a_client_with_the_token(fruitsctl, tmp_path, free_port):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "local.ipynb").write_text("my own")
     process = fruitsctl.start("notebook", tmp_path / "mine", "--no-browser", "--port", free_port, "--json")

@@ -1,4 +1,4 @@
-"""`fruitsctl serve` as a process of its own, on a run with the untrained network: API, limits, many clients, how it ends."""
+"""`fruitsctl serve` as a separate process, on a run with the untrained network: API, limits, many clients, how it ends."""
 
 import json
 import signal
@@ -26,7 +26,7 @@ def output(gallery):
 
 @contextmanager
 def serving(fruitsctl, output, *more):
-    """A server of its own on a free port: (what it printed, the process)."""
+    """A separate server on a free port: (what it printed, the process)."""
     process = fruitsctl.start("serve", "--output", output, "--port", "0", "--json", *more)
     try:
         line = process.stdout.readline()
@@ -91,7 +91,7 @@ def test_fifty_clients_at_once_all_get_their_own_answer(server, pictures):
     assert same == [True] * 100
 
 
-def test_without_more_words_one_address_is_held_to_120_photos_a_minute(fruitsctl, output):
+def test_without_more_words_one_address_is_limited_to_120_photos_a_minute(fruitsctl, output):
     with serving(fruitsctl, output) as (about, _), httpx.Client(base_url=about["url"]) as client:
         statuses = [client.post("/identify", content=b"x", headers={"content-type": "image/jpeg"}).status_code for _ in range(130)]
 
@@ -100,7 +100,7 @@ def test_without_more_words_one_address_is_held_to_120_photos_a_minute(fruitsctl
 
 
 def test_a_photo_that_announces_itself_too_large_is_refused_before_it_comes(server):
-    """Only headers are sent: an answer proves that nobody waited for the body."""
+    """Only headers are sent: an answer proves that the server did not wait for the body."""
     host, port = urllib.parse.urlsplit(server["url"]).netloc.split(":")
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(b"POST /identify HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: 25000001\r\n\r\n")
@@ -114,7 +114,7 @@ def test_a_photo_that_announces_itself_too_large_is_refused_before_it_comes(serv
 
 
 def test_a_photo_that_announces_nothing_is_cut_off_at_the_same_size(server):
-    """26 MB in chunks and no end: an answer proves that nobody waits for it."""
+    """26 MB in chunks and no end: an answer proves that the server does not wait for it."""
     host, port = urllib.parse.urlsplit(server["url"]).netloc.split(":")
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(b"POST /identify HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nTransfer-Encoding: chunked\r\n\r\n")

@@ -1,4 +1,4 @@
-"""Small disks to fill, or to make read-only, while a job writes there: a tmpfs each, in a mount namespace of its own. Needs root."""
+"""Small disks to fill, or to make read-only, while a job writes there: a tmpfs each, in a separate mount namespace. Needs root."""
 
 from __future__ import annotations
 

@@ -12,14 +12,14 @@ from tests.faults.jobs import commits, latest, manifest_of
 
 @pytest.mark.full
 @pytest.mark.parametrize(
-    ("what", "breaks", "mends", "codes"),
+    ("what", "breaks", "repairs", "codes"),
     [
-        ("full", lambda disk: disk.fill(), lambda disk: disk.empty(), (2, 3)),  # whoever notices first: Delta, or the lease
+        ("full", lambda disk: disk.fill(), lambda disk: disk.empty(), (2, 3)),  # from the first that notices: Delta, or the lease
         ("read-only", lambda disk: disk.remount("ro"), lambda disk: disk.remount("rw"), (1, 2, 3)),
     ],
 )
 def test_an_output_that_takes_nothing_in_mid_run_keeps_what_was_committed(
-    faults, jobs, params, slow_photos, tmp_path, what, breaks, mends, codes
+    faults, jobs, params, slow_photos, tmp_path, what, breaks, repairs, codes
 ):
     with small_disk(tmp_path / "disk", 32) as disk:
         target = {"output": f"file://{disk.path}/out", "chunk_images": 4, "lease_seconds": 6.0}
@@ -27,7 +27,7 @@ def test_an_output_that_takes_nothing_in_mid_run_keeps_what_was_committed(
         running.wait_for(lambda: commits(disk.seen / "out") >= 1)
         breaks(disk)
         ended = running.end()
-        mends(disk)
+        repairs(disk)
         harm, seen, after = recovered(jobs, params(slow_photos, "2", **target | {"chunk_images": 12}), disk, slow_photos, tmp_path)
 
     assert ended.outcome is not None, ended.log[-3000:]
@@ -56,7 +56,7 @@ DAMAGES = {
 @pytest.mark.full
 @pytest.mark.parametrize("what", DAMAGES)
 def test_a_damaged_last_commit_is_said_and_costs_one_chunk(faults, jobs, params, photos, output, what):
-    """As a power cut leaves it on a disk that lies about fsync. Whoever takes the file away has all earlier commits again."""
+    """As a power cut leaves it on a disk that lies about fsync. Once the file is removed, all earlier commits are there again."""
     assert jobs.run(params(photos, "1")).code == 0
     last = max((output / "features" / "_delta_log").glob("*.json"))
     last.write_bytes(DAMAGES[what](last.read_bytes()))
@@ -77,7 +77,7 @@ def test_a_damaged_last_commit_is_said_and_costs_one_chunk(faults, jobs, params,
 
 @pytest.mark.full
 def test_an_empty_last_commit_did_nothing_and_its_photos_are_embedded_again(faults, jobs, params, photos, output):
-    """What a power cut leaves most often. Delta reads such a file as a commit without actions, so the next run mends it by itself."""
+    """What a power cut leaves most often. Delta reads such a file as a commit without actions, so the next run repairs it by itself."""
     assert jobs.run(params(photos, "1")).code == 0
     max((output / "features" / "_delta_log").glob("*.json")).write_bytes(b"")
 

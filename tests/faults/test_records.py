@@ -44,7 +44,7 @@ def test_records_of_an_attempt_that_are_damaged_or_of_another_version_are_replac
     )
 
 
-NOISE = 50_000  # lines: more than a pipe holds, so the job would wait if nobody listened
+NOISE = 50_000  # lines: more than a pipe holds, so the job would wait without a listener
 NOISY = f"""
 import sys
 if sys.orig_argv[1:3] == ["-m", "job"]:

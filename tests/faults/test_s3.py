@@ -106,10 +106,10 @@ def test_credentials_that_expire_in_mid_run_end_it_with_a_word(faults, on_s3, pr
     output = mirror()
     seen, before = half_visible(output), len(table_of(output, "features"))
 
-    assert ended.code in (2, 3), ended.log[-3000:]  # whoever asks first: Spark, or the lease
+    assert ended.code in (2, 3), ended.log[-3000:]  # from the first that asks: Spark, or the lease
     assert not (output / "latest.json").exists()
     assert 6 <= before < 60
-    after = on_s3("1", lease_seconds=10.0).end()  # the same run again: no lease stands in its way
+    after = on_s3("1", lease_seconds=10.0).end()  # the same run again: no lease stops it
     assert after.code == 0, after.log[-3000:]
     output = mirror()
     counts = json.loads((output / "runs" / "1" / "manifest.json").read_text())["counts"]

@@ -52,7 +52,7 @@ def kill_one(running) -> bool:
 
 @pytest.mark.full
 def test_an_executor_that_is_killed_costs_its_tasks_and_nothing_else(faults, jobs, params, slow_photos, output, tmp_path):
-    """`local-cluster`: executors are JVMs of their own, as on EMR. tests/container/test_compose.py does the same with containers."""
+    """`local-cluster`: executors are separate JVMs, as on EMR. tests/container/test_compose.py does the same with containers."""
     cluster = two_executors(tmp_path)
     running = jobs.start(params(slow_photos, "1", chunk_images=8), **cluster)
     running.wait_for(lambda: commits(output) >= 1)
@@ -101,7 +101,7 @@ def workers_at_work(running):
 
 
 def two_executors(folder: Path) -> dict[str, str]:
-    """Environment of `local-cluster`: executors are JVMs of their own, as on EMR."""
+    """Environment of `local-cluster`: executors are separate JVMs, as on EMR."""
     home = folder / "spark"  # where its workers write
     home.mkdir()
     for entry in Path(pyspark.__file__).parent.iterdir():
@@ -110,7 +110,7 @@ def two_executors(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.full
-def test_a_worker_without_disk_ends_the_run_with_a_word_and_the_next_one_goes_on(faults, jobs, params, slow_photos, output, tmp_path):
+def test_a_worker_without_disk_ends_the_run_with_a_word_and_the_next_one_continues(faults, jobs, params, slow_photos, output, tmp_path):
     """Spark's own disk, for shuffles and broadcasts."""
     with small_disk(tmp_path / "scratch", 64) as disk:
         running = jobs.start(params(slow_photos, "1", chunk_images=4), within=disk.within, SPARK_LOCAL_DIRS=str(disk.path))

@@ -74,7 +74,7 @@ WORST: dict[str, Callable[[], bytes]] = {
 
 
 def measure(name: str) -> Measured:
-    """In a process of its own, that makes nothing but reads the file: making it costs memory too."""
+    """In a separate process, that makes nothing but reads the file: making it costs memory too."""
     content = WORST[name]()
     child = subprocess.run([sys.executable, "-m", "tests.faults.worst", "-"], input=content, capture_output=True, check=True)
     return Measured(name, *json.loads(child.stdout))

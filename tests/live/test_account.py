@@ -60,7 +60,7 @@ def test_the_base_has_the_python_and_the_spark_that_the_image_was_made_for():
     assert "3.5.6" in said("cat", BASE, "/usr/lib/spark/RELEASE")
 
 
-def test_the_image_stands_on_the_base_as_it_is_today():
+def test_the_image_is_built_on_the_base_of_today():
     """An image on an older base still runs; this says that it is time to build again."""
     subprocess.run(["docker", "pull", "--quiet", BASE], capture_output=True, check=True)
 

@@ -1,5 +1,5 @@
 """
-Runs that fail, as the service ends them. Billed: two default workers in two attempts, held to $0.90 by `--max-cost`; and two runs of two
+Runs that fail, as the service ends them. Billed: two default workers in two attempts, limited to $0.90 by `--max-cost`; and two runs of two
 workers of 1 vCPU and 2 GB, with timeouts of 5 and 10 minutes: $0.04 together at the estimated prices, if both run into them.
 """
 
@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from cli.targets.emr_serverless.plan import image_conf, submit_parameters
+from cli.targets.emr.request import submit_parameters
+from cli.targets.emr_serverless.plan import image_conf
 
 SLEEP = "import time\n\ntime.sleep(1800)\n"
 # Each task kills the JVM of its own executor: the worker's parent is Python's daemon, the daemon's parent the JVM.
@@ -75,7 +76,7 @@ def test_the_bill_of_a_retried_run_has_all_its_attempts(clients, retried, billed
     assert billed(retried["jobRunId"])["vCPUHour"] >= 0.13  # 2 x 4 vCPUs x 1 minute: a driver in each, paid for a minute at least
 
 
-def test_the_second_attempt_has_streams_of_its_own(retried, streams):
+def test_the_second_attempt_has_its_own_streams(retried, streams):
     names, _ = streams(retried["jobRunId"])
 
     assert "attempts/2/SPARK_DRIVER/stdout" in names

@@ -1,4 +1,4 @@
-"""`infra down` over what somebody deleted by hand, in a project of its own without an application. Stands for minutes, empty: no cost."""
+"""`infra down` over what somebody deleted by hand, in a separate project without an application. Stands for minutes, empty: no cost."""
 
 import secrets
 

@@ -1,4 +1,4 @@
-"""One small run that ends well, and what the service says about it. Billed: two workers for its time, held to $0.40 by `--max-cost`."""
+"""One small run that ends well, and what the service says about it. Billed: two workers for its time, limited to $0.40 by `--max-cost`."""
 
 import json
 
@@ -7,9 +7,9 @@ import requests
 
 from cli.billing.sizing import FIXED_MINUTES
 from cli.settings.config import settings
-from cli.targets.emr_serverless.follow import LATE_SECONDS
-from cli.targets.emr_serverless.runs import recall
-from cli.targets.emr_serverless.submit import IMAGE_POLLS, PAUSE_SECONDS
+from cli.targets.emr.waits import LATE_SECONDS
+from cli.targets.emr_serverless.job_runs import IMAGE_POLLS, PAUSE_SECONDS
+from cli.targets.runs.saved import load
 from job.contract.records import Progress, from_line
 
 
@@ -59,7 +59,7 @@ def test_the_first_photo_is_embedded_within_the_minutes_that_a_deadline_counts_o
 
 
 def test_the_same_request_after_the_end_is_the_same_run(clients, ended):
-    emr, known = clients("emr-serverless"), recall(settings().state, ended["jobRunId"])
+    emr, known = clients("emr-serverless"), load(settings().state, ended["jobRunId"])
 
     again = emr.start_job_run(**known.request)["jobRunId"]
 

@@ -191,7 +191,7 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def push(home):
-    """Runs `fruitsctl image push` to its end, or starts it in a process group of its own."""
+    """Runs `fruitsctl image push` to its end, or starts it in a separate process group."""
 
     def run(*words, wait=True, **variables):
         command = [sys.executable, "-m", "cli", "image", "push", *words]

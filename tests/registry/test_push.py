@@ -72,7 +72,7 @@ def test_the_same_tag_for_another_image_gives_that_images_digest(push, registry,
     assert outs[0] != outs[1] == f"{registry.host}/fruitsctl@{registry.digest('fruitsctl', 'v1')}\n"
 
 
-def test_an_interrupted_push_goes_on_where_it_was(push, registry, make_image):
+def test_an_interrupted_push_resumes_where_it_was(push, registry, make_image):
     image = make_image("fruits-test:interrupted", KIB, 150 * MIB)
     process = push(f"{registry.host}/fruitsctl", "--image", image, "--tag", "v1", wait=False)
     wait_until(lambda: len(registry.layers("fruitsctl")) == 1 and registry.arriving("fruitsctl") > MIB, lambda: process.poll() is None)
@@ -153,7 +153,7 @@ def test_dockers_own_login_is_used_for_other_registries(push, closed_registry, m
 @pytest.fixture
 def account(closed_registry, home, monkeypatch):
     """AWS by moto, whose account has its ECR registry at the address of the real one."""
-    tempfile.tempdir = None  # read TMPDIR anew
+    tempfile.tempdir = None  # read TMPDIR again
     monkeypatch.setattr(ecr, "own_registry", lambda session, region: closed_registry.host)
     with mock_aws():
         yield boto3.client("ecr", region_name="eu-west-3")
@@ -213,8 +213,8 @@ def test_a_dry_run_shows_what_would_be_sent_and_sends_nothing(account, closed_re
     image_push.push(image=image, tag="v1", create_repository=True, dry_run=True)
 
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith('aws ecr create-repository --cli-input-json \'{"repositoryName": "fruitsctl", ')
-    assert lines[1].startswith('aws ecr put-lifecycle-policy --cli-input-json \'{"repositoryName": "fruitsctl", ')
+    assert lines[0].startswith('aws ecr create-repository --region eu-west-3 --cli-input-json \'{"repositoryName": "fruitsctl", ')
+    assert lines[1].startswith('aws ecr put-lifecycle-policy --region eu-west-3 --cli-input-json \'{"repositoryName": "fruitsctl", ')
     assert lines[2:] == [
         f"docker tag {inspect_image(image)['Id']} {closed_registry.host}/fruitsctl:v1",
         f"docker push {closed_registry.host}/fruitsctl:v1",

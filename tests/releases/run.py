@@ -1,5 +1,5 @@
 """
-The tests of the job on each release's Spark, in an environment of its own, and those of the local stack on an image of that release;
+The tests of the job on each release's Spark, in a separate environment, and those of the local stack on an image of that release;
 prints a table. Exits 1 if a test failed or could not be run.
 
 `run.py` takes every release of cli/settings/release.py but the default one, whose tests are `make test` and `make test-image`. `run.py

@@ -22,6 +22,7 @@ from cryptography.x509.oid import NameOID
 
 REGIONS = ("eu-west-3", "eu-central-1", "us-east-1")
 HOSTS = [host for region in REGIONS for host in (f"s3.{region}.amazonaws.com", f"*.s3.{region}.amazonaws.com")]  # as S3's certificate
+HOSTS += ["bucket.vpce-0a1b.s3.eu-west-3.vpce.amazonaws.com", "s3.dualstack.eu-west-3.amazonaws.com"]
 
 
 @dataclass

@@ -89,7 +89,7 @@ class Side(NamedTuple):
 
 
 class Proxy:
-    """Listens while inside `with`, in a thread of its own. `faults` may be exchanged at any time."""
+    """Listens while inside `with`, in a separate thread. `faults` may be exchanged at any time."""
 
     def __init__(self, target: str, faults: Faults | None = None) -> None:
         """`target`: URL of the server."""

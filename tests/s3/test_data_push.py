@@ -18,6 +18,7 @@ from moto.server import ThreadedMotoServer
 from cli.photos.strip_metadata import strip
 from cli.photos.upload import find_photos
 from tests.unit.cli.photos.test_strip_metadata import SECRET, photo
+from tests.unit.job.odd_files import REASONS, write_odd_files
 from tests.waiting import wait_until
 
 
@@ -72,7 +73,7 @@ def test_all_photos_arrive_once_and_a_changed_one_again(bucket: str, s3_server, 
     assert contents(s3_server.client(), bucket)[f"photos/{changed.relative_to(photos).as_posix()}"] == changed.read_bytes()
 
 
-def test_a_push_that_was_killed_goes_on(bucket: str, s3_server, sample: Path):
+def test_a_push_that_was_killed_resumes(bucket: str, s3_server, sample: Path):
     client, words = s3_server.client(), (sample, f"s3://{bucket}/p")
     process = start(*words)
     wait_until(lambda: client.list_objects_v2(Bucket=bucket, MaxKeys=1)["KeyCount"], lambda: process.poll() is None)
@@ -202,6 +203,18 @@ def test_a_name_that_is_no_utf8_is_told_and_the_others_go(bucket: str, s3_server
     assert done.returncode == 1
     assert "\\xff.jpg: file name is not UTF-8" in done.stderr
     assert len(contents(s3_server.client(), bucket)) == 30
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("dry_run", [(), ("--dry-run",)], ids=["push", "dry run"])
+def test_what_is_no_file_is_told_and_the_others_go(bucket: str, s3_server, photos: Path, dry_run: tuple[str]):
+    write_odd_files(photos / "odd")
+
+    done = push(photos, f"s3://{bucket}/p", *dry_run)
+
+    assert done.returncode == (0 if dry_run else 1), done.stderr
+    assert {f"not uploaded: {photos}/odd/{name}: {reason}" for name, reason in REASONS.items()} <= set(done.stderr.splitlines())
+    assert len(contents(s3_server.client(), bucket)) == (0 if dry_run else 30)
 
 
 @pytest.mark.parametrize(

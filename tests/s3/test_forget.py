@@ -10,6 +10,12 @@ from operator import itemgetter
 import pyarrow.parquet as pq
 import pytest
 
+from job import erasure
+from job.contract.params import ForgetParams
+from job.erasure import versions as erased
+from job.erasure.pending import Targets, unfinished_erasures
+from job.storage import s3_client
+from job.storage.folders import open_folder
 from tests.s3.server import REGION, versitygw
 
 BUCKET = "fruits-forget"
@@ -99,6 +105,35 @@ def test_no_version_of_anything_keeps_a_forgotten_photo(client, fruitsctl, tmp_p
     manifest = json.loads(client.get_object(Bucket=BUCKET, Key=f"out/runs/{run}/manifest.json")["Body"].read())
     assert (manifest["counts"]["rows"], manifest["counts"]["erased"]) == (18, 2)
     assert "Mangostan" not in done.stderr
+
+
+def test_older_versions_that_an_interrupted_attempt_has_removed_are_counted(server, client, monkeypatch):
+    for name, value in server.environment().items():
+        if name.startswith("AWS_"):
+            monkeypatch.setenv(name, value)
+    s3_client.client.cache_clear()
+    for number in range(4):
+        client.put_object(Bucket=BUCKET, Key="purge/latest.json", Body=b"%d" % number)
+    folder, delete, calls = open_folder(f"s3://{BUCKET}/purge"), erased._delete_objects, []
+    wanted = ForgetParams(folder.uri, "erasure", "", "", "somebody")
+
+    def stopping(batch):
+        calls.append(batch)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return delete(batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(erased, "DELETED_AT_ONCE", 1)
+        patch.setattr(erased, "_delete_objects", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            erasure._purge(wanted, folder, Targets())
+    ((_, noted),) = unfinished_erasures(folder)
+    erasure._purge(wanted, folder, noted)
+    s3_client.client.cache_clear()
+
+    assert noted.removed["versions"].total() == 3
+    assert [content for key, content in versions(client, "purge/latest.json")] == [b"3"]
 
 
 def test_keys_and_an_endpoint_are_enough_for_the_stacks_own_server(client, fruitsctl):

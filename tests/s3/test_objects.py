@@ -134,7 +134,7 @@ def test_no_credentials_at_all_are_said_so(bucket: str, monkeypatch: pytest.Monk
         open_folder(f"s3://{bucket}/out").read("a.txt")
 
 
-def test_an_endpoint_where_nobody_answers_is_an_output_error(bucket: str, monkeypatch: pytest.MonkeyPatch):
+def test_an_endpoint_without_an_answer_is_an_output_error(bucket: str, monkeypatch: pytest.MonkeyPatch):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # bound, not listening: connections are refused
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{closed.getsockname()[1]}")

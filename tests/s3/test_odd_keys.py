@@ -86,7 +86,7 @@ def test_every_key_is_fetched_with_the_content_it_was_put_with(bucket: str):
     assert {key: found[key] for key in contents} == contents
 
 
-def test_pages_go_on_below_many_levels(bucket: str):
+def test_pages_continue_below_many_levels(bucket: str):
     deep = {f"photos/1/2/3/4/5/6/7/8/{n}.jpg": b"" for n in range(1100)}
     put(bucket, deep)
 

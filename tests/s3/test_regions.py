@@ -19,6 +19,7 @@ from typing import Any
 import boto3
 import obstore
 import pytest
+from moto import settings as moto_settings
 from moto.server import ThreadedMotoServer
 
 from cli.aws.s3 import client_for
@@ -36,6 +37,7 @@ from tests.unit.job.product.galleries import picture
 
 BUCKETS = {"fruits-paris": "eu-west-3", "fruits.with.dots": "eu-west-3", "fruits-frankfurt": "eu-central-1", "fruits-virginia": "us-east-1"}
 PHOTOS, OUT, ELSEWHERE = "s3://fruits-paris/photos", "s3://fruits-paris/out", "s3://fruits-virginia"
+ROLE = "role_arn = arn:aws:iam::111122223333:role/fruits\nsource_profile = keys"
 COMMANDS = (
     ("run", f"{ELSEWHERE}/photos", OUT, "--local", "--model", "mean_colour"),
     ("run", PHOTOS, f"{ELSEWHERE}/out", "--local", "--model", "mean_colour"),
@@ -206,6 +208,17 @@ def test_no_variable_leads_obstore_to_another_s3_than_boto3(aws, monkeypatch, va
     assert [host for host in aws.hosts if "us-east-1" in host] == []
 
 
+@pytest.mark.parametrize("host", ["bucket.vpce-0a1b.s3.eu-west-3.vpce.amazonaws.com", "s3.dualstack.eu-west-3.amazonaws.com"])
+def test_every_client_uses_the_endpoint_of_aws_that_is_set(aws, monkeypatch, host):
+    """Such as that of PrivateLink, where the public one may not be reached, or is not to be."""
+    monkeypatch.setattr(moto_settings, "S3_IGNORE_SUBDOMAIN_BUCKETNAME", True)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"https://{host}")
+    (row,) = list_folders(PHOTOS, [FolderToList(f"{PHOTOS}/Lime/", True)], False)
+
+    assert read_s3(ListedImage(row.uri, row.etag, row.size, row.label)) == picture((50, 160, 40))
+    assert set(aws.hosts) == {host}
+
+
 def test_the_label_of_a_server_elsewhere_is_its_own_business(aws, moto, monkeypatch):
     """`us-east-1` is the default of many servers, wherever they are; said by the user it is the Region of the signature, and no more."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", moto)
@@ -357,10 +370,22 @@ def test_no_request_is_sent_to_an_endpoint_of_all_regions(aws, host):
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words[:3]) + (" --dry-run" if "--dry-run" in words else ""))
-def test_no_command_uses_transfer_acceleration(aws, monkeypatch, tmp_path, words):
-    """Its edge locations are all over the world; the bucket itself is in Paris."""
-    (tmp_path / "config").write_text("[default]\ns3 =\n    use_accelerate_endpoint = true\n")
+@pytest.mark.parametrize(
+    ("profile", "error"),
+    [
+        # Its edge locations are all over the world; the bucket itself is in Paris.
+        ("s3 =\n    use_accelerate_endpoint = true", "S3 Transfer Acceleration sends photos through places outside the European Union"),
+        # STS of that Region would give the credentials of the role.
+        (f"region = us-east-1\n{ROLE}", "Region `us-east-1` is not on the list of Regions in the European Union"),
+    ],
+    ids=["acceleration", "role"],
+)
+def test_no_command_asks_anything_with_a_profile_that_leads_out_of_the_union(aws, monkeypatch, tmp_path, words, profile, error):
+    (tmp_path / "config").write_text(f"[default]\n{profile}\n[profile keys]\naws_access_key_id = a\naws_secret_access_key = b\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    if ROLE in profile:
+        monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+        monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     photo = tmp_path / "photos" / "Plum" / "d.png"
     photo.parent.mkdir(parents=True)
     photo.write_bytes(picture((60, 30, 120)))
@@ -371,7 +396,7 @@ def test_no_command_uses_transfer_acceleration(aws, monkeypatch, tmp_path, words
     )
 
     assert done.returncode == 3, done.stderr
-    assert "error: S3 Transfer Acceleration sends photos through places outside the European Union" in done.stderr
+    assert f"error: {error}" in done.stderr
     assert aws.hosts == []
 
 

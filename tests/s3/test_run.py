@@ -20,7 +20,7 @@ import pytest
 from tests.waiting import wait_until
 
 LEASE_SECONDS = 20.0  # of a run that dies: time enough to see another one refused meanwhile
-ANOTHER_MACHINE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")  # whose processes nobody here can look up
+ANOTHER_MACHINE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")  # whose processes cannot be looked up here
 ODD_KEYS = (
     "straight.jpg",
     "é 🍎/a b%20#+=.jpg",

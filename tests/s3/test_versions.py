@@ -1,6 +1,11 @@
 """Versions on a bucket without versioning: what is there is its only version, and goes for good."""
 
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl, quote_plus, urlsplit
+
 from job.erasure.versions import Version, content_of, remove, unfinished, unfinished_of, versions_below, versions_of
+from job.storage import s3_client
 
 
 def test_a_bucket_without_versioning_has_one_version_of_each(bucket, s3_server):
@@ -30,7 +35,7 @@ def test_a_request_deletes_a_thousand_objects(bucket, proxy):
 
 
 def test_an_upload_in_parts_that_was_never_completed_goes_and_those_of_others_stay(bucket, s3_server):
-    """A killed `aws s3 cp` leaves one: nobody can read it, until somebody completes it."""
+    """A killed `aws s3 cp` leaves one: it cannot be read until it is completed."""
     client, keys = s3_server.client(), ["out/features/a", "outer/b", "photos/a b.jpg", "photos/a b.jpg.png", "photos/c.jpg"]
     for key in keys:
         upload = client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
@@ -44,6 +49,55 @@ def test_an_upload_in_parts_that_was_never_completed_goes_and_those_of_others_st
     assert remove(found) == remove(found) == 3
     left = client.list_multipart_uploads(Bucket=bucket)["Uploads"]
     assert [upload["Key"] for upload in left] == ["outer/b", "photos/a b.jpg.png"]
+
+
+class Uploads(BaseHTTPRequestHandler):
+    """
+    Lists one upload a page, as S3 does: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html. The servers of the
+    other tests do not know the encoding.
+    """
+
+    keys = ("photos/a\x01b.jpg", "photos/a b+c%20.jpg", "photos/l\u00e9.jpg")
+
+    def do_GET(self) -> None:
+        asked = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
+        if "uploads" not in asked:
+            self.answer('<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/">eu-west-3</LocationConstraint>')
+            return
+        write = quote_plus if asked.get("encoding-type") == "url" else str
+        at = self.keys.index(asked["key-marker"]) + 1 if "key-marker" in asked else 0
+        key, more = write(self.keys[at]), str(at + 1 < len(self.keys)).lower()
+        said = "<EncodingType>url</EncodingType>" if write is quote_plus else ""
+        page = f"{said}<IsTruncated>{more}</IsTruncated><NextKeyMarker>{key}</NextKeyMarker><NextUploadIdMarker>{at}</NextUploadIdMarker>"
+        upload = f"<Upload><Key>{key}</Key><UploadId>{at}</UploadId></Upload>"
+        self.answer(
+            f'<ListMultipartUploadsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{page}{upload}</ListMultipartUploadsResult>'
+        )
+
+    def do_HEAD(self) -> None:
+        self.answer("")
+
+    def answer(self, xml: str) -> None:
+        self.send_response(200)
+        self.send_header("x-amz-bucket-region", "eu-west-3")
+        self.send_header("Content-Length", str(len(xml.encode())))
+        self.end_headers()
+        self.wfile.write(xml.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_uploads_of_keys_that_xml_cannot_have_are_listed_over_all_pages(bucket, monkeypatch):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Uploads) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
+        s3_client.client.cache_clear()
+
+        found = list(unfinished(f"s3://{bucket}/photos"))
+        server.shutdown()
+
+    assert [(one.uri, one.version) for one in found] == [(f"s3://{bucket}/{key}", str(number)) for number, key in enumerate(Uploads.keys)]
 
 
 def test_keys_that_xml_cannot_have_are_deleted_beside_others(bucket, s3_server):

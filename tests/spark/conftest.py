@@ -42,7 +42,7 @@ def job(spark, model_cache):
 
 @pytest.fixture
 def run_job(job):
-    """`job` with a run id of its own: run-00, run-01, …"""
+    """`job` with a new run id for each run: run-00, run-01, …"""
     numbers = iter(range(100))
     return lambda source, output, model="mean_colour", **params: job(
         source, output, model, **({"run_id": f"run-{next(numbers):02}"} | params)

@@ -22,10 +22,10 @@ def commit(store, chunks, first=0):
 
 def run(store, folder, tidies=True):
     """As a run fits and, at its end, tidies up."""
-    cache = moments.MomentsCache(folder, "m")
+    cache = moments.MomentsCache(folder, "m", store.lease)
     total = cache.get(store.features(), "file:///in", None)
     if tidies:
-        cache.compact(store.lease)
+        cache.compact()
     return total
 
 
@@ -60,7 +60,7 @@ def test_however_many_commits_there_are_a_run_reads_few_files_and_fits_the_same(
         assert len(files(folder)) <= 4
     no_fold()
 
-    equal(run(store, folder), moments.MomentsCache(folder, store.features().model).get(store.features(), "file:///in", None))
+    equal(run(store, folder), moments.MomentsCache(folder, store.features().model, store.lease).get(store.features(), "file:///in", None))
     rows = np.array([[np.sin(number) * 10**6, np.cos(number), 1.0] for number in range(6)], np.float32).astype(np.float64)
     equal(run(store, folder), moments.Moments(6, rows.sum(axis=0), rows.T @ rows))
 
@@ -115,9 +115,9 @@ def test_a_chunk_that_changes_costs_its_sum_alone(store, folder, few, monkeypatc
     folded, fold = [], moments.fold
     monkeypatch.setattr(moments, "fold", lambda features: folded.append(features) or fold(features))
 
-    cache = moments.MomentsCache(folder, "m")
+    cache = moments.MomentsCache(folder, "m", store.lease)
     total = cache.get(left, "file:///in", None)
-    cache.compact(store.lease)
+    cache.compact()
 
     assert total.n == 6
     assert len(folded) == len(members) - 1 + 1  # the others of its sum, and the new chunk
@@ -137,13 +137,13 @@ def test_what_no_run_uses_any_more_goes(store, folder, few):
 
 def test_a_run_that_lost_its_lease_neither_merges_nor_deletes(store, folder, few):
     commit(store, 6)
-    cache = moments.MomentsCache(folder, "m")
+    cache = moments.MomentsCache(folder, "m", store.lease)
     cache.get(store.features(), "file:///in", None)
     before = files(folder)
     folder.delete("lease.json")
 
     with pytest.raises(LeaseError):
-        cache.compact(store.lease)
+        cache.compact()
     assert files(folder) == before
 
 

@@ -26,7 +26,7 @@ def test_the_moments_of_a_new_chunk_are_made_of_its_own_file_alone(store, folder
     monkeypatch.setattr(moments, "fold", lambda features: folded.append(features) or fold(features))
     for number in range(3):
         append(store, *([float(number), float(row)] for row in range(4)))
-        total = moments.MomentsCache(folder, store.features().model).get(store.features(), "file:///in", None)
+        total = moments.MomentsCache(folder, store.features().model, store.lease).get(store.features(), "file:///in", None)
 
     assert (total.n, total.sum.tolist()) == (12, [12.0, 18.0])
     assert np.array_equal(total.gram, [[20.0, 18.0], [18.0, 42.0]])
@@ -37,8 +37,8 @@ def test_the_moments_of_a_new_chunk_are_made_of_its_own_file_alone(store, folder
 
 def test_moments_of_chunks_that_are_kept_are_not_made_again(store, folder, monkeypatch):
     append(store, [1.0, 2.0])
-    first = moments.MomentsCache(folder, store.features().model).get(store.features(), "file:///in", None)
+    first = moments.MomentsCache(folder, store.features().model, store.lease).get(store.features(), "file:///in", None)
     monkeypatch.setattr(moments, "fold", lambda features: pytest.fail("folded again"))
-    again = moments.MomentsCache(folder, store.features().model).get(store.features(), "file:///in", None)
+    again = moments.MomentsCache(folder, store.features().model, store.lease).get(store.features(), "file:///in", None)
 
     assert first.sum.tolist() == again.sum.tolist() == [1.0, 2.0]

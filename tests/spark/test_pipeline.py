@@ -250,16 +250,16 @@ def test_too_many_rejects_fail_after_they_are_written_and_before_anything_is_pub
     assert not (output / "runs" / "run-00" / "manifest.json").exists()
 
 
-def test_a_photo_mended_after_its_reject_is_embedded_and_the_reject_goes(run_job, photos, tmp_path):
+def test_a_photo_repaired_after_its_reject_is_embedded_and_the_reject_goes(run_job, photos, tmp_path):
     path = min(photos.glob("*/*.jpg"))
     whole = path.read_bytes()
     path.write_bytes(whole[:700])
     run_job(photos, tmp_path / "out", components=2)
     path.write_bytes(whole)
 
-    mended = run_job(photos, tmp_path / "out", components=2)
+    repaired = run_job(photos, tmp_path / "out", components=2)
 
-    assert (mended.counts["embedded"], mended.counts["rejected"], mended.counts["rows"]) == (1, 0, 60)
+    assert (repaired.counts["embedded"], repaired.counts["rejected"], repaired.counts["rows"]) == (1, 0, 60)
 
 
 def test_an_input_without_images_is_said(run_job, tmp_path):

@@ -144,7 +144,7 @@ def test_column_statistics_keep_no_uri_etag_or_label_in_the_log(spark, store, ou
 
 
 def file_counts(output, name="features"):
-    """Those of the newest snapshot, and all that lie in the folder."""
+    """Those of the newest snapshot, and all that are in the folder."""
     folder = Path(output.removeprefix("file://"), name)
     return len(DeltaTable(str(folder)).file_uris()), len(list(folder.glob("*.parquet")))
 

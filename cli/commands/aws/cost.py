@@ -11,6 +11,9 @@ import typer
 from cli.aws.regions import refuse_outside_eu
 from cli.errors import FruitsError, UsageError
 from cli.settings.config import settings
+from cli.targets.base import SubmittedRun, UnsupportedError
+from cli.targets.registry import named
+from cli.targets.runs.saved import load, saved
 from cli.ui.output import emit, say
 from job.contract.uris import from_text
 
@@ -44,10 +47,12 @@ def cost(
         raise UsageError("`RUN_ID` and `--month` cannot be combined", "remove one of them")
     if month and not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
         raise UsageError(f"`{month}` is not a valid month", "write it as YYYY-MM, for example 2026-11")
+    if run_id and (run := load(settings().state, run_id)):
+        _refuse_without(run)
     session = aws_session()
     where = from_text(output or settings().output or _stack_output(session))
     found = history.load_costs(session, where)
-    if _fill_in(session, where, {run.run_id for run in found if run.usd is not None}, run_id):
+    if _fill_in(where, {run.run_id for run in found if run.usd is not None}, run_id):
         found = history.load_costs(session, where)
     if run_id:
         one = next((run for run in found if run.run_id == run_id), None)
@@ -63,24 +68,28 @@ def cost(
     emit(data, text + _notes(sums), as_json)
 
 
-def _fill_in(session: Session, where: str, known: set[str], run_id: str | None) -> bool:
-    """Store the cost of runs whose hours AWS had not reported before. Return whether there is a new one."""
-    from cli.aws.clients import Clients
-    from cli.aws.emr_serverless import state_of
-    from cli.targets.emr_serverless.runs import get_job_run, remembered
-    from cli.targets.emr_serverless.watch import cost_of
+def _refuse_without(run: SubmittedRun) -> None:
+    """Raises UnsupportedError if the target of `run` has no cost."""
+    try:
+        named(run.target).cost(run, say)
+    except UnsupportedError:
+        raise
+    except FruitsError as error:  # it may be stored all the same
+        say(f"note: the cost of `{run.run_id}` is not available: {error}")
 
+
+def _fill_in(where: str, known: set[str], run_id: str | None) -> bool:
+    """Store the cost of runs whose hours AWS had not reported before. Return whether there is a new one."""
     filled = False
-    for sent in remembered(settings().state):
-        if sent.job_run_id is None or sent.output != where or sent.run_id in known or run_id not in (None, sent.run_id):
+    for run in saved(settings().state):
+        if run.job_run_id is None or run.output != where or run.run_id in known or run_id not in (None, run.run_id):
             continue
-        clients = Clients(session, sent.region)
         try:
-            job_run = get_job_run(clients, sent.application_id, sent.job_run_id)
-            if state_of(job_run).ended:
-                filled |= cost_of(clients, sent, job_run) is not None
+            filled |= named(run.target).cost(run, say) is not None
+        except UnsupportedError:
+            continue
         except FruitsError as error:
-            say(f"note: the cost of `{sent.run_id}` is not available: {error}")
+            say(f"note: the cost of `{run.run_id}` is not available: {error}")
     return filled
 
 

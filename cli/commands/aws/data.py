@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,9 @@ from cli.ui.examples import examples
 from cli.ui.output import emit, progress_bar, say
 from job.contract.records import counted, plural_noun
 from job.contract.uris import bucket_and_key, from_text, is_s3, join
+
+if TYPE_CHECKING:
+    from cli.photos.upload import UploadResult
 
 SHOWN = 5  # of what was not sent
 
@@ -40,6 +43,11 @@ def _refuse_exposed(keys: list[str], uri: str) -> None:
         f"`{len(keys):,}` {plural_noun(len(keys), 'photos')} in `{uri}` would be replaced by copies with metadata: place, time, camera",
         "add --strip-metadata to keep it out, or --with-metadata to replace them",
     )
+
+
+def _say_refused(result: UploadResult) -> None:
+    for path, reason in result.refused[:SHOWN]:
+        say(f"not uploaded: {path}: {reason}")
 
 
 @app.command(epilog=examples("data push"))
@@ -82,6 +90,7 @@ def push(
         lines = [f"{photo.path} -> s3://{bucket}/{photo.key}" for photo in missing]
         lines.append(f"{counted(len(missing), 'photos')}, {size / 1e6:,.1f} MB to upload; {result.already:,} already there")
         emit(asdict(result) | {"destination": uri, "bytes": size}, "\n".join(lines), as_json)
+        _say_refused(result)
     if strip_metadata is None:
         _refuse_exposed(result.exposed, uri)
     if dry_run:
@@ -92,8 +101,7 @@ def push(
     text = f"{counted(result.sent + result.already, 'photos')} in {uri} ({result.bytes / 1e6:,.1f} MB uploaded{before})"
     emit(asdict(result) | {"destination": uri, "next": following}, f"{text}\nnext: {following}", as_json)
     if result.refused:
-        for path, reason in result.refused[:SHOWN]:
-            say(f"not uploaded: {path}: {reason}")
+        _say_refused(result)
         raise FruitsError(
             f"`{len(result.refused)}` of {counted(result.photos, 'photos')} {'was' if result.photos == 1 else 'were'} not uploaded",
             "fix these files, then run the command again: photos already there are skipped",

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.aws.clients import connect
 from cli.ui.examples import examples
 from cli.ui.output import emit, say
 
@@ -39,7 +40,7 @@ def status(job_run: JobRun, virtual_cluster: VirtualCluster, as_json: AsJson = F
     """Say how far a run is."""
     from cli.targets.emr_eks import follow
 
-    _show(follow.describe(_clients(), virtual_cluster, job_run, say), as_json)
+    _show(follow.describe(connect(), virtual_cluster, job_run, say), as_json)
 
 
 @app.command(epilog=examples("eks cancel"))
@@ -47,15 +48,7 @@ def cancel(job_run: JobRun, virtual_cluster: VirtualCluster, as_json: AsJson = F
     """Cancel a run and wait until it has ended."""
     from cli.targets.emr_eks import follow
 
-    _show(follow.cancel(_clients(), virtual_cluster, job_run, say), as_json)
-
-
-def _clients() -> Any:
-    from cli.aws.clients import Clients
-    from cli.aws.session import aws_session
-
-    session = aws_session()
-    return Clients(session, session.region_name)
+    _show(follow.cancel(connect(), virtual_cluster, job_run, say), as_json)
 
 
 def _show(job_run: dict[str, Any], as_json: bool) -> None:

@@ -12,7 +12,7 @@ import typer
 
 from cli.settings.config import environment, settings
 from cli.settings.folders import local
-from cli.ui.choices import CpuArchitecture, ImageTarget, Platform
+from cli.ui.choices import Architecture, ImageTarget
 from cli.ui.examples import examples
 from cli.ui.output import emit, progress_bar, say
 from job.contract.locations import check_input_folder
@@ -30,7 +30,7 @@ def build(
         str | None, typer.Option(metavar="IMAGE", help="Another base image, such as the simulated one.", envvar="BASE_IMAGE")
     ] = None,
     image: Annotated[str | None, typer.Option(metavar="NAME", help="Its name. [default: fruitsctl:TARGET]")] = None,
-    platform: Annotated[Platform, typer.Option(help="Platform of the application.")] = "linux/amd64",
+    architecture: Annotated[Architecture, typer.Option(help="Architecture of the application.")] = "amd64",
     cache: Annotated[str | None, typer.Option(help="Layer cache of BuildKit, for CI: type=gha or type=registry,ref=….")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the command, run nothing.")] = False,
     as_json: AsJson = False,
@@ -41,7 +41,7 @@ def build(
     from cli.photos import assets
 
     buildx = subprocess.run(["docker", "buildx", "version"], capture_output=True, check=False).returncode == 0 if not dry_run else True
-    todo = image_build.plan(Path.cwd(), target, base_image, image, platform, buildx, cache)
+    todo = image_build.plan(Path.cwd(), target, base_image, image, f"linux/{architecture}", buildx, cache)
     if dry_run:
         emit(asdict(todo), shlex.join(todo.command), as_json)
         return
@@ -65,7 +65,7 @@ def check(
     image: Image = "fruitsctl:serverless",
     base_image: Annotated[str | None, typer.Option(metavar="IMAGE", help="Its base, if its label names another.")] = None,
     photos: Annotated[str | None, typer.Option(metavar="FOLDER", help="Folder of photos to embed in the container.")] = None,
-    architecture: Annotated[CpuArchitecture, typer.Option(help="Architecture of the application.")] = "amd64",
+    architecture: Annotated[Architecture, typer.Option(help="Architecture of the application.")] = "amd64",
     as_json: AsJson = False,
 ) -> None:
     """Check an image by the rules of EMR Serverless and EMR on EKS.

@@ -37,7 +37,10 @@ def push(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be sent where, send nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Image, digest, tag and repository as JSON.")] = False,
 ) -> None:
-    """Push an image; exits 3 if that would leave the European Union."""
+    """Push an image to a registry.
+
+    Exits 3 for an ECR registry outside the European Union; the place of other registries is not checked.
+    """
     from cli.aws.session import aws_session
     from cli.aws.session import region as region_of_settings
     from cli.container import ecr
@@ -62,10 +65,10 @@ def push(
     registries.check_names(path, tag)
     local = inspect_image(image)
 
-    session = aws_session() if aws_region else None
+    session = aws_session(aws_region) if aws_region else None
     target = registries.ImageReference(host or ecr.own_registry(session, own_region), path, tag or registries.short_id(local))
     if dry_run:
-        _show(image, local, target, ecr.creation_requests(path, kms_key) if create_repository else {}, as_json)
+        _show(image, local, target, aws_region, ecr.creation_requests(path, kms_key) if create_repository else {}, as_json)
         return
     login = _into_ecr(ecr.client(session, aws_region), target, create_repository, kms_key) if aws_region else None
     manifest = registries.push(local, target, login)
@@ -90,9 +93,11 @@ def _into_ecr(client: Any, target: ImageReference, create: bool, kms_key: str | 
     return ecr.login(client)
 
 
-def _show(image: str, local: dict[str, Any], target: ImageReference, creation: dict[str, dict[str, Any]], as_json: bool) -> None:
+def _show(
+    image: str, local: dict[str, Any], target: ImageReference, region: str | None, creation: dict[str, dict[str, Any]], as_json: bool
+) -> None:
     lines = [
-        f"aws ecr {operation.replace('_', '-')} --cli-input-json {shlex.quote(json.dumps(request))}"
+        f"aws ecr {operation.replace('_', '-')} --region {region} --cli-input-json {shlex.quote(json.dumps(request))}"
         for operation, request in creation.items()
     ]
     lines += [f"docker tag {local['Id']} {target.name}", f"docker push {target.name}"]

@@ -16,6 +16,7 @@ import typer
 from cli.aws.regions import PARIS, refuse_outside_eu
 from cli.errors import FruitsError, UsageError
 from cli.settings.config import settings
+from cli.ui.choices import Architecture
 from cli.ui.examples import examples
 from cli.ui.output import emit, say
 from job.contract.records import plural_noun
@@ -28,11 +29,6 @@ class Who(StrEnum):
     deployer = "deployer"
 
 
-class Architecture(StrEnum):
-    x86_64 = "X86_64"
-    arm64 = "ARM64"
-
-
 Project = Annotated[str | None, typer.Option(metavar="NAME", help="Begins every name, and is the tag. [default: fruits.toml, fruitsctl]")]
 Region = Annotated[str | None, typer.Option(help=f"In the European Union. [default: AWS_REGION, fruits.toml, the profile, {PARIS}]")]
 OwnKey = Annotated[bool, typer.Option("--own-key", help="Encrypt with a KMS key of the account ($1 a month); stays so.")]
@@ -41,7 +37,7 @@ Vpc = Annotated[
     bool | None, typer.Option("--vpc/--no-vpc", help="Workers in a private network; its endpoint for logs costs about $8 a month.")
 ]
 MaxVcpu = Annotated[int | None, typer.Option(min=4, help="Most that all workers have together. [default: as it is, at first 16]")]
-Arch = Annotated[Architecture | None, typer.Option("--architecture", help="Of the image. [default: as it is, at first X86_64]")]
+Arch = Annotated[Architecture | None, typer.Option("--architecture", help="Of the image. [default: as it is, at first amd64]")]
 Image = Annotated[str | None, typer.Option(metavar="URI@DIGEST", help="[default: the one pushed last from here, or the present one]")]
 Interactive = Annotated[
     bool | None, typer.Option("--interactive/--no-interactive", help="Let notebooks of EMR Studio attach to the application.")
@@ -51,6 +47,7 @@ BudgetEmail = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Who ge
 Role = Annotated[str | None, typer.Option("--deployer", metavar="ARN", help="Role that CloudFormation acts as: `infra policy deployer`.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")]
 
+SERVICE_WORDS = {"amd64": "X86_64", "arm64": "ARM64"}  # architectures of EMR Serverless
 WORDS = {"Add": "make", "Modify": "change", "Remove": "remove"}
 NO_APPLICATION = "The application that runs the jobs is not included yet: push an image first with `fruitsctl image push`."
 
@@ -87,22 +84,25 @@ def up(
     """Create or update the stacks. Run it again to resume after an interruption."""
     name, where = _scope(project, region)
     from cli.aws.session import aws_session
+    from cli.container.ecr import checked_region
     from cli.infra import deploy
 
+    if image:
+        checked_region(image)
     wanted = deploy.InfraConfig(
         project=name,
         own_key=own_key or None,
         log_days=log_days,
         vpc=vpc,
         max_vcpu=max_vcpu,
-        architecture=architecture.value if architecture else None,
+        architecture=SERVICE_WORDS[architecture] if architecture else None,
         image=image,
         interactive=interactive,
         budget_usd=budget_usd,
         budget_email=budget_email,
         role_arn=deployer,
     )
-    changes = deploy.plan(aws_session(), where, wanted) if dry_run else deploy.up(aws_session(), where, wanted, say)
+    changes = deploy.plan(aws_session(where), where, wanted) if dry_run else deploy.up(aws_session(where), where, wanted, say)
     lines = [
         f"{stack}: {'replace' if change.replaced else WORDS[change.action]} {change.resource} ({change.kind})"
         for stack, found in changes.items()
@@ -134,7 +134,7 @@ def status(project: Project = None, region: Region = None, as_json: AsJson = Fal
     from cli.aws.session import aws_session
     from cli.infra import deploy, stacks
 
-    client = deploy.client(aws_session(), where)
+    client = deploy.client(aws_session(where), where)
     found = {f"{name}-{stack}": stacks.describe(client, f"{name}-{stack}") for stack in deploy.STACKS}
     states = {stack: there["StackStatus"] if there else None for stack, there in found.items()}
     values = {key: value for there in found.values() for key, value in stacks.outputs(there).items() if value}
@@ -162,7 +162,7 @@ def down(
     from cli.aws.session import aws_session
     from cli.infra import deploy, stacks, teardown
 
-    session = aws_session()
+    session = aws_session(where)
     client = deploy.client(session, where)
     kept = f"{name}-data" if keep_data else None
     going = {
@@ -215,7 +215,7 @@ def policy(
 
     partition = {"amazonaws.com": "aws", "amazonaws.eu": "aws-eusc"}[dns_suffix(where)]
     try:
-        number = account or account_of(aws_session(), where)
+        number = account or account_of(aws_session(where), where)
     except FruitsError as error:  # the policy is often printed for who has no access yet
         raise type(error)(str(error), f"add --account NUMBER, or {error.hint}", error.exit_code) from error
     scope = policies.Scope(partition, where, number, name, own_key, vpc, budget)

@@ -11,10 +11,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from secrets import token_hex
 from typing import Annotated, Any
 
 import typer
@@ -24,7 +22,8 @@ from cli.settings import user
 from cli.settings.config import Settings, environment, settings
 from cli.targets.local import process as local
 from cli.targets.local.run import credentials_for, merged, plan_local
-from cli.ui import run_files
+from cli.targets.runs.launch import new_run_id
+from cli.ui import report_copies, run_files
 from cli.ui.output import Stages, emit, say
 from job.contract.params import ForgetParams
 from job.contract.records import Manifest, RecordError, counted, plural_noun
@@ -81,7 +80,7 @@ def forget(
         targets.write_text(json.dumps(asked), encoding="utf-8")
         wanted = ForgetParams(
             output=where,
-            run_id=f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(2)}",
+            run_id=new_run_id(),
             targets=str(targets),
             answer=str(Path(scratch, "answer.json")),
             by=f"{user.name() or os.getuid()}@{socket.gethostname()}",
@@ -107,6 +106,7 @@ def forget(
             if not typer.confirm("Erase them permanently?", err=True):
                 say("Nothing was erased.")
                 raise typer.Exit(1)
+        report_copies.remove()
         emit(done := start(wanted, config, scratch), _receipt(done, where), as_json)
         _refuse_unknown(done["unknown"], where)
 
@@ -134,7 +134,7 @@ def _some(uris: list[str]) -> list[str]:
 
 def start(wanted: ForgetParams, config: Settings, scratch: str) -> dict[str, Any]:
     """
-    The erasure in a process of its own, on this machine; its answer.
+    The erasure in a separate process, on this machine; its answer.
 
     Raises:
         FruitsError: it failed, or something is left. Its log stays.
@@ -160,7 +160,7 @@ def _places(wanted: ForgetParams) -> Iterator[str]:
     """Yield the addresses that the erasure will read: OUTPUT, what is to be erased, and the INPUT of each run of a local OUTPUT."""
     yield wanted.output
     yield from chain.from_iterable(json.loads(Path(wanted.targets).read_text(encoding="utf-8")).values())
-    for manifest in Path(local_path(wanted.output)).glob("runs/*/manifest.json"):
+    for manifest in Path(local_path(wanted.output)).glob("runs/*/manifest.*"):  # `.refit` while a run is being rewritten
         with suppress(OSError, RecordError):  # the job tells what is wrong with it
             yield str(Manifest.from_json(manifest.read_bytes()).params.get("input"))
 

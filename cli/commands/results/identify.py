@@ -11,6 +11,7 @@ from cli.errors import FruitsError
 from cli.photos.identifier import open_identifier
 from cli.settings.folders import local
 from cli.ui.output import emit, say_error
+from job.contract.reading import open_regular
 from job.contract.records import counted
 from job.contract.uris import local_path
 
@@ -63,9 +64,11 @@ def read(photo: str) -> bytes:
         return sys.stdin.buffer.read()
     path = local(photo, "download the photo first, then give its file")
     try:
-        return path.read_bytes()
+        with open_regular(str(path)) as file:
+            return file.read()
     except OSError as error:
-        raise FruitsError(f"cannot read `{photo}`: {error.strerror}", "give image files, for example photos/*/*.jpg") from error
+        hint = "give image files, for example photos/*/*.jpg, or `-` to read one from stdin"
+        raise FruitsError(f"cannot read `{photo}`: {error.strerror}", hint) from error
 
 
 def text_of(answers: dict[str, Answer]) -> str:

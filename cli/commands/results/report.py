@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import webbrowser
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +12,7 @@ import typer
 
 from cli.errors import FruitsError, UsageError
 from cli.settings.config import settings
-from cli.ui import run_files
+from cli.ui import report_copies, run_files
 from cli.ui.output import emit, say
 from job.contract.uris import is_s3, join, local_path, shown
 
@@ -72,9 +71,7 @@ def fetched(where: str, run_id: str, session: Session | None) -> Path:
     content = read(uri, session, no_page)
     if not is_s3(uri):
         return Path(local_path(uri))
-    copy = Path(tempfile.mkdtemp(prefix="fruitsctl-")) / f"report-{run_id}.html"  # a folder that nobody else may read
-    copy.write_bytes(content)
-    return copy
+    return report_copies.copied(run_id, content)
 
 
 def write_again(where: str, run_id: str) -> None:

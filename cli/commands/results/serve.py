@@ -15,7 +15,7 @@ from cli.ui.output import emit, say
 from job.contract.records import counted
 
 ANYWHERE = ("0.0.0.0", "::")  # noqa: S104 - all addresses of this machine, if the user says so
-ELSEWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}  # set aside for documents: nobody is there
+ELSEWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}  # set aside for documents: no host has them
 
 
 def serve(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
-from secrets import token_hex
 from typing import Annotated
 
 import typer
@@ -13,7 +11,9 @@ from cli.photos import assets
 from cli.photos.demo_data import CLASSES, IMAGES, DemoData, Origin, demo_data, fallback, plan_demo
 from cli.settings.config import Settings, settings
 from cli.settings.folders import local
-from cli.targets.local.run import execute, java_for_spark, make_archive, plan
+from cli.targets.local.run import execute, java_for_spark, make_archive, plan_local
+from cli.targets.runs.launch import new_run_id
+from cli.ui import run_files
 from cli.ui.output import emit, say
 from cli.ui.summary import summary
 from job.contract.locations import check_folder
@@ -46,12 +46,14 @@ def demo(
     params = Params(
         input=from_text(str(data.photos)),
         output=from_text(str(data.output)),
-        run_id=f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(2)}",
+        run_id=new_run_id(),
         model=data.model,
         weights=str(data.weights) if data.weights else None,
         cache=str(config.cache),
+        target="local",
     )
-    manifest = execute(plan(params, config, submit=False), params, config)
+    log = run_files.log_path(params.output, params.run_id)
+    manifest = execute(plan_local(params, config, log), params, config)
     report = data.output / "runs" / params.run_id / "report.html"
     result = {
         "photos": str(data.photos),

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from secrets import token_hex
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from cli.billing.sizing import DEFAULT_EXECUTORS
 from cli.errors import UsageError
-from cli.settings.config import Settings, settings
+from cli.settings.config import settings
 from cli.settings.folders import local
-from cli.targets import compose
-from cli.targets.emr_serverless import run as run_serverless
+from cli.targets.base import Target, TargetOptions
+from cli.targets.compose import process as compose
 from cli.targets.local import notebooks
-from cli.targets.options import refuse_foreign
+from cli.targets.options import OUTPUT, PCA, option, takes
+from cli.targets.registry import named, options_of, parameters
+from cli.targets.runs.launch import launch, new_run_id
+from cli.ui.given_options import given, refuse_foreign
 from cli.ui.output import emit, say
 from job.contract.locations import check_folder, check_no_overlap
 from job.contract.params import DEFAULT_COMPONENTS, Params, RangeError
@@ -31,25 +32,28 @@ OPEN, EXECUTE, COMPOSE, COMPOSE_EXECUTE, SERVERLESS = (
     "--compose --execute",
     "--serverless",
 )
-# The options that do not belong to every target; for those of `run` see cli/targets/options.py.
+TAKEN = ("detach", "max_cost", "executors", "executor_memory", "timeout", "yes")  # of the options of EMR Serverless
+# The options that do not belong to every way to open notebooks.
 TAKEN_BY = {
     "folder": {OPEN, EXECUTE, COMPOSE_EXECUTE},
     "port": {OPEN},
     "browser": {OPEN},
     "execute": {EXECUTE, COMPOSE_EXECUTE},  # --serverless always executes
-    "components": {SERVERLESS},
-    "variance": {SERVERLESS},
-    "detach": {SERVERLESS},
-    "max_cost": {SERVERLESS},
-    "executors": {SERVERLESS},
-    "executor_memory": {SERVERLESS},
-    "timeout": {SERVERLESS},
-    "run_id": {SERVERLESS},
-    "yes": {SERVERLESS},
+    **{name: {SERVERLESS} for name in (*TAKEN, "components", "variance", "run_id")},
 }
 IN_THE_IMAGE = "/opt/fruits/notebooks/cloud.ipynb"  # see Dockerfile
 
 
+@dataclass(frozen=True)
+class NotebookOptions:
+    """What `notebook` has besides the options of EMR Serverless."""
+
+    components: int | None = option(None, f"With --serverless: principal components to keep. [default: {DEFAULT_COMPONENTS}]", PCA, min=1)
+    variance: float | None = option(None, "With --serverless, instead: keep as many as explain this share.", PCA)
+    run_id: str | None = option(None, "", OUTPUT, hidden=True)
+
+
+@takes(parameters(NotebookOptions, only=TAKEN, prefix="With --serverless"))
 def notebook(
     context: typer.Context,
     folder: Annotated[str, typer.Argument(help="Where the notebooks are, and are put if they are not.")] = "notebooks",
@@ -66,22 +70,9 @@ def notebook(
     execute: Annotated[
         bool, typer.Option("--execute", help="Open nothing: run all cells of local.ipynb, or with --compose of cloud.ipynb.")
     ] = False,
-    components: Annotated[
-        int | None, typer.Option(min=1, help=f"With --serverless: components to keep. [default: {DEFAULT_COMPONENTS}]")
-    ] = None,
-    variance: Annotated[float | None, typer.Option(help="With --serverless, instead: keep as many as explain this share.")] = None,
-    detach: Annotated[bool, typer.Option("--detach", help="With --serverless: send it and do not wait.")] = False,
-    max_cost: run_serverless.MaxCost = None,
-    executors: Annotated[
-        int | None,
-        typer.Option(min=1, help=f"With --serverless: maximum number. [default: {DEFAULT_EXECUTORS}, fewer if the quota is small]"),
-    ] = None,
-    executor_memory: run_serverless.ExecutorMemory = None,
-    timeout: run_serverless.Timeout = None,
-    run_id: Annotated[str | None, typer.Option(hidden=True)] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before the application is made.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be started, start nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")] = False,
+    **values: Any,
 ) -> None:
     """Open the notebooks: the chain step by step, to run and show."""
     if compose_ and serverless:
@@ -91,11 +82,9 @@ def notebook(
     place = local(folder, "give a local folder")
     config = settings()
     if serverless:
-        wishes = run_serverless.Wishes(
-            detach, executors, executor_memory, timeout_minutes=timeout, max_cost=max_cost, yes=yes, dry_run=dry_run, as_json=as_json
-        )
-        identity = run_id or f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{token_hex(2)}"
-        execute_there(identity, input or config.input, output or config.output, components, variance, config, wishes)
+        there = named("serverless")
+        options = options_of(there, values | {"dry_run": dry_run, "as_json": as_json}, given(context), config)
+        execute_there(there, options, values, (input or config.input, output or config.output))
         return
     if compose_:
         terminal = sys.stdin.isatty() and sys.stdout.isatty()
@@ -126,31 +115,28 @@ def notebook(
 
 
 def execute_there(
-    run_id: str,
-    source: str | None,
-    target: str | None,
-    components: int | None,
-    variance: float | None,
-    config: Settings,
-    wishes: run_serverless.Wishes,
+    target: Target[Any, Any], options: TargetOptions, values: Mapping[str, Any], places: tuple[str | None, str | None]
 ) -> None:
     """
-    As `fruitsctl run --serverless`, but the driver executes cloud.ipynb.
+    Run the job as `fruitsctl run --serverless` does, but the driver executes cloud.ipynb.
 
     Raises:
         FruitsError: the run cannot be sent, or a cell failed; what was executed is stored all the same.
     """
+    run_id = values["run_id"] or new_run_id()
     stored = []
 
-    def make_params(source: str, target: str) -> Params:
-        places = from_text(source), from_text(target)
-        check_no_overlap(*places)
-        stored.append(join(places[1], "runs", run_id, Path(IN_THE_IMAGE).name))
+    def make_params(source: str, output: str) -> Params:
+        uris = from_text(source), from_text(output)
+        check_no_overlap(*uris)
+        stored.append(join(uris[1], "runs", run_id, Path(IN_THE_IMAGE).name))
         try:
-            return Params(*places, run_id, components=components, variance=variance, notebook=IN_THE_IMAGE)
+            return Params(
+                *uris, run_id, components=values["components"], variance=values["variance"], notebook=IN_THE_IMAGE, target=target.name
+            )
         except RangeError as error:
             raise UsageError(str(error), error.hint) from error
 
-    run_serverless.run(make_params, source, target, config, wishes)
-    if not wishes.dry_run:
-        say(f"Executed notebook{', available when the run has finished' if wishes.detach else ''}: {stored[-1]}")
+    launch(target, options, make_params, places)
+    if not options.dry_run:
+        say(f"Executed notebook{', available when the run has finished' if values['detach'] else ''}: {stored[-1]}")

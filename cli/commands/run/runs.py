@@ -1,50 +1,43 @@
-"""`fruitsctl status`, `logs`, `cancel`, `ui`: a run on EMR Serverless, from here or from another machine; by default the last one."""
+"""`fruitsctl status`, `logs`, `cancel`, `ui`, `runs`: a run on any target, from here or from another machine; by default the last one."""
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import typer
 
-from cli.errors import FruitsError, UsageError
-from cli.settings.config import Settings, settings
-from cli.targets.emr_serverless.run import connect
-from cli.targets.emr_serverless.watch import cost_of, detached
+from cli.settings.config import settings
+from cli.targets.base import LogLine, RunStatus, UnsupportedError
+from cli.targets.runs.find import find
+from cli.targets.runs.launch import names, say_detached
+from cli.ui import run_files
 from cli.ui.output import emit, say, so_far
 from job.contract.records import Outcome, Progress, from_line, stage_title
-
-if TYPE_CHECKING:
-    from cli.aws.clients import Clients
-    from cli.targets.emr_serverless.logs import Line
-    from cli.targets.emr_serverless.runs import Sent
 
 RunId = Annotated[str | None, typer.Argument(metavar="RUN_ID", help="Run id or job run id. [default: the last run]", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")]
 
 
 def status(run_id: RunId = None, as_json: AsJson = False) -> None:
-    """Say how far a run on EMR Serverless is, or how it ended."""
-    from cli.aws.emr_serverless import state_of
-    from cli.aws.redact import redact
-    from cli.targets.emr_serverless import follow
-
-    clients, sent, job_run = find(run_id)
-    names = {"run_id": sent.run_id, "job_run_id": sent.job_run_id, "application_id": sent.application_id, "region": sent.region}
-    data: dict[str, Any] = names | {"output": sent.output, "state": job_run["state"], "details": redact(job_run.get("stateDetails", ""))}
-    data["attempt"] = job_run.get("attempt", 1)
-    lines = [f"Run {sent.run_id}: {job_run['state'].lower()}", f"  service   {sent.application_id} {sent.job_run_id} in {sent.region}"]
-    if not state_of(job_run).ended:
-        progress = _latest(clients, job_run)
-        data["progress"] = vars(progress) if progress else None
-        lines += [f"  stage     {_words(progress)}"] if progress else []
+    """Say how far a run is, or how it ended."""
+    target, run = find(run_id, say)
+    found = target.describe(run, say)
+    data: dict[str, Any] = names(run) | {"output": run.output, "state": found.service_state, "details": found.details}
+    data["attempt"] = found.attempt
+    place = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in names(run).items() if name not in ("run_id", "target"))
+    lines = [f"Run {run.run_id}: {found.service_state.lower()}", f"  target    {target.title}{f': {place}' if place else ''}"]
+    if found.outcome is None:
+        data["progress"] = vars(found.progress) if found.progress else None
+        lines += [f"  stage     {_words(found.progress)}"] if found.progress else []
     else:
-        outcome = follow.conclude(clients, sent, job_run, say)
-        data["outcome"] = vars(outcome)
-        lines.append(f"  ended     {_ending(outcome)}")
-        usd = cost_of(clients, sent, job_run)
-        data["cost"] = usd
-        lines.append(f"  cost      {'not available yet' if usd is None else f'${usd:.4f}'}")
+        data["outcome"] = vars(found.outcome)
+        lines.append(f"  ended     {_ending(found.outcome)}")
+        try:
+            data["cost"] = usd = target.cost(run, say)
+            lines.append(f"  cost      {'not available yet' if usd is None else f'${usd:.4f}'}")
+        except UnsupportedError:
+            data["cost"] = None
     emit(data, "\n".join(lines), as_json)
 
 
@@ -54,135 +47,61 @@ def logs(
     stderr: Annotated[bool, typer.Option("--stderr", help="Spark's own log and tracebacks, not what the job says.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
 ) -> None:
-    """Print the driver's log of a run on EMR Serverless."""
-    from cli.aws.clients import retry_transient
-    from cli.aws.emr_serverless import state_of
-    from cli.settings.waiting import wait_until
-    from cli.targets.emr_serverless import logs as driver
-    from cli.targets.emr_serverless.follow import FOLLOW_SECONDS, LATE_SECONDS, POLL_SECONDS
-    from cli.targets.emr_serverless.runs import get_job_run
-
-    clients, sent, job_run = find(run_id)
-    stream = "stderr" if stderr else "stdout"
-    place = driver.Place.of(job_run)
-    log, shown, over_at = driver.DriverLog(place, stream), 0, 0.0
-    again = f"run `fruitsctl logs {sent.run_id}`: the run does not wait for it"
-
-    def complete() -> bool:
-        """Print what is new, and return whether that was the end of it."""
-        nonlocal shown, over_at, job_run
-        lines = retry_transient(clients, lambda: log.new(clients), say, POLL_SECONDS, then=again)
-        for line in lines:
-            _print(line, stream, as_json)
-        shown += len(lines)
-        if not follow or (over_at and (lines == [] or time.monotonic() > over_at + LATE_SECONDS)):
-            return True
-        job_run = retry_transient(
-            clients, lambda: get_job_run(clients, sent.application_id, str(sent.job_run_id)), say, POLL_SECONDS, then=again
-        )
-        over_at = over_at or (time.monotonic() if state_of(job_run).ended else 0.0)
-        return False
-
+    """Print the log of a run's driver."""
+    target, run = find(run_id, say)
+    shown = 0
     try:
-        wait_until(complete, bool, POLL_SECONDS, FOLLOW_SECONDS, lambda _: f"the log of run `{sent.run_id}` has not ended", again)
+        for line in target.logs(run, follow, stderr, say):
+            _print(line, "stderr" if stderr else "stdout", as_json)
+            shown += 1
     except KeyboardInterrupt:
-        say(f"Detached, the run continues. Follow it with fruitsctl logs -f {sent.run_id}; cancel it with fruitsctl cancel {sent.run_id}")
+        say(f"Detached, the run continues. Follow it with fruitsctl logs -f {run.run_id}; cancel it with fruitsctl cancel {run.run_id}")
         return
     if not shown:
-        archive = [driver.Line(0, text) for text in driver.archived(clients, place, stream)]
-        for line in archive:
-            _print(line, stream, as_json)
-        if not archive:
-            say("There is no log yet." if not state_of(job_run).ended else "There is no log yet, or it was deleted.")
+        say("There is no log yet, or it was deleted.")
 
 
 def cancel(run_id: RunId = None, as_json: AsJson = False) -> None:
-    """End a run on EMR Serverless; waits until its workers are gone."""
-    from cli.aws.clients import retry_throttled
-    from cli.aws.emr_serverless import state_of
-    from cli.targets.emr_serverless import submit
-    from cli.targets.emr_serverless.follow import wait_until_over
-
-    clients, sent, job_run = find(run_id)
-    if not state_of(job_run).ended:
-        if job_run["state"] != "CANCELLING":
-            retry_throttled(clients, lambda: submit.cancel(clients, sent), say)
-        say(f"Run {sent.run_id}: waiting until its workers have stopped")
-        try:
-            job_run = wait_until_over(clients, sent, say)
-        except KeyboardInterrupt:
-            detached(sent, as_json)
-            return
-    emit(
-        {"run_id": sent.run_id, "job_run_id": sent.job_run_id, "state": job_run["state"]},
-        f"Run {sent.run_id}: {job_run['state'].lower()}",
-        as_json,
-    )
+    """End a run; waits until its workers are gone."""
+    target, run = find(run_id, say)
+    try:
+        ended: RunStatus = target.cancel(run, say)
+    except KeyboardInterrupt:
+        say_detached(run, as_json)
+        return
+    data = {"run_id": run.run_id, "job_run_id": run.job_run_id, "state": ended.service_state}
+    emit(data, f"Run {run.run_id}: {ended.service_state.lower()}", as_json)
 
 
 def ui(run_id: RunId = None, as_json: AsJson = False) -> None:
-    """Print a link to the Spark UI of a run on EMR Serverless.
+    """Print a link to the Spark UI of a run.
 
-    It opens without a login for an hour: do not share it.
+    On EMR Serverless it opens without a login for an hour: do not share it.
     """
-    from cli.aws.clients import retry_throttled
-    from cli.targets.emr_serverless.runs import dashboard
-
-    clients, sent, _ = find(run_id)
-    url = retry_throttled(clients, lambda: dashboard(clients, sent), say)
-    emit({"run_id": sent.run_id, "url": url}, url, as_json)
+    target, run = find(run_id, say)
+    url = target.ui(run, say)
+    emit({"run_id": run.run_id, "url": url}, url, as_json)
 
 
-def find(run_id: str | None) -> tuple[Clients, Sent, dict[str, Any]]:
-    """
-    The run, clients of its Region, and GetJobRun's answer.
+def runs(
+    output: Annotated[
+        str | None, typer.Option(metavar="OUTPUT", help="Folder or s3://bucket/prefix. [or fruits.toml, or the last local run]")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs of an OUTPUT: target, state, photos, cost."""
+    from cli.targets.runs.history import history, table
 
-    Raises:
-        UsageError: nobody knows such a run.
-        FruitsError: no credentials, or AWS refuses.
-    """
-    from cli.aws.clients import Clients, retry_throttled
-    from cli.targets.emr_serverless.runs import get_job_run, locate, recall
-
-    config = settings()
-    known = recall(config.state, run_id)
-    clients = connect(config)
-    if known:
-        clients = Clients(clients.session, known.region)
-
-    def ask() -> tuple[Clients, Sent, dict[str, Any]]:
-        sent = locate(clients, config.state, run_id, None if known else _application_id(clients, config))
-        return clients, sent, get_job_run(clients, sent.application_id, str(sent.job_run_id))
-
-    return retry_throttled(clients, ask, say)
+    where = run_files.output_of(output, settings())
+    found = history(where, settings(), say)
+    emit({"output": where, "runs": [asdict(run) for run in found]}, table(found) if found else f"no run in {where}", as_json)
 
 
-def _application_id(clients: Clients, config: Settings) -> str:
-    from cli.infra import deploy
-
-    deployed = deploy.deployed(clients.session, clients.region, config.project)
-    if deployed.application_id is None:
-        raise UsageError("there is no application, so there are no runs", "start a run with `fruitsctl run … --serverless`")
-    return deployed.application_id
-
-
-def _latest(clients: Clients, job_run: dict[str, Any]) -> Progress | None:
-    """What the job said last. Who may not read the log can still see the state."""
-    from cli.targets.emr_serverless.logs import DriverLog, Place
-
-    try:
-        records = [from_line(line.text) for line in DriverLog(Place.of(job_run), "stdout").new(clients)]
-    except FruitsError as error:
-        say(f"note: progress is not available: {error}")
-        return None
-    return next((record for record in reversed(records) if isinstance(record, Progress)), None)
-
-
-def _print(line: Line, stream: str, as_json: bool) -> None:
+def _print(line: LogLine, stream: str, as_json: bool) -> None:
     from cli.aws.redact import redact
 
     text = redact(line.text)
-    emit({"at_ms": line.at_ms or None, "stream": stream, "line": text}, _readable(text), as_json)
+    emit({"at_ms": line.at_ms, "stream": stream, "line": text}, _readable(text), as_json)
 
 
 def _readable(text: str) -> str:

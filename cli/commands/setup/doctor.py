@@ -19,8 +19,8 @@ from cli.settings.config import Settings, settings
 from cli.settings.folders import local
 from cli.targets.local.java import INSTALL, find_java_home, in_words, passed_over, supported
 from cli.targets.local.surroundings import allows_programs, ignored, temporary_folder
-from cli.targets.options import given
 from cli.ui.checks import Check, report
+from cli.ui.given_options import given
 from job.contract.locations import broken_link, longest_existing
 
 OLDEST, NEWEST = (3, 11), (3, 13)  # a test compares them with `requires-python`
@@ -39,12 +39,10 @@ def doctor(
     if aws:
         if "output" in given(context):
             raise UsageError("`OUTPUT` cannot be used with `--aws`", "remove OUTPUT: only a check of this machine uses it")
-        from cli.targets.account_checks import checks as aws_checks
-        from cli.targets.emr_serverless.run import connect
+        from cli.aws.clients import connect
+        from cli.targets.emr_serverless.account_checks import checks as aws_checks
 
-        report(
-            aws_checks(connect(config), config), as_json, "missing", "run the commands after `fix:`, then `fruitsctl doctor --aws` again"
-        )
+        report(aws_checks(connect(), config), as_json, "missing", "run the commands after `fix:`, then `fruitsctl doctor --aws` again")
         return
     folder = local(output, "run `fruitsctl doctor --aws`, or give a local folder")
     checks = [

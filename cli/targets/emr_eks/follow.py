@@ -11,8 +11,10 @@ from cli.aws.redact import redact
 from cli.aws.run_state import RunState
 from cli.errors import FruitsError
 from cli.settings.waiting import skip_repeats, wait_until
+from cli.targets.base import SubmittedRun
+from cli.targets.emr import waits
+from cli.targets.emr.run_files import read_outcome
 from cli.targets.emr_eks.plan import STATES
-from cli.targets.emr_serverless.follow import CANCEL_SECONDS, FOLLOW_SECONDS, read_outcome
 from cli.ui.output import say
 
 POLL_SECONDS = 10.0
@@ -45,8 +47,28 @@ def describe(clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: C
     return retry_throttled(clients, lambda: _describe(clients, virtual_cluster_id, job_run_id), tell)
 
 
+def find(clients: Clients, virtual_cluster_id: str, run_id: str | None) -> SubmittedRun | None:
+    """Return a run of the cluster by its name, which is the run id, or by the service's own id; without one the newest."""
+    with translate_aws_errors("emr-containers:ListJobRuns"):
+        pages = clients(SERVICE).get_paginator("list_job_runs").paginate(virtualClusterId=virtual_cluster_id)
+        listed = [run for page in pages for run in page["jobRuns"] if run_id in (None, run.get("name"), run["id"])]
+    if not listed:
+        return None
+    job_run = _describe(clients, virtual_cluster_id, max(listed, key=lambda run: run["createdAt"])["id"])
+    words = job_run["jobDriver"]["sparkSubmitJobDriver"].get("entryPointArguments", [])
+    arguments = dict(word.removeprefix("--").split("=", 1) for word in words if "=" in word)
+    return SubmittedRun(
+        run_id=arguments.get("run-id", job_run.get("name", job_run["id"])),
+        target="eks",
+        output=arguments.get("output", ""),
+        sent_at=job_run["createdAt"].isoformat(),
+        where={"virtual_cluster_id": virtual_cluster_id, "region": clients.region},
+        job_run_id=job_run["id"],
+    )
+
+
 def follow(
-    clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: Callable[[str], None], most_seconds: float = FOLLOW_SECONDS
+    clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: Callable[[str], None], most_seconds: float = waits.FOLLOW_SECONDS
 ) -> dict[str, Any]:
     """
     The job run once it has ended; each new state is told. Throttling, a lost network and expired credentials only delay it, up to an hour.
@@ -55,7 +77,7 @@ def follow(
         FruitsError: AWS refuses, or cannot be reached any more: the run continues without us.
     """
     tell_new = skip_repeats(tell)
-    then = f"run `fruitsctl eks status {job_run_id} --virtual-cluster {virtual_cluster_id}`: the run does not wait for it"
+    then = f"run `fruitsctl status {job_run_id}`: the run does not wait for it"
 
     def look() -> dict[str, Any]:
         job_run = retry_transient(clients, lambda: _describe(clients, virtual_cluster_id, job_run_id), tell, POLL_SECONDS, then=then)
@@ -78,7 +100,7 @@ def cancel(clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: Cal
     job_run = describe(clients, virtual_cluster_id, job_run_id, tell)
     if not state(job_run).ended:
         retry_throttled(clients, lambda: _cancel(clients, virtual_cluster_id, job_run_id), tell)
-    return follow(clients, virtual_cluster_id, job_run_id, tell, CANCEL_SECONDS)
+    return follow(clients, virtual_cluster_id, job_run_id, tell, waits.CANCEL_SECONDS)
 
 
 def state(job_run: dict[str, Any]) -> RunState:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from cli.aws.regions import refuse_outside_eu
 from cli.container import ecr
 from cli.container.logins import stored_login
 from cli.container.manifest import read_config
@@ -22,9 +21,7 @@ def check_target(session: Any, image: str) -> None:
     """
     repository_uri, _, digest = image.partition("@")
     registry, _, repository = repository_uri.partition("/")
-    region = ecr.region_of(registry)
-    if region is not None:
-        refuse_outside_eu(region)
+    region = ecr.checked_region(registry)
     login = ecr.login(ecr.client(session, region)) if region else stored_login(registry)
     config = read_config(registry, repository, digest, login)
     if config is None:

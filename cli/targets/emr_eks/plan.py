@@ -8,17 +8,17 @@ https://docs.aws.amazon.com/emr-on-eks/latest/APIReference/API_StartJobRun.html
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from cli.aws.run_state import RunState
 from cli.billing.sizing import Fleet, Worker, overhead_factor, task_conf
 from cli.errors import UsageError
 from cli.settings.release import RELEASE
-from cli.targets.emr_serverless.plan import CACHE, PYTHON, WEIGHTS, submit_parameters
+from cli.targets.emr.request import PYTHON, inside_image, submit_parameters
 from cli.targets.local.process import ENTRY_POINT
 from job.contract.params import Params
-from job.contract.uris import bucket_and_key, is_s3, shown
+from job.contract.uris import bucket_and_key
 
 STATES = {  # https://docs.aws.amazon.com/emr/latest/EMR-on-EKS-DevelopmentGuide/job-runs.html#emr-eks-jobs-states
     "PENDING": RunState.PENDING,
@@ -48,60 +48,31 @@ class Options:
     attempts: int = 1
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What would be sent."""
-
-    request: dict[str, Any]
-
-
-def plan(params: Params, options: Options, fleet: Fleet) -> Plan:
+def plan(params: Params, options: Options, fleet: Fleet) -> dict[str, Any]:
     """
     The run id is the clientToken too: the same run sent twice is one run.
 
     Raises:
         UsageError: INPUT or OUTPUT is not on S3, or a name is none that the service takes.
     """
-    check(params, options)
-    inside = replace(params, cache=CACHE, weights=WEIGHTS if params.model == "mobilenet_v2" else None)
+    inside = inside_image(params, "--eks", "the cluster")
+    _check_names(params, options)
     driver = {
         "entryPoint": f"local://{ENTRY_POINT}",
         "entryPointArguments": inside.to_argv(),
         "sparkSubmitParameters": submit_parameters({**image_conf(options), **kubernetes_conf(fleet)}),
     }
-    return Plan(
-        {
-            "virtualClusterId": options.virtual_cluster_id,
-            "clientToken": params.run_id,
-            "name": params.run_id,
-            "executionRoleArn": options.execution_role_arn,
-            "releaseLabel": f"{RELEASE}-latest",
-            "jobDriver": {"sparkSubmitJobDriver": driver},
-            "configurationOverrides": {"monitoringConfiguration": monitoring(params, options)},
-            "retryPolicyConfiguration": {"maxAttempts": options.attempts},
-            "tags": {"fruitsctl": options.project, "run": params.run_id},
-        }
-    )
-
-
-def check(params: Params, options: Options) -> None:
-    """Raises UsageError as `plan` does."""
-    for uri in (params.input, params.output):
-        if not is_s3(uri):
-            raise UsageError(
-                f"`{shown(uri)}` is not accessible from the cluster: it reads S3 only",
-                "upload the photos with `fruitsctl data push FOLDER s3://bucket/photos`",
-            )
-    if params.weights:
-        raise UsageError("`--weights` cannot be used with --eks", "remove it: the image contains the weights")
-    if not NAME.fullmatch(params.run_id):
-        raise UsageError(f"`{params.run_id}` is not a valid run id", "use up to 64 letters, digits, `.`, `_`, `/`, `#` and `-`")
-    if not ROLE.fullmatch(options.execution_role_arn):
-        raise UsageError(
-            f"`{options.execution_role_arn}` is not the ARN of a role", "give an ARN such as arn:aws:iam::111122223333:role/fruits-eks"
-        )
-    if not IMAGE.fullmatch(options.image):
-        raise UsageError(f"image `{options.image}` has no digest", "give the image as printed by `fruitsctl image push`: …@sha256:…")
+    return {
+        "virtualClusterId": options.virtual_cluster_id,
+        "clientToken": params.run_id,
+        "name": params.run_id,
+        "executionRoleArn": options.execution_role_arn,
+        "releaseLabel": f"{RELEASE}-latest",
+        "jobDriver": {"sparkSubmitJobDriver": driver},
+        "configurationOverrides": {"monitoringConfiguration": monitoring(params, options)},
+        "retryPolicyConfiguration": {"maxAttempts": options.attempts},
+        "tags": {"fruitsctl": options.project, "run": params.run_id},
+    }
 
 
 def image_conf(options: Options) -> dict[str, str]:
@@ -145,6 +116,17 @@ def monitoring(params: Params, options: Options) -> dict[str, Any]:
 
 def log_uri(params: Params) -> str:
     return f"s3://{bucket_and_key(params.output)[0]}/logs/"
+
+
+def _check_names(params: Params, options: Options) -> None:
+    if not NAME.fullmatch(params.run_id):
+        raise UsageError(f"`{params.run_id}` is not a valid run id", "use up to 64 letters, digits, `.`, `_`, `/`, `#` and `-`")
+    if not ROLE.fullmatch(options.execution_role_arn):
+        raise UsageError(
+            f"`{options.execution_role_arn}` is not the ARN of a role", "give an ARN such as arn:aws:iam::111122223333:role/fruits-eks"
+        )
+    if not IMAGE.fullmatch(options.image):
+        raise UsageError(f"image `{options.image}` has no digest", "give the image as printed by `fruitsctl image push`: …@sha256:…")
 
 
 def _pod(role: str, worker: Worker, fleet: Fleet) -> dict[str, str]:

@@ -60,7 +60,8 @@ def trust_of(session: Any, region: str, virtual_cluster_id: str, role_name: str)
     issuer = cluster.get("identity", {}).get("oidc", {}).get("issuer")
     if not issuer:
         raise UsageError(
-            f"cluster `{provider['id']}` has no OIDC issuer", "run `eksctl utils associate-iam-oidc-provider --approve --cluster NAME`"
+            f"cluster `{provider['id']}` has no OIDC issuer",
+            f"run `eksctl utils associate-iam-oidc-provider --approve --region {region} --cluster {provider['id']}`",
         )
     _, partition, _, _, account, _ = cluster["arn"].split(":", 5)
     return trust_policy(partition, account, issuer, provider["info"]["eksInfo"]["namespace"], role_name)

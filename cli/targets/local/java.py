@@ -8,7 +8,6 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -32,6 +31,8 @@ class Java(NamedTuple):
 
 def spark_version() -> str:
     """Of the installed Spark, else of the release."""
+    from importlib.metadata import PackageNotFoundError, version  # as slow to import as a tenth of `fruitsctl --help`
+
     try:
         return version("pyspark")
     except PackageNotFoundError:

@@ -22,11 +22,12 @@ from typing import TextIO
 
 from cli.errors import UsageError
 from cli.settings.private import owner_only
-from cli.targets.local.surroundings import for_spark, temporary_folder
+from cli.targets.local.surroundings import ROOT, for_spark, temporary_folder
 from job.contract.params import Arguments, Params
 from job.contract.records import Outcome, Progress, from_line
 
 ENTRY_POINT = "/opt/fruits/run_job.py"  # in the image
+OWN_ENTRY_POINT = str(ROOT / "job" / "__main__.py")  # of this installation, for a Spark outside the image
 SCRATCH = "fruitsctl-job"  # begins the names of folders of temporary files
 INTERRUPTED = 130  # the job's own exit code after SIGINT and SIGTERM
 AGAIN = "run the same command again: it resumes from the last commit"
@@ -160,6 +161,11 @@ def _opened(log: Path, scratch: str) -> Iterator[TextIO]:
                 shutil.move(place, log)
 
 
+def growing(log: Path) -> Path:
+    """Return where `log` is while its job runs, in this command or another one."""
+    return next(temporary_folder().glob(f"{SCRATCH}-*/{log.name}"), log)
+
+
 @contextmanager
 def scratch_folder() -> Iterator[str]:
     """
@@ -231,9 +237,10 @@ def _driver_below(job: subprocess.Popen[str]) -> int | None:
     The job's Python, where `job` is spark-submit: a child of the JVM, which ends in good order. A JVM that gets the signal itself takes
     Spark from under it. None until it has started, and where there is no /proc.
     """
+    entries = {os.fsencode(ENTRY_POINT), os.fsencode(OWN_ENTRY_POINT)}
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # ended meanwhile, or somebody else's
             words = (process / "cmdline").read_bytes().split(b"\0")
-            if words[1:2] == [os.fsencode(ENTRY_POINT)] and os.getpgid(int(process.name)) == job.pid != int(process.name):
+            if set(words[1:2]) & entries and os.getpgid(int(process.name)) == job.pid != int(process.name):
                 return int(process.name)
     return None

@@ -1,4 +1,4 @@
-"""Run the job on this machine, with its stages on stderr."""
+"""The job in a process of this command: the Spark and the Java for it, what it needs to reach S3, its log, and what it published."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cli.targets.local.java import Java, say_passed_over
 from cli.ui import run_files
 from cli.ui.output import Stages, progress_bar
 from job.contract.params import Arguments, Params
-from job.contract.records import Manifest
+from job.contract.records import Manifest, Outcome
 from job.contract.uris import is_s3, join
 
 if TYPE_CHECKING:
@@ -27,40 +27,49 @@ if TYPE_CHECKING:
 NO_HINTS: Mapping[str, str] = {}
 
 
-def execute(todo: local.Plan, params: Params, config: Settings, hints: Mapping[str, str] = NO_HINTS) -> Manifest:
+def execute(todo: local.Plan, params: Params, config: Settings) -> Manifest:
     """
-    Run the job with its stages on stderr, and return what it published. `hints`, by kind of the outcome, come before the job's own.
+    Run the job with its stages on stderr, and return what it published.
 
     Raises:
         FruitsError: the run failed; with the job's own exit code.
     """
-    session = run_files.session() if is_s3(params.input) or is_s3(params.output) else None
+    outcome, log = carry_out(todo, params)
+    return published(params.output, outcome, log, config)
+
+
+def carry_out(todo: local.Plan, params: Params) -> tuple[Outcome, str]:
+    """Run the job to its end with its stages on stderr. Return its outcome, and where its log is."""
+    session = session_for(params.input, params.output)
+    erasures = run_files.erasures(params.output, session)
     with credentials_for(session) as extra, Stages() as stages:
-        outcome = local.start(
-            todo,
-            params.run_id,
-            merged(environment(), extra),
-            stages.show,
-        )
-    log = run_files.keep_log(todo.log, params.output, params.run_id, session)
+        outcome = local.start(todo, params.run_id, merged(environment(), extra), stages.show)
+    return outcome, run_files.keep_log(todo.log, params.output, params.run_id, session, erasures)
+
+
+def published(output: str, outcome: Outcome, log: str, config: Settings, hints: Mapping[str, str] = NO_HINTS) -> Manifest:
+    """
+    Return the manifest of a run that succeeded, and remember its OUTPUT.
+
+    Args:
+        output: of the run.
+        outcome: of the job.
+        log: where it is, for the hint.
+        config: names the state folder.
+        hints: by kind of the outcome; they come before the job's own.
+
+    Raises:
+        FruitsError: the run failed; with the job's own exit code.
+    """
     if outcome.code:
         raise FruitsError(outcome.message, hints.get(outcome.kind) or outcome.hint or f"see the log {log}", outcome.code)
-    run_files.remember(params.output, config)
-    return Manifest.from_json(run_files.read(join(params.output, "runs", params.run_id, "manifest.json"), session))
+    run_files.remember(output, config)
+    return Manifest.from_json(run_files.read(join(output, "runs", outcome.run_id, "manifest.json"), session_for(output)))
 
 
-def plan(params: Params, config: Settings, submit: bool) -> local.Plan:
-    """
-    Raises:
-        UsageError: this machine has no Spark, or no Java, for it.
-    """
-    log = run_files.log_path(params.output, params.run_id)
-    if submit:
-        if config.spark_home is None:
-            raise UsageError("SPARK_HOME is not set", "use --local or --compose: --submit works inside the image only")
-        user.require_name()
-        return local.plan_submit(params, config.spark_home, log)
-    return plan_local(params, config, log)
+def session_for(*uris: str) -> Session | None:
+    """Return the user's session of AWS where one of `uris` is on S3."""
+    return run_files.session() if any(map(is_s3, uris)) else None
 
 
 def plan_local(arguments: Arguments, config: Settings, log: Path, module: str = "job") -> local.Plan:
@@ -84,7 +93,7 @@ def make_archive(config: Settings) -> None:
 
 def java_for_spark(config: Settings) -> Java:
     """
-    The Java for a Spark of this installation.
+    Return the Java for a Spark of this installation.
 
     Raises:
         UsageError: this machine has no Spark, no Java, or no name of this user for it.
@@ -96,7 +105,7 @@ def java_for_spark(config: Settings) -> Java:
 
 
 def credentials_for(session: Session | None) -> AbstractContextManager[dict[str, str | None]]:
-    """What the job's environment needs to reach S3 as `session` does; nothing without one."""
+    """Give what the job's environment needs to reach S3 as `session` does; nothing without one."""
     if session is None:
         return nullcontext({})
     from cli.aws.session import job_environment
@@ -105,7 +114,7 @@ def credentials_for(session: Session | None) -> AbstractContextManager[dict[str,
 
 
 def with_weights(params: Params, config: Settings) -> Params:
-    """`params` with the official weights: from FRUITS_ASSETS, the cache, or downloaded once."""
+    """Return `params` with the official weights: from FRUITS_ASSETS, the cache, or downloaded once."""
     from cli.photos.assets import weights
 
     with progress_bar("Download weights", "bytes") as progress:
@@ -113,6 +122,6 @@ def with_weights(params: Params, config: Settings) -> Params:
 
 
 def merged(base: dict[str, str], extra: Mapping[str, str | None]) -> dict[str, str]:
-    """`base` with `extra` set; None takes a variable away."""
+    """Return `base` with `extra` set; None takes a variable away."""
     values = {**base, **extra}
     return {name: value for name, value in values.items() if value is not None}

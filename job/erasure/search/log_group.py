@@ -56,7 +56,8 @@ class LogGroup:
         code = error_code(error)
         if code == "ResourceNotFoundException":
             return SetupError(
-                f"there is no log group `{self.name}`", "check --log-group and AWS_REGION with `aws logs describe-log-groups`"
+                f"there is no log group `{self.name}`",
+                f"check --log-group and AWS_REGION with `aws logs describe-log-groups --region {session().region_name}`",
             )
         if code == "AccessDeniedException":
             return SetupError(f"access denied to log group `{self.name}`", "add logs:FilterLogEvents on it to your IAM policy")

@@ -8,19 +8,14 @@ from __future__ import annotations
 
 import base64
 import gzip
-import html
-import json
 import re
 import zlib
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, reduce
 from itertools import chain, islice
-from urllib.parse import quote, quote_plus
 
-import markupsafe
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,15 +24,15 @@ import pyarrow.parquet as pq
 from job.contract.errors import OutputError
 from job.contract.uris import local_path, printable
 from job.erasure.parquet import LISTS, TEXT, column_of, list_heads, text_values
+from job.erasure.pending import Targets
+from job.erasure.search.spellings import is_address, search_strings, uris_by_search_string
 from job.erasure.search.strings import Strings
-from job.erasure.targets import HEAD, Targets
+from job.erasure.targets import HEAD
 from job.erasure.versions import Progress, Version, content_of, no_progress, versions_below
 
 IN_FLIGHT = 8  # files, each in memory
 ESCAPED = re.compile(rb"(%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4})$")  # its last digit does not belong to a number after it
 TELLING_BYTES = 64  # shorter strings occur by chance
-RAW = "surrogateescape"  # bytes of a file name that are not UTF-8
-SAFE = ("", "/", "/:", "/:!$&'()*+,;=@~")  # characters that URL writers do not quote
 PARQUET = b"PAR1"
 NOT_SEARCHED = "cannot be searched"
 ZSTD = b"\x28\xb5\x2f\xfd"
@@ -81,14 +76,11 @@ class SearchTerms:
         telling = [head for head in self.unshared if len(head) >= TELLING_BYTES and any(head)]
         wide = [np.frombuffer(head, np.float32).astype(np.float64).tobytes() for head in telling]  # the form in sums of a single image
         self._numbers = frozenset(telling + wide)
-        self._addresses: dict[bytes, list[str]] = defaultdict(list)  # the URL form of `a b` may be another file's name
-        for uri in uris:
-            for spelling in spellings(uri):
-                self._addresses[spelling].append(uri)
+        self._addresses = uris_by_search_string(uris)
         self._etags = frozenset(etag.encode() for etag in targets.etags - targets.contents)
         self._all = Strings([*self._addresses, *(hashed.encode() for hashed in contents if hashed), *self._numbers])
-        self._longer = cache(lambda uri: [spelling for other in longer(uri) if other != uri for spelling in spellings(other)])
-        self._around = cache(lambda uri: [spelling for other in around(uri) if other != uri for spelling in spellings(other)])
+        self._longer = cache(lambda uri: [spelling for other in longer(uri) if other != uri for spelling in search_strings(other)])
+        self._around = cache(lambda uri: [spelling for other in around(uri) if other != uri for spelling in search_strings(other)])
 
     def in_bytes(self, content: bytes) -> str:
         """Return `address or content hash` or `embedding` if `content` has one, else ""."""
@@ -108,6 +100,8 @@ class SearchTerms:
 
         `/a.jpg` is in `/b/a.jpg` and in `/a.jpg.png`.
         """
+        if not is_address(text, at, uri):
+            return False
         around = self._around(uri) if text[max(0, at - 1) : at] not in (b"", b"/") else []
         begins = ((at - place, other) for other in chain(self._longer(uri), around) for place in _places(spelling, other))
         return not any(begin >= 0 and text.startswith(other, begin) for begin, other in begins)
@@ -128,28 +122,6 @@ def _within_a_number(text: bytes, at: int, etag: bytes) -> bool:
     """
     before, behind = text[max(0, at - 6) : at], text[at + len(etag) : at + len(etag) + 1]
     return behind.isdigit() or (before[-1:].isdigit() and not ESCAPED.search(before))
-
-
-def spellings(uri: str) -> set[bytes]:
-    """
-    Return an address, or part of one, as text, HTML, URL, CSV, JSON and Python write it.
-
-    JSON of HTML is included, as a notebook has it. A local address is also written as a path.
-    """
-    return _spellings(uri) | _spellings(local_path(uri))
-
-
-def _spellings(uri: str) -> set[bytes]:
-    plain = {uri, html.escape(uri), html.escape(uri, quote=False), str(markupsafe.escape(uri)), uri.replace('"', '""')}
-    plain |= {text.encode("ascii", "xmlcharrefreplace").decode() for text in plain} | {repr(uri)[1:-1], ascii(uri)[1:-1]}
-    quoted = {quote(uri, safe=safe, errors=RAW) for safe in SAFE} | {quote_plus(uri, safe="/:", errors=RAW)}
-    plain |= quoted | {re.sub("%..", lambda digits: digits[0].lower(), text) for text in quoted}
-    escaped = {json.dumps(text, ensure_ascii=ascii_only)[1:-1] for text in plain for ascii_only in (True, False)}
-    escaped |= {re.sub(r"\\u[0-9a-f]{4}", lambda code: code[0][:2] + code[0][2:].upper(), text) for text in escaped}
-    escaped |= {text.replace("<", "\\u003c") for text in escaped}  # as a report writes it
-    escaped |= {text.replace("/", "\\/") for text in escaped}
-    windows = {uri.encode(code, "surrogatepass") for code in ("utf-16-le", "utf-16-be")}
-    return {text.encode(errors=RAW) for text in plain | escaped} | windows
 
 
 def search(folders: list[str], terms: SearchTerms, besides: set[str], progress: Progress = no_progress) -> Proof:
@@ -205,7 +177,7 @@ def _in_table(table: pa.Table, terms: SearchTerms) -> str:
     others = pc.invert(pc.is_in(table["uri"].cast(pa.string()), value_set=terms.staying)) if of_photos else None
     for name, column in zip(table.column_names, table.columns, strict=True):
         if name == "uri" and _is_text(column):  # each value is one address: a longer one belongs to another photo
-            if _has(column, terms.uris):
+            if _has(column, terms.uris) or any(map(terms.in_bytes, text_values(_other_spellings(column)))):
                 return "address"
             continue
         if name == "etag" and _has(column, terms.contents):
@@ -222,6 +194,13 @@ def _in_table(table: pa.Table, terms: SearchTerms) -> str:
 
 def _is_text(column: pa.ChunkedArray) -> bool:
     return any(is_text(column.type) for is_text in TEXT)
+
+
+def _other_spellings(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the values that no address of ours equals, since they are written in another way: `s3a://…`, `https://…`."""
+    texts = column.cast(pa.string())
+    ours = [pc.starts_with(texts, begin) for begin in ("s3://", "file://", "/")]
+    return texts.filter(pc.invert(reduce(pc.or_, ours)))
 
 
 def _has(column: pa.ChunkedArray, values: pa.Array) -> bool:

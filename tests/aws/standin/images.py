@@ -43,7 +43,7 @@ def resolve(
         ImageRefusedError: ECR has no such image, does not let the service have it, or it does not fit the application.
     """
     uri = application["imageConfiguration"]["imageUri"]
-    account, region, repository, tag, digest = URI.fullmatch(uri).groups()  # type: ignore[union-attr] # held to the model's pattern
+    account, region, repository, tag, digest = URI.fullmatch(uri).groups()  # type: ignore[union-attr] # checked against the model's pattern
     ecr = client("ecr", region)
     arn = f"arn:aws:ecr:{region}:{account}:repository/{repository}"
     try:

@@ -9,7 +9,7 @@ from zlib import crc32
 from tests.aws.standin.emr_serverless import Caller
 from tests.aws.standin.wire import ServiceError
 
-# Usage types end so in every Region. The figures are made up for Paris, where nobody has published them.
+# Usage types end so in every Region. The figures are made up for Paris, for which none are published.
 PRICES = {
     "EMR-SERVERLESS-vCPUHours": ("CPUHours", "0.0590000000"),
     "EMR-SERVERLESS-MemoryGBHours": ("GBHours", "0.0065000000"),

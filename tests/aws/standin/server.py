@@ -1,7 +1,7 @@
 """
 A stand-in for AWS where moto has none or too little: EMR Serverless, CloudFormation of the application, price list, vCPU quota, tags.
 
-One HTTP server. The service of a request is in its signature; requests for what is not its own go on to moto unchanged, and all of
+One HTTP server. The service of a request is in its signature; other requests are passed to moto unchanged, and all of
 them are in `calls`. What it cannot show is in docs/how-to/rehearsal.md.
 """
 

@@ -1,5 +1,5 @@
 """
-HTTP in, an operation and its parameters out; a result in, HTTP out. Both held to botocore's own model of the service, strictly.
+HTTP in, an operation and its parameters out; a result in, HTTP out. Both checked strictly against botocore's model of the service.
 
 moto.core reads and writes AWS's protocols from the same model; it lets pass what the real services refuse, so that is checked here.
 """
@@ -75,7 +75,7 @@ def read(service: str, request: Request) -> tuple[str, dict[str, Any]]:
 
 
 def in_query_string(operation: Any) -> set[str]:
-    """The members that stand in the query string."""
+    """The members that are in the query string."""
     members = operation.input_shape.members if operation.input_shape else {}
     return {name for name, shape in members.items() if shape.serialization.get("location") == "querystring"}
 

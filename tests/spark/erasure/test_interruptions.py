@@ -10,8 +10,10 @@ import pytest
 from job import erasure
 from job.contract.errors import LeaseError
 from job.contract.uris import from_text
-from job.erasure import tables
+from job.erasure import runs, tables, versions
+from job.inputs.rows import ArrowRows
 from job.product.report import report
+from job.stages import moments
 from job.storage.delta_log import DeltaLog
 from job.storage.folders import open_folder
 from job.storage.lease import Lease
@@ -19,7 +21,7 @@ from tests.conftest import SHORT
 from tests.leases import take_over
 from tests.spark.erasure.traces import files_that_hold, stored
 
-STEPS = ["remove", "tables.erase", "runs.clean", "runs.settle", "proof.search"]
+STEPS = ["remove", "tables.erase", "runs.erase_from_run", "runs.update_manifest_and_report", "proof.search"]
 
 
 def test_erasures_that_stop_before_any_step_are_brought_to_their_end_by_the_next(forget, after_a_run, monkeypatch):
@@ -46,7 +48,7 @@ def test_erasures_that_stop_before_any_step_are_brought_to_their_end_by_the_next
     assert not list((output / "erasures").glob("*.pending"))
 
 
-STAGES = ["tables.erase", "runs.clean", "_fitted_with", "refit.refit", "runs.settle", "_purge", "proof.search"]
+STAGES = ["tables.erase", "runs.erase_from_run", "_fitted_with", "refit.refit", "runs.update_manifest_and_report", "_purge", "proof.search"]
 
 
 @pytest.mark.parametrize("refits", [False, True], ids=["mark", "refit"])
@@ -79,6 +81,45 @@ def test_an_erasure_that_stops_between_two_stages_ends_as_one_that_did_not(forge
     assert (done.removed, done.refitted, done.marked) == (expected.removed, expected.refitted, expected.marked)
     assert (done.refitted if refits else done.marked) != []
     assert end_state(output) == end_state(calm)
+
+
+def second_call(function):
+    """`function`, but a KeyboardInterrupt instead of its second call."""
+    calls = []
+
+    def stopping(*arguments, **named):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return function(*arguments, **named)
+
+    return stopping
+
+
+WITHIN = {  # a stage -> what it does twice
+    "photos": (versions, "_unlink"),
+    "tables": (DeltaLog, "vacuum"),
+    "runs": (runs, "_rewrite_csv"),
+}
+
+
+@pytest.mark.parametrize("stage", WITHIN)
+def test_an_erasure_that_stops_within_a_stage_counts_in_the_end_what_it_had_removed(run_job, forget, after_a_run, monkeypatch, stage):
+    """Also if the command that continues it names another photo too."""
+    output, photos = after_a_run
+    torn = min(photos.iterdir()) / "torn.jpg"
+    torn.write_bytes(min(photos.glob("*/*.jpg")).read_bytes()[:300])
+    run_job(photos, output, pca="first", run_id="second")
+    files = [path for path in sorted(photos.glob("*/*.jpg")) if path != torn][:3]
+    place, name = WITHIN[stage]
+    with monkeypatch.context() as patch:
+        patch.setattr(place, name, second_call(getattr(place, name)))
+        with pytest.raises(KeyboardInterrupt):
+            forget(output, [*files[:2], torn])
+
+    done = forget(output, [*files, torn])
+
+    assert done.removed == {"photos": 4, "features": 3, "rejects": 1, "rows": 6, "versions": 0}
 
 
 def end_state(output):
@@ -121,7 +162,7 @@ def test_a_run_that_was_taken_over_cannot_commit_after_an_erasure_that_dropped_n
     with Lease.acquire(folder, "late") as lease:
         late, erasure = (SimpleNamespace(generation=lease.generation + more, check=lambda: None, taken_over=bool(more)) for more in (0, 1))
 
-    assert tables.erase(spark, folder, {"file:///p/a.jpg"}, erasure) == {"features": 0, "rejects": 0}
+    tables.erase(spark, folder, {"file:///p/a.jpg"}, erasure)
 
     for table in ("features", "rejects"):
         with pytest.raises(LeaseError, match="another run has written to"):
@@ -134,7 +175,7 @@ def test_a_run_from_before_an_owner_who_wrote_nothing_cannot_commit_after_an_era
     with Lease.acquire(folder, "late") as lease:
         late, erasure = (SimpleNamespace(generation=lease.generation + more, check=lambda: None, taken_over=False) for more in (0, 2))
 
-    assert tables.erase(spark, folder, {"file:///p/a.jpg"}, erasure) == {"features": 0, "rejects": 0}
+    tables.erase(spark, folder, {"file:///p/a.jpg"}, erasure)
 
     for table in ("features", "rejects"):
         with pytest.raises(LeaseError, match="another run has written to"):
@@ -156,6 +197,29 @@ def test_an_erasure_whose_lease_was_taken_over_while_it_planned_deletes_nothing(
 
     assert one.exists()
     assert not (output / "erasures").exists()
+
+
+@pytest.mark.parametrize(("place", "name"), [(moments, "fold"), (ArrowRows, "distinct")], ids=["fit", "project"])
+def test_a_run_that_slept_while_photos_were_erased_writes_nothing_of_them(job, forget, after_a_run, monkeypatch, place, name):
+    """Sums of features and a matrix, which it has made and not yet written when it is suspended."""
+    output, photos = after_a_run
+    one, made = min(photos.glob("*/*.jpg")), getattr(place, name)
+
+    def slowly(*arguments):
+        monkeypatch.undo()
+        result = made(*arguments)
+        take_over(open_folder(from_text(str(output))), "erasure-0")
+        forget(output, [one])
+        return result
+
+    before = set((output / "moments").rglob("*.npz"))
+    monkeypatch.setattr(place, name, slowly)
+    with pytest.raises(LeaseError):
+        job(photos, output, components=2, run_id="slow", fit_on=f"{one.parent.name}*")
+
+    assert files_that_hold(output, str(one).encode()) == []
+    assert set((output / "moments").rglob("*.npz")) <= before
+    assert not (output / "runs" / "slow").exists()
 
 
 def test_no_erasure_begins_while_a_report_is_written_again(forget, after_a_run, cache, monkeypatch):

@@ -9,6 +9,7 @@ from PIL import Image
 
 from job import erasure
 from tests.spark.erasure.traces import files_that_hold, stored
+from tests.unit.job.odd_files import write_odd_files
 
 
 def test_of_a_forgotten_reject_nothing_is_left(run_job, forget, photos, tmp_path):
@@ -23,6 +24,19 @@ def test_of_a_forgotten_reject_nothing_is_left(run_job, forget, photos, tmp_path
     assert (done.removed["rejects"], done.removed["rows"]) == (1, 0)
     assert files_that_hold(output, b"torn.jpg") == []
     assert (output / "runs" / run / "report.html").exists()
+
+
+@pytest.mark.timeout(300)
+def test_rejects_that_are_no_files_are_forgotten_too(run_job, forget, photos, tmp_path):
+    output, odd = tmp_path / "out", photos / "Odd"
+    write_odd_files(odd)
+    (odd / "device.jpg").unlink()
+    assert run_job(photos, output, components=2, max_reject_ratio=0.2).counts["rejected"] == 4
+
+    done = forget(output, sorted(odd.iterdir()))
+
+    assert (done.removed["photos"], done.removed["rejects"], done.found) == (4, 4, [])
+    assert list(odd.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["l'une.jpg", 'the "one".jpg', "a & <b>.jpg"])

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from cli.settings.private import owner_only
 from job.contract.uris import from_text
 from job.erasure import refit, runs, tables
 from job.storage.folders import open_folder
@@ -128,7 +129,7 @@ def test_a_plan_changes_no_byte(forget, after_a_run, tmp_path):
 
     assert len(found.uris) == 60
     folder = open_folder(from_text(str(output)))
-    assert [runs.count_rows_to_erase(folder, run, found) for run in folder.names("runs")] == [60]
+    assert [len(runs.uris_of(folder, run, found)) for run in folder.names("runs")] == [60]
     assert tree(output) | tree(photos) == before
 
 
@@ -161,6 +162,20 @@ def test_a_path_without_its_scheme_is_removed_from_logs_and_outcomes(forget, aft
     assert not (run / "outcome.json").exists()
 
 
+def test_what_a_suspended_run_appends_to_its_log_after_an_erasure_is_not_in_output(forget, after_a_run):
+    output, photos = after_a_run
+    one = min(photos.glob("*/*.jpg"))
+    log = output / "runs" / "first" / "job.log"
+    with open(log, "a", opener=owner_only) as suspended:
+        suspended.write("begin\n")
+        suspended.flush()
+        forget(output, [one])
+        suspended.write(f"cannot read {one}: torn\n")
+
+    assert log.read_text() == "begin\n"
+    assert log.stat().st_mode & 0o777 == 0o600
+
+
 def test_after_an_erasure_no_file_of_the_tables_has_a_row_of_the_photo_for_a_reader_without_delta(run_job, forget, after_a_run):
     """Rows of a photo that changed stay in the files of the table until they are vacuumed: plain pyarrow reads all files."""
     output, photos = after_a_run
@@ -190,5 +205,5 @@ def everywhere(output):
 def test_tables_that_are_not_there_are_no_trouble(spark, tmp_path):
     folder = open_folder(from_text(str(tmp_path / "out")))
     with Lease.acquire(folder, "erasure") as lease:
-        assert tables.erase(spark, folder, {"file:///p/a.jpg"}, lease) == {}
+        tables.erase(spark, folder, {"file:///p/a.jpg"}, lease)
     assert not Path(tmp_path, "out", "features").exists()

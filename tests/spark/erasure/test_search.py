@@ -23,7 +23,7 @@ def test_a_copy_of_one_photo_does_not_hide_what_is_left_of_another(run_job, forg
         forget(output, [one, other])
 
 
-def test_an_address_in_a_commit_of_somebody_elses_goes_with_the_log_before_it(run_job, forget, after_a_run):
+def test_an_address_in_a_commit_of_another_writer_goes_with_the_log_before_it(run_job, forget, after_a_run):
     output, photos = after_a_run
     one = sorted(photos.glob("*/*.jpg"))[0]
     said = CommitProperties(custom_metadata={"userMetadata": f"looked at file://{one}"})

@@ -141,7 +141,7 @@ def server() -> Iterator[RangeServer]:
 
 @pytest.fixture
 def closed_url() -> str:
-    """Nobody listens there."""
+    """Nothing listens there."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{free.getsockname()[1]}/file"
@@ -183,7 +183,7 @@ def archive(published: dict[str, dict[str, bytes]]) -> bytes:
                 method = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)[position % 2]
                 member = zipfile.ZipInfo(f"{PREFIX}Training/{label}/{name}")
                 member.compress_type = method
-                # ZIP64 fields stand in the local header only: its length is not the one in the directory.
+                # ZIP64 fields are in the local header only: its length is not the one in the directory.
                 with target.open(member, "w", force_zip64=position % 3 == 0) as file:
                     file.write(content)
         target.writestr(f"{PREFIX}Training/Banana/.DS_Store.jpg", b"not a photo")

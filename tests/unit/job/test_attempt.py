@@ -1,4 +1,4 @@
-"""A run that is tried again: one that had ended well ends at once, any other goes on. INPUT is gone, so going on is seen by its error."""
+"""A run that is tried again: one that had ended well ends at once, any other continues. INPUT is gone, so its error shows that."""
 
 import fcntl
 import json

@@ -9,7 +9,8 @@ import pytest
 from cli.aws.session import aws_session
 from cli.errors import RefusedError, UsageError
 from job.contract.errors import RegionError, SetupError
-from job.storage.s3_client import endpoint_of, s3a_conf
+from job.storage import s3_client
+from job.storage.s3_client import place_of, s3a_conf
 from job.storage.s3_client import session as job_session
 
 
@@ -93,6 +94,35 @@ def test_an_endpoint_of_aws_outside_the_union_is_no_way_round(home: Path, monkey
                     make()
 
 
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        ("http://s3.eu-west-3.amazonaws.com", "write https://s3.eu-west-3.amazonaws.com"),
+        ("HTTP://S3.EU-WEST-3.amazonaws.com.:80", "write https://S3.EU-WEST-3.amazonaws.com.:80"),
+        ("http://bucket.vpce-0a1b.s3.eu-west-3.vpce.amazonaws.com", "write https://bucket.vpce-0a1b.s3.eu-west-3.vpce.amazonaws.com"),
+        ("http://s3.eusc-de-east-1.amazonaws.eu", "write https://s3.eusc-de-east-1.amazonaws.eu"),
+        ("http://fruits.eu-west-3.elasticbeanstalk.com", "write https://fruits.eu-west-3.elasticbeanstalk.com"),
+    ],
+)
+def test_an_endpoint_of_aws_is_encrypted(home: Path, monkeypatch: pytest.MonkeyPatch, url: str, hint: str):
+    (home / ".aws/config").write_text(f"[profile there]\nendpoint_url = {url}\n")
+
+    for name, value in (("AWS_ENDPOINT_URL", url), ("AWS_ENDPOINT_URL_S3", url), ("AWS_ENDPOINT_URL_STS", url), ("AWS_PROFILE", "there")):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            for make in (aws_session, job_session):
+                with pytest.raises((RefusedError, RegionError), match=rf" `{url}` is not encrypted$") as raised:
+                    make()
+                assert raised.value.hint == hint  # type: ignore[attr-defined]
+
+
+def test_no_client_talks_to_aws_without_encryption(keys: None):
+    client = aws_session().client("s3", use_ssl=False)
+
+    with pytest.raises(RefusedError, match=r"^endpoint `http://s3\.eu-west-3\.amazonaws\.com` is not encrypted$"):
+        client.list_buckets()
+
+
 def test_certificates_that_are_not_there_are_named(home: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AWS_CA_BUNDLE", str(home / "ca.pem"))
 
@@ -133,7 +163,11 @@ def test_s3a_is_led_to_a_server_elsewhere_as_boto3_is():
     [
         ("https://s3.eu-west-3.amazonaws.com", None),
         ("https://s3.eusc-de-east-1.amazonaws.eu", None),
+        ("https://s3.dualstack.eu-west-3.amazonaws.com", None),
+        ("https://s3-fips.dualstack.eu-west-3.amazonaws.com", None),
         ("https://vpce-0a1b.s3.eu-west-3.vpce.amazonaws.com", "true"),
+        ("https://bucket.vpce-0a1b.s3.eu-west-3.vpce.amazonaws.com", "true"),
+        ("https://fruits.eu-west-3.awsapprunner.com", "true"),
     ],
 )
 def test_s3a_is_told_the_endpoint_of_aws_too(endpoint: str, path_style: str | None):
@@ -146,16 +180,39 @@ def test_s3a_is_told_the_endpoint_of_aws_too(endpoint: str, path_style: str | No
 
 
 @pytest.mark.parametrize(
-    ("region", "bucket", "endpoint"),
+    ("set_to", "bucket", "region", "place"),
     [
-        ("eu-west-3", None, "https://s3.eu-west-3.amazonaws.com"),
-        ("eu-central-1", "fruits", "https://fruits.s3.eu-central-1.amazonaws.com"),
-        ("eusc-de-east-1", "fruits", "https://fruits.s3.eusc-de-east-1.amazonaws.eu"),
+        (None, "fruits", "eu-west-3", ("https://fruits.s3.eu-west-3.amazonaws.com", True)),
+        (None, "fruits.paris", "eu-west-3", ("https://s3.eu-west-3.amazonaws.com", False)),
+        (None, "fruits", "eu-central-1", ("https://fruits.s3.eu-central-1.amazonaws.com", True)),
+        (None, "fruits", "eusc-de-east-1", ("https://fruits.s3.eusc-de-east-1.amazonaws.eu", True)),
+        ("http://127.0.0.1:7070", "fruits", "eu-west-3", ("http://127.0.0.1:7070", False)),
+        ("https://s3.eu-west-3.amazonaws.com", "fruits", "eu-central-1", ("https://fruits.s3.eu-central-1.amazonaws.com", True)),
+        *(
+            (f"https://{host}", "fruits", "eu-west-3", (f"https://{host}", False))
+            for host in (
+                "vpce-0a1b.s3.eu-west-3.vpce.amazonaws.com",
+                "bucket.vpce-0a1b.s3.eu-west-3.vpce.amazonaws.com",
+                "s3.dualstack.eu-west-3.amazonaws.com",
+                "s3-fips.eu-west-3.amazonaws.com",
+            )
+        ),
     ],
 )
-def test_the_endpoint_of_a_region_is_awss_own_whatever_is_set(
-    home: Path, monkeypatch: pytest.MonkeyPatch, region: str, bucket: str | None, endpoint: str
+def test_obstore_gets_the_endpoint_that_is_set_and_else_that_of_the_buckets_region(
+    keys: None, monkeypatch: pytest.MonkeyPatch, set_to: str | None, bucket: str, region: str, place: tuple[str, bool]
 ):
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:7070")
+    if set_to:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", set_to)
+    s3_client.client.cache_clear()
 
-    assert endpoint_of(region, bucket) == endpoint
+    assert place_of(bucket, region) == place
+    s3_client.client.cache_clear()
+
+
+def test_obstore_gets_the_dual_stack_that_a_variable_asks_for(keys: None, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", "true")
+    s3_client.client.cache_clear()
+
+    assert place_of("fruits", "eu-central-1") == ("https://fruits.s3.dualstack.eu-central-1.amazonaws.com", True)
+    s3_client.client.cache_clear()

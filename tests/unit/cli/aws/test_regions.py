@@ -13,11 +13,11 @@ from cli.container.push import split
 from cli.errors import RefusedError
 
 
-def push(*words, **variables):
-    """`fruitsctl image push` where neither docker nor AWS credentials are to be had: a refusal must come before both."""
+def fruitsctl(*words):
+    """`fruitsctl` where neither docker nor AWS credentials are to be had: a refusal must come before both."""
     return subprocess.run(
-        [sys.executable, "-m", "cli", "image", "push", *words],
-        env={**{name: value for name, value in os.environ.items() if not name.startswith("AWS_")}, "PATH": "/nowhere", **variables},
+        [sys.executable, "-m", "cli", *words],
+        env={**{name: value for name, value in os.environ.items() if not name.startswith("AWS_")}, "PATH": "/nowhere"},
         capture_output=True,
         text=True,
         check=False,
@@ -77,6 +77,36 @@ def test_an_ecr_host_name_tells_its_region(address, region):
     assert region_of(split(address)[0]) == region
 
 
+@pytest.mark.parametrize("typed", [str.lower, str.upper, str.title])
+@pytest.mark.parametrize(
+    ("host", "region"),
+    [
+        ("111122223333.dkr.ecr.us-east-1.amazonaws.com", "us-east-1"),
+        ("111122223333.dkr-ecr.eu-west-3.on.aws", "eu-west-3"),
+        ("public.ecr.aws", "us-east-1"),
+        ("ecr-public.aws.com:443", "us-east-1"),
+    ],
+)
+def test_it_does_so_however_it_is_typed(typed, host, region):
+    assert region_of(typed(host)) == region
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "111122223333.dkr.ECR.us-east-1.amazonaws.com/fruits",
+        "111122223333.dkr.ecr.US-EAST-1.amazonaws.com/fruits",
+        "PUBLIC.ecr.aws/alice/fruits",
+    ],
+)
+@pytest.mark.parametrize("words", [("infra", "up"), ("infra", "up", "--dry-run"), ("infra", "plan")], ids=" ".join)
+def test_the_image_of_an_application_is_in_the_union(words, image):
+    done = fruitsctl(*words, "--image", f"{image}@sha256:{'0a' * 32}")
+
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("error: Region `us-east-1` is not on the list of Regions in the European Union")
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -87,14 +117,14 @@ def test_an_ecr_host_name_tells_its_region(address, region):
     ],
 )
 def test_the_command_refuses_before_docker_and_aws_are_asked(words):
-    done = push(*words)
+    done = fruitsctl("image", "push", *words)
 
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith("error: Region `us-east-1` is not on the list of Regions in the European Union")
 
 
-def test_inside_the_union_the_command_goes_on_to_docker():
-    done = push("--region", "eu-west-3")
+def test_inside_the_union_the_command_continues_with_docker():
+    done = fruitsctl("image", "push", "--region", "eu-west-3")
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: there is no `docker` on this machine\n\nhint: install Docker Engine 23 or newer\n"

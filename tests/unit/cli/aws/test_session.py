@@ -6,10 +6,13 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
@@ -17,7 +20,7 @@ import pytest
 
 from cli.aws.session import aws_session, job_environment, region
 from cli.commands.aws import infra
-from cli.errors import UsageError
+from cli.errors import FruitsError, RefusedError, UsageError
 from job.contract.aws_session import certificates_of
 from job.storage.s3_client import session as job_session
 
@@ -72,6 +75,13 @@ def test_a_profile_leads_with_its_keys_region_and_endpoint(home: Path, monkeypat
         assert extra["AWS_PROFILE"] is None
 
 
+def test_the_dual_stack_of_a_profile_reaches_the_job(keys: None, home: Path):
+    (home / ".aws/config").write_text("[default]\nuse_dualstack_endpoint = true\n")
+
+    with job_environment(aws_session()) as extra:
+        assert seen_by_a_child(extra)[-1] == "https://s3.dualstack.eu-west-3.amazonaws.com"
+
+
 def test_an_endpoint_for_all_services_becomes_the_one_of_s3(home: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "FRUITSKEY")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very secret")
@@ -83,7 +93,7 @@ def test_an_endpoint_for_all_services_becomes_the_one_of_s3(home: Path, monkeypa
         assert extra["AWS_REGION"] == "eu-west-3"
 
 
-def test_the_endpoint_answers_nobody_without_its_token_and_nobody_afterwards(keys: None):
+def test_the_endpoint_refuses_requests_without_its_token_and_all_afterwards(keys: None):
     with job_environment(aws_session()) as extra:
         token = extra["AWS_CONTAINER_AUTHORIZATION_TOKEN"]
         for wrong in (None, "", "wrong", f"{token}x"):
@@ -158,6 +168,39 @@ def test_no_credentials_at_all_are_said_so_with_a_way_out(home: Path):
     assert str(raised.value) == "no AWS credentials found"
     assert raised.value.hint == "set AWS_PROFILE, or run `aws configure`"
     assert raised.value.exit_code == 2
+
+
+@contextmanager
+def closing_proxy() -> Iterator[tuple[str, list[str]]]:
+    """URL of a proxy that connects nobody, and the hosts that it was asked for."""
+    hosts: list[str] = []
+
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            hosts.append(self.rfile.readline().split()[1].decode())
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", hosts
+        server.shutdown()
+
+
+def test_the_region_is_refused_before_a_role_is_assumed_there(home: Path, monkeypatch: pytest.MonkeyPatch):
+    role = "role_arn = arn:aws:iam::111122223333:role/fruits\nsource_profile = keys"
+    (home / ".aws/config").write_text(f"[default]\nregion = us-east-1\n{role}\n")
+    (home / ".aws/credentials").write_text("[keys]\naws_access_key_id = FRUITSKEY\naws_secret_access_key = very secret\n")
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with closing_proxy() as (url, hosts):
+        monkeypatch.setenv("HTTPS_PROXY", url)
+
+        with pytest.raises(RefusedError, match=r"^Region `us-east-1` is not on the list"), job_environment(aws_session()):
+            pass
+        assert hosts == []
+        for command in (infra.status, infra.up, infra.down):  # with another Region than that of the profile
+            with pytest.raises(FruitsError):
+                command(region="eu-west-3")
+        assert set(hosts) == {"sts.eu-west-3.amazonaws.com:443"}
 
 
 def test_a_profile_that_does_not_exist_is_named(home: Path, monkeypatch: pytest.MonkeyPatch):

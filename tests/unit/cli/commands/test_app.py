@@ -9,8 +9,10 @@ import pytest
 import typer.main
 
 from cli.commands.app import app
-from cli.targets.options import RUN, Target, refuse_foreign
+from cli.commands.run.run import COMMON
+from cli.targets.registry import TARGETS, taken_by
 from cli.ui.examples import EXAMPLES
+from cli.ui.given_options import refuse_foreign
 from tests.terminal import on_a_terminal
 
 HEAVY = {"boto3", "botocore", "numpy", "pyspark", "requests", "rich", "tensorflow"}
@@ -32,8 +34,9 @@ def test_help_names_every_command_in_a_whole_sentence():
 
     for line in ("run       Embed the photos that are new, fit a PCA, publish the matrix.", "doctor    Check this machine"):
         assert line in said
-    assert "..." not in said.partition("Commands:")[2]
-    assert "..." not in said.partition("Commands:")[2]
+    assert "..." not in said.partition("Work:")[2]
+    heads = ["Work:", "Results:", "AWS:", "Setup:"]
+    assert [line for line in said.splitlines() if line in heads] == heads
 
 
 def test_a_run_needs_a_target():
@@ -101,7 +104,8 @@ def test_an_example_is_a_command_line_that_the_command_takes_and_that_its_help_s
     assert context.params
     assert f"    {line}\n" in f"{command.get_help(command.context_class(command))}\n"
     if name == ("run",):
-        refuse_foreign(context, next(word for word in words if word in set(Target)), RUN)
+        flags = {f"--{target.name}" for target in TARGETS}
+        refuse_foreign(context, next(word for word in words if word in flags), taken_by(("input", "output", *COMMON)))
 
 
 @pytest.mark.parametrize("words", [(), ("run",), ("infra",), ("infra", "up")])
@@ -115,8 +119,10 @@ def test_h_is_short_for_help(words):
         (("run", "a", "b", "--local", "--model", "x"), ("mobilenet_v2", "mean_colour")),
         (("run", "a", "b", "--local", "--engine", "x"), ("litert", "tensorflow")),
         (("image", "build", "--target", "x"), ("serverless", "eks")),
-        (("image", "build", "--platform", "x"), ("linux/amd64", "linux/arm64")),
+        (("image", "build", "--architecture", "x"), ("amd64", "arm64")),
         (("image", "check", "--architecture", "x"), ("amd64", "arm64")),
+        (("infra", "up", "--architecture", "x"), ("amd64", "arm64")),
+        (("infra", "plan", "--architecture", "x"), ("amd64", "arm64")),
     ],
 )
 def test_a_value_that_is_not_a_choice_is_refused_with_the_choices(words, choices):

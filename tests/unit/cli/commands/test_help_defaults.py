@@ -12,9 +12,11 @@ import yaml
 from cli.aws.regions import PARIS
 from cli.billing import sizing
 from cli.commands.app import app
+from cli.commands.aws.infra import SERVICE_WORDS
 from cli.photos.generated import generate_photos
 from cli.settings.config import SETTINGS
-from cli.targets.emr_serverless import run as run_serverless
+from cli.targets.emr_serverless import prepare
+from cli.targets.emr_serverless.options import ServerlessOptions
 from job.contract.params import DEFAULT_COMPONENTS, Params
 
 
@@ -42,13 +44,13 @@ CODE = {
     "components": DEFAULT_COMPONENTS,  # used by job/stages/pca.py and by help alike
     "executors": sizing.fleet(None, None, None, quota_vcpu=1000).max_executors,
     "executor_memory": sizing.fleet(None, None, None).executor.memory_gb,
-    "timeout": run_serverless.timeout_for(None, None, run_serverless.Wishes()),
+    "timeout": prepare.timeout_for(None, None, ServerlessOptions()),
     "seed": inspect.signature(generate_photos).parameters["seed"].default,
     "region": PARIS,
     "project": next(setting.default for setting in SETTINGS if setting.name == "project"),
     "log_days": of_template("base", "LogDays"),
     "max_vcpu": of_template("app", "MaxVcpu"),
-    "architecture": of_template("app", "Architecture"),
+    "architecture": next(word for word, service in SERVICE_WORDS.items() if service == of_template("app", "Architecture")),
     "budget_usd": of_template("budget", "Usd"),
 }
 
@@ -78,7 +80,7 @@ def test_no_option_shows_two_defaults():
 
 
 @pytest.mark.parametrize(
-    "field", [field for field in fields(Params) if field.name not in ("input", "output", "run_id", "cache", "notebook")]
+    "field", [field for field in fields(Params) if field.name not in ("input", "output", "run_id", "cache", "notebook", "target")]
 )
 def test_an_option_of_run_has_the_default_of_the_jobs_argument(field):
     option = next(parameter for parameter in COMMANDS["run"].params if parameter.name == field.name)

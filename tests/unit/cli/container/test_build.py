@@ -56,7 +56,13 @@ def test_a_folder_without_a_dockerfile_and_a_wrong_target_are_named(tmp_path, ch
 
 
 @pytest.mark.parametrize(
-    "cache", ["type=gha,scope=eks", "type=local,dest=/tmp/layers", "type=registry,ref=111122223333.dkr.ecr.eu-west-3.amazonaws.com/layers"]
+    "cache",
+    [
+        "type=gha,scope=eks",
+        "type=local,dest=/tmp/layers",
+        "type=registry,ref=111122223333.dkr.ecr.eu-west-3.amazonaws.com/layers",
+        "Type=registry,REF=111122223333.dkr.ecr.eu-west-3.amazonaws.com/layers",
+    ],
 )
 def test_layers_may_be_cached_here_at_github_and_in_a_registry_inside_the_union(checkout, cache):
     command = plan(checkout, "eks", None, None, "linux/amd64", True, cache).command
@@ -69,6 +75,13 @@ def test_layers_may_be_cached_here_at_github_and_in_a_registry_inside_the_union(
     [
         ("type=registry,ref=111122223333.dkr.ecr.us-east-1.amazonaws.com/layers", RefusedError),
         ("type=registry,ref=public.ecr.aws/alice/layers", RefusedError),
+        ("type=registry,REF=111122223333.dkr.ecr.us-east-1.amazonaws.com/layers", RefusedError),
+        ("type=registry,ref=111122223333.dkr.ECR.US-EAST-1.amazonaws.com/layers", RefusedError),
+        ("type=registry,ref=ghcr.io/alice/layers,Ref=111122223333.dkr.ecr.us-east-1.amazonaws.com/layers", UsageError),
+        ("type=registry,ref=111122223333.dkr.ecr.us-east-1.amazonaws.com/layers,ref=ghcr.io/alice/layers", UsageError),
+        ("type=gha,type=registry,ref=111122223333.dkr.ecr.us-east-1.amazonaws.com/layers", UsageError),
+        ('type=gha,"type=registry","ref=111122223333.dkr.ecr.us-east-1.amazonaws.com/layers"', UsageError),
+        ('type=gha,"scope=a,b"', UsageError),
         ("type=s3,region=us-east-1,bucket=layers", UsageError),
         ("type=azblob,name=layers", UsageError),
         ("type=registry", UsageError),

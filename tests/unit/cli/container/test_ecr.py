@@ -64,7 +64,7 @@ def test_the_default_registry_is_that_of_the_callers_account(session):
     assert ecr.own_registry(session, "eu-west-3") == "123456789012.dkr.ecr.eu-west-3.amazonaws.com"
 
 
-def test_the_sovereign_cloud_has_a_domain_of_its_own():
+def test_the_sovereign_cloud_has_its_own_domain():
     assert ecr.dns_suffix("eusc-de-east-1") == "amazonaws.eu"
 
 

@@ -22,7 +22,7 @@ def basic(username, password):
 
 @pytest.fixture
 def token_registry():
-    """Its host. Shows its one manifest to whoever brings the token that alice's password buys."""
+    """Its host. Shows its one manifest to a request with the token that alice's password gives."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -75,7 +75,7 @@ def test_something_else_than_a_registry_is_named(server):
         read_manifest(host, "fruits", "v1", None)
 
 
-def test_nobody_at_that_address_is_named(closed_url):
+def test_an_address_without_a_server_is_named(closed_url):
     host = closed_url.split("/")[2]
 
     with pytest.raises(FruitsError, match=f"no response from `{host}`"):

@@ -148,7 +148,7 @@ def test_a_failing_network_is_tried_three_times_more_with_growing_pauses(said):
         UsageError("no response from the Docker engine: dial unix /var/run/docker.sock: connect: connection refused"),
     ],
 )
-def test_what_another_attempt_does_not_mend_is_not_tried_again(error):
+def test_what_another_attempt_does_not_fix_is_not_tried_again(error):
     def fail():
         raise error
 
@@ -188,7 +188,7 @@ def test_the_last_push_to_each_repository_is_remembered(tmp_path):
     assert [path.name for path in (tmp_path / "state").iterdir()] == ["pushed.json"]
 
 
-def test_a_damaged_memory_is_written_anew(tmp_path):
+def test_a_damaged_memory_is_written_again(tmp_path):
     (tmp_path / "pushed.json").write_text('{"ghcr.io/a": ')
     pushed = PushedImage("ghcr.io/a@sha256:1", "sha256:1", "v1", "ghcr.io/a")
 

@@ -66,7 +66,7 @@ def test_a_download_is_whole_and_happens_once(server: Any, tmp_path: Path) -> No
     assert seen[-1] == (1_000_000, 1_000_000)
 
 
-def test_a_broken_connection_goes_on_where_it_broke(server: Any, tmp_path: Path) -> None:
+def test_a_broken_connection_resumes_where_it_broke(server: Any, tmp_path: Path) -> None:
     server.cuts = [300_000, 400_000]
 
     path = assets.weights(None, tmp_path, silent, server.serve("net_no_top.h5", WEIGHTS))
@@ -80,7 +80,7 @@ def test_a_broken_connection_goes_on_where_it_broke(server: Any, tmp_path: Path)
     assert server.sent < 1_000_000 + 2 * 64 * 1024  # at most one unfinished block is asked for twice
 
 
-def test_the_next_call_goes_on_where_the_last_stopped(server: Any, tmp_path: Path) -> None:
+def test_the_next_call_resumes_where_the_last_stopped(server: Any, tmp_path: Path) -> None:
     url = server.serve("net_no_top.h5", WEIGHTS)
     server.cuts, server.healthy_requests = [600_000], 1
     with pytest.raises(AssetError, match="returned 503"):

@@ -104,7 +104,7 @@ def test_photos_of_one_label_are_alike(photos: list[tuple[str, bytes]]) -> None:
     assert (labels[distances.argmin(axis=1)] == labels).mean() > 0.25
 
 
-def test_photos_lie_in_a_folder_per_label(tmp_path: Path) -> None:
+def test_photos_are_in_a_folder_per_label(tmp_path: Path) -> None:
     result = generate_photos(tmp_path, 7, 3)
 
     files = names_and_bytes(tmp_path)

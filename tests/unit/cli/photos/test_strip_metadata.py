@@ -125,7 +125,7 @@ def test_photos_keep_their_pixels(sample):
         b"\xff\xd8\xff\xe1",
     ],
 )
-def test_a_file_that_nobody_can_promise_for_is_refused(content):
+def test_a_file_whose_metadata_may_stay_is_refused(content):
     with pytest.raises(UnknownFormat):
         strip(content)
 

@@ -45,7 +45,7 @@ def test_the_environment_beats_the_file_and_the_file_the_default(here, monkeypat
     assert (settings().driver_memory, settings().region) == ("8g", "eu-central-1")
 
 
-def test_a_relative_path_starts_where_its_line_stands(here, monkeypatch):
+def test_a_relative_path_starts_where_its_line_is(here, monkeypatch):
     (here / "project").mkdir()
     (here / "project" / "fruits.toml").write_text(
         'input = "photos"\noutput = "s3://bucket/out"\ncache = "/somewhere"\nassets = "../data"\n'

@@ -7,7 +7,8 @@ import pytest
 
 from cli.container import pushed
 from cli.settings.config import settings
-from cli.targets.emr_serverless import runs
+from cli.targets.base import SubmittedRun
+from cli.targets.runs import saved as runs
 from cli.ui import run_files
 
 
@@ -24,9 +25,9 @@ def test_only_its_owner_can_read_what_is_remembered(tmp_path, monkeypatch, open_
 
     run_files.remember("s3://bucket/out", settings())
     pushed.save_pushed(state, pushed.PushedImage("r/f@sha256:1", "sha256:1", "t", "r/f"))
-    runs.remember(state, runs.Sent("r1", "a1", "eu-west-3", "s3://bucket/out", {}, "2026-11-21T12:00:00+00:00"))
+    runs.save(state, SubmittedRun("r1", "serverless", "s3://bucket/out", "2026-11-21T12:00:00+00:00", {"region": "eu-west-3"}))
 
     files = {path.relative_to(state).as_posix(): stat.S_IMODE(path.stat().st_mode) for path in state.rglob("*") if path.is_file()}
     assert files == {"last-output": 0o600, "pushed.json": 0o600, "runs/r1.json": 0o600}
     assert run_files.output_of(None, settings()) == "s3://bucket/out"
-    assert [sent.run_id for sent in runs.remembered(state)] == ["r1"]
+    assert [run.run_id for run in runs.saved(state)] == ["r1"]

@@ -58,14 +58,14 @@ def test_the_environment_chooses_the_release_for_the_image_the_application_and_t
     (tmp_path / "Dockerfile").write_text("FROM scratch\n")
     script = f"""
 from pathlib import Path
-from cli.targets import account_checks as aws_checks
+from cli.targets.emr_serverless import account_checks as aws_checks
 from cli.container import build as image_build
 from cli.container import rules as image_check
 from cli.infra import deploy as infra
 from cli.targets.emr_eks import plan as eks
-from cli.targets.emr_serverless import run as run_serverless
+from cli.targets.emr_serverless import prepare
 print(*image_build.plan(Path({str(tmp_path)!r}), "serverless", None, None, "linux/amd64", True).command)
-print(infra.RELEASE, eks.RELEASE, aws_checks.RELEASE, run_serverless.RELEASE, image_check.RELEASE, image_check.SPARK)
+print(infra.RELEASE, eks.RELEASE, aws_checks.RELEASE, prepare.RELEASE, image_check.RELEASE, image_check.SPARK)
 """
     built, others = asked(script, FRUITS_RELEASE="emr-spark-8.1.0").stdout.splitlines()
 
@@ -74,7 +74,7 @@ print(infra.RELEASE, eks.RELEASE, aws_checks.RELEASE, run_serverless.RELEASE, im
     assert others.split() == ["emr-spark-8.1.0"] * 5 + ["4.1.1"]
 
 
-def test_a_release_that_nobody_knows_is_refused_before_anything_is_built(tmp_path):
+def test_an_unknown_release_is_refused_before_anything_is_built(tmp_path):
     (tmp_path / "Dockerfile").write_text("FROM scratch\n")
     script = f"""
 from pathlib import Path

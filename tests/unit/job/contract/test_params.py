@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from job.contract.params import ArgumentsError, Params
+from job.contract.params import ArgumentsError, ForgetParams, Params
+from job.spark.notebook import run_params
 
 REQUIRED = {"input": "file:///in put", "output": "s3://bucket/out", "run_id": "r1"}
 
@@ -28,6 +29,41 @@ def test_arguments_survive_the_way_to_the_job_and_back():
 
 def test_defaults_need_no_argument():
     assert Params.from_argv(["--input=file:///a", "--output=file:///b", "--run-id=r"]) == Params("file:///a", "file:///b", "r")
+
+
+@pytest.mark.parametrize(
+    ("given", "means"),
+    [
+        ("/out", "file:///out"),
+        ("out/here", "file://FOLDER/out/here"),
+        (".", "file://FOLDER"),
+        ("file://out", "file://FOLDER/out"),
+        ("/a/../out/", "file:///out"),
+        ("C:/out", "file://FOLDER/C:/out"),
+        ("file:///out", "file:///out"),
+        ("s3://bucket/out", "s3://bucket/out"),
+        ("s3a://bucket/out", "s3a://bucket/out"),  # refused where it is opened
+    ],
+)
+def test_a_plain_path_means_this_machine_to_spark_too(monkeypatch, tmp_path, given, means):
+    """Spark would look for a plain path in its default file system, which `fs.defaultFS` may make a bucket anywhere."""
+    monkeypatch.chdir(tmp_path)
+    means = means.replace("FOLDER", str(tmp_path))
+
+    run = Params.from_argv([f"--input={given}", f"--output={given}", "--run-id=r"])
+    erasure = ForgetParams.from_argv([f"--output={given}", "--run-id=r", "--targets=t", "--answer=a", "--by=me", f"--logs={given}"])
+    in_a_notebook = run_params(input=given, output=given)
+
+    assert [run.input, run.output, erasure.output, erasure.logs, in_a_notebook.input, in_a_notebook.output] == [means] * 6
+
+
+@pytest.mark.parametrize("name", ["input", "output"])
+def test_an_empty_address_is_an_error(name):
+    """Python would take it for the working folder, and Spark for the root of its default file system."""
+    words = {"input": "file:///a", "output": "file:///b", "run-id": "r"} | {name: ""}
+
+    with pytest.raises(ArgumentsError, match=f"^argument --{name}: invalid address value: ''$"):
+        Params.from_argv([f"--{key}={value}" for key, value in words.items()])
 
 
 @pytest.mark.parametrize(

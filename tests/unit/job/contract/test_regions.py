@@ -94,7 +94,7 @@ def test_every_client_reads_these_alike(url):
 
 
 @pytest.mark.parametrize("label", ["us-east-1", "eu-west-3", "garage", "fr-par", "eu-central-003", "default"])
-def test_a_custom_endpoint_may_have_a_name_of_its_own(label):
+def test_a_custom_endpoint_may_have_its_own_name(label):
     assert outside_eu_label(label) is None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
+from job.erasure.pending import Targets, save_targets
 from job.erasure.search.proof import SearchTerms
-from job.erasure.targets import Targets, find, save_targets
+from job.erasure.targets import find
 from job.storage.folders import open_folder
 from job.storage.object_store import Folder
 from job.storage.schema import FEATURES, REJECTS
@@ -64,15 +66,24 @@ def test_the_row_of_a_folder_that_could_not_be_listed_goes_and_its_address_is_no
     assert SearchTerms(targets).in_bytes(named.encode()) != ""
 
 
-def test_counts_of_an_erasure_that_was_taken_over_once_already_are_not_added_up(folder: Folder):
-    """The second one has counted on from the first, whose file it could not delete."""
-    save_targets(folder, "first", Targets(removed={"photos": 3, "rows": 1}))
-    save_targets(folder, "second", Targets(removed={"photos": 4, "features": 2}))
+def test_what_two_interrupted_erasures_have_noted_counts_once(folder: Folder):
+    """The second one has noted what the first one did, whose file it could not delete."""
+    save_targets(folder, "first", Targets(removed={"photos": Counter(a=1, b=2), "rows": Counter(r=1)}))
+    save_targets(folder, "second", Targets(removed={"photos": Counter(a=1, b=1, c=1), "features": Counter(a=2)}))
 
     found = find(None, folder, [], [], None, False)
 
-    assert found.removed == {"photos": 4, "rows": 1, "features": 2}
+    assert {name: noted.total() for name, noted in found.removed.items()} == {"photos": 4, "rows": 1, "features": 2, "rejects": 0}
     assert found.begun == {"erasures/first.pending", "erasures/second.pending"}
+
+
+def test_the_record_of_an_earlier_version_has_numbers_that_count_too(folder: Folder):
+    folder.write("erasures/old.pending", b'{"uris": ["file:///a.jpg"], "removed": {"photos": 3, "rows": 1}}')
+
+    found = find(None, folder, [], [], None, False)
+    found.note("photos", ["None file:///a.jpg"])
+
+    assert {name: found.removed[name].total() for name in ("photos", "rows")} == {"photos": 4, "rows": 1}
 
 
 def test_a_copy_that_is_erased_after_an_interruption_is_no_longer_one_that_stays(folder: Folder, tmp_path: Path):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
-from job.erasure.versions import IN_FLIGHT, map_in_parallel, remove, versions_below, versions_of, versions_of_each
+import pytest
+
+from job.erasure.versions import IN_FLIGHT, content_of, map_in_parallel, remove, versions_below, versions_of, versions_of_each
+from tests.unit.job.odd_files import REASONS, write_odd_files
 
 
 def test_as_many_requests_are_under_way_at_once_as_said_and_answers_keep_their_order():
@@ -27,6 +31,22 @@ def test_files_are_looked_up_and_removed_and_a_folder_is_none(tmp_path: Path):
     assert remove(versions_of_each(uris, told.append)) == 3
     assert told == [1, 2, 3, 4]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", REASONS)
+def test_what_is_no_file_holds_no_bytes_and_can_be_removed(tmp_path: Path, name: str):
+    write_odd_files(tmp_path)
+    if name == "device.jpg":  # of which only the link may go, and a test has no other to lose
+        (tmp_path / name).unlink()
+        os.mkfifo(tmp_path / "device")
+        (tmp_path / name).symlink_to("device")
+    (version,) = versions_of(f"file://{tmp_path}/{name}")
+
+    assert content_of(version) is None
+    assert remove([version]) == 1
+    assert not os.path.lexists(tmp_path / name)
+    assert os.path.lexists(tmp_path / "device") is (name == "device.jpg")
 
 
 def test_a_folder_behind_a_link_is_listed_and_a_link_to_a_folder_above_ends_there(tmp_path: Path):

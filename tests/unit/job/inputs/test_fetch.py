@@ -8,6 +8,7 @@ import pytest
 from job.contract.errors import FetchError
 from job.inputs import fetch as fetching
 from job.inputs.fetch import ListedImage, content_etag, fetch, stat_etag
+from tests.unit.job.odd_files import REASONS, write_odd_files
 
 
 def key(path, **other):
@@ -69,6 +70,20 @@ def test_a_file_that_changed_after_the_listing_is_not_taken_for_the_listed_one(f
     ((_, content),) = fetch([listed])
 
     assert str(content) == "changed since it was listed"
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", REASONS)
+def test_what_took_the_place_of_a_listed_file_and_is_none_is_an_error_in_its_place(files, tmp_path, name):
+    listed = key(files[0])
+    write_odd_files(tmp_path / "odd")
+    os.replace(tmp_path / "odd" / name, files[0])
+    (files[0].parent / "loop.jpg").symlink_to("loop.jpg")
+
+    ((_, content),) = fetch([listed])
+
+    assert isinstance(content, FetchError)
+    assert str(content) == REASONS[name]
 
 
 def test_an_etag_by_content_is_checked_by_content(files):

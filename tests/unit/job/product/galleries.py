@@ -18,7 +18,7 @@ def picture(colour, kind="PNG", size=(60, 40)):
 
 
 def write_gallery(root, colours, run=RUN, components=3, parts=1, **about):
-    """`colours`: [(label, (r, g, b))]. The axes of the PCA are red, green and blue, its centre is grey. The pictures lie in `photos/`."""
+    """`colours`: [(label, (r, g, b))]. The axes of the PCA are red, green and blue, its centre is grey. The pictures are in `photos/`."""
     folder = root / "runs" / run
     (folder / "pca").mkdir(parents=True)
     rows = []

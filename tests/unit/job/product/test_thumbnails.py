@@ -23,6 +23,7 @@ from job.product.thumbnails import (
     tiles,
     tiles_from_rows,
 )
+from tests.unit.job.odd_files import REASONS, write_odd_files
 
 
 def listed(path):
@@ -51,7 +52,14 @@ def test_a_photo_keeps_its_look(sample):
     assert np.abs(np.asarray(picture, float) - np.asarray(expected, float)).mean() < 3
 
 
-def test_place_time_and_camera_do_not_come_along_and_the_photo_stands_upright():
+@pytest.mark.timeout(60)
+def test_what_took_the_place_of_a_photo_and_is_no_file_gives_no_picture(tmp_path):
+    write_odd_files(tmp_path)
+
+    assert small_photos([f"file://{tmp_path}/{name}" for name in REASONS], find_unchanged_since(4e9)) == {}
+
+
+def test_place_time_and_camera_do_not_come_along_and_the_photo_is_upright():
     exif = Image.Exif()
     exif[0x0112] = 6  # turn right
     exif[0x010F] = "A camera"

@@ -18,6 +18,7 @@ from job.contract.uris import from_text
 from job.stages.listing import check_input, check_no_overlap, folders_to_list, list_folders, to_batches
 from job.storage.schema import FOUND
 from tests.unit.job import hostile
+from tests.unit.job.odd_files import REASONS, write_odd_files
 
 NOBODY = 65534
 
@@ -88,7 +89,7 @@ def test_a_row_says_uri_etag_size_and_label(tmp_path: Path):
     assert listed(tmp_path) == [ListingRow(f"file://{tmp_path}/Apple Red 1/a b#1%20.jpg", "5-1700000000123456789", 5, "Apple Red 1")]
 
 
-def test_the_label_is_the_folder_it_lies_in_and_none_straight_in_input():
+def test_the_label_is_the_folder_that_it_is_in_and_none_straight_in_input():
     assert label_of("file:///photos/Training/Apple/1.jpg", "file:///photos") == "Apple"
     assert label_of("file:///photos/1.jpg", "file:///photos") is None
     assert label_of("file:///Apple/1.jpg", "file:///") == "Apple"
@@ -203,18 +204,14 @@ def test_symbolic_links_are_followed_and_loops_end(tmp_path: Path):
 
 def test_what_a_name_promises_but_is_not_there_is_a_problem(tmp_path: Path):
     write(tmp_path / "Apple" / "a.jpg")
-    os.symlink("nowhere.jpg", tmp_path / "Apple" / "dangling.jpg")
     os.symlink("itself", tmp_path / "Apple" / "itself")
-    os.mkfifo(tmp_path / "Apple" / "pipe.jpg")
+    write_odd_files(tmp_path / "Apple")
 
     rows = listed(tmp_path)
 
     assert names(rows, tmp_path) == ["Apple/a.jpg"]
-    assert problems(rows, tmp_path) == {
-        "Apple/dangling.jpg": "no such file or directory",
-        "Apple/itself": "too many levels of symbolic links",
-        "Apple/pipe.jpg": "not a regular file",
-    }
+    expected = {f"Apple/{name}": reason for name, reason in REASONS.items()}
+    assert problems(rows, tmp_path) == expected | {"Apple/itself": "too many levels of symbolic links"}
 
 
 def test_a_name_that_is_not_utf8_is_a_problem_and_not_lost(tmp_path: Path):

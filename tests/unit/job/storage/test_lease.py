@@ -44,7 +44,7 @@ except JobError as error:
 
 
 class Holder:
-    """A process of its own that takes the lease and then does as it is told: `check` or `release`."""
+    """A separate process that takes the lease and then does as it is told: `check` or `release`."""
 
     def __init__(self, uri: str, run_id: str, seconds: float) -> None:
         command = [sys.executable, "-c", HOLDER, uri, run_id, str(seconds)]
@@ -222,8 +222,8 @@ def test_an_owner_that_slept_past_expiry_finds_out_and_overwrites_nothing(tmp_pa
             lease.check()
 
 
-def test_the_background_thread_keeps_a_lease_that_nobody_checks(tmp_path: Path):
-    """The age of a lease is that of its file: each renewal begins it anew, however slow the machine is."""
+def test_the_background_thread_keeps_a_lease_that_is_never_checked(tmp_path: Path):
+    """The age of a lease is that of its file: each renewal starts it again, however slow the machine is."""
     folder = open_folder(f"file://{tmp_path}")
     with Lease.acquire(folder, "run-a", seconds=0.4) as lease:
         began = (tmp_path / "lease.json").stat().st_mtime
@@ -279,7 +279,7 @@ def test_a_lease_that_was_deleted_is_lost_and_not_made_again(tmp_path: Path):
     assert not (tmp_path / "lease.json").exists()
 
 
-def test_nobody_may_commit_under_a_released_lease(tmp_path: Path):
+def test_no_commit_is_made_under_a_released_lease(tmp_path: Path):
     lease = Lease.acquire(open_folder(f"file://{tmp_path}"), "run-a")
     lease.release()
 

@@ -118,7 +118,7 @@ def test_no_swap_of_three_processes_is_lost(tmp_path: Path):
     assert (tmp_path / "counter").read_bytes() == b"60"
 
 
-def test_a_swap_that_is_stopped_half_way_stops_nobody_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_swap_that_is_stopped_half_way_stops_no_other_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(local_store, "GUARD_SECONDS", 0.2)
     folder = open_folder(f"file://{tmp_path}")
     version = folder.compare_and_swap("pointer", b"a", None)

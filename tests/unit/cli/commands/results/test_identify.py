@@ -1,4 +1,4 @@
-"""`fruitsctl identify` as a process of its own, on galleries of plain colours: cards, JSON, exit codes, what goes wrong."""
+"""`fruitsctl identify` as a separate process, on galleries of plain colours: cards, JSON, exit codes, what goes wrong."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from cli.commands.results.identify import card, text_of
 from cli.errors import AssetError
 from cli.photos.assets import KERAS_TOP_URL, top_weights
 from job.product.identify.answer import Answer
+from tests.unit.job.odd_files import REASONS, write_odd_files
 from tests.unit.job.product.galleries import RUN, picture, write_gallery
 
 ROOT = Path(cli.__file__).parents[1]
@@ -73,6 +74,18 @@ def test_unknown_says_which_rule_kept_the_name_back(distance, score, seen_as, wh
     answer = Answer("unknown", RUN, RUN, "m", threshold=0.3, distance=distance, score=score, seen_as=seen_as)
 
     assert card("kitchen.jpg", answer).splitlines()[0] == f"kitchen.jpg: unknown, {why}"
+
+
+@pytest.mark.timeout(60)
+def test_what_is_no_file_is_an_error_and_the_others_are_answered(home):
+    write_odd_files(home / "odd")
+
+    done = fruitsctl(home, "identify", *(f"odd/{name}" for name in REASONS), "red.png", "--output", "out")
+
+    assert done.returncode == 1
+    assert done.stdout.startswith(b"red.png: Tomato")
+    said = done.stderr.decode().lower()
+    assert all(f"error: cannot read `odd/{name}`: {reason}\n" in said for name, reason in REASONS.items())
 
 
 def test_json_holds_an_answer_per_photo_in_their_order(home):

@@ -85,7 +85,7 @@ def test_no_open_and_json_open_nothing(report, output, tmp_path):
     assert opened(tmp_path) == []
 
 
-def test_rebuild_writes_the_page_anew(report, output):
+def test_rebuild_writes_the_page_again(report, output):
     done = report("--output", output, "--rebuild", "--no-open")
 
     assert done.returncode == 0, done.stderr

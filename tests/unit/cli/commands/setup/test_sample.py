@@ -17,7 +17,7 @@ def fruitsctl(folder: Path, *arguments: str, **environment: str) -> subprocess.C
     return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
 
 
-def test_json_is_all_that_stands_on_stdout(assets: Path, tmp_path: Path) -> None:
+def test_json_is_all_that_is_on_stdout(assets: Path, tmp_path: Path) -> None:
     done = fruitsctl(tmp_path, "sample", "my photos", "--images", "10", "--classes", "5", "--json", FRUITS_ASSETS=str(assets))
 
     result = json.loads(done.stdout)

@@ -1,4 +1,4 @@
-"""EMR on EKS: the request, held to botocore's own model; its states; the role's trust; the image's label, asked of an HTTP registry."""
+"""EMR on EKS: the request, checked against botocore's model; its states; the role's trust; the image's label, asked of an HTTP registry."""
 
 from dataclasses import replace
 
@@ -40,13 +40,13 @@ def conf(request):
 
 def test_the_request_is_one_that_the_service_takes(service):
     for options in (OPTIONS, replace(OPTIONS, log_group=None)):
-        report = ParamValidator().validate(plan(PARAMS, options, FLEET).request, service.operation_model("StartJobRun").input_shape)
+        report = ParamValidator().validate(plan(PARAMS, options, FLEET), service.operation_model("StartJobRun").input_shape)
 
         assert not report.has_errors(), report.generate_report()
 
 
 def test_the_request_is_this_one():
-    request = plan(PARAMS, OPTIONS, FLEET).request
+    request = plan(PARAMS, OPTIONS, FLEET)
 
     driver = request["jobDriver"].pop("sparkSubmitJobDriver")
     assert driver["entryPoint"] == "local:///opt/fruits/run_job.py"
@@ -77,7 +77,7 @@ def test_the_request_is_this_one():
 
 
 def test_pods_are_as_large_as_the_workers_and_as_many():
-    found = conf(plan(PARAMS, OPTIONS, FLEET).request)
+    found = conf(plan(PARAMS, OPTIONS, FLEET))
 
     assert (found["spark.executor.instances"], found["spark.default.parallelism"], found["spark.sql.shuffle.partitions"]) == ("3", "6", "6")
     # 8,192 MB less two Python workers of 400 are 7,392; / 1.1 = 6,720; the factor 0.2190 is rounded down: 8,192 / 1.219 = 6,720
@@ -87,7 +87,7 @@ def test_pods_are_as_large_as_the_workers_and_as_many():
 
 
 def test_the_image_its_python_and_the_region_are_set_on_both_sides():
-    found = conf(plan(PARAMS, OPTIONS, FLEET).request)
+    found = conf(plan(PARAMS, OPTIONS, FLEET))
 
     assert found["spark.kubernetes.container.image"] == OPTIONS.image
     for name in ("spark.kubernetes.driverEnv.", "spark.executorEnv."):

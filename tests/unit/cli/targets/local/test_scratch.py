@@ -91,7 +91,7 @@ print(to_line(Outcome("run", 0, "done")))
 """
 
 
-def test_the_outcome_is_heard_whatever_else_the_job_says_and_whoever_watches(scratch, tmp_path):
+def test_the_outcome_is_heard_whatever_else_the_job_says_and_wherever_its_progress_goes(scratch, tmp_path):
     def terminal_that_is_gone(_):
         raise OSError("input/output error")
 

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from job.contract.errors import OutputError
 from job.erasure.parquet import list_heads, text_values
+from job.erasure.pending import Targets
 from job.erasure.search.proof import SearchTerms, find_match
-from job.erasure.targets import HEAD, Targets
+from job.erasure.targets import HEAD
 
 URI = "s3://bucket/photos/é & co/a.jpg"
 FOUND = "address or content hash"
@@ -62,7 +63,7 @@ def seen(content: bytes, needles: SearchTerms) -> str:
 @pytest.mark.parametrize("container", CONTAINERS)
 @settings(deadline=None)  # the first one loads Arrow's readers
 @given(before=NEIGHBOURS, after=NEIGHBOURS, quoted=st.booleans())
-def test_an_address_is_found_whatever_stands_before_and_behind_it(container: str, before: str, after: str, quoted: bool):
+def test_an_address_is_found_whatever_is_before_and_behind_it(container: str, before: str, after: str, quoted: bool):
     uri = quote(URI, safe="/:") if quoted else URI
     content = CONTAINERS[container](f"{before}{uri}{after}")
 
@@ -89,8 +90,69 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("writer", WRITERS)
-def test_an_address_is_found_whoever_wrote_it(writer: str):
+def test_an_address_is_found_whatever_wrote_it(writer: str):
     assert seen(f"<{WRITERS[writer](ODD)}>".encode(), SearchTerms(Targets(uris={ODD}))) == FOUND
+
+
+KEY = URI.removeprefix("s3://bucket/")
+WAYS = {
+    "s3": URI,
+    "s3a": f"s3a://bucket/{KEY}",
+    "s3n": f"s3n://bucket/{KEY}",
+    "arn": f"arn:aws:s3:::bucket/{KEY}",
+    "host": f"https://bucket.s3.eu-west-3.amazonaws.com/{KEY}",
+    "host, dual stack": f"https://bucket.s3.dualstack.eu-west-3.amazonaws.com/{KEY}",
+    "host, no Region": f"https://bucket.s3.amazonaws.com/{KEY}",
+    "host, sovereign": f"https://bucket.s3.eusc-de-east-1.amazonaws.eu/{KEY}",
+    "path": f"https://s3.eu-west-3.amazonaws.com/bucket/{KEY}",
+    "path, another server": f"http://127.0.0.1:7070/bucket/{KEY}",
+}
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+@pytest.mark.parametrize("way", WAYS)
+@settings(deadline=None, max_examples=20)
+@given(before=NEIGHBOURS, after=NEIGHBOURS, writer=st.sampled_from(["text", "url", "all of a url"]))
+def test_an_object_is_found_by_every_address_that_it_has(container: str, way: str, before: str, after: str, writer: str):
+    content = CONTAINERS[container](f"{before} {WRITERS[writer](WAYS[way])}{after}")
+
+    assert seen(content, SearchTerms(Targets(uris={URI}))) == FOUND
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("code", ["utf-16-le", "utf-16-be", "utf-16"])
+def test_an_object_is_found_by_every_address_in_utf_16(way: str, code: str):
+    assert seen(f"read {WAYS[way]}".encode(code), SearchTerms(Targets(uris={URI}))) == FOUND
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_object_is_found_by_every_address_in_a_column_of_addresses(way: str):
+    needles, others = SearchTerms(Targets(uris={URI})), ["s3://bucket/b.jpg", None]
+
+    assert seen(written(pa.table({"uri": [*others, WAYS[way]]}), write_statistics=False), needles) == "address"
+    assert seen(written(pa.table({"uri": [*others, f"{URI}.png"]}), write_statistics=False), needles) == ""
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_longer_address_is_another_object_if_it_is_known_however_it_is_written(way: str):
+    needles = SearchTerms(Targets(uris={URI}), lambda uri: [f"{URI}.png"])
+
+    assert seen(f"{WAYS[way]}.png".encode(), needles) == ""
+    assert seen(f"{WAYS[way]}.gif".encode(), needles) == FOUND
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        f"s3://mybucket/{KEY}",
+        f"s3://bucket/x/{KEY}",
+        f"https://mine.s3.eu-west-3.amazonaws.com/{KEY}",
+        f"/home/bucket/{KEY}",
+        f"<td>bucket/{KEY}</td>",
+    ],
+)
+def test_an_object_of_another_bucket_and_a_name_below_input_are_not_its_address(other: str):
+    assert seen(other.encode(), SearchTerms(Targets(uris={URI}))) == ""
 
 
 @pytest.mark.parametrize("text", [f"{URI}. Skipped", f"{quote(URI, safe='/:')}%22", f"{URI}s3://bucket/b.jpg", f"{URI}-1", f"{URI}.png"])
@@ -267,7 +329,7 @@ def test_an_etag_within_a_longer_number_is_that_of_another_photo(text: str):
 
 
 @pytest.mark.parametrize("text", ["5000-17", "\n5000-17.", "x\\n5000-17\\n", "%225000-17%22", "\\u00225000-17\\u0022"])
-def test_an_etag_is_found_whatever_stands_beside_it_that_is_no_number(text: str):
+def test_an_etag_is_found_whatever_is_beside_it_that_is_no_number(text: str):
     assert seen(text.encode(), SearchTerms(Targets(etags={"5000-17"}))) == FOUND
 
 

@@ -1,4 +1,4 @@
-"""Neighbours and classifier: who is believed, and when nobody is."""
+"""Neighbours and classifier: which of them is believed, and when neither is."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def test_a_contradiction_is_unknown_and_agreement_reaches_further(distance, opin
     assert (decision.group, decision.by) == (group, by)
 
 
-def test_the_score_is_that_of_whoever_is_believed():
+def test_the_score_is_that_of_the_one_that_is_believed():
     votes = {"Lemon": 0.7, "Orange": 0.3}
 
     assert decide(votes, 0.15, opinion={"Orange": 0.3}, **LIMITS) == Decision("Lemon", "neighbours", 0.7)
@@ -43,7 +43,7 @@ def test_an_image_of_a_gallery_that_knows_nothing_else_knows_itself():
     assert decide({"Lemon": 1.0}, 2e-3, 0.0, 0.0, {}, ["Lemon"]).group is None
 
 
-def test_where_the_neighbours_disagree_nobody_is_believed_unless_one_is_very_near():
+def test_where_the_neighbours_disagree_none_is_believed_unless_one_is_very_near():
     votes = {"Lemon": 0.6, "Orange": 0.4}
 
     assert decide(votes, 0.15, opinion={}, **LIMITS).group is None

@@ -343,7 +343,7 @@ def test_every_answer_tells_browsers_to_be_careful(client, path):
     assert "cache-control" in headers
 
 
-def test_pages_and_answers_are_kept_by_nobody(client):
+def test_pages_and_answers_are_kept_nowhere(client):
     photo = {"photo": picture(COLOURS["Banana"])}
 
     assert client.post("/", files=photo).headers["cache-control"] == "no-store"

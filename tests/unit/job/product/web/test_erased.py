@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
 
 from job.erasure import parquet
+from job.product import gallery
 from job.product.identify.identifier import Identifier
 from job.product.web.app import make_app
 from job.product.web.limits import Limits
@@ -129,6 +132,44 @@ def test_while_a_run_is_being_rewritten_nothing_of_it_is_shown(tmp_path: Path, p
         assert ask()[1]
         aside.rename(matrix)
         assert ask() == (200, "")
+
+
+def refit(root: Path, mean: float) -> None:
+    """What a refit does last: the matrix is written again, then the PCA."""
+    matrix, model = root / MATRIX, root / "runs" / RUN / "pca.npz"
+    pq.write_table(pq.read_table(matrix), matrix)
+    with np.load(model) as arrays:
+        np.savez(model, **{**arrays, "mean": np.full(3, mean)})
+
+
+def test_a_refit_while_the_run_is_opened_again_leaves_no_pca_of_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with serving(tmp_path) as client:
+        erase(tmp_path, "Limes/1.png")
+        read_scores = gallery.read_scores
+
+        def slowly(*arguments):
+            monkeypatch.undo()
+            refit(tmp_path, 0.25)
+            return read_scores(*arguments)
+
+        monkeypatch.setattr(gallery, "read_scores", slowly)
+        assert client.get("/healthz").status_code == 503
+
+        assert client.get("/healthz").status_code == 200
+        assert client.app.state.desk._view().identifier.gallery.mean.tolist() == [0.25] * 3
+
+
+@pytest.mark.parametrize("name", ["pca.npz", "manifest.json"])
+def test_a_run_whose_pca_or_manifest_is_written_again_is_read_again(tmp_path: Path, name: str):
+    with serving(tmp_path) as client:
+        desk = client.app.state.desk
+        before = desk._view()
+        file = tmp_path / "runs" / RUN / name
+        file.with_suffix(".new").write_bytes(file.read_bytes())
+        file.with_suffix(".new").replace(file)
+
+        assert desk._view() is not before
+        assert desk._view() is desk._view()
 
 
 def test_when_every_photo_was_erased_nothing_is_shown(tmp_path: Path):

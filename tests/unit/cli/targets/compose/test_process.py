@@ -5,7 +5,7 @@ import shlex
 import pytest
 
 from cli.errors import UsageError
-from cli.targets.compose import plan
+from cli.targets.compose.process import plan
 from job.contract.params import Params
 
 COMPOSE = ["docker", "compose"]

@@ -12,12 +12,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from cli.container.docker import docker
-from cli.errors import UsageError
+from cli.errors import FruitsError, UsageError
 from job.contract.params import Params
 from job.contract.uris import is_s3, shown
 
 # What the container has itself, or what INPUT and OUTPUT say as arguments.
-NOT_PASSED = {"input", "output", "weights", "cache"}
+NOT_PASSED = {"input", "output", "weights", "cache", "target"}
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,21 @@ def start(todo: Plan) -> int:
         raise UsageError("there is no `docker` on this machine", "install Docker, or use --local") from error
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def container_of(run_id: str) -> str:
+    """
+    Return the id of the container that runs `run_id`, by its command line.
+
+    Raises:
+        FruitsError: there is none, or Docker refuses.
+    """
+    listed = docker("ps", "--no-trunc", "--filter=label=com.docker.compose.service=job", "--format={{.ID}} {{.Command}}")
+    for line in listed.splitlines():
+        identifier, _, command = line.partition(" ")
+        if f"--run-id={run_id}" in command.strip('"').split():
+            return identifier
+    raise FruitsError(f"no container has run `{run_id}`", f"run `fruitsctl status {run_id}` again in a few seconds")
 
 
 def _option(name: str, value: object) -> list[str]:

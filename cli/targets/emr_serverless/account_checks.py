@@ -8,6 +8,7 @@ from typing import Any
 from cli.aws.clients import Clients
 from cli.aws.errors import translate_aws_errors
 from cli.aws.regions import EU_REGIONS
+from cli.aws.s3 import check_region
 from cli.billing.prices import prices
 from cli.billing.sizing import QUOTA_VCPU, WORKER
 from cli.container.pushed import PushedImage, last_pushed
@@ -16,7 +17,7 @@ from cli.infra import stacks
 from cli.settings.config import Settings
 from cli.settings.release import RELEASE
 from cli.targets.emr_serverless import application as applications
-from cli.targets.emr_serverless.submit import QUOTA_CODE, check_places
+from cli.targets.emr_serverless.prepare import QUOTA_CODE
 from cli.ui.checks import Check
 from job.contract.uris import is_s3
 
@@ -24,7 +25,7 @@ from job.contract.uris import is_s3
 SERVICE_ROLE, SERVICE_NAME = "AWSServiceRoleForAmazonEMRServerless", "ops.emr-serverless.amazonaws.com"
 UP = "fruitsctl infra up"
 PUSH = "fruitsctl image build && fruitsctl image check && fruitsctl image push"
-# A stack that could not be updated works as before. `stacks.NEEDS_REPAIR` has a hint for some other states; the rest need `infra up`.
+# A stack that could not be updated is as it was before: it works. Of other states `stacks.repair_hint` knows the way out, or it is `infra up`.
 HEALTHY = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}
 
 
@@ -40,7 +41,7 @@ def checks(clients: Clients, config: Settings) -> list[Check]:
         there = {name: stacks.describe(cloudformation, f"{config.project}-{name}") for name in ("data", "base", "app")}
     except FruitsError as error:
         return [*found, _failed("stacks", error)]
-    found += [stack(name, described) for name, described in there.items()]
+    found += [stack(name, described, clients.region) for name, described in there.items()]
     outputs = {key: value for described in there.values() for key, value in stacks.outputs(described).items()}
     if "Bucket" in outputs:
         found.append(_asked("buckets", buckets, clients, outputs["Bucket"], config))
@@ -100,19 +101,19 @@ def service_role(clients: Clients) -> Check:
     return Check("service role", True, SERVICE_ROLE)
 
 
-def stack(name: str, described: Mapping[str, Any] | None) -> Check:
+def stack(name: str, described: Mapping[str, Any] | None, region: str) -> Check:
     """`described` is the answer of `stacks.describe`."""
     title, state = f"{name} stack", described["StackStatus"] if described else None
-    if state in stacks.NOT_CREATED:
+    if described is None or state in stacks.NOT_CREATED:
         return Check(title, False, "not created", f"{PUSH}, then {UP}" if name == "app" else UP)
     moving = "wait until it has finished" if str(state).endswith("_IN_PROGRESS") else UP
-    return Check(title, state in HEALTHY, str(state), stacks.NEEDS_REPAIR.get(str(state), moving))
+    return Check(title, state in HEALTHY, str(state), stacks.repair_hint(region, described["StackName"], state) or moving)
 
 
 def buckets(clients: Clients, bucket: str, config: Settings) -> Check:
     """The stack's own, and those of INPUT and OUTPUT where settings name them."""
     named = [uri for uri in (config.input, config.output) if uri and is_s3(uri)]
-    check_places(clients, f"s3://{bucket}", *named)
+    check_region(clients("s3"), clients.region, "the application", f"s3://{bucket}", *named)
     return Check("buckets", True, f"{', '.join([bucket, *named])} in {clients.region}")
 
 

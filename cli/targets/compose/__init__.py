@@ -1,0 +1,1 @@
+"""Run the job in the local stack of docker-compose.yml."""

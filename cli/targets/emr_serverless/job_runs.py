@@ -1,0 +1,132 @@
+"""Job runs of EMR Serverless: started once however often that takes, found by the service's list, asked for, cancelled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cli.aws.clients import Clients, retry_transient, start_once
+from cli.aws.errors import translate_aws_errors
+from cli.errors import FruitsError, UsageError
+from cli.settings.waiting import wait_until
+from cli.targets.base import SubmittedRun
+from cli.targets.runs.saved import save
+
+PAUSE_SECONDS = 2.0
+IMAGE_POLLS = 5  # the digest is known as soon as the service has resolved it
+
+
+def send(clients: Clients, state: Path, run: SubmittedRun, tell: Callable[[str], None]) -> SubmittedRun:
+    """
+    `run` with the service's own id. It is written down before, so that what was accepted without an answer is found again.
+
+    Raises:
+        FruitsError: AWS refuses, or does not answer.
+    """
+    save(state, run)
+    hint = f"check with `fruitsctl status {run.run_id}` whether it was accepted"
+    job_run_id = start_once(clients, lambda: _start(clients, run), tell, PAUSE_SECONDS, run.run_id, hint)
+    known = replace(run, job_run_id=job_run_id)
+    save(state, known)
+    return known
+
+
+def verify_image(clients: Clients, run: SubmittedRun, digest: str, tell: Callable[[str], None]) -> None:
+    """
+    Raises:
+        FruitsError: the service took another image than `digest`; the run is cancelled.
+    """
+    identifier = str(run.job_run_id)
+    look = f"run `fruitsctl status {run.run_id}`: the run continues"
+
+    def resolved() -> str | None:
+        job_run = retry_transient(
+            clients, lambda: get_job_run(clients, run.where["application_id"], identifier), tell, PAUSE_SECONDS, then=look
+        )
+        digest: str | None = job_run.get("imageConfiguration", {}).get("resolvedImageDigest")
+        return digest
+
+    real = wait_until(resolved, bool, PAUSE_SECONDS, IMAGE_POLLS * PAUSE_SECONDS)
+    if not real:
+        tell("note: EMR has not reported the image of the run; the image of the application was checked before")
+    elif real != digest:
+        retry_transient(clients, lambda: cancel(clients, run), tell, PAUSE_SECONDS, then=f"run `fruitsctl cancel {run.run_id}`")
+        raise FruitsError(
+            f"EMR used image `{real}` instead of {digest}; the run is cancelled", "run the command again: it restarts the application"
+        )
+
+
+def cancel(clients: Clients, run: SubmittedRun) -> None:
+    """Ask for it; until the run is CANCELLED it holds its workers."""
+    client = clients("emr-serverless")
+    with translate_aws_errors("emr-serverless:CancelJobRun"):
+        try:
+            client.cancel_job_run(applicationId=run.where["application_id"], jobRunId=str(run.job_run_id))
+        except client.exceptions.ValidationException:
+            return  # it has ended meanwhile; the next look tells
+
+
+def resolved(clients: Clients, state: Path, run: SubmittedRun) -> SubmittedRun:
+    """
+    Return `run` with the service's id, which it lacks if the service's answer was lost; then it is saved.
+
+    Raises:
+        UsageError: the service does not have it.
+        FruitsError: no credentials, or AWS refuses.
+    """
+    if run.job_run_id:
+        return run
+    found = find(clients, run.where["application_id"], run.run_id)
+    if found is None:
+        raise UsageError(f"no run `{run.run_id}` on EMR Serverless", "start a run with `fruitsctl run … --serverless`")
+    known = replace(run, job_run_id=found.job_run_id)
+    save(state, known)
+    return known
+
+
+def find(clients: Clients, application_id: str, run_id: str | None) -> SubmittedRun | None:
+    """By its name, which is our run id, or by the service's own id; without one the newest."""
+    client = clients("emr-serverless")
+    with translate_aws_errors("emr-serverless:ListJobRuns"):
+        pages = client.get_paginator("list_job_runs").paginate(applicationId=application_id)
+        listed = [run for page in pages for run in page["jobRuns"] if run_id in (None, run.get("name"), run["id"])]
+    if not listed:
+        return None
+    newest = max(listed, key=lambda run: run["createdAt"])
+    return _from_job_run(get_job_run(clients, application_id, newest["id"]), clients.region)
+
+
+def get_job_run(clients: Clients, application_id: str, job_run_id: str) -> dict[str, Any]:
+    with translate_aws_errors("emr-serverless:GetJobRun"):
+        found: dict[str, Any] = clients("emr-serverless").get_job_run(applicationId=application_id, jobRunId=job_run_id)["jobRun"]
+    return found
+
+
+def dashboard(clients: Clients, run: SubmittedRun) -> str:
+    """The Spark UI's address. It holds a token and is good for an hour: it is shown, and kept nowhere."""
+    with translate_aws_errors("emr-serverless:GetDashboardForJobRun"):
+        answer = clients("emr-serverless").get_dashboard_for_job_run(
+            applicationId=run.where["application_id"], jobRunId=str(run.job_run_id)
+        )
+    return str(answer["url"])
+
+
+def _start(clients: Clients, run: SubmittedRun) -> str:
+    with translate_aws_errors("emr-serverless:StartJobRun"):
+        return str(clients("emr-serverless").start_job_run(**run.request)["jobRunId"])
+
+
+def _from_job_run(job_run: dict[str, Any], region: str) -> SubmittedRun:
+    """GetJobRun tells all that is saved, but for the request."""
+    words = job_run["jobDriver"]["sparkSubmit"].get("entryPointArguments", [])
+    arguments = dict(word.removeprefix("--").split("=", 1) for word in words if "=" in word)
+    return SubmittedRun(
+        run_id=arguments.get("run-id", job_run.get("name", job_run["jobRunId"])),
+        target="serverless",
+        output=arguments.get("output", ""),
+        sent_at=job_run["createdAt"].isoformat(),
+        where={"application_id": job_run["applicationId"], "region": region},
+        job_run_id=job_run["jobRunId"],
+    )

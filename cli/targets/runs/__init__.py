@@ -1,0 +1,1 @@
+"""Launch runs on any target, save them, find them and list them."""

@@ -1,0 +1,1 @@
+"""Run the job on a Spark that is already there, by spark-submit."""
