@@ -93,7 +93,7 @@ def make_params(source: str, output: str, target: Target[Any, Any], values: Mapp
 
     Raises:
         UsageError: a value is out of range.
-        PlaceError: OUTPUT and INPUT are not apart.
+        LocationError: OUTPUT and INPUT are not apart.
     """
     places = from_text(source), from_text(output)
     check_no_overlap(*places)

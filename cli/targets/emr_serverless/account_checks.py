@@ -25,7 +25,7 @@ from job.contract.uris import is_s3
 SERVICE_ROLE, SERVICE_NAME = "AWSServiceRoleForAmazonEMRServerless", "ops.emr-serverless.amazonaws.com"
 UP = "fruitsctl infra up"
 PUSH = "fruitsctl image build && fruitsctl image check && fruitsctl image push"
-# A stack that could not be updated is as it was before: it works. Of other states `stacks.repair_hint` knows the way out, or it is `infra up`.
+# A stack that could not be updated works as before. `stacks.repair_hint` has a hint for some other states; the rest need `infra up`.
 HEALTHY = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}
 
 

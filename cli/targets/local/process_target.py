@@ -62,7 +62,7 @@ class ProcessTarget(HeldTarget[O, ProcessPlan]):
         Return the exact command line.
 
         Raises:
-            PlaceError: INPUT is on this machine and cannot be read, or OUTPUT is and cannot be written.
+            LocationError: INPUT is on this machine and cannot be read, or OUTPUT is and cannot be written.
             UsageError: this machine has no Spark, or no Java, for it.
         """
         config = settings()
