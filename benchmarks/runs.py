@@ -18,8 +18,8 @@ from typing import Any
 
 from benchmarks.memory import Sampler, peaks
 from cli.targets.local import jvm_archive
+from cli.targets.local.environment import JVM_OPTIONS
 from cli.targets.local.java import find_java_home, in_words, supported
-from cli.targets.local.surroundings import JVM_OPTIONS
 from job.contract.records import STAGES, Stage
 
 CHECKOUT = Path(__file__).parents[1]  # where `-m` finds these modules

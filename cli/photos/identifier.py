@@ -37,7 +37,7 @@ def open_identifier(output: str | None, run: str | None = None) -> Identifier:
             return (top_weights if what == "classifier" else weights)(config.assets, config.cache, progress)
 
     if is_s3(where):
-        run_files.lend(config)
+        run_files.export_aws_settings(config)
     try:
         with said_if_slow("Opening the run and its network; the first time takes up to a minute"):
             return Identifier(where, run, weights=get, cache=config.cache)

@@ -27,12 +27,12 @@ def explain(error: Exception) -> FruitsError:
     if isinstance(error, RecordError):
         hint = "use the version of fruitsctl that made it, or run the same command again"
         return FruitsError(f"a file of the run cannot be read: {error}", hint)
-    if isinstance(error, OSError) and (known := _of_the_system(error)):
+    if isinstance(error, OSError) and (known := _system_error(error)):
         return known
     return _unexpected(error)
 
 
-def _of_the_system(error: OSError) -> UsageError | None:
+def _system_error(error: OSError) -> UsageError | None:
     """None where the operating system names neither a file nor a reason that a user can change: a connection, for example."""
     path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
     if error.errno in NO_SPACE:

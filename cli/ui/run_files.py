@@ -44,13 +44,13 @@ def output_of(given: str | None, config: Settings) -> str:
         raise UsageError("no OUTPUT given", "add --output=OUTPUT, or set it in fruits.toml") from error
 
 
-def remember(output: str, config: Settings) -> None:
+def save_last_output(output: str, config: Settings) -> None:
     """For `output_of`. Without a place to keep it nothing is lost but this comfort."""
     with suppress(OSError):
         write_private(config.state / LAST, output)
 
 
-def lend(config: Settings) -> None:
+def export_aws_settings(config: Settings) -> None:
     """What fruits.toml says goes where the job's S3 client, here in our own process, looks for it: into the environment."""
     for variable, value in (("AWS_PROFILE", config.profile), ("AWS_REGION", config.region)):
         if value and not os.environ.get(variable):

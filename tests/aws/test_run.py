@@ -221,7 +221,7 @@ def test_ctrl_c_while_the_cost_is_waited_for_leaves_the_exit_code_of_the_run(aws
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(follow, "settled", interrupt)
+    monkeypatch.setattr(follow, "wait_until_billed", interrupt)
     account.runner = ScriptedRunner(code=2, meanwhile=leave(aws, Outcome("r1", 2, "InputError", "there is no photo", "check INPUT")))
 
     ended(RUN, 2, "there is no photo", "the cost was not waited for: fruitsctl status r1")

@@ -6,7 +6,7 @@ import boto3
 
 from cli.aws.clients import Clients
 from cli.targets.base import LogLine
-from cli.targets.emr.driver_log import DriverLog, Place, archived
+from cli.targets.emr.driver_log import DriverLog, LogLocation, archived
 
 GROUP = "/aws/emr-serverless/fruitsctl"
 BELOW = "applications/00f1/jobs/00f2/"
@@ -14,7 +14,7 @@ WATCHED = {"cloudWatchLoggingConfiguration": {"enabled": True, "logGroupName": G
 
 
 def place(**monitoring):
-    return Place.of(
+    return LogLocation.of(
         {"applicationId": "00f1", "jobRunId": "00f2", "configurationOverrides": {"monitoringConfiguration": WATCHED | monitoring}}
     )
 
@@ -53,7 +53,7 @@ def test_late_lines_and_those_of_other_attempts_and_rotated_streams_come_once_an
 
 
 def test_a_run_without_cloudwatch_has_no_live_log():
-    assert DriverLog(Place.of({"applicationId": "a", "jobRunId": "b"}), "stdout").new(None) == []
+    assert DriverLog(LogLocation.of({"applicationId": "a", "jobRunId": "b"}), "stdout").new(None) == []
 
 
 def test_what_was_rotated_or_cut_off_in_the_bucket_is_still_read(aws):

@@ -87,7 +87,7 @@ def write_again(where: str, run_id: str) -> None:
 
     config = settings()
     if is_s3(where):
-        run_files.lend(config)
+        run_files.export_aws_settings(config)
     try:
         rebuild(where, run_id, config.cache)
     except JobError as error:

@@ -17,8 +17,8 @@ from cli.errors import UsageError
 from cli.settings import user
 from cli.settings.config import Settings, settings
 from cli.settings.folders import local
+from cli.targets.local.environment import allows_programs, ignored, temporary_folder
 from cli.targets.local.java import INSTALL, find_java_home, in_words, passed_over, supported
-from cli.targets.local.surroundings import allows_programs, ignored, temporary_folder
 from cli.ui.checks import Check, report
 from cli.ui.given_options import given
 from job.contract.locations import broken_link, longest_existing
@@ -50,7 +50,7 @@ def doctor(
         packages(),
         java(config),
         user_name(),
-        surroundings(os.environ),
+        environment_check(os.environ),
         memory(),
         disk(folder),
         weights(config),
@@ -94,7 +94,7 @@ def user_name() -> Check:
     return Check("user", name is not None, name or f"user id {os.getuid()} has no name, and Spark needs one", user.NAME_HINT)
 
 
-def surroundings(environ: Mapping[str, str]) -> Check:
+def environment_check(environ: Mapping[str, str]) -> Check:
     """Never failed: a local run does not inherit what another Spark has set."""
     names = ignored(environ)
     return Check("environment", True, f"ignored by local runs: {', '.join(names)}" if names else "nothing of another Spark")

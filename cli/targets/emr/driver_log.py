@@ -29,7 +29,7 @@ STREAMS_AT_ONCE = 100  # that FilterLogEvents takes
 
 
 @dataclass(frozen=True)
-class Place:
+class LogLocation:
     """Where one job run's logs are."""
 
     group: str | None  # None: not in CloudWatch
@@ -38,7 +38,7 @@ class Place:
     driver: str = "/SPARK_DRIVER/"  # in the names of the driver's streams and files, before `stdout` or `stderr`
 
     @classmethod
-    def of(cls, job_run: dict[str, Any]) -> Place:
+    def of(cls, job_run: dict[str, Any]) -> LogLocation:
         """As the run itself was asked to, so that it is found from any machine."""
         wanted = job_run.get("configurationOverrides", {}).get("monitoringConfiguration", {})
         watch, bucket = wanted.get("cloudWatchLoggingConfiguration", {}), wanted.get("s3MonitoringConfiguration", {})
@@ -54,7 +54,7 @@ class Place:
 class DriverLog:
     """`stdout` or `stderr` of all attempts. `new` gives each line once, in order of time."""
 
-    def __init__(self, place: Place, stream: str) -> None:
+    def __init__(self, place: LogLocation, stream: str) -> None:
         self._place, self._stream = place, stream
         self._since_ms = 0
         self._seen: dict[str, int] = {}  # event id -> time
@@ -104,7 +104,7 @@ class DriverLog:
                 return []  # rotated away between the two calls
 
 
-def archived(clients: Clients, place: Place, stream: str) -> list[str]:
+def archived(clients: Clients, place: LogLocation, stream: str) -> list[str]:
     """
     The same lines from the bucket, where they are only after the end; nothing if there are none.
 
@@ -129,7 +129,7 @@ def archived(clients: Clients, place: Place, stream: str) -> list[str]:
     return lines
 
 
-def latest_progress(clients: Clients, place: Place) -> Progress | None:
+def latest_progress(clients: Clients, place: LogLocation) -> Progress | None:
     """Return what the job said last. A user who may not read the log can still see the state."""
     try:
         records = [from_line(line.text) for line in DriverLog(place, "stdout").new(clients)]
@@ -140,7 +140,7 @@ def latest_progress(clients: Clients, place: Place) -> Progress | None:
 
 
 def driver_log(
-    clients: Clients, place: Place, run: SubmittedRun, follow: bool, stream: str, over: Callable[[], bool], tell: Tell
+    clients: Clients, place: LogLocation, run: SubmittedRun, follow: bool, stream: str, over: Callable[[], bool], tell: Tell
 ) -> Iterator[LogLine]:
     """
     Yield the driver's log: live from CloudWatch, else from the bucket, where it is only after the end.

@@ -13,7 +13,7 @@ from cli.aws.redact import redact
 from cli.errors import FruitsError, UsageError
 from cli.settings.config import Settings, settings
 from cli.targets.base import Ended, LogLine, Plan, RunStatus, SubmittedRun, Target, Tell, unsupported
-from cli.targets.emr.driver_log import Place, driver_log, latest_progress
+from cli.targets.emr.driver_log import LogLocation, driver_log, latest_progress
 from cli.targets.emr_eks.options import EksOptions
 from cli.targets.runs.saved import save
 from job.contract.params import Params
@@ -186,14 +186,14 @@ def _logs_of(run: SubmittedRun) -> str:
     return f"s3://{bucket_and_key(run.output)[0]}/logs/{run.where['virtual_cluster_id']}/jobs/{run.job_run_id}/"
 
 
-def _place(run: SubmittedRun, job_run: Mapping[str, Any]) -> Place:
+def _place(run: SubmittedRun, job_run: Mapping[str, Any]) -> LogLocation:
     """Return where the driver's log is: https://docs.aws.amazon.com/emr/latest/EMR-on-EKS-DevelopmentGuide/emr-eks-jobs-s3.html"""
 
     monitoring = job_run.get("configurationOverrides", {}).get("monitoringConfiguration", {})
     watch = monitoring.get("cloudWatchMonitoringConfiguration", {})
     below = f"{run.where['virtual_cluster_id']}/jobs/{run.job_run_id}/"
     prefix = watch.get("logStreamNamePrefix")
-    return Place(watch.get("logGroupName"), f"{prefix}/{below}" if prefix else below, _logs_of(run), "-driver/")
+    return LogLocation(watch.get("logGroupName"), f"{prefix}/{below}" if prefix else below, _logs_of(run), "-driver/")
 
 
 def _pushed_last(clients: Clients, config: Settings) -> str:

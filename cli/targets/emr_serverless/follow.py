@@ -13,10 +13,10 @@ from cli.errors import FruitsError
 from cli.settings.waiting import wait_until
 from cli.targets.base import SubmittedRun
 from cli.targets.emr import waits
-from cli.targets.emr.driver_log import DriverLog, Place, archived
+from cli.targets.emr.driver_log import DriverLog, LogLocation, archived
 from cli.targets.emr.run_files import read_outcome
-from cli.targets.emr_serverless.ending import verdict
 from cli.targets.emr_serverless.job_runs import get_job_run
+from cli.targets.emr_serverless.outcome import resolve_outcome
 from job.contract.records import Outcome, Progress, from_line
 
 T = TypeVar("T")
@@ -26,12 +26,12 @@ BILLED = "billedResourceUtilization"  # in GetJobRun's answer
 
 
 @dataclass(frozen=True)
-class Ending:
+class RunEnd:
     job_run: dict[str, Any]  # GetJobRun's
     outcome: Outcome
 
 
-def follow(clients: Clients, run: SubmittedRun, tell: Callable[[str], None], on_progress: Callable[[Progress], None]) -> Ending:
+def follow(clients: Clients, run: SubmittedRun, tell: Callable[[str], None], on_progress: Callable[[Progress], None]) -> RunEnd:
     """
     Until the run is over; throttling, a lost network and expired credentials only delay it, up to an hour at a time.
 
@@ -45,27 +45,27 @@ def follow(clients: Clients, run: SubmittedRun, tell: Callable[[str], None], on_
 
     def look() -> dict[str, Any]:
         nonlocal state, since, stdout, readable
-        job_run = _patiently(clients, run, lambda: _get(clients, run), tell)
+        job_run = _retry(clients, run, lambda: _get(clients, run), tell)
         if job_run["state"] != state:
             before = f"; was {state.lower()} for {time.monotonic() - since:,.0f} s" if state else ""
             state, since = job_run["state"], time.monotonic()
             tell(f"Run {run.run_id}: {state.lower()}{before}")
-        stdout = stdout or DriverLog(Place.of(job_run), "stdout")
+        stdout = stdout or DriverLog(LogLocation.of(job_run), "stdout")
         if readable:
-            readable = _pass_on(clients, run, stdout, tell, on_progress)
+            readable = _forward_log(clients, run, stdout, tell, on_progress)
         return job_run
 
     job_run = _until_over(run, look, waits.FOLLOW_SECONDS)
-    return Ending(job_run, conclude(clients, run, job_run, tell))
+    return RunEnd(job_run, outcome_of(clients, run, job_run, tell))
 
 
-def conclude(clients: Clients, run: SubmittedRun, job_run: dict[str, Any], tell: Callable[[str], None]) -> Outcome:
+def outcome_of(clients: Clients, run: SubmittedRun, job_run: dict[str, Any], tell: Callable[[str], None]) -> Outcome:
     """How a run that is over ended; its log is asked only if it left no word in OUTPUT."""
-    outcome = _patiently(clients, run, lambda: read_outcome(clients, run.output, run.run_id), tell)
+    outcome = _retry(clients, run, lambda: read_outcome(clients, run.output, run.run_id), tell)
     stderr: list[str] = []
     if job_run["state"] == "FAILED":
-        stderr = _patiently(clients, run, lambda: last_words(clients, Place.of(job_run), 0.0 if outcome else waits.LATE_SECONDS), tell)
-    return verdict(job_run, run.run_id, outcome, stderr)
+        stderr = _retry(clients, run, lambda: driver_stderr(clients, LogLocation.of(job_run), 0.0 if outcome else waits.LATE_SECONDS), tell)
+    return resolve_outcome(job_run, run.run_id, outcome, stderr)
 
 
 def wait_until_over(clients: Clients, run: SubmittedRun, tell: Callable[[str], None]) -> dict[str, Any]:
@@ -75,10 +75,10 @@ def wait_until_over(clients: Clients, run: SubmittedRun, tell: Callable[[str], N
     Raises:
         FruitsError: it is not within CANCEL_SECONDS, or AWS refuses or cannot be reached.
     """
-    return _until_over(run, lambda: _patiently(clients, run, lambda: _get(clients, run), tell), waits.CANCEL_SECONDS)
+    return _until_over(run, lambda: _retry(clients, run, lambda: _get(clients, run), tell), waits.CANCEL_SECONDS)
 
 
-def last_words(clients: Clients, place: Place, patience_seconds: float) -> list[str]:
+def driver_stderr(clients: Clients, place: LogLocation, patience_seconds: float) -> list[str]:
     """The driver's stderr: from CloudWatch, as soon as some of it is there, else from the bucket."""
     log = DriverLog(place, "stderr")
 
@@ -88,7 +88,7 @@ def last_words(clients: Clients, place: Place, patience_seconds: float) -> list[
     return wait_until(look, bool, min(waits.POLL_SECONDS, patience_seconds), patience_seconds)
 
 
-def settled(clients: Clients, run: SubmittedRun, job_run: dict[str, Any]) -> dict[str, Any]:
+def wait_until_billed(clients: Clients, run: SubmittedRun, job_run: dict[str, Any]) -> dict[str, Any]:
     """GetJobRun's answer with what is billed; without it if AWS takes too long."""
     if BILLED in job_run:
         return job_run
@@ -115,16 +115,16 @@ def _get(clients: Clients, run: SubmittedRun) -> dict[str, Any]:
     return get_job_run(clients, run.where["application_id"], run.job_run_id)
 
 
-def _patiently(clients: Clients, run: SubmittedRun, call: Callable[[], T], tell: Callable[[str], None]) -> T:
+def _retry(clients: Clients, run: SubmittedRun, call: Callable[[], T], tell: Callable[[str], None]) -> T:
     return retry_transient(clients, call, tell, waits.POLL_SECONDS, then=_look_later(run))
 
 
-def _pass_on(
+def _forward_log(
     clients: Clients, run: SubmittedRun, stdout: DriverLog, tell: Callable[[str], None], on_progress: Callable[[Progress], None]
 ) -> bool:
     """False: we may not read the log. How the run ends can be seen without it."""
     try:
-        lines = _patiently(clients, run, lambda: stdout.new(clients), tell)
+        lines = _retry(clients, run, lambda: stdout.new(clients), tell)
     except FruitsError as error:
         tell(f"note: progress is not available: {error}")
         return False

@@ -13,7 +13,7 @@ from cli.aws.redact import redact
 from cli.errors import UsageError
 from cli.settings.config import settings
 from cli.targets.base import Ended, LogLine, Plan, RunStatus, SubmittedRun, Target, Tell
-from cli.targets.emr.driver_log import Place, driver_log, latest_progress
+from cli.targets.emr.driver_log import LogLocation, driver_log, latest_progress
 from cli.targets.emr_serverless import job_runs
 from cli.targets.emr_serverless.options import ServerlessOptions
 from cli.ui.output import say
@@ -136,9 +136,9 @@ class EmrServerless(Target[ServerlessOptions, ServerlessPlan]):
         clients, run, job_run = _asked(run, tell)
         state, details = state_of(job_run), redact(job_run.get("stateDetails", ""))
         if state.ended:
-            outcome = follow.conclude(clients, run, job_run, tell)
+            outcome = follow.outcome_of(clients, run, job_run, tell)
             return RunStatus(state, job_run["state"], details, job_run.get("attempt", 1), outcome=outcome)
-        return RunStatus(state, job_run["state"], details, job_run.get("attempt", 1), latest_progress(clients, Place.of(job_run)))
+        return RunStatus(state, job_run["state"], details, job_run.get("attempt", 1), latest_progress(clients, LogLocation.of(job_run)))
 
     def logs(self, run: SubmittedRun, follow: bool, stderr: bool, tell: Tell) -> Iterator[LogLine]:
         """Yield the driver's log: live from CloudWatch, else from the bucket."""
@@ -148,7 +148,7 @@ class EmrServerless(Target[ServerlessOptions, ServerlessPlan]):
         def over() -> bool:
             return state_of(job_runs.get_job_run(clients, run.where["application_id"], str(run.job_run_id))).ended
 
-        yield from driver_log(clients, Place.of(job_run), run, follow, "stderr" if stderr else "stdout", over, tell)
+        yield from driver_log(clients, LogLocation.of(job_run), run, follow, "stderr" if stderr else "stdout", over, tell)
 
     def cancel(self, run: SubmittedRun, tell: Tell) -> RunStatus:
         from cli.targets.emr_serverless.follow import wait_until_over

@@ -30,13 +30,13 @@ def watch(clients: Clients, run: SubmittedRun, config: Settings, tell: Tell) -> 
     with Stages() as stages:
         tell(f"Spark UI: fruitsctl ui {run.run_id}")
         ending = follow.follow(clients, run, tell, stages.show)
-    return conclude(clients, run, ending.job_run, ending.outcome, config)
+    return result_of(clients, run, ending.job_run, ending.outcome, config)
 
 
-def conclude(clients: Clients, run: SubmittedRun, job_run: dict[str, Any], outcome: Outcome, config: Settings) -> Ended:
+def result_of(clients: Clients, run: SubmittedRun, job_run: dict[str, Any], outcome: Outcome, config: Settings) -> Ended:
     """Return manifest and cost of a run that is over, and store the cost beside OUTPUT. Raises FruitsError if it failed."""
     manifest = read_manifest(clients, run.output, run.run_id) if outcome.code == 0 else None
-    cost = keep_cost(clients, run, job_run, manifest, config)
+    cost = save_billed_cost(clients, run, job_run, manifest, config)
     if outcome.code or manifest is None:
         if cost and cost.usd is not None:
             say(f"It cost ${cost.usd:.4f}")
@@ -45,10 +45,12 @@ def conclude(clients: Clients, run: SubmittedRun, job_run: dict[str, Any], outco
     return Ended(manifest, data={"cost": json.loads(cost.to_json()) if cost else None}, lines=(f"Cost of the workers: {usd}",))
 
 
-def keep_cost(clients: Clients, run: SubmittedRun, job_run: dict[str, Any], manifest: Manifest | None, config: Settings) -> Cost | None:
+def save_billed_cost(
+    clients: Clients, run: SubmittedRun, job_run: dict[str, Any], manifest: Manifest | None, config: Settings
+) -> Cost | None:
     """Beside the output, once AWS has said what it bills; None, with a note, if it could not be kept."""
     try:
-        job_run = follow.settled(clients, run, job_run)
+        job_run = follow.wait_until_billed(clients, run, job_run)
         application = applications.get(clients, run.where["application_id"])
         cost = cost_record(job_run, prices_of(clients, application, config), manifest.counts if manifest else None)
         history.save_cost(clients.session, run.output, cost)
@@ -76,5 +78,5 @@ def store_cost(clients: Clients, run: SubmittedRun, job_run: dict[str, Any]) -> 
     """Return USD of a run that is over, and store it beside OUTPUT. None: AWS has not reported it."""
     if "billedResourceUtilization" not in job_run:
         return None
-    cost = keep_cost(clients, run, job_run, read_manifest(clients, run.output, run.run_id), settings())
+    cost = save_billed_cost(clients, run, job_run, read_manifest(clients, run.output, run.run_id), settings())
     return cost.usd if cost else None

@@ -21,8 +21,8 @@ from pathlib import Path
 from cli.errors import UsageError
 from cli.settings.atomic_write import atomic_write
 from cli.settings.config import settings
+from cli.targets.local.environment import JVM_OPTIONS, for_spark, temporary_folder
 from cli.targets.local.java import java_for_spark
-from cli.targets.local.surroundings import JVM_OPTIONS, for_spark, temporary_folder
 
 QUIET = "-Xlog:cds=off -Xlog:cds+dynamic=off"  # an archive that does not fit is no message on stdout
 PICTURES = 10

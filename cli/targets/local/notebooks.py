@@ -20,8 +20,8 @@ from cli.errors import FruitsError, UsageError
 from cli.settings.atomic_write import atomic_write
 from cli.settings.config import Settings, environment
 from cli.settings.user import require_name
+from cli.targets.local.environment import for_spark
 from cli.targets.local.java import java_for_spark, say_passed_over
-from cli.targets.local.surroundings import for_spark
 from job.contract.uris import from_text, is_s3
 
 NAMES = LOCAL, CLOUD = "local.ipynb", "cloud.ipynb"
@@ -38,7 +38,7 @@ class Plan:
     command: list[str]
     environment: dict[str, str]
     address: str | None = None  # None: nothing is opened, the notebook is executed
-    isolated: bool = False  # from variables of another Spark, see cli/targets/local/surroundings.py
+    isolated: bool = False  # from variables of another Spark, see cli/targets/local/environment.py
 
     def as_shell(self) -> str:
         return " ".join([*(f"{name}={shlex.quote(value)}" for name, value in self.environment.items()), shlex.join(self.command)])

@@ -23,8 +23,8 @@ def preview(todo: local.Plan, environment: Mapping[str, str]) -> Preview:
     """
     python, _, _, *arguments = todo.command
     command = [python, "-m", MODULE, *arguments]
-    surroundings = todo.surroundings(environment)
-    done = subprocess.run(command, env=surroundings, capture_output=True, encoding="utf-8", errors="replace", check=False)
+    variables = todo.environment(environment)
+    done = subprocess.run(command, env=variables, capture_output=True, encoding="utf-8", errors="replace", check=False)
     answer = next((record for line in done.stdout.splitlines() if (record := from_line(line))), None)
     if isinstance(answer, Preview):
         return answer

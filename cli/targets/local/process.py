@@ -22,7 +22,7 @@ from typing import TextIO
 
 from cli.errors import UsageError
 from cli.settings.private import owner_only
-from cli.targets.local.surroundings import ROOT, for_spark, temporary_folder
+from cli.targets.local.environment import ROOT, for_spark, temporary_folder
 from job.contract.params import Arguments, Params
 from job.contract.records import Outcome, Progress, from_line
 
@@ -41,9 +41,9 @@ class Plan:
     command: list[str]
     environment: dict[str, str]
     log: Path
-    isolated: bool = False  # from variables of another Spark, see cli/targets/local/surroundings.py
+    isolated: bool = False  # from variables of another Spark, see cli/targets/local/environment.py
 
-    def surroundings(self, inherited: Mapping[str, str]) -> dict[str, str]:
+    def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
         """The environment of the process."""
         return {**(for_spark(inherited) if self.isolated else inherited), **self.environment}
 
@@ -88,7 +88,7 @@ def start(todo: Plan, run_id: str, environment: Mapping[str, str], on_progress: 
     with scratch_folder() as scratch, _opened(todo.log, scratch) as log:
         job = subprocess.Popen(
             todo.command,
-            env={**todo.surroundings(environment), "TMPDIR": scratch, "SPARK_LOCAL_DIRS": scratch},
+            env={**todo.environment(environment), "TMPDIR": scratch, "SPARK_LOCAL_DIRS": scratch},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,

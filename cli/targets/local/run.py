@@ -63,7 +63,7 @@ def published(output: str, outcome: Outcome, log: str, config: Settings, hints: 
     """
     if outcome.code:
         raise FruitsError(outcome.message, hints.get(outcome.kind) or outcome.hint or f"see the log {log}", outcome.code)
-    run_files.remember(output, config)
+    run_files.save_last_output(output, config)
     return Manifest.from_json(run_files.read(join(output, "runs", outcome.run_id, "manifest.json"), session_for(output)))
 
 

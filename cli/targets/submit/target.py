@@ -11,8 +11,8 @@ from cli.errors import UsageError
 from cli.settings import user
 from cli.settings.config import Settings
 from cli.targets.local import process as local
+from cli.targets.local.environment import ROOT
 from cli.targets.local.process_target import ProcessOptions, ProcessTarget
-from cli.targets.local.surroundings import ROOT
 from cli.targets.options import TARGET, option
 from job.contract.params import Params
 

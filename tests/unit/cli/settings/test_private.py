@@ -23,7 +23,7 @@ def test_only_its_owner_can_read_what_is_remembered(tmp_path, monkeypatch, open_
     monkeypatch.setenv("FRUITS_STATE", str(tmp_path / "state"))
     state = settings().state
 
-    run_files.remember("s3://bucket/out", settings())
+    run_files.save_last_output("s3://bucket/out", settings())
     pushed.save_pushed(state, pushed.PushedImage("r/f@sha256:1", "sha256:1", "t", "r/f"))
     runs.save(state, SubmittedRun("r1", "serverless", "s3://bucket/out", "2026-11-21T12:00:00+00:00", {"region": "eu-west-3"}))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import cli
-from cli.targets.local.surroundings import for_spark, ignored
+from cli.targets.local.environment import for_spark, ignored
 
 ROOT = str(Path(cli.__file__).parents[1])
 SHELL = {"HOME": "/home/a", "PATH": "/bin", "SPARK_SUBMIT_OPTS": "-Xss4m", "PYTHONUNBUFFERED": "1", "FRUITS_MASTER": "local[2]"}

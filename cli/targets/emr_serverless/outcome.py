@@ -24,7 +24,7 @@ ERROR = re.compile(r"^(?:[\w.]+(?:Error|Exception|Interrupt)|Caused by)\b")
 LAST_LINES = 8  # of a traceback
 
 
-def verdict(job_run: Mapping[str, Any], run_id: str, outcome: Outcome | None, stderr: Sequence[str]) -> Outcome:
+def resolve_outcome(job_run: Mapping[str, Any], run_id: str, outcome: Outcome | None, stderr: Sequence[str]) -> Outcome:
     """
     `outcome` is what the job left in OUTPUT, if it came so far; `stderr` the driver's, as much of it as there is.
 
