@@ -33,7 +33,7 @@ def region_of(registry: str) -> str | None:
 
 def checked_region(registry: str) -> str | None:
     """
-    `region_of`, of a registry or an image in it.
+    Return `region_of` a registry, or of an image in it.
 
     Raises:
         RefusedError: it is outside the European Union.

@@ -1,4 +1,4 @@
-"""The error boundary: any exception in, a FruitsError with one hint out. The traceback of an unexpected one goes into a file."""
+"""Translate any exception into a FruitsError with one hint. The traceback of an unexpected one is written to a file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def explain(error: Exception) -> FruitsError:
 
 
 def _system_error(error: OSError) -> UsageError | None:
-    """None where the operating system names neither a file nor a reason that a user can change: a connection, for example."""
+    """Translate an error of the operating system; None if it names neither a file nor a reason that a user can change."""
     path = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
     if error.errno in NO_SPACE:
         return UsageError(f"no space left for `{path}`" if path else "no space left on the disk", _hint(path, "free space on its disk"))
@@ -66,7 +66,7 @@ def _has_working_directory() -> bool:
 
 
 def _unexpected(error: Exception) -> FruitsError:
-    """With its traceback in a file that only this user can read, or on stderr where no file can be written."""
+    """Write the traceback to a file that only this user can read, or to stderr, and return an error that names it."""
     first = next((line for line in str(error).splitlines() if line.strip()), "")
     message = f"unexpected {type(error).__name__}: {first}" if first else f"unexpected {type(error).__name__}"
     try:

@@ -1,4 +1,4 @@
-"""Text or JSON on stdout, talk on stderr. The only writer to both."""
+"""Write results as text or JSON to stdout and messages to stderr. The only writer to both."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ PLAIN_TICK_SECONDS = 0.5  # how often a silent stage is looked at
 
 
 def emit(data: Mapping[str, Any], text: str, as_json: bool) -> None:
-    """A command's result, on stdout; at once: a pipe may be waiting for it, and a full disk is an error of the command."""
+    """Write a command's result to stdout and flush: a pipe may be waiting, and a full disk is an error of the command."""
     print(json.dumps(data, ensure_ascii=False) if as_json else text, flush=True)
 
 
 def say(text: str) -> None:
-    """Talk, on stderr."""
+    """Write a message to stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -72,7 +72,7 @@ class Stages:
                     self._say_if_due(title, *figures)
 
     def show(self, progress: Progress) -> None:
-        """How far a stage of the job is."""
+        """Show the progress of a stage."""
         self.update(stage_title(progress.stage), progress.unit, progress.done, progress.total, progress.finished)
 
     def update(self, title: str, unit: str, done: int, total: int | None, finished: bool = False) -> None:
@@ -99,7 +99,7 @@ class Stages:
 
 
 def so_far(done: int, total: int | None, unit: str) -> str:
-    """`1 image`, `1 of 3 images`"""
+    """Return `1 image` or `1 of 3 images`."""
     return counted(done, unit) if total is None else f"{done:,} of {counted(total, unit)}"
 
 
@@ -121,7 +121,7 @@ def _bars() -> Any:
     from rich.text import Text
 
     class Counted(ProgressColumn):
-        """`1,234/3,930 images  164/s`"""
+        """Column such as `1,234/3,930 images  164/s`."""
 
         def render(self, task: Any) -> Text:
             if not task.total or (task.total == 1 and task.fields["unit"] == "steps"):
@@ -156,7 +156,7 @@ def said_if_slow(text: str) -> Iterator[None]:
 
 @contextmanager
 def progress_bar(title: str, unit: str) -> Iterator[Callable[[int, int | None], None]]:
-    """For one task: gives a callable that takes (done, total). Nothing is shown of a task that never calls it."""
+    """Yield a callable that takes (done, total) of one task. Nothing is shown if it is never called."""
     last: tuple[int, int | None] | None = None
     with Stages() as stages:
 

@@ -39,7 +39,7 @@ class PanelGroup(TyperGroup):
 
 
 def _rank(parameter: Any) -> int:
-    """Arguments first, then panels, then the rest; the order within them stays."""
+    """Return the place of a parameter: arguments first, then panels, then the rest. The order within them stays."""
     return 0 if parameter.param_type_name == "argument" else 2 if _panel(parameter) == "Options" else 1
 
 

@@ -1,4 +1,4 @@
-"""A run's small files, read and written from the CLI's side: the manifest, the log. Local or S3."""
+"""Read and write a run's small files, manifest and log, local or on S3."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LAST = "last-output"  # in the state folder: OUTPUT of the last local run
 
 
 def session() -> boto3.session.Session:
-    """The user's own: profile, SSO, assumed role, environment, as boto3 finds them."""
+    """Return the user's session: profile, SSO, assumed role or environment, as boto3 finds them."""
     from cli.aws.session import aws_session
 
     return aws_session()
@@ -30,10 +30,10 @@ def session() -> boto3.session.Session:
 
 def output_of(given: str | None, config: Settings) -> str:
     """
-    The URI of OUTPUT for who looks at results: `given`, the configuration's, or that of the last local run.
+    Return the URI of OUTPUT for a reader of results: `given`, that of the settings, or that of the last local run.
 
     Raises:
-        UsageError: there is none of them.
+        UsageError: there is none.
     """
     place = given or config.output
     if place is not None:
@@ -45,27 +45,27 @@ def output_of(given: str | None, config: Settings) -> str:
 
 
 def save_last_output(output: str, config: Settings) -> None:
-    """For `output_of`. Without a place to keep it nothing is lost but this comfort."""
+    """Save OUTPUT for `output_of`. Without a writable folder it is skipped."""
     with suppress(OSError):
         write_private(config.state / LAST, output)
 
 
 def export_aws_settings(config: Settings) -> None:
-    """What fruits.toml says goes where the job's S3 client, here in our own process, looks for it: into the environment."""
+    """Export the AWS settings of fruits.toml to the environment, where the job's S3 client in this process reads them."""
     for variable, value in (("AWS_PROFILE", config.profile), ("AWS_REGION", config.region)):
         if value and not os.environ.get(variable):
             os.environ[variable] = value
 
 
 def log_path(output: str, run_id: str) -> Path:
-    """Where the job's log grows: in the run's own folder, or in a temporary file while OUTPUT is on S3."""
+    """Return where the job writes its log: the run's folder, or a temporary file while OUTPUT is on S3."""
     if is_s3(output):
         return Path(tempfile.gettempdir()) / f"fruitsctl-{run_id}.log"
     return Path(local_path(join(output, "runs", run_id, LOG)))
 
 
 def erasures(output: str, session: boto3.session.Session | None) -> set[str] | None:
-    """What erasures have left in an OUTPUT on S3 up to now: any other one changes it. None if that cannot be told, or is not asked."""
+    """Return what erasures have left in an OUTPUT on S3 so far: any other one changes it. None without a session, or if S3 refuses it."""
     if not is_s3(output) or session is None:
         return None
     from botocore.exceptions import BotoCoreError, ClientError
@@ -81,8 +81,10 @@ def erasures(output: str, session: boto3.session.Session | None) -> set[str] | N
 
 def keep_log(log: Path, output: str, run_id: str, session: boto3.session.Session | None, before: set[str] | None) -> str:
     """
-    Put a log beside its run on S3, and say where it is. It stays where it is if S3 does not take it, and if `erasures` are no longer those
-    of `before` the run: the log may name what they have searched OUTPUT for.
+    Upload a log to its run on S3 and return where it is.
+
+    It stays where it is if S3 refuses it, and if `erasures` have changed since `before` the run: the log may name what they have searched
+    OUTPUT for.
     """
     if not is_s3(output) or session is None or before is None or erasures(output, session) != before:
         return str(log)
@@ -105,8 +107,10 @@ def keep_log(log: Path, output: str, run_id: str, session: boto3.session.Session
 
 def read(uri: str, session: boto3.session.Session | None) -> bytes:
     """
+    Return the content of a file.
+
     Raises:
-        FruitsError: it is not there any more.
+        FruitsError: it does not exist or cannot be read.
     """
     if session is None or not is_s3(uri):
         try:

@@ -12,7 +12,7 @@ from job.contract.uris import is_s3, local_path
 
 
 def summary(manifest: Manifest, params: Params, where: str) -> str:
-    """What a person wants to know after a run, in a dozen lines; `where` are the options of the target that run it again."""
+    """Return a dozen lines about a run; `where`: the options of the target that repeat it."""
     counts, stages = manifest.counts, manifest.stages
     seconds = sum(stage.seconds for stage in stages.values())
     embedded = f"{counts['embedded']:,} embedded now" if counts["new"] else "nothing new, nothing embedded"
@@ -55,7 +55,7 @@ def summary(manifest: Manifest, params: Params, where: str) -> str:
 
 
 def shown(uri: str) -> str:
-    """A local path below the working directory as the user would type it."""
+    """Return a local path below the working directory as the user would type it."""
     if is_s3(uri):
         return uri
     path = os.path.relpath(local_path(uri))

@@ -69,7 +69,7 @@ def cost(
 
 
 def _refuse_without(run: SubmittedRun) -> None:
-    """Raises UnsupportedError if the target of `run` has no cost."""
+    """Raise UnsupportedError if the target of `run` has no cost."""
     try:
         named(run.target).cost(run, say)
     except UnsupportedError:
@@ -148,7 +148,7 @@ def _notes(sums: list[Month]) -> str:
 
 
 def _usd(amount: float | None) -> str:
-    """`unknown` is never 0."""
+    """Format an amount; an unknown one is `unknown`, never 0."""
     return "unknown" if amount is None else f"${amount:,.4f}"
 
 

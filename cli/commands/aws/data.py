@@ -30,10 +30,7 @@ def data() -> None:
 
 
 def _refuse_exposed(keys: list[str], uri: str) -> None:
-    """
-    Raises:
-        RefusedError: photos with metadata would replace copies without, which somebody has removed on purpose.
-    """
+    """Raise RefusedError if photos with metadata would replace copies without, from which it was removed on purpose."""
     if not keys:
         return
     bucket, _ = bucket_and_key(uri)

@@ -82,7 +82,7 @@ def push(
 
 
 def _into_ecr(client: Any, target: ImageReference, create: bool, kms_key: str | None) -> Login:
-    """A login for the registry, in which the repository now exists."""
+    """Return a login for the registry, in which the repository now exists."""
     from cli.container import ecr
 
     if not ecr.has_repository(client, target.registry, target.repository):

@@ -234,7 +234,7 @@ def _scope(project: str | None, region: str | None) -> tuple[str, str]:
 
 
 def _confirm(project: str, bucket: str | None) -> None:
-    """Raises UsageError if there is no terminal to ask on, or the answer is not the name of what goes."""
+    """Ask for confirmation. Raise UsageError without a terminal, or if the answer is not the name of what is deleted."""
     what = f"bucket `{bucket}` with all photos and results" if bucket else f"the application, images and logs of project `{project}`"
     if not sys.stdin.isatty():
         raise UsageError(f"this deletes {what}", f"add --yes to confirm{', or --keep-data to keep it' if bucket else ''}")

@@ -112,10 +112,7 @@ def forget(
 
 
 def _refuse_unknown(unknown: list[str], where: str) -> None:
-    """
-    Raises:
-        FruitsError: there are addresses that neither OUTPUT nor the INPUT of a published run has.
-    """
+    """Raise FruitsError for addresses that neither OUTPUT nor the INPUT of a published run has."""
     if not unknown:
         return
     hint = "give the address as in column `uri` of the matrix; a folder needs --prefix"
@@ -127,17 +124,17 @@ def _refuse_unknown(unknown: list[str], where: str) -> None:
 
 
 def _some(uris: list[str]) -> list[str]:
-    """The first of them, and how many more there are."""
+    """Return the first addresses and the number of the others."""
     more = [f"and {len(uris) - SHOWN:,} more"] if len(uris) > SHOWN else []
     return [*map(shown, uris[:SHOWN]), *more]
 
 
 def start(wanted: ForgetParams, config: Settings, scratch: str) -> dict[str, Any]:
     """
-    The erasure in a separate process, on this machine; its answer.
+    Erase in a separate process on this machine and return its answer.
 
     Raises:
-        FruitsError: it failed, or something is left. Its log stays.
+        FruitsError: it failed, or a trace is left. Its log stays.
     """
     log = Path(tempfile.gettempdir(), f"fruitsctl-{wanted.run_id}.log")
     todo = plan_local(wanted, config, log, "job.erasure")
@@ -166,7 +163,7 @@ def _places(wanted: ForgetParams) -> Iterator[str]:
 
 
 def _drop_what_was_typed() -> None:
-    """A `y` from before the question is no answer to it."""
+    """Discard input from before the question: a `y` from then is not an answer."""
     with suppress(ImportError):  # Windows has no termios
         import termios
 
@@ -176,8 +173,10 @@ def _drop_what_was_typed() -> None:
 
 def _lines(file: Path | None) -> list[str]:
     """
-    The addresses in `file`, as they are: a name may hold blanks at its ends and everything that `str.splitlines` takes for the end of a
-    line. A relative path would mean another file in each folder.
+    Return the addresses in `file` unchanged.
+
+    A name may have blanks at its ends and characters at which `str.splitlines` splits. A relative path would mean another file in each
+    folder.
     """
     if file is None:
         return []
@@ -195,7 +194,7 @@ def _lines(file: Path | None) -> list[str]:
 
 
 def _prefix(text: str) -> str:
-    """As `from_text`, but a slash at the end stays: it says that a folder is meant."""
+    """Convert as `from_text`, but keep a slash at the end, which marks a folder."""
     uri = from_text(text)
     return uri + "/" if text.endswith("/") else uri
 

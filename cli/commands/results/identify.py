@@ -57,8 +57,10 @@ def identify(
 
 def read(photo: str) -> bytes:
     """
+    Return the bytes of a photo.
+
     Raises:
-        FruitsError: it is not there, not on this machine, or not readable.
+        FruitsError: it does not exist, is not on this machine, or is not readable.
     """
     if photo == STDIN:
         return sys.stdin.buffer.read()
@@ -72,7 +74,7 @@ def read(photo: str) -> bytes:
 
 
 def text_of(answers: dict[str, Answer]) -> str:
-    """The cards, and what limits them all."""
+    """Return the cards and the limits that apply to all of them."""
     from job.product.identify.answer import NO_SECOND_OPINION
 
     limited = any(answer.status != "unreadable" and not answer.second_opinion for answer in answers.values())
@@ -80,7 +82,7 @@ def text_of(answers: dict[str, Answer]) -> str:
 
 
 def card(photo: str, answer: Answer) -> str:
-    """What a person wants to know of one photo."""
+    """Return the text about one photo."""
     from job.product.fruits import fruit_of
 
     if answer.status == "unreadable":
@@ -98,7 +100,7 @@ def card(photo: str, answer: Answer) -> str:
 
 
 def why_unknown(answer: Answer) -> str:
-    """Which of `verdict.decide`'s rules kept the name back."""
+    """Return which rule of `decision.decide` withheld the name."""
     from job.product.identify.decision import MIN_SHARE
 
     if answer.distance is None or answer.distance > answer.threshold:

@@ -49,6 +49,8 @@ def report(
 
 def newest(where: str, session: Session | None) -> str:
     """
+    Return the newest run.
+
     Raises:
         FruitsError: OUTPUT has no complete run, or cannot be read.
     """
@@ -59,7 +61,7 @@ def newest(where: str, session: Session | None) -> str:
 
 def fetched(where: str, run_id: str, session: Session | None) -> Path:
     """
-    The page as a local file; of a page on S3 a copy.
+    Return the page as a local file; a page on S3 is copied.
 
     Raises:
         FruitsError: there is no such run, or it has no page.
@@ -76,6 +78,8 @@ def fetched(where: str, run_id: str, session: Session | None) -> Path:
 
 def write_again(where: str, run_id: str) -> None:
     """
+    Write the page again.
+
     Raises:
         UsageError: this installation lacks the extra [job].
         FruitsError: there is no such run, or something that the page needs cannot be read.
@@ -97,7 +101,7 @@ def write_again(where: str, run_id: str) -> None:
 
 
 def read(uri: str, session: Session | None, missing: FruitsError) -> bytes:
-    """The file at `uri`. Raises `missing` if there is none, FruitsError if it cannot be read."""
+    """Return the file at `uri`. Raise `missing` if it does not exist, FruitsError if it cannot be read."""
     try:
         return run_files.read(uri, session)
     except FruitsError as error:

@@ -69,8 +69,10 @@ def serve(
 
 def listen(host: str, port: int) -> socket.socket:
     """
+    Open the listening socket.
+
     Raises:
-        UsageError: there is no such address here, or the port is taken.
+        UsageError: this machine has no such address, or the port is in use.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
@@ -91,7 +93,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url_of(listening: socket.socket) -> str:
-    """What to type into a browser; for all addresses of this machine, that by which its network knows it."""
+    """Return the URL for a browser; for all addresses of this machine, the one that its network knows."""
     host, port = listening.getsockname()[:2]
     if host in ANYWHERE:
         host = address_of(listening.family)
@@ -99,7 +101,7 @@ def url_of(listening: socket.socket) -> str:
 
 
 def address_of(family: socket.AddressFamily) -> str:
-    """The address that this machine would send from; nothing is sent."""
+    """Return the address that this machine would send from; nothing is sent."""
     with closing(socket.socket(family, socket.SOCK_DGRAM)) as probe:
         try:
             probe.connect((ELSEWHERE[family], 9))

@@ -118,10 +118,10 @@ def execute_there(
     target: Target[Any, Any], options: TargetOptions, values: Mapping[str, Any], places: tuple[str | None, str | None]
 ) -> None:
     """
-    Run the job as `fruitsctl run --serverless` does, but the driver executes cloud.ipynb.
+    Run the job as `fruitsctl run --serverless` does, but with the driver executing cloud.ipynb.
 
     Raises:
-        FruitsError: the run cannot be sent, or a cell failed; what was executed is stored all the same.
+        FruitsError: the run cannot be sent, or a cell failed; the notebook is stored as far as it was executed.
     """
     run_id = values["run_id"] or new_run_id()
     stored = []

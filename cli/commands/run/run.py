@@ -107,7 +107,7 @@ def make_params(source: str, output: str, target: Target[Any, Any], values: Mapp
 
 
 def refuse_unused(options: Collection[str], source: str | None, model: str) -> None:
-    """Raises UsageError if one of `options`, the parameters on the command line, has no effect on this run."""
+    """Raise UsageError if one of `options`, the parameters on the command line, has no effect on this run."""
     if "content_hash" in options and source and is_s3(from_text(source)):
         raise UsageError(f"`--content-hash` cannot be used with `{source}`", "remove it: S3 has an ETag for each photo")
     for name in ("weights", "engine"):

@@ -95,7 +95,7 @@ def user_name() -> Check:
 
 
 def environment_check(environ: Mapping[str, str]) -> Check:
-    """Never failed: a local run does not inherit what another Spark has set."""
+    """List variables of another Spark that a local run does not inherit. Never fails."""
     names = ignored(environ)
     return Check("environment", True, f"ignored by local runs: {', '.join(names)}" if names else "nothing of another Spark")
 

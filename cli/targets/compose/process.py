@@ -31,13 +31,13 @@ class Plan:
 
 
 def program() -> list[str]:
-    """Docker's compose plugin, or the older program of its own."""
+    """Return Docker's compose plugin, or the older separate program."""
     plugin = shutil.which("docker") and subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0
     return ["docker", "compose"] if plugin or not shutil.which("docker-compose") else ["docker-compose"]
 
 
 def plan(params: Params, compose: list[str], as_json: bool, terminal: bool) -> Plan:
-    """Raises UsageError if `params` name something of this machine, which the container cannot see."""
+    """Return the command. Raise UsageError if `params` name a local file or folder, which the container cannot see."""
     for uri in (params.input, params.output):
         if not is_s3(uri):
             raise UsageError(
@@ -53,17 +53,17 @@ def plan(params: Params, compose: list[str], as_json: bool, terminal: bool) -> P
 
 
 def require_file() -> None:
-    """Raises UsageError if there is no docker-compose.yml here."""
+    """Raise UsageError if there is no docker-compose.yml here."""
     if not any(Path(name).is_file() for name in ("docker-compose.yml", "compose.yaml")):
         raise UsageError(f"there is no docker-compose.yml in `{Path.cwd()}`", "run the command in the checkout")
 
 
 def require_stack() -> None:
     """
-    Compose itself ends in a hundred lines where the engine does not answer or its user may not ask it.
+    Raise UsageError without a stack. Compose itself prints a hundred lines if the engine gives no response.
 
     Raises:
-        UsageError: there is no docker-compose.yml here, or the Docker engine does not answer.
+        UsageError: there is no docker-compose.yml here, or no response from the Docker engine.
     """
     require_file()
     if shutil.which("docker"):  # docker-compose works without it
@@ -72,10 +72,10 @@ def require_stack() -> None:
 
 def start(todo: Plan) -> int:
     """
-    The exit code. Ctrl-C reaches docker by the terminal, and by docker the job; here it is only waited for.
+    Run the command and return its exit code. Ctrl-C reaches docker and the job by the terminal; here it is only waited for.
 
     Raises:
-        UsageError: there is no docker-compose.yml here, no docker, or its engine does not answer.
+        UsageError: there is no docker-compose.yml here, no docker, or no response from its engine.
     """
     require_stack()
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -39,7 +39,7 @@ class LogLocation:
 
     @classmethod
     def of(cls, job_run: dict[str, Any]) -> LogLocation:
-        """As the run itself was asked to, so that it is found from any machine."""
+        """Return the location from the run's own request, so that it is found from any machine."""
         wanted = job_run.get("configurationOverrides", {}).get("monitoringConfiguration", {})
         watch, bucket = wanted.get("cloudWatchLoggingConfiguration", {}), wanted.get("s3MonitoringConfiguration", {})
         below = f"applications/{job_run['applicationId']}/jobs/{job_run['jobRunId']}/"
@@ -61,10 +61,10 @@ class DriverLog:
 
     def new(self, clients: Clients) -> list[LogLine]:
         """
-        What has come since the last call; nothing as long as there is no stream.
+        Return the lines since the last call; nothing while there is no stream.
 
         Raises:
-            FruitsError: AWS refuses or does not answer.
+            FruitsError: AWS refuses or gives no response.
         """
         if self._place.group is None:
             return []
@@ -80,7 +80,7 @@ class DriverLog:
         return [LogLine(event["message"].rstrip("\n"), event["timestamp"]) for event in fresh]
 
     def _names(self, clients: Clients) -> list[str]:
-        """With those of later attempts, `attempts/<n>/SPARK_DRIVER/…`, and of what was rotated, `stdout_…`."""
+        """Return the streams, with those of later attempts, `attempts/<n>/SPARK_DRIVER/…`, and rotated ones, `stdout_…`."""
         client = clients("logs")
         with translate_aws_errors("logs:DescribeLogStreams"):
             try:
@@ -106,10 +106,10 @@ class DriverLog:
 
 def archived(clients: Clients, place: LogLocation, stream: str) -> list[str]:
     """
-    The same lines from the bucket, where they are only after the end; nothing if there are none.
+    Return the same lines from the bucket, where they are after the end only; nothing if there are none.
 
     Raises:
-        FruitsError: AWS refuses or does not answer.
+        FruitsError: AWS refuses or gives no response.
     """
     if place.archive is None:
         return []

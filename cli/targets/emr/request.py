@@ -41,6 +41,6 @@ def inside_image(params: Params, flag: str, reader: str) -> Params:
 
 
 def submit_parameters(conf: Mapping[str, str]) -> str:
-    """`--conf a=b --conf c=d`. The service splits it at white space, so no value has any."""
+    """Return `--conf a=b --conf c=d`. The service splits it at white space, so no value may have any."""
     assert not any(re.search(r"\s", value) for value in conf.values())
     return " ".join(f"--conf {name}={value}" for name, value in conf.items())

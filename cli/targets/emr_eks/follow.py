@@ -23,10 +23,10 @@ SERVICE = "emr-containers"
 
 def start(clients: Clients, request: dict[str, Any], tell: Callable[[str], None] = say) -> str:
     """
-    The service's id of the job run. A lost answer is asked for again, a few times: the clientToken finds the same run.
+    Start a job run and return its id. A lost response is retried: the clientToken finds the same run.
 
     Raises:
-        FruitsError: AWS refuses, or does not answer.
+        FruitsError: AWS refuses, or gives no response.
     """
 
     def send() -> str:
@@ -39,10 +39,10 @@ def start(clients: Clients, request: dict[str, Any], tell: Callable[[str], None]
 
 def describe(clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: Callable[[str], None]) -> dict[str, Any]:
     """
-    What the service knows of a job run, for a command that was just typed.
+    Return the job run as the service describes it, for a command that was just typed.
 
     Raises:
-        FruitsError: AWS refuses, or does not answer.
+        FruitsError: AWS refuses, or gives no response.
     """
     return retry_throttled(clients, lambda: _describe(clients, virtual_cluster_id, job_run_id), tell)
 
@@ -71,10 +71,12 @@ def follow(
     clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: Callable[[str], None], most_seconds: float = waits.FOLLOW_SECONDS
 ) -> dict[str, Any]:
     """
-    The job run once it has ended; each new state is told. Throttling, a lost network and expired credentials only delay it, up to an hour.
+    Return the job run once it has ended, and tell each new state.
+
+    Throttling, a lost network and expired credentials delay it, up to an hour.
 
     Raises:
-        FruitsError: AWS refuses, or cannot be reached any more: the run continues without us.
+        FruitsError: AWS refuses, or is unreachable: the run continues.
     """
     tell_new = skip_repeats(tell)
     then = f"run `fruitsctl status {job_run_id}`: the run does not wait for it"
@@ -92,7 +94,7 @@ def follow(
 
 def cancel(clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: Callable[[str], None]) -> dict[str, Any]:
     """
-    The job run once it has ended, however; one that had ended before is no error.
+    Cancel a job run and return it once it has ended; one that had ended before is returned as it is.
 
     Raises:
         FruitsError: AWS refuses.
@@ -104,15 +106,12 @@ def cancel(clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: Cal
 
 
 def state(job_run: dict[str, Any]) -> RunState:
-    """A state that is new to this version is not over: the user sees its name, and we wait."""
+    """Return the state of a job run. A state that this version does not know counts as running: the command waits."""
     return STATES.get(job_run["state"], RunState.RUNNING)
 
 
 def raise_unless_done(clients: Clients, job_run: dict[str, Any], output: str, run_id: str, logs: str) -> None:
-    """
-    Raises:
-        FruitsError: the run did not succeed: in the job's own words and with its exit code, else in the service's.
-    """
+    """Raise FruitsError if the run did not succeed, with the job's message and exit code, else with the service's."""
     if state(job_run) is RunState.SUCCEEDED:
         return
     if state(job_run) is RunState.CANCELLED:

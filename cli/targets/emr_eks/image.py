@@ -14,10 +14,12 @@ BUILD = "run `fruitsctl image build --target eks` and `fruitsctl image push`, th
 
 def check_target(session: Any, image: str) -> None:
     """
+    Check that the image was built for this target.
+
     Raises:
         UsageError: there is no such image, or it was built for another target, such as EMR Serverless.
         RefusedError: the registry is outside the European Union.
-        FruitsError: the registry refuses or does not answer.
+        FruitsError: the registry refuses or gives no response.
     """
     repository_uri, _, digest = image.partition("@")
     registry, _, repository = repository_uri.partition("/")

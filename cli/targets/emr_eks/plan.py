@@ -50,10 +50,10 @@ class Options:
 
 def plan(params: Params, options: Options, fleet: Fleet) -> dict[str, Any]:
     """
-    The run id is the clientToken too: the same run sent twice is one run.
+    Return the request. The run id is the clientToken too: the same run sent twice is one run.
 
     Raises:
-        UsageError: INPUT or OUTPUT is not on S3, or a name is none that the service takes.
+        UsageError: INPUT or OUTPUT is not on S3, or the service does not accept a name.
     """
     inside = inside_image(params, "--eks", "the cluster")
     _check_names(params, options)
@@ -76,7 +76,7 @@ def plan(params: Params, options: Options, fleet: Fleet) -> dict[str, Any]:
 
 
 def image_conf(options: Options) -> dict[str, str]:
-    """Spark settings that follow from the image: its Python on both sides, its jars, one thread per Python worker."""
+    """Return Spark settings for the image: its Python on both sides, its jars, one thread per Python worker."""
     threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     variables = {"PYSPARK_PYTHON": PYTHON, "AWS_REGION": options.region, "AWS_DEFAULT_REGION": options.region, **threads}
     driver = {**variables, "PYSPARK_DRIVER_PYTHON": PYTHON, "PYTHONUNBUFFERED": "1"}
@@ -91,7 +91,7 @@ def image_conf(options: Options) -> dict[str, str]:
 
 
 def kubernetes_conf(fleet: Fleet) -> dict[str, str]:
-    """As many pods as the fleet has workers, each as large: here the overhead is megabytes of a pod, and nobody rounds up."""
+    """Return settings for as many pods as the fleet has workers, each as large. The overhead is in megabytes, not rounded up."""
     executors = str(fleet.max_executors)
     return {
         **_pod("driver", fleet.driver, fleet),
@@ -104,7 +104,7 @@ def kubernetes_conf(fleet: Fleet) -> dict[str, str]:
 
 
 def monitoring(params: Params, options: Options) -> dict[str, Any]:
-    """Logs to the bucket of OUTPUT, and to CloudWatch if there is a group for them; none to buckets of AWS."""
+    """Return where logs go: the bucket of OUTPUT, and CloudWatch if there is a log group; never buckets of AWS."""
     group = {"logGroupName": options.log_group, "logStreamNamePrefix": params.run_id}
     return {
         "managedLogs": {"allowAWSToRetainLogs": "DISABLED"},

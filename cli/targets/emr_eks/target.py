@@ -187,7 +187,11 @@ def _logs_of(run: SubmittedRun) -> str:
 
 
 def _place(run: SubmittedRun, job_run: Mapping[str, Any]) -> LogLocation:
-    """Return where the driver's log is: https://docs.aws.amazon.com/emr/latest/EMR-on-EKS-DevelopmentGuide/emr-eks-jobs-s3.html"""
+    """
+    Return where the driver's log is.
+
+    https://docs.aws.amazon.com/emr/latest/EMR-on-EKS-DevelopmentGuide/emr-eks-jobs-s3.html
+    """
 
     monitoring = job_run.get("configurationOverrides", {}).get("monitoringConfiguration", {})
     watch = monitoring.get("cloudWatchMonitoringConfiguration", {})

@@ -12,8 +12,9 @@ DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 def base36(text: str) -> str:
     """
-    The text's bytes as one number. EMR names its service accounts so: https://docs.aws.amazon.com/cli/latest/reference/emr-
-    containers/update-role-trust-policy.html
+    Return the text's bytes as one number in base 36, as EMR names its service accounts.
+
+    https://docs.aws.amazon.com/cli/latest/reference/emr-containers/update-role-trust-policy.html
     """
     number, digits = int.from_bytes(text.encode(), "big"), ""
     while number:
@@ -23,7 +24,11 @@ def base36(text: str) -> str:
 
 
 def trust_policy(partition: str, account: str, issuer: str, namespace: str, role_name: str) -> dict[str, Any]:
-    """`issuer` is the cluster's OIDC issuer, with or without https://. Only pods that EMR starts for this role, and for STS."""
+    """
+    Return the trust policy: only pods that EMR starts for this role may assume it, and only with an STS token.
+
+    `issuer` is the cluster's OIDC issuer, with or without https://.
+    """
     provider = issuer.removeprefix("https://")
     return {
         "Version": "2012-10-17",
@@ -45,7 +50,7 @@ def trust_policy(partition: str, account: str, issuer: str, namespace: str, role
 
 def trust_of(session: Any, region: str, virtual_cluster_id: str, role_name: str) -> dict[str, Any]:
     """
-    The policy for a virtual cluster that is there.
+    Return the trust policy for an existing virtual cluster.
 
     Raises:
         RefusedError: `region` is outside the European Union.

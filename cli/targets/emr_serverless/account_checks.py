@@ -30,7 +30,7 @@ HEALTHY = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}
 
 
 def checks(clients: Clients, config: Settings) -> list[Check]:
-    """In the order in which things are made. Without credentials nothing else is asked, without a stack nothing that is in it."""
+    """Return the checks in the order of setup. Without credentials nothing else is checked, without a stack nothing in it."""
     # The guard let the Region pass when `clients` was made.
     found = [Check("region", True, f"{clients.region} ({EU_REGIONS[clients.region]})"), _asked("credentials", credentials, clients)]
     if not found[-1].ok:
@@ -73,7 +73,7 @@ def service(clients: Clients) -> Check:
 
 
 def quota(clients: Clients) -> Check:
-    """What is free of it nobody tells: runs under way count."""
+    """Check the account's quota. How much of it is free is unknown: active runs count."""
     with translate_aws_errors("servicequotas:GetServiceQuota"):
         answer = clients("service-quotas").get_service_quota(ServiceCode="emr-serverless", QuotaCode=QUOTA_CODE)
     vcpu = int(answer["Quota"]["Value"])
@@ -87,7 +87,7 @@ def quota(clients: Clients) -> Check:
 
 
 def service_role(clients: Clients) -> Check:
-    """Only a note: the service makes the role with the first application."""
+    """Note whether the service-linked role exists: the service creates it with the first application."""
     try:
         with translate_aws_errors("iam:GetRole"):
             iam = clients("iam")
@@ -102,7 +102,7 @@ def service_role(clients: Clients) -> Check:
 
 
 def stack(name: str, described: Mapping[str, Any] | None, region: str) -> Check:
-    """`described` is the answer of `stacks.describe`."""
+    """Check a stack; `described` is the answer of `stacks.describe`."""
     title, state = f"{name} stack", described["StackStatus"] if described else None
     if described is None or state in stacks.NOT_CREATED:
         return Check(title, False, "not created", f"{PUSH}, then {UP}" if name == "app" else UP)
@@ -111,14 +111,14 @@ def stack(name: str, described: Mapping[str, Any] | None, region: str) -> Check:
 
 
 def buckets(clients: Clients, bucket: str, config: Settings) -> Check:
-    """The stack's own, and those of INPUT and OUTPUT where settings name them."""
+    """Check the stack's bucket and those of INPUT and OUTPUT in the settings."""
     named = [uri for uri in (config.input, config.output) if uri and is_s3(uri)]
     check_region(clients("s3"), clients.region, "the application", f"s3://{bucket}", *named)
     return Check("buckets", True, f"{', '.join([bucket, *named])} in {clients.region}")
 
 
 def fitting(application: Mapping[str, Any], pushed: PushedImage | None) -> Check:
-    """The application has our release and the image that was pushed last from here."""
+    """Check that the application has this release and the image that was pushed last from here."""
     applications.check(dict(application), RELEASE)
     used = application.get("imageConfiguration", {}).get("imageUri", "no image")
     if pushed and used != pushed.image:
@@ -128,7 +128,7 @@ def fitting(application: Mapping[str, Any], pushed: PushedImage | None) -> Check
 
 
 def image(clients: Clients, uri: str) -> Check:
-    """`uri` is `<registry>/<repository>@sha256:…`."""
+    """Check an image `<registry>/<repository>@sha256:…`."""
     repository, _, digest = uri.partition("/")[2].partition("@")
     if not digest:
         return Check("image", False, "no image was pushed from this machine", PUSH)
@@ -142,7 +142,7 @@ def image(clients: Clients, uri: str) -> Check:
 
 
 def price_list(clients: Clients, application: Mapping[str, Any], config: Settings) -> Check:
-    """Only a note: without it prices are an estimate."""
+    """Note whether prices are available; otherwise they are estimated."""
     found = prices(clients.session, clients.region, application.get("architecture", "X86_64"), config.cache)
     kind = f"estimate of {found.as_of}" if found.estimate else f"AWS price list of {found.as_of}"
     return Check("prices", True, f"{kind}: ${found.vcpu_hour:g} per vCPU-hour, ${found.gb_hour:g} per GB-hour")

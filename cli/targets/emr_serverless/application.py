@@ -32,7 +32,7 @@ HINTS = (
 
 def get(clients: Clients, application_id: str) -> dict[str, Any]:
     """
-    GetApplication.
+    Return GetApplication's answer.
 
     Raises:
         UsageError: it was deleted.
@@ -51,10 +51,7 @@ def get(clients: Clients, application_id: str) -> dict[str, Any]:
 
 
 def check(application: dict[str, Any], release: str) -> None:
-    """
-    Raises:
-        UsageError: somebody changed what the stack had made.
-    """
+    """Raise UsageError if the application differs from what the stack created."""
     if application["releaseLabel"] != release:
         raise UsageError(
             f"the application has release `{application['releaseLabel']}`, not {release}", "run `fruitsctl infra up` to update it"
@@ -93,7 +90,7 @@ def put_image(clients: Clients, application: dict[str, Any], image: str, run_id:
 
 def start(clients: Clients, application_id: str, tell: Callable[[str], None]) -> dict[str, Any]:
     """
-    The application, STARTED. Without pre-initialised capacity that costs nothing; it shows whether the service can use the image.
+    Start the application and return it. Free without pre-initialised capacity; it shows whether the service can use the image.
 
     Raises:
         FruitsError: it does not start, with the service's reason.
@@ -114,10 +111,10 @@ def start(clients: Clients, application_id: str, tell: Callable[[str], None]) ->
 
 def wait_for(clients: Clients, application_id: str, states: tuple[str, ...], tell: Callable[[str], None]) -> dict[str, Any]:
     """
-    The application, once it is in one of `states`.
+    Return the application once it is in one of `states`.
 
     Raises:
-        FruitsError: it is not within REST_SECONDS, or AWS refuses or does not answer.
+        FruitsError: not within REST_SECONDS, or AWS refuses or gives no response.
     """
     tell_new = skip_repeats(tell)
 

@@ -33,11 +33,11 @@ class RunEnd:
 
 def follow(clients: Clients, run: SubmittedRun, tell: Callable[[str], None], on_progress: Callable[[Progress], None]) -> RunEnd:
     """
-    Until the run is over; throttling, a lost network and expired credentials only delay it, up to an hour at a time.
+    Follow the run to its end. Throttling, a lost network and expired credentials delay it, up to an hour at a time.
 
     Raises:
-        FruitsError: AWS refuses to tell, or cannot be reached any more: the run continues without us.
-        KeyboardInterrupt: likewise.
+        FruitsError: AWS refuses, or is unreachable: the run continues.
+        KeyboardInterrupt: the run continues.
     """
     state, since = "", time.monotonic()
     stdout: DriverLog | None = None
@@ -60,7 +60,7 @@ def follow(clients: Clients, run: SubmittedRun, tell: Callable[[str], None], on_
 
 
 def outcome_of(clients: Clients, run: SubmittedRun, job_run: dict[str, Any], tell: Callable[[str], None]) -> Outcome:
-    """How a run that is over ended; its log is asked only if it left no word in OUTPUT."""
+    """Return how a run ended. Its log is read only if it left no outcome in OUTPUT."""
     outcome = _retry(clients, run, lambda: read_outcome(clients, run.output, run.run_id), tell)
     stderr: list[str] = []
     if job_run["state"] == "FAILED":
@@ -79,7 +79,7 @@ def wait_until_over(clients: Clients, run: SubmittedRun, tell: Callable[[str], N
 
 
 def driver_stderr(clients: Clients, place: LogLocation, patience_seconds: float) -> list[str]:
-    """The driver's stderr: from CloudWatch, as soon as some of it is there, else from the bucket."""
+    """Return the driver's stderr: from CloudWatch as soon as it has some, else from the bucket."""
     log = DriverLog(place, "stderr")
 
     def look() -> list[str]:
@@ -89,7 +89,7 @@ def driver_stderr(clients: Clients, place: LogLocation, patience_seconds: float)
 
 
 def wait_until_billed(clients: Clients, run: SubmittedRun, job_run: dict[str, Any]) -> dict[str, Any]:
-    """GetJobRun's answer with what is billed; without it if AWS takes too long."""
+    """Return GetJobRun's answer with the billed resources; without them if AWS takes too long."""
     if BILLED in job_run:
         return job_run
     return wait_until(lambda: _get(clients, run), lambda job_run: BILLED in job_run, waits.POLL_SECONDS, BILLED_SECONDS)
@@ -122,7 +122,7 @@ def _retry(clients: Clients, run: SubmittedRun, call: Callable[[], T], tell: Cal
 def _forward_log(
     clients: Clients, run: SubmittedRun, stdout: DriverLog, tell: Callable[[str], None], on_progress: Callable[[Progress], None]
 ) -> bool:
-    """False: we may not read the log. How the run ends can be seen without it."""
+    """Forward new lines of the log; return False if this user may not read it. The run's state is visible without it."""
     try:
         lines = _retry(clients, run, lambda: stdout.new(clients), tell)
     except FruitsError as error:

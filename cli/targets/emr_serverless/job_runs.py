@@ -1,4 +1,4 @@
-"""Job runs of EMR Serverless: started once however often that takes, found by the service's list, asked for, cancelled."""
+"""Start job runs of EMR Serverless once, however often that is retried; find them in the service's list, describe and cancel them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ IMAGE_POLLS = 5  # the digest is known as soon as the service has resolved it
 
 def send(clients: Clients, state: Path, run: SubmittedRun, tell: Callable[[str], None]) -> SubmittedRun:
     """
-    `run` with the service's own id. It is written down before, so that what was accepted without an answer is found again.
+    Send a run and return it with the service's id. It is saved first, so that a run without a response is found again.
 
     Raises:
-        FruitsError: AWS refuses, or does not answer.
+        FruitsError: AWS refuses, or gives no response.
     """
     save(state, run)
     hint = f"check with `fruitsctl status {run.run_id}` whether it was accepted"
@@ -34,10 +34,7 @@ def send(clients: Clients, state: Path, run: SubmittedRun, tell: Callable[[str],
 
 
 def verify_image(clients: Clients, run: SubmittedRun, digest: str, tell: Callable[[str], None]) -> None:
-    """
-    Raises:
-        FruitsError: the service took another image than `digest`; the run is cancelled.
-    """
+    """Cancel the run and raise FruitsError if the service used another image than `digest`."""
     identifier = str(run.job_run_id)
     look = f"run `fruitsctl status {run.run_id}`: the run continues"
 
@@ -87,7 +84,7 @@ def resolved(clients: Clients, state: Path, run: SubmittedRun) -> SubmittedRun:
 
 
 def find(clients: Clients, application_id: str, run_id: str | None) -> SubmittedRun | None:
-    """By its name, which is our run id, or by the service's own id; without one the newest."""
+    """Return the run by its name, which is the run_id, or by the service's id; without an id the newest."""
     client = clients("emr-serverless")
     with translate_aws_errors("emr-serverless:ListJobRuns"):
         pages = client.get_paginator("list_job_runs").paginate(applicationId=application_id)
@@ -105,7 +102,7 @@ def get_job_run(clients: Clients, application_id: str, job_run_id: str) -> dict[
 
 
 def dashboard(clients: Clients, run: SubmittedRun) -> str:
-    """The Spark UI's address. It holds a token and is good for an hour: it is shown, and kept nowhere."""
+    """Return the URL of the Spark UI. It contains a token and is valid for an hour, so it is shown but never stored."""
     with translate_aws_errors("emr-serverless:GetDashboardForJobRun"):
         answer = clients("emr-serverless").get_dashboard_for_job_run(
             applicationId=run.where["application_id"], jobRunId=str(run.job_run_id)
@@ -119,7 +116,7 @@ def _start(clients: Clients, run: SubmittedRun) -> str:
 
 
 def _from_job_run(job_run: dict[str, Any], region: str) -> SubmittedRun:
-    """GetJobRun tells all that is saved, but for the request."""
+    """Make a SubmittedRun from GetJobRun, without the request."""
     words = job_run["jobDriver"]["sparkSubmit"].get("entryPointArguments", [])
     arguments = dict(word.removeprefix("--").split("=", 1) for word in words if "=" in word)
     return SubmittedRun(

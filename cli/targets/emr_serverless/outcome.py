@@ -1,6 +1,4 @@
-"""
-How a run ended: GetJobRun's answer, the job's own outcome and the end of its log in; one Outcome out, code, message and hint. Pure.
-"""
+"""Determine how a run ended from GetJobRun's answer, the job's outcome and the end of its log. Pure."""
 
 from __future__ import annotations
 
@@ -26,9 +24,11 @@ LAST_LINES = 8  # of a traceback
 
 def resolve_outcome(job_run: Mapping[str, Any], run_id: str, outcome: Outcome | None, stderr: Sequence[str]) -> Outcome:
     """
-    `outcome` is what the job left in OUTPUT, if it came so far; `stderr` the driver's, as much of it as there is.
+    Return one Outcome from what is known of an ended run.
 
-    The service itself gives 256 characters of `stateDetails`. They may hold a presigned URL, and so may what the job caught.
+    `outcome` is what the job wrote into OUTPUT, if anything; `stderr` the driver's, as far as it is known.
+
+    The service gives 256 characters of `stateDetails`. They may contain a presigned URL, and so may the job's message.
     """
     state, details = job_run["state"], redact(job_run.get("stateDetails", ""))
     if outcome:
@@ -72,7 +72,7 @@ def resolve_outcome(job_run: Mapping[str, Any], run_id: str, outcome: Outcome | 
 
 
 def traceback_end(lines: Sequence[str]) -> list[str]:
-    """The last lines of the last Python traceback, up to its error; without one, of the last error that is named."""
+    """Return the last lines of the last Python traceback, up to its error; without one, of the last error."""
     starts = [i for i, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
     if starts:
         block = lines[starts[-1] :]

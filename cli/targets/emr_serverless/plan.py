@@ -35,10 +35,11 @@ class Options:
 
 def plan(params: Params, deployed: Deployed, fleet: Fleet, options: Options) -> dict[str, Any]:
     """
-    The run id is the clientToken too: the same run sent twice, from wherever, is one run.
+    Return the request. The run id is the clientToken too: the same run sent twice is one run.
 
     Raises:
-        UsageError: INPUT or OUTPUT is not on S3, the run id is no token, there is no application, or the session policy is too long.
+        UsageError: INPUT or OUTPUT is not on S3, the run id is not a valid token, there is no application, or the session policy is too
+            long.
     """
     inside = inside_image(params, "--serverless", "the service")
     if not TOKEN.fullmatch(params.run_id):
@@ -66,7 +67,7 @@ def plan(params: Params, deployed: Deployed, fleet: Fleet, options: Options) -> 
 
 
 def image_conf(region: str) -> dict[str, str]:
-    """Spark settings that follow from the image: its Python in all three places, one thread per Python worker."""
+    """Return Spark settings for the image: its Python in all three places, one thread per Python worker."""
     variables = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     driver = {"PYSPARK_DRIVER_PYTHON": PYTHON, "PYSPARK_PYTHON": PYTHON, "PYTHONUNBUFFERED": "1", **variables}
     executor = {"PYSPARK_PYTHON": PYTHON, **variables}
@@ -78,7 +79,7 @@ def image_conf(region: str) -> dict[str, str]:
 
 
 def monitoring(deployed: Deployed) -> dict[str, Any]:
-    """The driver's log to CloudWatch, live; all logs to the bucket; none to buckets of AWS."""
+    """Return where logs go: the driver's to CloudWatch, live; all to the bucket; never to buckets of AWS."""
     key = {"encryptionKeyArn": deployed.key_arn} if deployed.key_arn else {}
     return {
         "s3MonitoringConfiguration": {"logUri": f"s3://{deployed.bucket}/logs/", **key},

@@ -23,10 +23,10 @@ STREAMS = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents
 
 def session_policy(source: str, target: str, deployed: Deployed) -> str:
     """
-    JSON without spaces, at most MOST_CHARACTERS.
+    Return the session policy as JSON without spaces, at most MOST_CHARACTERS.
 
     Raises:
-        UsageError: it is longer, because INPUT or OUTPUT is.
+        UsageError: it is longer, because INPUT or OUTPUT is long.
     """
     _, partition, _, _, account, _ = deployed.role_arn.split(":", 5)
     logs = f"arn:{partition}:logs:{deployed.region}:{account}"
@@ -73,7 +73,11 @@ def _objects(partition: str, uri: str) -> str:
 
 
 def _escaped(key: str) -> str:
-    """A key of which nothing is a wildcard: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html"""
+    """
+    Escape wildcards in a key.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
+    """
     return re.sub(r"[*?$]", lambda found: f"${{{found[0]}}}", key)
 
 

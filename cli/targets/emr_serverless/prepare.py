@@ -91,8 +91,10 @@ def no_application(config: Settings, found: Deployed) -> UsageError:
 
 def fleet_for(clients: Clients, application: dict[str, Any], params: Params, options: ServerlessOptions) -> Fleet:
     """
+    Return the fleet for the options.
+
     Raises:
-        UsageError: the wish cannot be met, or is over the quota.
+        UsageError: they cannot be met, or exceed the quota.
     """
     images = options.images
     if images is None and options.deadline is not None:
@@ -104,7 +106,7 @@ def fleet_for(clients: Clients, application: dict[str, Any], params: Params, opt
 
 
 def quota_vcpu(clients: Clients, application: dict[str, Any]) -> int:
-    """What all runs together may have at once: the account's quota or the application's own limit, whichever is less."""
+    """Return the vCPUs that all runs together may have: the account's quota or the application's limit, whichever is less."""
     try:
         with translate_aws_errors("servicequotas:GetServiceQuota"):
             quota = clients("service-quotas").get_service_quota(ServiceCode="emr-serverless", QuotaCode=QUOTA_CODE)["Quota"]["Value"]
@@ -119,7 +121,7 @@ def quota_vcpu(clients: Clients, application: dict[str, Any]) -> int:
 
 def check_role(deployed: Deployed, params: Params) -> None:
     """
-    What the role of the runs may not reach is said here, before workers are paid for; `cli/infra/templates/base.yaml` has the role.
+    Check what the runtime role cannot access before workers are billed; `cli/infra/templates/base.yaml` has the role.
 
     Raises:
         UsageError: INPUT is not in the stack's bucket, or OUTPUT not below its `out`.
@@ -143,7 +145,7 @@ def last_count(clients: Clients, output: str) -> int | None:
 
 def timeout_for(fleet: Fleet, prices: Prices, options: ServerlessOptions) -> int:
     """
-    Minutes; with --max-cost the worst case at most that.
+    Return the timeout in minutes; with --max-cost the worst case is at most that.
 
     Raises:
         RefusedError: it would cost more.
@@ -158,7 +160,7 @@ def timeout_for(fleet: Fleet, prices: Prices, options: ServerlessOptions) -> int
 
 
 def prepare_image(clients: Clients, found: Deployed, application: dict[str, Any], run_id: str, config: Settings) -> str | None:
-    """The digest that the run must have, on an application that is started with it; None if the application has no digest."""
+    """Start the application with its image and return the digest that the run must have; None without a digest."""
     applications.check(application, RELEASE)
     pushed = last_pushed(config.state, found.repository_uri)
     if pushed:

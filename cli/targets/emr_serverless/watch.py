@@ -1,4 +1,4 @@
-"""A run on EMR Serverless from the user's side: followed with its progress, its cost stored."""
+"""Follow a run on EMR Serverless, show its progress and save its cost."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def result_of(clients: Clients, run: SubmittedRun, job_run: dict[str, Any], outc
 def save_billed_cost(
     clients: Clients, run: SubmittedRun, job_run: dict[str, Any], manifest: Manifest | None, config: Settings
 ) -> Cost | None:
-    """Beside the output, once AWS has said what it bills; None, with a note, if it could not be kept."""
+    """Save the cost beside the output once it is billed; None, with a note, if it cannot be saved."""
     try:
         job_run = follow.wait_until_billed(clients, run, job_run)
         application = applications.get(clients, run.where["application_id"])

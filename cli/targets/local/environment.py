@@ -1,6 +1,8 @@
 """
-What a local Spark inherits from the shell: nothing that another Spark or Python left there, a locale in which file names may have
-accents, and a folder for temporary files from which the JVM can load libraries.
+Choose what a local Spark inherits from the shell.
+
+Nothing of another Spark or Python, a locale that allows accents in file names, and a temporary folder from which the JVM can load
+libraries.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ LOCALE = "C.UTF-8"
 
 
 def ignored(environ: Mapping[str, str]) -> list[str]:
-    """Names of those variables of another Spark or Python that a local run does not inherit."""
+    """Return the variables of another Spark or Python that a local run does not inherit."""
     names = {name for name in environ if OF_ANOTHER.fullmatch(name) and name != JVM_OPTIONS}
     if all(_is_root(folder) for folder in _python_path(environ)):
         names.discard("PYTHONPATH")
@@ -31,7 +33,7 @@ def ignored(environ: Mapping[str, str]) -> list[str]:
 
 
 def for_spark(environ: Mapping[str, str]) -> dict[str, str]:
-    """What of `environ` a local Spark inherits. Its job is imported from where this command was."""
+    """Return the part of `environ` that a local Spark inherits. Its job is imported from where this command was."""
     kept = {name: value for name, value in environ.items() if not OF_ANOTHER.fullmatch(name) or name == JVM_OPTIONS}
     if any(_is_root(folder) for folder in _python_path(environ)):
         kept["PYTHONPATH"] = str(ROOT)
@@ -41,7 +43,7 @@ def for_spark(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def temporary_folder() -> Path:
-    """TMPDIR, or a folder of the cache if that is mounted `noexec`: the JVM unpacks libraries into it and loads them."""
+    """Return TMPDIR, or a folder of the cache if that is mounted `noexec`: the JVM loads libraries from it."""
     usual = Path(tempfile.gettempdir())
     if allows_programs(usual):
         return usual

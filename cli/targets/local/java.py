@@ -30,7 +30,7 @@ class Java(NamedTuple):
 
 
 def spark_version() -> str:
-    """Of the installed Spark, else of the release."""
+    """Return the version of the installed Spark, else that of the release."""
     from importlib.metadata import PackageNotFoundError, version  # as slow to import as a tenth of `fruitsctl --help`
 
     try:
@@ -51,7 +51,7 @@ def in_words(versions: tuple[int, ...]) -> str:
 
 @cache
 def java_version(java: str) -> int | None:
-    """Major version of the `java` program, None if it does not run."""
+    """Return the major version of the `java` program, None if it does not run."""
     try:
         said = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=30, check=False).stderr
     except (OSError, subprocess.TimeoutExpired):
@@ -95,7 +95,7 @@ def say_passed_over(java_home: str | None, java: Java) -> None:
 
 
 def _candidates(java_home: str | None) -> Iterator[Java]:
-    """Every Java of this machine that starts."""
+    """Yield every Java of this machine that starts."""
     places = [(Path(java_home), "JAVA_HOME")] if java_home else []
     if on_path := shutil.which("java"):
         places.append((Path(os.path.realpath(on_path)).parent.parent, "PATH"))

@@ -46,7 +46,7 @@ class Plan:
 
 def copy(folder: Path) -> list[str]:
     """
-    Names of the notebooks put into `folder` now; what is there already stays as it is.
+    Copy the notebooks into `folder` and return the new names; existing files stay as they are.
 
     Raises:
         FruitsError: this installation has none, or `folder` cannot be written.
@@ -66,10 +66,10 @@ def copy(folder: Path) -> list[str]:
 
 def plan_here(folder: Path, port: int, browser: bool, execute: bool, config: Settings) -> Plan:
     """
-    JupyterLab in `folder`, or with `execute` local.ipynb there, executed onto stdout.
+    Plan JupyterLab in `folder`, or with `execute` local.ipynb there, executed onto stdout.
 
     Raises:
-        UsageError: this machine lacks JupyterLab, Spark, Java or a name of this user, or the port is taken.
+        UsageError: this machine lacks JupyterLab, Spark, Java or a name of this user, or the port is in use.
     """
     for package, extra in (("jupyterlab", "notebook"), ("pyspark", "notebook")):
         if find_spec(package) is None:
@@ -96,8 +96,9 @@ def plan_here(folder: Path, port: int, browser: bool, execute: bool, config: Set
 
 def plan_compose(program: list[str], source: str | None, target: str | None, terminal: bool, execute: bool) -> Plan:
     """
-    The stack's own JupyterLab, whose notebooks work on its cluster, or with `execute` its cloud.ipynb, executed onto stdout; INPUT and
-    OUTPUT are its bucket's if nobody says otherwise.
+    Plan the stack's JupyterLab, or with `execute` its cloud.ipynb, executed onto stdout.
+
+    INPUT and OUTPUT are in its bucket by default.
 
     Raises:
         UsageError: INPUT or OUTPUT is on this machine, which the container cannot see.
@@ -133,7 +134,7 @@ def is_free(port: int) -> bool:
 
 def open_jupyterlab(todo: Plan, token: str) -> None:
     """
-    Until it ends, by its own menu or by Ctrl-C.
+    Run JupyterLab until it ends, by its menu or by Ctrl-C.
 
     Raises:
         UsageError: there is no such program.
@@ -146,7 +147,7 @@ def open_jupyterlab(todo: Plan, token: str) -> None:
 
 def execute(todo: Plan, path: Path) -> None:
     """
-    What the program gives, the executed notebook, as the file `path`; also what it had come to when a cell failed or Ctrl-C ended it.
+    Write the executed notebook to `path`, also after a failed cell or Ctrl-C, as far as it was executed.
 
     Raises:
         UsageError: there is no such program.
@@ -167,8 +168,9 @@ def execute(todo: Plan, path: Path) -> None:
 
 def _wait(todo: Plan, variables: dict[str, str], stdout: BinaryIO | None) -> tuple[int, bool]:
     """
-    The exit code, and whether there was a Ctrl-C: that reaches what was started by the terminal, and is only waited for here. A plain
-    SIGTERM is passed on.
+    Return the exit code, and whether there was a Ctrl-C.
+
+    Ctrl-C reaches the child by the terminal and is only waited for here. SIGTERM is forwarded.
     """
     signals: list[int] = []
 

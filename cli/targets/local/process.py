@@ -1,6 +1,8 @@
 """
-Runs the job in a process of its own, progress read from its stdout: on this machine's Python (`plan`), or by spark-submit on the
-cluster that SPARK_CONF_DIR names, as inside the image (`plan_submit`). The same argv as everywhere.
+Run the job in a separate process and read its progress from stdout.
+
+On this machine's Python (`plan`), or by spark-submit on the cluster of SPARK_CONF_DIR, as inside the image (`plan_submit`). The arguments
+are the same everywhere.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ class Plan:
     isolated: bool = False  # from variables of another Spark, see cli/targets/local/environment.py
 
     def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
-        """The environment of the process."""
+        """Return the environment of the process."""
         return {**(for_spark(inherited) if self.isolated else inherited), **self.environment}
 
     def as_shell(self) -> str:
@@ -54,7 +56,7 @@ class Plan:
 
 
 def plan(arguments: Arguments, java_home: Path, driver_memory: str, log: Path, jvm: Mapping[str, str], module: str = "job") -> Plan:
-    """`jvm`: further variables for the JVM of Spark."""
+    """Plan the process. `jvm`: further variables for the JVM of Spark."""
     command = [sys.executable, "-m", module, *arguments.to_argv()]
     environment = {
         "JAVA_HOME": str(java_home),
@@ -77,10 +79,12 @@ def plan_submit(params: Params, spark_home: str, log: Path) -> Plan:
 
 def start(todo: Plan, run_id: str, environment: Mapping[str, str], on_progress: Callable[[Progress], None]) -> Outcome:
     """
-    Run to the end. SIGINT and SIGTERM reach the job too, which ends in good order; a second one kills it. The outcome's code is then 130
-    or 143, whatever became of the job.
+    Run the job to its end and return the outcome.
 
-    What the job says that is no progress, and all that Spark says, goes to the log.
+    SIGINT and SIGTERM reach the job too, which ends in good order; a second one kills it. The outcome's code is then 130 or 143, whatever
+    became of the job.
+
+    Other output of the job, and all of Spark's, goes to the log.
 
     Raises:
         UsageError: the log cannot be written.
@@ -132,14 +136,14 @@ def start(todo: Plan, run_id: str, environment: Mapping[str, str], on_progress: 
 
 
 def _interrupted(outcome: Outcome) -> Outcome:
-    """An error after a signal is the signal's: Spark went away under the job, or a call to it broke off."""
+    """Turn an error after a signal into an interruption: Spark ended under the job, or a call to it failed."""
     return outcome if outcome.code == INTERRUPTED else Outcome(outcome.run_id, INTERRUPTED, "Interrupted", "interrupted", AGAIN)
 
 
 @contextmanager
 def _opened(log: Path, scratch: str) -> Iterator[TextIO]:
     """
-    `log`, to append to. It names photos, and may be in a folder that all users of the machine can read: only its owner can.
+    Open `log` for appending. It names photos and may be in a shared folder, so only its owner can read it.
 
     One in the folder for temporary files is in `scratch` until the job has ended: if this command is killed, the next one removes it.
     """
@@ -169,9 +173,11 @@ def growing(log: Path) -> Path:
 @contextmanager
 def scratch_folder() -> Iterator[str]:
     """
-    A folder for temporary files of a job, which hold features and addresses: removed however the job ends. Those of commands that were
-    killed themselves are removed by the next one, which can lock what nobody holds any more, and with them what still runs on them: a JVM
-    that was about to start waits for ever. Process numbers would not tell, as containers that share a folder have their own.
+    Yield a folder for temporary files of a job, which hold features and addresses. It is always removed.
+
+    The folders of killed commands are removed by the next one, which can lock folders without a holder. With them it ends what still runs
+    on them: a JVM that was about to start waits for ever. Process numbers cannot identify them, since containers that share a folder have
+    their own.
     """
     root = temporary_folder()
     for left in root.glob(f"{SCRATCH}-*"):
@@ -190,7 +196,7 @@ def scratch_folder() -> Iterator[str]:
 
 
 def _end_processes_on(folder: Path) -> None:
-    """Those with an argument that ends with `folder`, as the JVM has it; none where there is no /proc."""
+    """End processes with an argument that ends with `folder`, such as the JVM; none without /proc."""
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # ended meanwhile, or somebody else's
             if any(argument.endswith(os.fsencode(folder)) for argument in (process / "cmdline").read_bytes().split(b"\0")):
@@ -200,10 +206,9 @@ def _end_processes_on(folder: Path) -> None:
 @contextmanager
 def _interruptible(job: subprocess.Popen[str], interrupted: list[int]) -> Iterator[None]:
     """
-    While inside, SIGINT and SIGTERM go to the job, and their numbers into `interrupted`; if we leave by an error, the job does not stay
-    behind.
+    Forward SIGINT and SIGTERM to the job and add their numbers to `interrupted`. After an error the job is ended.
 
-    A signal that the parent process set to be ignored stays ignored: https://www.gnu.org/software/bash/manual/html_node/Signals.html
+    A signal that the parent process ignores stays ignored: https://www.gnu.org/software/bash/manual/html_node/Signals.html
     """
 
     def pass_on(number: int, frame: object) -> None:
@@ -234,8 +239,9 @@ def _interruptible(job: subprocess.Popen[str], interrupted: list[int]) -> Iterat
 
 def _driver_below(job: subprocess.Popen[str]) -> int | None:
     """
-    The job's Python, where `job` is spark-submit: a child of the JVM, which ends in good order. A JVM that gets the signal itself takes
-    Spark from under it. None until it has started, and where there is no /proc.
+    Return the job's Python if `job` is spark-submit: a child of the JVM, which then ends in good order.
+
+    A JVM that gets the signal itself takes Spark away from it. None until it has started, and without /proc.
     """
     entries = {os.fsencode(ENTRY_POINT), os.fsencode(OWN_ENTRY_POINT)}
     for process in Path("/proc").glob("[0-9]*"):

@@ -105,7 +105,7 @@ def java_for_spark(config: Settings) -> Java:
 
 
 def credentials_for(session: Session | None) -> AbstractContextManager[dict[str, str | None]]:
-    """Give what the job's environment needs to reach S3 as `session` does; nothing without one."""
+    """Return the context with the environment in which the job reaches S3 as `session` does; empty without one."""
     if session is None:
         return nullcontext({})
     from cli.aws.session import job_environment
@@ -122,6 +122,6 @@ def with_weights(params: Params, config: Settings) -> Params:
 
 
 def merged(base: dict[str, str], extra: Mapping[str, str | None]) -> dict[str, str]:
-    """Return `base` with `extra` set; None takes a variable away."""
+    """Return `base` with `extra` set; None removes a variable."""
     values = {**base, **extra}
     return {name: value for name, value in values.items() if value is not None}

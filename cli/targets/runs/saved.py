@@ -1,4 +1,4 @@
-"""The runs that were started or sent from this machine: runs/<run_id>.json in the state folder, written before a request is sent."""
+"""Save the runs that were started or sent from this machine as runs/<run_id>.json in the state folder, before a request is sent."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ STOP_SECONDS = 60.0  # for a run that is cancelled to end its Spark session
 
 def save(state: Path, run: SubmittedRun) -> None:
     """
+    Save a run in the state folder.
+
     Raises:
         UsageError: the folder cannot be written.
     """

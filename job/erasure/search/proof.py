@@ -197,7 +197,7 @@ def _is_text(column: pa.ChunkedArray) -> bool:
 
 
 def _other_spellings(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the values that no address of ours equals, since they are written in another way: `s3a://…`, `https://…`."""
+    """Return the values that no stored address equals, since they are written in another way: `s3a://…`, `https://…`."""
     texts = column.cast(pa.string())
     ours = [pc.starts_with(texts, begin) for begin in ("s3://", "file://", "/")]
     return texts.filter(pc.invert(reduce(pc.or_, ours)))
