@@ -23,7 +23,7 @@ def preview(todo: local.Plan, environment: Mapping[str, str]) -> Preview:
     """
     python, _, _, *arguments = todo.command
     command = [python, "-m", MODULE, *arguments]
-    variables = todo.environment(environment)
+    variables = todo.process_environment(environment)
     done = subprocess.run(command, env=variables, capture_output=True, encoding="utf-8", errors="replace", check=False)
     answer = next((record for line in done.stdout.splitlines() if (record := from_line(line))), None)
     if isinstance(answer, Preview):

@@ -45,7 +45,7 @@ class Plan:
     log: Path
     isolated: bool = False  # from variables of another Spark, see cli/targets/local/environment.py
 
-    def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
+    def process_environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
         """Return the environment of the process."""
         return {**(for_spark(inherited) if self.isolated else inherited), **self.environment}
 
@@ -92,7 +92,7 @@ def start(todo: Plan, run_id: str, environment: Mapping[str, str], on_progress: 
     with scratch_folder() as scratch, _opened(todo.log, scratch) as log:
         job = subprocess.Popen(
             todo.command,
-            env={**todo.environment(environment), "TMPDIR": scratch, "SPARK_LOCAL_DIRS": scratch},
+            env={**todo.process_environment(environment), "TMPDIR": scratch, "SPARK_LOCAL_DIRS": scratch},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
