@@ -17,6 +17,7 @@ from job.storage.object_store import Folder
 FOLDER = "erasures"
 KEY = f"{FOLDER}/key"
 TOMBSTONES = f"{FOLDER}/tombstones"
+REFUSED = "erased on request"  # the reason of a reject
 
 
 @dataclass(frozen=True)
