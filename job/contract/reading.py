@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import BinaryIO
+from io import BufferedReader
 
 
 class NotRegular(OSError):  # noqa: N818 - what it is, as its siblings FileNotFoundError and IsADirectoryError say
@@ -13,7 +13,7 @@ class NotRegular(OSError):  # noqa: N818 - what it is, as its siblings FileNotFo
         super().__init__(errno.EINVAL, "not a regular file", path)
 
 
-def open_regular(path: str) -> BinaryIO:
+def open_regular(path: str) -> BufferedReader:
     """
     Open the file, or the one that a symbolic link leads to, to read its bytes.
 
