@@ -67,7 +67,7 @@ def forget(
 
     The photo itself in all its versions, its features and rejects, its rows in every run, its picture in every report.
     Then everything left in OUTPUT is searched for it. Run the same command again to resume after an interruption.
-    Exits 1 if an address is neither known in OUTPUT nor a photo in the INPUT of one of its runs; the others are erased.
+    Exits 1 if an address is neither known in OUTPUT or its receipts nor a photo in the INPUT of one of its runs; the others are erased.
     """
     asked = {"uris": [from_text(uri) for uri in [*(uris or []), *_lines(list_)]], "prefixes": [_prefix(text) for text in prefix or []]}
     if not (asked["uris"] or asked["prefixes"] or retention):
