@@ -10,9 +10,11 @@ import os
 
 from job.contract import uris
 from job.contract.filenames import is_pattern
+from job.contract.replacing import is_partial
 
 WRITTEN = ("features", "rejects", "runs", "moments", "work")  # in OUTPUT, by each run
-OUTPUT_FOLDERS = (*WRITTEN, "erasures")
+OUTPUT_FOLDERS = (*WRITTEN, "erasures", "costs")
+OUTPUT_FILES = ("lease.json", "latest.json")
 
 
 class PlaceError(ValueError):
@@ -32,6 +34,16 @@ def check_apart(input_uri: str, output_uri: str) -> None:
         raise PlaceError(
             f"INPUT `{uris.shown(input_uri)}` contains results of OUTPUT `{uris.shown(output_uri)}`", "give the folder with the photos"
         )
+
+
+def is_part(uri: str, output_uri: str) -> bool:
+    """Whether `uri` is, or is inside, what an OUTPUT is made of: photos may be beside that. Symbolic links are not resolved."""
+    if not uris.is_inside(uri, output_uri):
+        return False
+    name, slash, _ = uri.removeprefix(uris.join(output_uri, "")).partition("/")
+    if slash or name in OUTPUT_FOLDERS:
+        return name in OUTPUT_FOLDERS
+    return name in OUTPUT_FILES or (is_partial(name) and name[1:].startswith(OUTPUT_FILES))
 
 
 def broken_link(path: str) -> str:

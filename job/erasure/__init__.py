@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from pyspark.sql import SparkSession
 
 from job.contract.errors import JobError, OutputError
 from job.contract.params import Forget
+from job.contract.places import is_part
 from job.contract.uris import is_s3, join, printable, shown
 from job.erasure import receipt, refit, runs, tables
 from job.erasure.known import Known, manifest_of
@@ -33,7 +34,7 @@ from job.spark.session import start_session
 from job.stages import moments
 from job.storage.lease import Lease
 from job.storage.object_store import Folder
-from job.storage.tombstones import FOLDER, bury, key_of, keyed
+from job.storage.tombstones import FOLDER, KEY, bury, key_of, keyed
 
 
 class LeftOverError(JobError):
@@ -65,7 +66,7 @@ def plan(wanted: Forget, folder: Folder, report: Report) -> Targets:
     with report.stage("find", unit="tasks") as stage, showing_tasks(spark.sparkContext, stage) if spark else nullcontext():
         targets = _meant(spark, wanted, folder)
     with report.stage("read", total=len(targets.uris)) as stage:
-        read_photos(targets, stage.update)
+        read_photos(targets, stage.update, wanted.tombstone or "tombstone" in targets.asked)
         read_shared(folder, targets)
     return targets
 
@@ -89,7 +90,7 @@ def erase(wanted: Forget, folder: Folder, lease: Lease, report: Report) -> Recei
     targets.asked |= {name for name in OPTIONS if getattr(wanted, name)}
     keep(folder, wanted.run_id, targets)
     _remove_files(join(folder.uri, name) for name in targets.begun)  # what they held is in the new one
-    remove(unfinished(folder.uri))
+    remove(version for version in unfinished(folder.uri) if is_part(version.uri, folder.uri))
     if "tombstone" in targets.asked:
         bury(folder, targets.contents)
 
@@ -135,12 +136,31 @@ def _remove_files(uris: Iterable[str]) -> None:
     remove(versions_of_each(uris))
 
 
-def unknown(wanted: Forget, folder: Folder, known: Callable[[str], bool]) -> list[str]:
-    """Those of the addresses that `wanted` names which are not `known`, and its prefixes below which there are photos that are not."""
+def unknown(wanted: Forget, folder: Folder, known: Callable[[str], bool]) -> dict[str, object]:
+    """
+    Return two fields of the answer. `unknown`: the addresses that `wanted` names which are not `known`, and its prefixes below which there
+    are photos that are not. `before`: addresses that would be unknown if a receipt did not have them, and when they were erased.
+    """
     asked, photos = _asked(wanted), Known(folder).photos_below
     missing = {uri for uri in asked["uris"] if not known(uri)}
+    before = _erased_before(folder, missing)
     missing |= {prefix for prefix in asked["prefixes"] if not all(known(uri) for uri in photos(prefix))}
-    return sorted(map(printable, missing))
+    return {
+        "unknown": sorted(map(printable, missing - before.keys())),
+        "before": {printable(uri): at for uri, at in sorted(before.items())},
+    }
+
+
+def _erased_before(folder: Folder, uris: set[str]) -> dict[str, str]:
+    """Those of `uris` that a receipt has, and when that was, unless there is a file again: the answer of that erasure may have got lost."""
+    key = folder.read(KEY)
+    times = receipt.times_of(folder) if uris and key else {}
+    if not (times and key):
+        return {}
+    real = Known(folder).real
+    found = {uri: times[one] for uri in uris for one in (keyed(key.content, real(uri)), keyed(key.content, uri)) if one in times}
+    there = {version.uri for version in versions_of_each(sorted(found)) if not version.marker}
+    return {uri: at for uri, at in found.items() if uri not in there}
 
 
 def _asked(wanted: Forget) -> dict[str, list[str]]:
@@ -154,9 +174,14 @@ def _meant(spark: SparkSession | None, wanted: Forget, folder: Folder) -> Target
     return find(spark, folder, asked["uris"], asked["prefixes"], wanted.older_than, wanted.copies)
 
 
-def _fitted_with(folder: Folder, run: str, touched: Iterable[str]) -> bool:
-    """Whether the PCA that a run uses was fitted with rows that are erased now."""
-    return manifest_of(folder, run) is not None and refit.root_of(folder, run) in touched
+def _fitted_with(folder: Folder, run: str, touched: Container[str]) -> bool:
+    """
+    Whether the PCA that a run uses was fitted with rows that are erased now. Nothing tells what a run had that is not there any more: it is
+    assumed to have had what the one that uses its PCA has.
+    """
+    root = refit.root_of(folder, run)
+    known = root if manifest_of(folder, root) is not None else run
+    return manifest_of(folder, run) is not None and known in touched
 
 
 def _refit(spark: SparkSession, folder: Folder, fitted: list[str], lease: Lease, report: Report) -> list[str]:
@@ -182,8 +207,11 @@ def _remove_noted(
 
 
 def _purge(wanted: Forget, folder: Folder, targets: Targets, progress: Progress = unseen) -> None:
-    """Older versions of everything in OUTPUT, and delete markers: what was rewritten or deleted is still in them."""
-    older = (version for version in versions_below(folder.uri + "/") if not version.current)
+    """
+    Older versions of everything that OUTPUT is made of, and delete markers: what was rewritten or deleted is still in them. Photos and
+    other files beside that keep theirs.
+    """
+    older = (version for version in versions_below(folder.uri + "/") if not version.current and is_part(version.uri, folder.uri))
     _remove_noted(wanted, folder, targets, "versions", older, progress)
 
 

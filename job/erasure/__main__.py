@@ -59,7 +59,7 @@ def planned(wanted: Forget, folder: Folder) -> dict[str, object]:
         "photos": len(targets.photos),
         "copies": sorted(targets.copies),
         "runs": {run: found for run, found in rows.items() if found},
-        "unknown": unknown(wanted, folder, targets.uris.__contains__),
+        **unknown(wanted, folder, targets.uris.__contains__),
     }
 
 
@@ -70,7 +70,7 @@ def erased(wanted: Forget, folder: Folder) -> dict[str, object]:
         finally:
             stop_session()
     key, images = key_of(folder) if receipt.images else b"", set(receipt.images)
-    return {**asdict(receipt), "unknown": unknown(wanted, folder, lambda uri: keyed(key, uri) in images)}
+    return {**asdict(receipt), **unknown(wanted, folder, lambda uri: keyed(key, uri) in images)}
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from job.erasure.pending import Targets
 from job.erasure.search.spellings import by_needle, is_address, needles_of
 from job.erasure.search.strings import Strings
 from job.erasure.targets import HEAD
-from job.erasure.versions import Progress, Version, content_of, unseen, versions_below
+from job.erasure.versions import ArchivedError, Progress, Version, content_of, unseen, versions_below
 
 IN_FLIGHT = 8  # files, each in memory
 ESCAPED = re.compile(rb"(%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4})$")  # its last digit is no digit of a number behind it
@@ -124,7 +124,10 @@ def search(folders: list[str], needles: Needles, besides: set[str], progress: Pr
     proof = Proof()
 
     def look(version: Version) -> tuple[Version, int, str]:
-        content = content_of(version)
+        try:
+            content = content_of(version)
+        except ArchivedError:
+            return version, 0, NOT_SEARCHED
         return version, len(content or b""), traces(version.uri, content or b"", needles)
 
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
