@@ -10,10 +10,12 @@ import errno
 import os
 
 from job.contract import uris
+from job.contract.atomic_write import is_partial
 from job.contract.filenames import is_pattern
 
 WRITTEN = ("features", "rejects", "runs", "moments", "work")  # folders of OUTPUT that each run writes
-OUTPUT_FOLDERS = (*WRITTEN, "erasures")
+OUTPUT_FOLDERS = (*WRITTEN, "erasures", "costs")
+OUTPUT_FILES = ("lease.json", "latest.json")
 
 
 class LocationError(ValueError):
@@ -39,6 +41,16 @@ def check_no_overlap(input_uri: str, output_uri: str) -> None:
         raise LocationError(
             f"INPUT `{uris.shown(input_uri)}` contains results of OUTPUT `{uris.shown(output_uri)}`", "give the folder with the photos"
         )
+
+
+def is_part(uri: str, output_uri: str) -> bool:
+    """Return whether `uri` is, or is inside, what an OUTPUT is made of: photos may be beside that. Symbolic links are not resolved."""
+    if not uris.is_inside(uri, output_uri):
+        return False
+    name, slash, _ = uri.removeprefix(uris.join(output_uri, "")).partition("/")
+    if slash or name in OUTPUT_FOLDERS:
+        return name in OUTPUT_FOLDERS
+    return name in OUTPUT_FILES or (is_partial(name) and name[1:].startswith(OUTPUT_FILES))
 
 
 def broken_link(path: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ from itertools import chain
 from pyspark.sql import SparkSession
 
 from job.contract.errors import JobError, OutputError
+from job.contract.locations import is_part
 from job.contract.params import ForgetParams
 from job.contract.uris import is_s3, join, printable, shown
 from job.erasure import receipt, refit, runs, tables
@@ -33,7 +34,7 @@ from job.spark.session import start_session
 from job.stages import moments
 from job.storage.lease import Lease
 from job.storage.object_store import Folder
-from job.storage.tombstones import FOLDER, add_tombstones, keyed_hash, read_or_create_key
+from job.storage.tombstones import FOLDER, KEY, add_tombstones, keyed_hash, read_or_create_key
 
 
 class LeftOverError(JobError):
@@ -66,7 +67,7 @@ def plan(wanted: ForgetParams, folder: Folder, report: ProgressReport) -> Target
     with report.stage("find", unit="tasks") as stage, showing_tasks(spark.sparkContext, stage) if spark else nullcontext():
         targets = _meant(spark, wanted, folder)
     with report.stage("read", total=len(targets.uris)) as stage:
-        read_photos(targets, stage.update)
+        read_photos(targets, stage.update, wanted.tombstone or "tombstone" in targets.asked)
         read_shared(folder, targets)
     return targets
 
@@ -90,7 +91,7 @@ def erase(wanted: ForgetParams, folder: Folder, lease: Lease, report: ProgressRe
     targets.asked |= {name for name in OPTIONS if getattr(wanted, name)}
     save_targets(folder, wanted.run_id, targets)
     _remove_files(join(folder.uri, name) for name in targets.begun)  # the new one has their content
-    remove(unfinished(folder.uri))
+    remove(version for version in unfinished(folder.uri) if is_part(version.uri, folder.uri))
     if "tombstone" in targets.asked:
         add_tombstones(folder, targets.contents)
 
@@ -136,12 +137,37 @@ def _remove_files(uris: Iterable[str]) -> None:
     remove(versions_of_each(uris))
 
 
-def unknown_photos(wanted: ForgetParams, folder: Folder, known: Callable[[str], bool]) -> list[str]:
-    """Return the addresses in `wanted` that are not `known`, and its prefixes that contain unknown photos."""
+def unknown_photos(wanted: ForgetParams, folder: Folder, known: Callable[[str], bool]) -> dict[str, object]:
+    """
+    Return two fields of the answer, `unknown` and `before`.
+
+    `unknown` has the addresses in `wanted` that are not `known`, and its prefixes that contain unknown photos. `before` has addresses that
+    would be unknown if a receipt did not have them, and when they were erased.
+    """
     asked, photos = _asked(wanted), KnownPhotos(folder).photos_below
     missing = {uri for uri in asked["uris"] if not known(uri)}
+    before = _erased_before(folder, missing)
     missing |= {prefix for prefix in asked["prefixes"] if not all(known(uri) for uri in photos(prefix))}
-    return sorted(map(printable, missing))
+    return {
+        "unknown": sorted(map(printable, missing - before.keys())),
+        "before": {printable(uri): at for uri, at in sorted(before.items())},
+    }
+
+
+def _erased_before(folder: Folder, uris: set[str]) -> dict[str, str]:
+    """
+    Return those of `uris` that a receipt has, and when that was, unless there is a file again.
+
+    The answer of that erasure may have got lost.
+    """
+    key = folder.read(KEY)
+    times = receipt.times_of(folder) if uris and key else {}
+    if not (times and key):
+        return {}
+    real = KnownPhotos(folder).real
+    found = {uri: times[one] for uri in uris for one in (keyed_hash(key.content, real(uri)), keyed_hash(key.content, uri)) if one in times}
+    there = {version.uri for version in versions_of_each(sorted(found)) if not version.marker}
+    return {uri: at for uri, at in found.items() if uri not in there}
 
 
 def _asked(wanted: ForgetParams) -> dict[str, list[str]]:
@@ -155,9 +181,15 @@ def _meant(spark: SparkSession | None, wanted: ForgetParams, folder: Folder) -> 
     return find(spark, folder, asked["uris"], asked["prefixes"], wanted.older_than, wanted.copies)
 
 
-def _fitted_with(folder: Folder, run: str, touched: Iterable[str]) -> bool:
-    """Return whether the PCA that a run uses was fitted with rows that are erased now."""
-    return manifest_of(folder, run) is not None and refit.root_of(folder, run) in touched
+def _fitted_with(folder: Folder, run: str, touched: Container[str]) -> bool:
+    """
+    Return whether the PCA that a run uses was fitted with rows that are erased now.
+
+    What a deleted run had is unknown: it is assumed to have had what the run that uses its PCA has.
+    """
+    root = refit.root_of(folder, run)
+    known = root if manifest_of(folder, root) is not None else run
+    return manifest_of(folder, run) is not None and known in touched
 
 
 def _refit(spark: SparkSession, folder: Folder, fitted: list[str], lease: Lease, report: ProgressReport) -> list[str]:
@@ -183,8 +215,12 @@ def _remove_noted(
 
 
 def _purge(wanted: ForgetParams, folder: Folder, targets: Targets, progress: Progress = no_progress) -> None:
-    """Remove older versions and delete markers from OUTPUT: they still hold what was rewritten or deleted."""
-    older = (version for version in versions_below(folder.uri + "/") if not version.current)
+    """
+    Remove older versions and delete markers from OUTPUT: they still hold what was rewritten or deleted.
+
+    Photos and other files beside what OUTPUT is made of keep theirs.
+    """
+    older = (version for version in versions_below(folder.uri + "/") if not version.current and is_part(version.uri, folder.uri))
     _remove_noted(wanted, folder, targets, "versions", older, progress)
 
 

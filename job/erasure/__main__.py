@@ -61,7 +61,7 @@ def plan_answer(wanted: ForgetParams, folder: Folder) -> dict[str, object]:
         "photos": len(targets.photos),
         "copies": sorted(targets.copies),
         "runs": {run: found for run, found in rows.items() if found},
-        "unknown": unknown_photos(wanted, folder, targets.uris.__contains__),
+        **unknown_photos(wanted, folder, targets.uris.__contains__),
     }
 
 
@@ -73,7 +73,7 @@ def erasure_answer(wanted: ForgetParams, folder: Folder) -> dict[str, object]:
         finally:
             stop_session()
     key, images = read_or_create_key(folder) if receipt.images else b"", set(receipt.images)
-    return {**asdict(receipt), "unknown": unknown_photos(wanted, folder, lambda uri: keyed_hash(key, uri) in images)}
+    return {**asdict(receipt), **unknown_photos(wanted, folder, lambda uri: keyed_hash(key, uri) in images)}
 
 
 if __name__ == "__main__":

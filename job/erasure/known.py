@@ -1,8 +1,10 @@
-"""Find which photos OUTPUT knows, by any of their addresses. Paths that differ only by symbolic links are one photo."""
+"""Find which photos OUTPUT knows, by any of their addresses. Paths that lead to the same file are one photo."""
 
 from __future__ import annotations
 
 import os
+import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import chain
@@ -10,6 +12,7 @@ from itertools import chain
 import pyarrow.compute as pc
 
 from job.contract.filenames import ignored_kind
+from job.contract.locations import is_part
 from job.contract.records import Manifest
 from job.contract.uris import is_inside, is_s3, local_path, printable
 from job.erasure.parquet import read
@@ -28,6 +31,7 @@ class KnownPhotos:
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
         self._real_folders: dict[str, str] = {}
+        self._names: dict[str, dict[str, list[str]]] = {}  # folder to `_unified` name to the names that it lists
 
     def meant(self, uris: Iterable[str], prefixes: Iterable[str]) -> set[str]:
         """
@@ -53,9 +57,9 @@ class KnownPhotos:
         found = set(prefixes)
         for prefix in [prefix for prefix in found if not is_s3(prefix)]:
             folder, begin = os.path.split(_on_disk(local_path(prefix)))
-            found.add("file://" + os.path.join(os.path.realpath(folder), begin))
+            found.add("file://" + os.path.join(self._real_folder(folder), begin))
             if os.path.isdir(local_path(prefix)):
-                found.add("file://" + os.path.join(os.path.realpath(local_path(prefix)), ""))
+                found.add("file://" + os.path.join(self._real_folder(local_path(prefix)), ""))
         return tuple(sorted(found))
 
     def photos_below(self, prefix: str) -> Iterator[str]:
@@ -65,17 +69,41 @@ class KnownPhotos:
                 yield self.real(version.uri)
 
     def is_in_output(self, uri: str) -> bool:
-        return is_inside(uri, self._folder.uri) or is_inside(self.real(uri), self.real(self._folder.uri))
+        """Return whether the photo is a part of OUTPUT itself: INPUT may be beside that, in the same folder."""
+        return is_part(uri, self._folder.uri) or is_part(self.real(uri), self.real(self._folder.uri))
 
     def real(self, uri: str) -> str:
-        """Return `uri` without symbolic links, and with the name that the disk has. Each folder is asked for once."""
+        """Return `uri` without symbolic links, and with the names that the disk lists. Each folder is asked for once."""
         if is_s3(uri):
             return uri
         folder, name = os.path.split(_on_disk(local_path(uri)))
+        path = os.path.join(self._real_folder(folder), name)
+        if os.path.islink(path):
+            folder, name = os.path.split(os.path.realpath(path))
+        folder = self._real_folder(folder)
+        return "file://" + os.path.join(folder, self._listed(folder, name))
+
+    def _real_folder(self, folder: str) -> str:
         if folder not in self._real_folders:
-            self._real_folders[folder] = os.path.realpath(folder)
-        path = os.path.join(self._real_folders[folder], name)
-        return "file://" + (os.path.realpath(path) if os.path.islink(path) else path)
+            above, name = os.path.split(os.path.realpath(folder))
+            self._real_folders[folder] = os.path.join(self._real_folder(above), self._listed(above, name)) if name else above
+        return self._real_folders[folder]
+
+    def _listed(self, folder: str, name: str) -> str:
+        """
+        Return `name` as `folder` lists it: many disks find a file by other spellings too, in upper or lower case or composed otherwise.
+
+        Of several names of the same file that are spelt alike, the first one.
+        """
+        if folder not in self._names:
+            self._names[folder] = _names_in(folder)
+        names = self._names[folder]
+        alike = names.get(_unified(name), [])
+        if alike == [name] or not name:
+            return name
+        path = os.path.join(folder, name)
+        others = alike if name in alike else chain(alike, *names.values())  # the rest: short names, as `PHOTOS~1`
+        return next((one for one in others if _is_same(path, os.path.join(folder, one))), name)
 
     def _place(self, uri: str) -> str:
         """Return what all addresses of a photo have in common, whether its file is there or not."""
@@ -98,6 +126,29 @@ class KnownPhotos:
                 yield from pc.unique(rows["uri"]).to_pylist()
         for run in self._folder.names("runs"):
             yield from uris_of_run(self._folder, run)
+
+
+def _names_in(folder: str) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = defaultdict(list)
+    try:
+        for name in sorted(os.listdir(folder)):
+            names[_unified(name)].append(name)
+    except OSError:  # it is not there, or may not be listed
+        return {}
+    return dict(names)
+
+
+def _unified(name: str) -> str:
+    """Return what all spellings have in common that a disk may take for the same name."""
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
+
+
+def _is_same(path: str, other: str) -> bool:
+    """Return whether two paths are the same file. Links are not followed."""
+    try:
+        return os.path.samestat(os.lstat(path), os.lstat(other))
+    except OSError:
+        return False
 
 
 def _on_disk(path: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -36,6 +37,17 @@ class Receipt:
 def write(folder: Folder, receipt: Receipt) -> None:
     """Write the receipt into OUTPUT."""
     folder.write(f"{FOLDER}/{receipt.id}.json", receipt.to_json().encode())
+
+
+def times_of(folder: Folder) -> dict[str, str]:
+    """Return when each image that a receipt has was erased: `Receipt.images` to `Receipt.at`, the last one."""
+    times: dict[str, str] = {}
+    for name in sorted(name for name in folder.names(FOLDER) if name.endswith(".json")):
+        with suppress(ValueError, TypeError, KeyError):  # another file, or a damaged one
+            stored = folder.read(f"{FOLDER}/{name}")
+            receipt = json.loads(stored.content) if stored else {"images": []}
+            times |= dict.fromkeys(receipt["images"], receipt.get("at"))
+    return times
 
 
 def searched(proof: Proof) -> dict[str, int]:

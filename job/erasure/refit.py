@@ -56,6 +56,7 @@ def refit(spark: SparkSession, folder: Folder, run: str, lease: Lease) -> int | 
     folder.delete(f"runs/{run}/manifest.json")
     folder.delete(f"runs/{run}/report.html")
     publish.write_matrix(spark, scores, folder, run, rows, fitted.k)
+    lease.check()  # the PCA of an erasure that was suspended may be fitted with what another one has erased meanwhile
     publish.write_model(folder, run, fitted)
     lease.check()
     manifest = replace(manifest, k=fitted.k, variance=float(fitted.ratios[: fitted.k].sum()))

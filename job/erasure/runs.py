@@ -26,6 +26,7 @@ from job.storage.object_store import Folder
 ERASED = "images were erased from this run after it was published"
 FITTED = f"{ERASED}; its PCA was fitted with them"
 REFITTED = f"{ERASED}; its PCA was refitted without them"
+NO_REPORT = "the report was not rewritten after an erasure"
 ATTEMPT_FILES = (".log", "outcome.json")  # of an attempt
 
 
@@ -62,9 +63,9 @@ def uris_of(folder: Folder, run: str, targets: Targets) -> list[str]:
 
 def update_manifest_and_report(folder: Folder, run: str, cache: str | None, note: str, lease: Lease) -> None:
     """
-    Update counts and notes of the manifest after `erase_from_run` or a refit, and write the report again.
+    Update counts and notes of the manifest after `erase_from_run` or a refit; write the report and the field `identify` again.
 
-    If the report cannot be written, a note says so.
+    If that is not possible, a note says so.
 
     Raises:
         LeaseError: another run took over.
@@ -81,15 +82,26 @@ def update_manifest_and_report(folder: Folder, run: str, cache: str | None, note
         day = f"{datetime.now(UTC):%Y-%m-%d}"
         notes = [old for old in manifest.notes if ERASED not in old]
         manifest = replace(manifest, counts=counts, notes=[*notes, f"{note or ERASED} ({day})"])
-        folder.write(f"runs/{run}/manifest.json", manifest.to_json().encode())
-    if manifest.identify is not None and folder.read(f"runs/{run}/report.html") is None and rows:
-        try:
-            report.rewrite(folder, run, Path(cache) if cache else None, lease)
-        except LeaseError:
-            raise
-        except report.ERRORS as error:
-            why = f"the report was not rewritten after an erasure: {error}; retry with `fruitsctl report --rebuild`"
-            folder.write(f"runs/{run}/manifest.json", replace(manifest, notes=[*manifest.notes, why]).to_json().encode())
+        _write_manifest(folder, run, manifest)
+    if folder.read(f"runs/{run}/report.html") is None:
+        manifest = replace(manifest, identify=None, notes=[old for old in manifest.notes if not old.startswith(NO_REPORT)])
+        _write_manifest(folder, run, manifest)
+        if rows:
+            _rewrite_report(folder, run, manifest, cache, lease)
+
+
+def _rewrite_report(folder: Folder, run: str, manifest: Manifest, cache: str | None, lease: Lease) -> None:
+    try:
+        report.rewrite(folder, run, Path(cache) if cache else None, lease)
+    except LeaseError:
+        raise
+    except report.ERRORS as error:
+        why = f"{NO_REPORT}: {error}; retry with `fruitsctl report --rebuild`"
+        _write_manifest(folder, run, replace(manifest, notes=[*manifest.notes, why]))
+
+
+def _write_manifest(folder: Folder, run: str, manifest: Manifest) -> None:
+    folder.write(f"runs/{run}/manifest.json", manifest.to_json().encode())
 
 
 def shown_names(targets: Targets, manifest: Manifest) -> set[str]:
@@ -108,7 +120,7 @@ def _remove_if_hit(folder: Folder, run: str, targets: Targets) -> None:
     meant = uris_by_search_string(targets.searched())
     addresses = Strings(meant)
     names = Strings(spelling for name in shown_names(targets, manifest) for spelling in spellings(name)) if manifest else Strings([])
-    in_matrix = bool(uris_of(folder, run, targets))
+    in_matrix = run in targets.runs or bool(uris_of(folder, run, targets))  # also when an interrupted erasure has removed the rows
     for name in folder.names(below):
         if not name.endswith((".html", ".ipynb", *ATTEMPT_FILES)):
             continue

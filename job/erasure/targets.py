@@ -25,7 +25,7 @@ from job.erasure.known import KnownPhotos
 from job.erasure.parquet import column_of, list_heads
 from job.erasure.pending import Targets, unfinished_erasures
 from job.erasure.tables import TABLES
-from job.erasure.versions import Progress, content_of, map_in_parallel, no_progress, versions_of
+from job.erasure.versions import ArchivedError, Progress, Version, content_of, map_in_parallel, no_progress, versions_of
 from job.inputs.fetch import content_etag
 from job.inputs.rows import ArrowRows
 from job.storage.data_files import read as read_parquet
@@ -37,6 +37,7 @@ from job.storage.schema import FEATURES, REJECTS, only
 TASKS_PER_CORE = 4
 FEATURE_ROWS = pa.schema([*((name, pa.string()) for name in ("uri", "etag", "model")), ("head", pa.binary()), ("digest", pa.binary())])
 TAKEN_IN = {"features": "embedded_at", "rejects": "rejected_at"}  # table -> column
+ARCHIVED = ""  # instead of a hash
 HEAD = 64  # numbers of an embedding that identify it
 
 
@@ -89,18 +90,27 @@ def find(
     return found
 
 
-def read_photos(targets: Targets, progress: Progress = no_progress) -> None:
+def read_photos(targets: Targets, progress: Progress = no_progress, tombstone: bool = False) -> None:
     """
-    Add which photos of `targets` are still there, and the hashes of what all their versions hold.
+    Set which photos of `targets` are still there, and add the hashes of what all their versions hold.
+
+    An archived version has none, because it cannot be read.
 
     Raises:
+        InputError: a photo that is archived is to have a `tombstone`.
         OutputError, CredentialsError: one cannot be read.
     """
     uris = sorted(targets.uris)
+    targets.photos.clear()  # those that an interrupted erasure found may be deleted
     for done, (uri, contents) in enumerate(zip(uris, map_in_parallel(_hashes, uris), strict=True), start=1):
         if contents:
             targets.photos.add(uri)
-            targets.contents.update(contents)
+        if tombstone and ARCHIVED in contents:
+            raise InputError(
+                f"`{printable(uri)}` is archived and cannot be read, so it cannot have a tombstone",
+                "restore the object first, or leave out --tombstone",
+            )
+        targets.contents.update(content for content in contents if content != ARCHIVED)
         progress(done)
 
 
@@ -145,7 +155,7 @@ def _equal_rejects(folder: Folder, uris: set[str]) -> set[str]:
     sizes = {_size_or_etag(uri, etag) for uri, etag in meant.items()}
     maybe = {uri for uri, etag in rejected if _size_or_etag(uri, etag) in sizes}
     maybe |= {uri for uri, _ in _with_etags(folder, pa.array(sorted({*meant.values()}), pa.string()))}
-    contents = {hashed for hashes in map_in_parallel(_hashes, meant) for hashed in hashes}
+    contents = {hashed for hashes in map_in_parallel(_hashes, meant) for hashed in hashes if hashed != ARCHIVED}
     others = sorted(maybe - uris)
     return {uri for uri, hashed in zip(others, map_in_parallel(_hash_if_readable, others), strict=True) if hashed in contents}
 
@@ -170,9 +180,16 @@ def _with_etags(folder: Folder, etags: pa.Array) -> Iterator[tuple[str, str]]:
 
 
 def _hashes(uri: str) -> list[str]:
-    """Return the SHA-256 of the content of each version."""
-    contents = (content_of(version) for version in versions_of(uri))
-    return [content_etag(content) for content in contents if content is not None]
+    """Return the SHA-256 of the content of each version, or ARCHIVED."""
+    return [hashed for hashed in map(_hash, versions_of(uri)) if hashed is not None]
+
+
+def _hash(version: Version) -> str | None:
+    try:
+        content = content_of(version)
+    except ArchivedError:
+        return ARCHIVED
+    return None if content is None else content_etag(content)
 
 
 def _hash_if_readable(uri: str) -> str:

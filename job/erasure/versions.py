@@ -17,7 +17,7 @@ from job.contract.atomic_write import is_partial
 from job.contract.errors import InputError, OutputError
 from job.contract.reading import NotRegular, open_regular
 from job.contract.uris import bucket_and_key, is_s3, local_path, printable
-from job.storage.s3_client import S3_ERRORS, client, error_code, translate_error
+from job.storage.s3_client import ACCESS_DENIED, S3_ERRORS, client, error_code, translate_error
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -32,6 +32,10 @@ Progress = Callable[[int], None]
 
 def no_progress(done: int) -> None:
     pass
+
+
+class ArchivedError(OutputError):
+    """An object of a storage class that cannot be read before it is restored; it can be deleted."""
 
 
 class Version(NamedTuple):
@@ -116,7 +120,7 @@ def content_of(version: Version) -> bytes | None:
     itself.
 
     Raises:
-        OutputError, CredentialsError: it cannot be read.
+        ArchivedError, OutputError, CredentialsError: it cannot be read.
     """
     if version.marker:
         return None
@@ -137,6 +141,8 @@ def content_of(version: Version) -> bytes | None:
     except ClientError as error:
         if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchVersion", "404"):
             return None
+        if error_code(error) == "InvalidObjectState":
+            raise ArchivedError(f"cannot read `{printable(version.uri)}`: it is archived", "restore the object first") from error
         raise translate_error(error, version.uri, OutputError) from error
     except S3_ERRORS as error:
         raise translate_error(error, version.uri, OutputError) from error
@@ -147,10 +153,12 @@ def remove(versions: Iterable[Version], progress: Progress = no_progress) -> int
     """
     Remove for good; how many. What has gone already counts too, so a second try ends alike. `progress` is told how many are gone.
 
+    Delete markers go last, when everything else is gone: without its marker a version that is left is an object for readers again.
+
     Raises:
         InputError, CredentialsError: something may not be removed; what comes before it is gone.
     """
-    by_bucket: dict[str, list[Version]] = defaultdict(list)
+    by_bucket: dict[tuple[bool, str], list[Version]] = defaultdict(list)
     removed = 0
     for version in versions:
         if version.version is None:
@@ -160,11 +168,13 @@ def remove(versions: Iterable[Version], progress: Progress = no_progress) -> int
             _abort(version)
             removed += 1
         else:
-            by_bucket[bucket_and_key(version.uri)[0]].append(version)
-    batches = (found[first : first + DELETED_AT_ONCE] for found in by_bucket.values() for first in range(0, len(found), DELETED_AT_ONCE))
-    for deleted in map_in_parallel(_delete_objects, batches):
-        removed += deleted
-        progress(removed)
+            by_bucket[version.marker, bucket_and_key(version.uri)[0]].append(version)
+    for markers in (False, True):
+        found = [versions for (marker, _), versions in by_bucket.items() if marker is markers]
+        batches = (some[first : first + DELETED_AT_ONCE] for some in found for first in range(0, len(some), DELETED_AT_ONCE))
+        for deleted in map_in_parallel(_delete_objects, batches):
+            removed += deleted
+            progress(removed)
     return removed
 
 
@@ -264,4 +274,5 @@ def _delete_together(versions: list[Version]) -> None:
         raise translate_error(error, f"s3://{bucket}", InputError) from error
     if failed:
         uri, why = f"s3://{bucket}/{failed[0].get('Key')}", failed[0].get("Code")
-        raise InputError(f"cannot delete `{uri}`: {why}", "allow s3:DeleteObject and s3:DeleteObjectVersion, then run the command again")
+        allow = "allow s3:DeleteObject and s3:DeleteObjectVersion, then " if why in ACCESS_DENIED else ""
+        raise InputError(f"cannot delete `{uri}`: {why}", f"{allow}run the command again")

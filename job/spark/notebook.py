@@ -39,7 +39,11 @@ OUR_STACK = {"input": "s3://fruits/photos", "output": "s3://fruits/out"}  # of d
 
 
 class NotebookError(JobError):
-    """A cell raised, or the kernel died."""
+    """A cell raised, or the kernel died. `where` is the message without what the cell said, which may name a photo."""
+
+    def __init__(self, where: str, why: str = "", hint: str = "") -> None:
+        super().__init__(f"{where}: {why}" if why else where, hint)
+        self.where = where
 
 
 class Steps(ProgressReport):
@@ -103,14 +107,21 @@ def execute(params: Params, folder: Folder) -> str:
         raise SetupError(f"`{path}` is not a valid notebook: {error}", "use a notebook in /opt/fruits/notebooks of the image") from error
     name = f"runs/{params.run_id}/{path.name}"
     erasures = folder.names(FOLDER)
+    cleared = False
     try:
-        with tempfile.TemporaryDirectory(prefix="fruitsctl-") as scratch:
-            run_cells(notebook, Path(scratch), {ARGUMENTS: json.dumps(params.to_argv())}, f"see {shown(join(folder.uri, name))}")
-    finally:
-        with Lease.acquire(folder, params.run_id, params.lease_seconds):
-            if folder.names(FOLDER) != erasures:  # its cells may show erased photos
-                _clear(notebook)
-            folder.write(name, nbformat.writes(notebook).encode())  # type: ignore[no-untyped-call]
+        try:
+            with tempfile.TemporaryDirectory(prefix="fruitsctl-") as scratch:
+                run_cells(notebook, Path(scratch), {ARGUMENTS: json.dumps(params.to_argv())}, f"see {shown(join(folder.uri, name))}")
+        finally:
+            with Lease.acquire(folder, params.run_id, params.lease_seconds):
+                if folder.names(FOLDER) != erasures:  # its cells may show erased photos
+                    _clear(notebook)
+                    cleared = True
+                folder.write(name, nbformat.writes(notebook).encode())  # type: ignore[no-untyped-call]
+    except NotebookError as error:
+        if cleared:  # the outcome must not say it either
+            raise NotebookError(error.where, hint=error.hint) from None
+        raise
     return join(folder.uri, name)
 
 
@@ -169,9 +180,9 @@ def run_cells(
             client.execute(cwd=str(folder), env={**os.environ, **homes, **variables}, cleanup_kc=True)
         except CellExecutionError as error:
             why = f"{error.ename}: {error.evalue}".strip()
-            raise NotebookError(f"cell `[{len(begun)}]` of the notebook failed: {why[:300]}", hint) from error
+            raise NotebookError(f"cell `[{len(begun)}]` of the notebook failed", why[:300], hint) from error
         except (DeadKernelError, AssertionError) as error:  # after a signal nbclient stops the kernel twice, and the second time fails
-            raise NotebookError(f"the kernel of the notebook stopped in cell `[{len(begun)}]`", hint) from error
+            raise NotebookError(f"the kernel of the notebook stopped in cell `[{len(begun)}]`", hint=hint) from error
 
 
 def forward_output(stream: str, text: str) -> str:

@@ -24,7 +24,7 @@ from job.inputs.rows import Rows
 from job.storage import data_files
 from job.storage.delta_log import DataFile
 from job.storage.schema import FEATURES, WRITTEN
-from job.storage.tombstones import NOTHING_ERASED, Tombstones
+from job.storage.tombstones import NOTHING_ERASED, REFUSED, Tombstones
 
 IMAGES_PER_TASK = 512  # about six seconds of one core: what the loss of a task costs
 ROWS_PER_BATCH = 64
@@ -92,7 +92,7 @@ def embed_batches(
             if isinstance(content, FetchError):
                 raise content
             if erased.contains(content):
-                raise DecodeError("erased on request")
+                raise DecodeError(REFUSED)
             pixels, width, height = decode(content, network.size_px)
         except (FetchError, DecodeError) as error:
             reject(Reject(key.uri, key.etag, key.label, error.stage, str(error)))

@@ -1,7 +1,8 @@
 """
 Store keyed hashes of erased photos in OUTPUT: the same bytes are refused when they come back.
 
-The key is stored beside them: a reader of OUTPUT can ask whether a photo that they have was erased, but cannot tell which one it was.
+The key is stored beside them: a reader of OUTPUT can check whether a photo that they have, or an address that they guess, was erased. Only
+what cannot be guessed stays hidden.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from job.storage.object_store import Folder
 FOLDER = "erasures"
 KEY = f"{FOLDER}/key"
 TOMBSTONES = f"{FOLDER}/tombstones"
+REFUSED = "erased on request"  # the reason of a reject
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def test_an_address_that_nothing_knows_is_refused_and_no_receipt_is_written(frui
     for one in (planned, done):
         assert f"`{typed}` is not known here" in one.stderr
         assert one.stdout == f"Nothing to erase in {place / 'out'}.\n"
-    assert json.loads(said.stdout) == {"images": [], "photos": 0, "copies": [], "runs": {}, "unknown": [f"file://{typed}"]}
+    assert json.loads(said.stdout) == {"images": [], "photos": 0, "copies": [], "runs": {}, "unknown": [f"file://{typed}"], "before": {}}
     assert receipts(place) == []
     assert not list((place / "out").glob("erasures/*"))
 
@@ -61,7 +61,7 @@ def test_among_known_addresses_the_unknown_ones_are_named_and_the_known_ones_go(
     assert answer["removed"]["features"] == 2
     assert not any(path.exists() for path in known)
     (receipt,) = receipts(place)
-    assert json.loads(receipt.read_text()) | {"unknown": answer["unknown"]} == answer
+    assert json.loads(receipt.read_text()) | {"unknown": answer["unknown"], "before": {}} == answer
     assert str(typed) not in receipt.read_text()
 
 
@@ -83,17 +83,37 @@ def test_a_photo_that_no_run_has_seen_is_erased(fruitsctl, place):
     assert len(receipts(place)) == 1
 
 
-def test_a_photo_whose_file_is_gone_is_known_as_long_as_a_run_has_it_and_then_no_more(fruitsctl, place):
-    one = min((place / "photos").glob("*/*.jpg"))
+def test_a_photo_whose_file_is_gone_is_known_as_long_as_a_run_has_it_and_then_it_was_erased_before(fruitsctl, place):
+    """Also for a command that was killed after the erasure had ended, and is repeated."""
+    one, never = min((place / "photos").glob("*/*.jpg")), place / "photos" / "never.jpg"
     one.unlink()
-    words = ("forget", one, "--output", place / "out", "--yes", "--json")
+    words = ("forget", one, "--output", place / "out")
 
-    first, again = fruitsctl(*words), fruitsctl(*words)
+    first = fruitsctl(*words, "--yes", "--json")
+    (receipt,) = receipts(place)
+    again, planned = fruitsctl(*words, "--yes"), fruitsctl(*words, never, "--dry-run", "--json")
 
-    assert (first.returncode, again.returncode) == (0, 1), first.stderr
+    assert (first.returncode, again.returncode, planned.returncode) == (0, 0, 1), first.stderr
     assert len(ds.dataset(next((place / "out").glob("runs/*/pca"))).to_table()) == 59
+    at = json.loads(receipt.read_text())["at"]
+    assert again.stdout == f"Nothing to erase in {place / 'out'}.\n{one} was erased before: {at}\n"
+    answer = json.loads(planned.stdout)
+    assert (answer["before"], answer["unknown"]) == ({f"file://{one}": at}, [f"file://{never}"])
+    assert receipts(place) == [receipt]
+
+
+def test_a_photo_that_came_back_outside_of_input_is_not_said_to_be_erased(fruitsctl, place):
+    one = min((place / "photos").glob("*/*.jpg"))
+    content = one.read_bytes()
+    words = ("forget", one, "--output", place / "out", "--yes")
+    fruitsctl(*words)
+    shutil.rmtree(next((place / "out").glob("runs/*")))  # nothing tells any more that it is in INPUT
+    one.write_bytes(content)
+
+    again = fruitsctl(*words)
+
+    assert again.returncode == 1
     assert f"`{one}` is not known here" in again.stderr
-    assert len(receipts(place)) == 1
 
 
 def test_a_photo_outside_of_input_is_not_known_by_address_or_prefix_and_stays(fruitsctl, place):

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from job import erasure
+from job.contract.errors import InputError
 from job.contract.params import ForgetParams
 from job.erasure import versions as erased
 from job.erasure.pending import Targets, unfinished_erasures
@@ -100,7 +101,7 @@ def test_no_version_of_anything_keeps_a_forgotten_photo(client, fruitsctl, tmp_p
         assert replaced.encode() not in text, key
         assert deleted.encode() not in text, key
     stored = json.loads(client.get_object(Bucket=BUCKET, Key=f"out/erasures/{receipt['id']}.json")["Body"].read())
-    assert stored | {"unknown": []} == receipt
+    assert stored | {"unknown": [], "before": {}} == receipt
     assert len(client.get_object(Bucket=BUCKET, Key="out/erasures/tombstones")["Body"].read().split()) == 3
     manifest = json.loads(client.get_object(Bucket=BUCKET, Key=f"out/runs/{run}/manifest.json")["Body"].read())
     assert (manifest["counts"]["rows"], manifest["counts"]["erased"]) == (18, 2)
@@ -134,6 +135,51 @@ def test_older_versions_that_an_interrupted_attempt_has_removed_are_counted(serv
 
     assert noted.removed["versions"].total() == 3
     assert [content for key, content in versions(client, "purge/latest.json")] == [b"3"]
+
+
+@pytest.fixture
+def here(server, client, monkeypatch):
+    """This process asks the versioned server, too."""
+    for name, value in server.environment().items():
+        if name.startswith("AWS_"):
+            monkeypatch.setenv(name, value)
+    s3_client.client.cache_clear()
+    yield client
+    s3_client.client.cache_clear()
+
+
+def test_an_interrupted_purge_brings_no_deleted_file_back(here, monkeypatch):
+    """A delete marker that is removed before the versions that it hides makes them readable again."""
+    key = "marked/runs/r/pipeline.ipynb"
+    here.put_object(Bucket=BUCKET, Key=key, Body=b"picture")
+    here.delete_object(Bucket=BUCKET, Key=key)
+    folder, delete = open_folder(f"s3://{BUCKET}/marked"), erased._delete_objects
+
+    def failing(batch):
+        if any(not version.marker for version in batch):
+            raise InputError("InternalError")
+        return delete(batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(erased, "DELETED_AT_ONCE", 1)
+        patch.setattr(erased, "_delete_objects", failing)
+        with pytest.raises(InputError):
+            erasure._purge(ForgetParams(folder.uri, "erasure", "", "", "somebody"), folder, Targets())
+
+    assert here.list_objects_v2(Bucket=BUCKET, Prefix=key).get("Contents", []) == []
+    assert sorted(content is None for _, content in versions(here, key)) == [False, True]
+
+
+def test_older_versions_of_photos_in_the_folder_of_output_stay(here):
+    for key in ("beside/photos/a.jpg", "beside/features2/a", "beside/features/a", "beside/latest.json"):
+        for content in (b"old", b"new"):
+            here.put_object(Bucket=BUCKET, Key=key, Body=content)
+    folder = open_folder(f"s3://{BUCKET}/beside")
+
+    erasure._purge(ForgetParams(folder.uri, "erasure", "", "", "somebody"), folder, Targets())
+
+    for key, left in (("photos/a.jpg", 2), ("features2/a", 2), ("features/a", 1), ("latest.json", 1)):
+        assert len(list(versions(here, f"beside/{key}"))) == left, key
 
 
 def test_keys_and_an_endpoint_are_enough_for_the_stacks_own_server(client, fruitsctl):

@@ -4,6 +4,11 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, quote_plus, urlsplit
 
+import pytest
+
+from job.contract.errors import InputError
+from job.erasure.pending import Targets
+from job.erasure.targets import read_photos
 from job.erasure.versions import Version, content_of, remove, unfinished, unfinished_of, versions_below, versions_of
 from job.storage import s3_client
 
@@ -111,3 +116,60 @@ def test_keys_that_xml_cannot_have_are_deleted_beside_others(bucket, s3_server):
 
     assert [key for key in keys if content_of(Version(f"s3://{bucket}/{key}", "null", True, False)) is not None] == []
     assert content_of(Version(f"s3://{bucket}/photos/kept.jpg", "null", True, False)) == b"pixels"
+
+
+class Refusing(Uploads):
+    """Answers what the servers of the other tests never do: objects in an archive, and an error for one of several keys."""
+
+    code = "AccessDenied"
+
+    def do_GET(self) -> None:
+        query = urlsplit(self.path).query
+        if "versions" in query:
+            version = "<Version><Key>photos/a.jpg</Key><VersionId>null</VersionId><IsLatest>true</IsLatest></Version>"
+            self.answer(f'<ListVersionsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{version}</ListVersionsResult>')
+        elif "location" in query:
+            super().do_GET()
+        else:
+            self.send_response(403)
+            error = b"<Error><Code>InvalidObjectState</Code><Message>The operation is not valid for the storage class</Message></Error>"
+            self.send_header("Content-Length", str(len(error)))
+            self.end_headers()
+            self.wfile.write(error)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        error = f"<Error><Key>photos/a.jpg</Key><Code>{self.code}</Code></Error>"
+        self.answer(f'<DeleteResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{error}</DeleteResult>')
+
+
+@pytest.fixture
+def refusing(bucket, monkeypatch):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
+        s3_client.client.cache_clear()
+        yield bucket
+        server.shutdown()
+
+
+def test_an_archived_photo_is_erased_without_being_read_and_gets_no_tombstone(refusing):
+    targets = Targets(uris={f"s3://{refusing}/photos/a.jpg"})
+
+    read_photos(targets)
+
+    assert (targets.photos, targets.contents) == (targets.uris, set())
+    with pytest.raises(InputError, match="is archived and cannot be read") as raised:
+        read_photos(targets, tombstone=True)
+    assert "restore the object first" in raised.value.hint
+
+
+@pytest.mark.parametrize(("code", "allow"), [("AccessDenied", True), ("InternalError", False), ("SlowDown", False)])
+def test_the_hint_about_a_version_that_was_not_deleted_fits_its_reason(refusing, monkeypatch, code, allow):
+    monkeypatch.setattr(Refusing, "code", code)
+
+    with pytest.raises(InputError, match=f"photos/a.jpg`: {code}") as raised:
+        remove([Version(f"s3://{refusing}/photos/a.jpg", "null", True, False)])
+
+    assert ("s3:DeleteObjectVersion" in raised.value.hint) is allow
+    assert "run the command again" in raised.value.hint

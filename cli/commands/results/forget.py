@@ -66,7 +66,7 @@ def forget(
 
     The photo itself in all its versions, its features and rejects, its rows in every run, its picture in every report.
     Then everything left in OUTPUT is searched for it. Run the same command again to resume after an interruption.
-    Exits 1 if an address is neither known in OUTPUT nor a photo in the INPUT of one of its runs; the others are erased.
+    Exits 1 if an address is neither known in OUTPUT or its receipts nor a photo in the INPUT of one of its runs; the others are erased.
     """
     asked = {"uris": [from_text(uri) for uri in [*(uris or []), *_lines(list_)]], "prefixes": [_prefix(text) for text in prefix or []]}
     if not (asked["uris"] or asked["prefixes"] or retention):
@@ -194,9 +194,13 @@ def _lines(file: Path | None) -> list[str]:
 
 
 def _prefix(text: str) -> str:
-    """Convert as `from_text`, but keep a slash at the end, which marks a folder."""
-    uri = from_text(text)
-    return uri + "/" if text.endswith("/") else uri
+    """
+    Convert as `from_text`, but keep a slash at the end, which marks a folder.
+
+    On S3 all slashes stay, because `a/` and `a//` are different folders there.
+    """
+    uri, slashes = from_text(text), text[len(text.rstrip("/")) :]
+    return uri + (slashes if is_s3(uri) else slashes[:1])
 
 
 def _seconds(text: str) -> float:
@@ -209,12 +213,13 @@ def _seconds(text: str) -> float:
 def _planned(plan: dict[str, Any], where: str, refit: bool) -> str:
     images = plan["images"]
     if not images:
-        return f"Nothing to erase in {shown(where)}."
+        return "\n".join([f"Nothing to erase in {shown(where)}.", *_before(plan)])
     lines = [f"{counted(len(images), 'images')}, the photo file of {plan['photos']:,} still exists:"]
     lines += [f"  {line}" for line in _some(images)]
     if plan.get("unknown"):
         lines.append(f"Not known here, skipped: {counted(len(plan['unknown']), 'addresses')}:")
         lines += [f"  {line}" for line in _some(plan["unknown"])]
+    lines += _before(plan)
     if plan["copies"]:
         lines.append(f"Identical photos at {counted(len(plan['copies']), 'other addresses')} are kept; add --copies to erase them too:")
         lines += [f"  {shown(uri)}" for uri in plan["copies"][:SHOWN]]
@@ -230,7 +235,7 @@ def _planned(plan: dict[str, Any], where: str, refit: bool) -> str:
 def _receipt(done: dict[str, Any], where: str) -> str:
     removed, searched = done["removed"], done["searched"]
     if not removed:
-        return f"Nothing to erase in {shown(where)}."
+        return "\n".join([f"Nothing to erase in {shown(where)}.", *_before(done)])
     words = {"photos": ("photo files", ", older versions included"), "features": ("feature rows", ""), "rejects": ("reject rows", "")}
     words |= {"rows": ("rows", " of published runs"), "versions": ("older versions", " of results")}
     lines = ["Erased:", *(_row(removed.get(name, 0), *text) for name, text in words.items())]
@@ -243,10 +248,18 @@ def _receipt(done: dict[str, Any], where: str) -> str:
         f"Searched: {counted(searched['objects'], 'files')}, {counted(older, 'older versions')}, {searched['bytes'] / 1e6:,.1f} MB"
         f"{logs}: no trace found."
     )
+    lines += _before(done)
     if done["copies_left"]:
         lines.append(f"Identical photos at {counted(done['copies_left'], 'other addresses')} were kept; add --copies to erase them too.")
     lines.append(f"Receipt: {shown(where)}/erasures/{done['id']}.json")
     return "\n".join(lines)
+
+
+def _before(answer: dict[str, Any]) -> list[str]:
+    """Return one line for each of the first addresses that an earlier `forget` has erased."""
+    before = answer.get("before", {})
+    more = [f"and {len(before) - SHOWN:,} more were erased before"] if len(before) > SHOWN else []
+    return [*(f"{shown(uri)} was erased before: {at}" for uri, at in list(before.items())[:SHOWN]), *more]
 
 
 def _row(count: int, nouns: str, more: str) -> str:

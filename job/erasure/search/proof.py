@@ -28,7 +28,7 @@ from job.erasure.pending import Targets
 from job.erasure.search.spellings import is_address, search_strings, uris_by_search_string
 from job.erasure.search.strings import Strings
 from job.erasure.targets import HEAD
-from job.erasure.versions import Progress, Version, content_of, no_progress, versions_below
+from job.erasure.versions import ArchivedError, Progress, Version, content_of, no_progress, versions_below
 
 IN_FLIGHT = 8  # files, each in memory
 ESCAPED = re.compile(rb"(%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4})$")  # its last digit does not belong to a number after it
@@ -134,7 +134,10 @@ def search(folders: list[str], terms: SearchTerms, besides: set[str], progress: 
     proof = Proof()
 
     def scan(version: Version) -> tuple[Version, int, str]:
-        content = content_of(version)
+        try:
+            content = content_of(version)
+        except ArchivedError:
+            return version, 0, NOT_SEARCHED
         return version, len(content or b""), find_match(version.uri, content or b"", terms)
 
     with ThreadPoolExecutor(IN_FLIGHT) as pool:

@@ -16,10 +16,12 @@ from job.product.thumbnails import FindImages, small_photo
 from job.storage.data_files import read_table
 from job.storage.object_store import Folder
 from job.storage.schema import REJECTS, only
+from job.storage.tombstones import REFUSED
 
 FIRST = 8  # of each reason
 SHOWN_BYTES = 32 << 20  # a larger file is not read again for a picture that may not come
 COLUMNS = ["uri", "model", "stage", "reason"]
+WITHOUT_PICTURE = (TOO_LONG, CRASHED, REFUSED)  # dangerous to decode, or not to be shown
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,9 @@ def first_rejects(folder: Folder, manifest: Manifest, keys_of: FindImages) -> di
                 found.append((row["uri"], row["stage"]))
                 by_reason[row["reason"]] = sorted(set(found))[: 4 * FIRST]  # some of them may be gone
     wanted = [uri for found in by_reason.values() for uri, stage in found if stage == "decode"]
-    dangerous = {uri for reason in (TOO_LONG, CRASHED) for uri, _ in by_reason.get(reason, [])}
+    hidden = {uri for reason in WITHOUT_PICTURE for uri, _ in by_reason.get(reason, [])}
     keys = {key.uri: key for key in keys_of(wanted)}
-    affordable = [key for key in keys.values() if key.size is not None and key.size <= SHOWN_BYTES and key.uri not in dangerous]
+    affordable = [key for key in keys.values() if key.size is not None and key.size <= SHOWN_BYTES and key.uri not in hidden]
     pictures = {key.uri: _picture(content) for key, content in fetch(affordable) if not isinstance(content, FetchError)}
     return {
         reason: [Rejected(uri, stage, pictures.get(uri)) for uri, stage in found if stage != "decode" or uri in keys][:FIRST]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import shlex
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
@@ -82,15 +83,17 @@ def rebuild(output: str, run_id: str, cache: Path | None) -> None:
 
 def rewrite(folder: Folder, run_id: str, cache: Path | None, lease: Lease) -> None:
     """
-    Write the report again under a lease that is held already.
+    Write the report again under a lease that is held already, and the manifest's field `identify` from the rows as they are.
 
     A photo that has changed since the run has no picture. Raises the errors of `rebuild`.
     """
     manifest = _manifest(folder, run_id)
-    manifest.params["cache"] = str(cache) if cache else None
     keys_of = find_unchanged_since(datetime.fromisoformat(manifest.created_at).timestamp() + 1)
-    html, _ = build(folder, manifest, keys_of)
+    params = {**manifest.params, "cache": str(cache) if cache else None}
+    html, identify = build(folder, replace(manifest, params=params), keys_of)
     lease.check()
+    if identify != manifest.identify:
+        folder.write(f"runs/{run_id}/manifest.json", replace(manifest, identify=identify).to_json().encode())
     folder.write(f"runs/{run_id}/report.html", html.encode())
 
 

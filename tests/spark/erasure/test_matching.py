@@ -143,3 +143,20 @@ def test_a_prefix_is_no_folder(forget, after_a_run):
 def test_a_part_of_output_is_no_photo(forget, after_a_run):
     with pytest.raises(InputError, match="is part of OUTPUT"):
         forget(after_a_run[0], prefixes=[f"file://{after_a_run[0]}/features/"])
+
+
+def test_a_photo_of_an_input_in_the_folder_of_output_is_forgotten(run_job, forget, photos, tmp_path):
+    """A run allows that: only the folders of OUTPUT itself are not photos."""
+    output = tmp_path / "project"
+    output.mkdir()
+    photos = photos.rename(output / "photos")
+    one = min(photos.glob("*/*.jpg"))
+    (partial := photos / ".mine.part").touch()
+    run_job(photos, output, components=2)
+
+    done = forget(output, [one])
+
+    assert (done.removed["photos"], done.removed["features"], done.found) == (1, 1, [])
+    assert not one.exists()
+    assert partial.exists()
+    assert len(list(photos.glob("*/*.jpg"))) == 59

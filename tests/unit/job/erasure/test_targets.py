@@ -12,7 +12,7 @@ from deltalake import write_deltalake
 
 from job.erasure.pending import Targets, save_targets
 from job.erasure.search.proof import SearchTerms
-from job.erasure.targets import find
+from job.erasure.targets import find, read_photos
 from job.storage.folders import open_folder
 from job.storage.object_store import Folder
 from job.storage.schema import FEATURES, REJECTS
@@ -94,3 +94,13 @@ def test_a_copy_that_is_erased_after_an_interruption_is_no_longer_one_that_stays
     found = find(None, folder, [one], [], None, True)
 
     assert (found.uris, found.copies) == ({one, copy}, set())
+
+
+def test_photos_that_an_interrupted_erasure_has_deleted_do_not_count_as_there(folder: Folder, tmp_path: Path):
+    there, gone = tmp_path / "there.jpg", tmp_path / "gone.jpg"
+    there.write_bytes(b"pixels")
+    targets = Targets(uris={f"file://{there}", f"file://{gone}"}, photos={f"file://{gone}"})
+
+    read_photos(targets)
+
+    assert targets.photos == {f"file://{there}"}

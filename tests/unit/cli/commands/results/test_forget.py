@@ -79,3 +79,26 @@ def test_a_list_has_whole_addresses_only(tmp_path, line):
 
     assert str(error) == f"`{line}` in line 2 of `{listed}` is not a whole address"
     assert error.hint == "write s3://bucket/key, file:///path or /path in each line"
+
+
+@pytest.mark.parametrize(
+    ("typed", "uri"),
+    [
+        ("s3://bucket/photos//", "s3://bucket/photos//"),
+        ("s3a://bucket/photos/Anna///", "s3://bucket/photos/Anna///"),
+        ("s3://bucket//", "s3://bucket//"),
+        ("s3://bucket//photos", "s3://bucket//photos"),
+        ("s3://bucket/", "s3://bucket/"),
+        ("/photos//", "file:///photos/"),
+        ("file:///photos/Apple//", "file:///photos/Apple/"),
+    ],
+)
+def test_slashes_of_a_prefix_on_s3_are_a_part_of_it_and_on_a_disk_they_are_one(typed, uri):
+    """`s3://bucket//` is a folder without a name: never all of the bucket."""
+    assert forget._prefix(typed) == uri
+
+
+def test_what_was_erased_before_is_said_with_its_time():
+    done = {"removed": {}, "searched": {}, "before": {"file:///p/a.jpg": "2026-01-02T03:04:05+00:00"}, "unknown": []}
+
+    assert forget._receipt(done, "file:///out").splitlines()[1:] == ["/p/a.jpg was erased before: 2026-01-02T03:04:05+00:00"]

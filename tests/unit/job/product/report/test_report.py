@@ -188,3 +188,14 @@ def test_a_rebuild_whose_lease_was_taken_over_writes_nothing(tmp_path, cache, mo
         report.rebuild(folder.uri, RUN, cache)
 
     assert "report.html" not in folder.names(f"runs/{RUN}")
+
+
+def test_a_photo_that_is_refused_because_it_was_erased_has_no_picture(page, sample, tmp_path):
+    photos = copy_photos(sample, tmp_path / "photos", ["Banana"])
+    (again, _), *others = photos
+
+    html = page([uri for uri, _ in others], ["Banana"] * 2, [[1, 0], [2, 0]], rejects=[(again, "decode", "erased on request")])
+
+    section = re.search(r'<section id="rejects".*?</section>', html, re.S)[0]
+    assert "<img" not in section
+    assert re.findall(r"no preview of ([^\"]+)", section) == [f"Banana/{again.rpartition('/')[2]}"]
