@@ -65,7 +65,7 @@ class Addresses:
         return found
 
     def containing(self, uri: str) -> list[str]:
-        """Return the addresses that contain the path of `uri`, or `uri` itself on S3. Raises the errors of `longer`."""
+        """Return the addresses that contain the path of `uri`, or `uri` itself on S3. Raises the errors of `beginning_with`."""
         found: list[str] = self._sorted.filter(pc.match_substring(self._sorted, printable(local_path(uri)))).to_pylist()
         return found
 
