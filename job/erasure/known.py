@@ -23,6 +23,7 @@ from job.storage.object_store import Folder
 from job.storage.schema import only
 
 ASIDE = "manifest.refit"  # the manifest while its run is being rewritten, and so does not exist for a reader
+IMAGES_ASIDE = "images.refit"  # Parquet: the addresses of its matrix, which is deleted before the new one is written
 
 
 class Known:
@@ -170,7 +171,11 @@ def manifest_of(folder: Folder, run: str) -> Manifest | None:
 
 
 def uris_of_run(folder: Folder, run: str) -> list[str]:
-    found: list[str] = []
+    """Return the addresses in the matrix of a run: while it is being rewritten, those of the matrix before."""
+    aside = read(folder, f"runs/{run}/{IMAGES_ASIDE}", ["uri"])
+    found: list[str] = [] if aside is None else aside["uri"].to_pylist()
+    if found:
+        return found
     for name in folder.names(f"runs/{run}/pca"):
         if name.endswith(".parquet"):
             table = read(folder, f"runs/{run}/pca/{name}", ["uri"])

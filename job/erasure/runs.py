@@ -15,7 +15,7 @@ from job.contract.errors import LeaseError
 from job.contract.records import Manifest
 from job.contract.uris import is_s3
 from job.erasure import parquet
-from job.erasure.known import manifest_of
+from job.erasure.known import IMAGES_ASIDE, manifest_of
 from job.erasure.pending import Targets
 from job.erasure.search.spellings import by_needle, is_address, spellings
 from job.erasure.search.strings import Strings
@@ -47,6 +47,7 @@ def clean(folder: Folder, run: str, targets: Targets, lease: Lease) -> None:
     for name in folder.names(f"{below}/pca"):
         if name.endswith(".parquet"):
             parquet.without(folder, f"{below}/pca/{name}", uris)
+    parquet.without(folder, f"{below}/{IMAGES_ASIDE}", uris)
     for name in folder.names(f"{below}/csv"):
         if name.endswith(".csv"):
             _rewrite_csv(folder, f"{below}/csv", name, targets.uris)

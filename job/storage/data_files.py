@@ -1,4 +1,9 @@
-"""The Parquet files of a Delta table: written whole, read by columns, on disk and on S3. In Spark's tasks and on the driver."""
+"""
+The Parquet files of a Delta table: written whole, read by columns, on disk and on S3. In Spark's tasks and on the driver.
+
+No Parquet file of OUTPUT is read with Arrow's own threads: a process that ends right after that may abort with exit code 134
+(https://github.com/apache/arrow/issues/34314).
+"""
 
 from __future__ import annotations
 
@@ -61,7 +66,7 @@ def read(uri: str, name: str, schema: pa.Schema) -> pa.Table:
         OutputError: the file cannot be read.
     """
     with _opened(uri, name) as file:
-        return _typed(file.read(columns=schema.names), schema)
+        return _typed(file.read(columns=schema.names, use_threads=False), schema)
 
 
 def read_rows(uri: str, name: str, schema: pa.Schema, rows: npt.NDArray[np.int64]) -> Iterator[pa.Table]:
@@ -77,7 +82,7 @@ def read_rows(uri: str, name: str, schema: pa.Schema, rows: npt.NDArray[np.int64
             end = first + file.metadata.row_group(group).num_rows
             here = rows[np.searchsorted(rows, first) : np.searchsorted(rows, end)] - first
             if len(here):
-                table = file.read_row_group(group, columns=schema.names)
+                table = file.read_row_group(group, columns=schema.names, use_threads=False)
                 yield _typed(table if len(here) == len(table) else table.take(here), schema)
             first = end
 

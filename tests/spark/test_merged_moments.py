@@ -176,3 +176,4 @@ def test_of_a_forgotten_photo_no_sum_is_kept(spark, store, folder, few):
     moments.drop_outdated(spark, folder)
 
     assert files(folder) == [other]
+    assert json.loads(folder.read("moments/m/merged.json").content) == {}  # its names hold a hash of addresses
