@@ -162,7 +162,7 @@ def allowed_region(client: Any, bucket: str, errors: Errors) -> str:
     """
     if bucket.startswith("arn:"):
         raise errors.refused(f"the Region of access point `{bucket}` is unknown", "write s3://bucket/prefix")
-    if bucket.endswith(NOT_BUCKETS):  # an Outpost or a Dedicated Local Zone need not be where its Region is
+    if bucket.lower().endswith(NOT_BUCKETS):  # an Outpost or a Dedicated Local Zone need not be where its Region is
         what = f"`{bucket}` is an access point, a directory bucket or on an Outpost"
         raise errors.refused(what, "use a general purpose bucket: s3://bucket/prefix")
     check_region(client, errors)

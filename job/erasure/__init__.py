@@ -127,7 +127,9 @@ def erase(wanted: ForgetParams, folder: Folder, lease: Lease, report: ProgressRe
     if left.found:
         unread = left.found[0].endswith(proof.NOT_SEARCHED)
         what = "it is not known whether there are erased photos in" if unread else "erased photos still found in"
-        raise LeftOverError(f"{what} `{shown(left.found[0])}`", "delete the files that the receipt lists by hand")
+        raise LeftOverError(
+            f"{what} `{shown(left.found[0])}`", "delete the files that the receipt lists by hand, then run the command again"
+        )
     _remove_files([pending])
     return made
 

@@ -23,6 +23,7 @@ from job.storage.object_store import Folder
 from job.storage.schema import only
 
 REFIT_MANIFEST = "manifest.refit"  # name of the manifest during a refit, so that readers do not see the run
+REFIT_URIS = "images.refit"  # Parquet: the addresses of the matrix, which is deleted before the new one is written
 
 
 class KnownPhotos:
@@ -170,8 +171,11 @@ def manifest_of(folder: Folder, run: str) -> Manifest | None:
 
 
 def uris_of_run(folder: Folder, run: str) -> list[str]:
-    """Return the URIs in the matrix of a run."""
-    found: list[str] = []
+    """Return the URIs in the matrix of a run. During a refit, return those of the previous matrix."""
+    saved = read(folder, f"runs/{run}/{REFIT_URIS}", ["uri"])
+    found: list[str] = [] if saved is None else saved["uri"].to_pylist()
+    if found:
+        return found
     for name in folder.names(f"runs/{run}/pca"):
         if name.endswith(".parquet"):
             table = read(folder, f"runs/{run}/pca/{name}", ["uri"])

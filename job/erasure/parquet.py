@@ -23,7 +23,7 @@ def read(folder: Folder, name: str, columns: list[str] | None = None) -> pa.Tabl
     """
     stored = folder.read(name)
     try:
-        return None if stored is None else pq.ParquetFile(pa.BufferReader(stored.content)).read(columns=columns)
+        return None if stored is None else pq.ParquetFile(pa.BufferReader(stored.content)).read(columns=columns, use_threads=False)
     except (pa.ArrowInvalid, OSError) as error:
         raise OutputError(
             f"`{shown(join(folder.uri, name))}` is damaged: {error}", "delete that run, then run `fruitsctl forget` again"
@@ -42,6 +42,13 @@ def uris_in(folder: Folder, name: str, uris: pa.Array) -> list[str]:
     return found
 
 
+def write(folder: Folder, name: str, table: pa.Table) -> None:
+    """Write or replace the file. Raises OutputError, CredentialsError."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    folder.write(name, sink.getvalue().to_pybytes())
+
+
 def rewrite_without(folder: Folder, name: str, uris: pa.Array) -> int:
     """Rewrite the file without the rows of `uris`, if it has any; how many rows that were."""
     table = read(folder, name)
@@ -50,9 +57,7 @@ def rewrite_without(folder: Folder, name: str, uris: pa.Array) -> int:
     stays = pc.invert(pc.is_in(table["uri"], value_set=uris))
     rest = table.filter(stays)
     if len(rest) < len(table):
-        sink = pa.BufferOutputStream()
-        pq.write_table(rest, sink, compression="zstd")
-        folder.write(name, sink.getvalue().to_pybytes())
+        write(folder, name, rest)
         path, _, file = name.rpartition("/")
         folder.delete(f"{path}/.{file}.crc")  # Hadoop's checksum of the file as it was
     return len(table) - len(rest)

@@ -14,7 +14,8 @@ from job.contract.errors import NoPhotosError, SetupError, VarianceError
 from job.contract.params import Params
 from job.contract.records import Manifest, counted
 from job.contract.uris import join, shown
-from job.erasure.known import REFIT_MANIFEST, manifest_of, uris_of_run
+from job.erasure import parquet
+from job.erasure.known import REFIT_MANIFEST, REFIT_URIS, manifest_of, uris_of_run
 from job.inputs.rows import ArrowRows
 from job.spark.session import work_uri
 from job.stages import moments, pca, publish
@@ -52,16 +53,18 @@ def refit(spark: SparkSession, folder: Folder, run: str, lease: Lease) -> int | 
     if changed:
         manifest = _without_changed(manifest, changed)
     lease.check()
+    parquet.write(folder, f"runs/{run}/{REFIT_URIS}", pa.table({"uri": pa.array(images, pa.string())}))
     folder.write(f"runs/{run}/{REFIT_MANIFEST}", manifest.to_json().encode())
     folder.delete(f"runs/{run}/manifest.json")
     folder.delete(f"runs/{run}/report.html")
+    publish.write_model(folder, run, fitted)  # first: the PCA of before tells the features of what was erased
+    lease.check()  # an erasure that was suspended has scores of what another one may have erased meanwhile
     publish.write_matrix(spark, scores, folder, run, rows, fitted.k)
-    lease.check()  # the PCA of an erasure that was suspended may be fitted with what another one has erased meanwhile
-    publish.write_model(folder, run, fitted)
     lease.check()
     manifest = replace(manifest, k=fitted.k, variance=float(fitted.ratios[: fitted.k].sum()))
     folder.write(f"runs/{run}/manifest.json", manifest.to_json().encode())
     folder.delete(f"runs/{run}/{REFIT_MANIFEST}")
+    folder.delete(f"runs/{run}/{REFIT_URIS}")
     return changed
 
 

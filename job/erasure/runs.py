@@ -15,7 +15,7 @@ from job.contract.errors import LeaseError
 from job.contract.records import Manifest
 from job.contract.uris import is_s3
 from job.erasure import parquet
-from job.erasure.known import manifest_of
+from job.erasure.known import REFIT_URIS, manifest_of
 from job.erasure.pending import Targets
 from job.erasure.search.spellings import is_address, spellings, uris_by_search_string
 from job.erasure.search.strings import Strings
@@ -47,6 +47,7 @@ def erase_from_run(folder: Folder, run: str, targets: Targets, lease: Lease) -> 
     for name in folder.names(f"{below}/pca"):
         if name.endswith(".parquet"):
             parquet.rewrite_without(folder, f"{below}/pca/{name}", uris)
+    parquet.rewrite_without(folder, f"{below}/{REFIT_URIS}", uris)
     for name in folder.names(f"{below}/csv"):
         if name.endswith(".csv"):
             _rewrite_csv(folder, f"{below}/csv", name, targets.uris)

@@ -150,7 +150,7 @@ def read_scores(folder: Folder, run_id: str) -> tuple[Scores, npt.NDArray[np.int
             raise OutputError(f"`{shown(uri)}` is missing", "run `fruitsctl run` again: features are kept")
         try:
             # Not `read_table`: it imports pyarrow.dataset and all file systems, which takes half a second.
-            return pq.ParquetFile(pa.BufferReader(stored.content)).read(columns=["uri", "label", "pc"])
+            return pq.ParquetFile(pa.BufferReader(stored.content)).read(columns=["uri", "label", "pc"], use_threads=False)
         except (pa.ArrowInvalid, OSError) as error:
             raise OutputError(f"`{shown(uri)}` is damaged: {error}", "run `fruitsctl run` again: features are kept") from error
 

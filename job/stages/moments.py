@@ -108,7 +108,7 @@ class MomentsCache:
         merged = f"{MERGED}{hashlib.sha256(' '.join(chunks).encode()).hexdigest()[:16]}.npz"
         self._write(merged, self._sum(members))
         self._groups = {name: parts for name, parts in self._groups.items() if name not in members} | {merged: chunks}
-        self._folder.write(f"{self._place}/{GROUPS}", json.dumps(self._groups, indent=1).encode())
+        _write_groups(self._folder, self._place, self._groups)
         for name in members:
             self._folder.delete(f"{self._place}/{name}")
         self._used[merged] = sum(self._used.pop(name) for name in members)
@@ -154,6 +154,10 @@ def drop_outdated(spark: SparkSession, folder: Folder) -> None:
             parts = groups.get(name, [] if name.startswith(MERGED) else [name])
             if name != GROUPS and not (parts and whole.issuperset(parts)):
                 folder.delete(f"{place}/{name}")
+        # Names hold a hash of addresses and etags, which the photo and a guess of its address confirm.
+        left = {name: parts for name, parts in groups.items() if whole.issuperset(parts)}
+        if left != groups:
+            _write_groups(folder, place, left)
 
 
 def fold(features: Features) -> Moments:
@@ -211,6 +215,10 @@ def _rows(features: Features) -> dict[CommittedChunk, tuple[str, int]]:
         chunk: (f"{chunk.run_id}-{chunk.micros}-{hashlib.sha256(f'{features.model}|{n}|{number}'.encode()).hexdigest()[:16]}.npz", n)
         for chunk, (n, number) in rows.items()
     }
+
+
+def _write_groups(folder: Folder, place: str, groups: dict[str, list[str]]) -> None:
+    folder.write(f"{place}/{GROUPS}", json.dumps(groups, indent=1).encode())
 
 
 def _read_groups(folder: Folder, place: str) -> dict[str, list[str]]:

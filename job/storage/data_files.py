@@ -1,4 +1,9 @@
-"""Write and read the Parquet files of a Delta table, on disk and on S3, in Spark's tasks and on the driver."""
+"""
+Write and read the Parquet files of a Delta table, on disk and on S3, in Spark's tasks and on the driver.
+
+No Parquet file of OUTPUT is read with Arrow's own threads: a process that ends right after that may abort with exit code 134
+(https://github.com/apache/arrow/issues/34314).
+"""
 
 from __future__ import annotations
 
@@ -63,7 +68,7 @@ def read(uri: str, name: str, schema: pa.Schema) -> pa.Table:
         OutputError: the file cannot be read.
     """
     with _opened(uri, name) as file:
-        return _cast(file.read(columns=schema.names), schema)
+        return _cast(file.read(columns=schema.names, use_threads=False), schema)
 
 
 def read_rows(uri: str, name: str, schema: pa.Schema, rows: npt.NDArray[np.int64]) -> Iterator[pa.Table]:
@@ -79,7 +84,7 @@ def read_rows(uri: str, name: str, schema: pa.Schema, rows: npt.NDArray[np.int64
             end = first + file.metadata.row_group(group).num_rows
             here = rows[np.searchsorted(rows, first) : np.searchsorted(rows, end)] - first
             if len(here):
-                table = file.read_row_group(group, columns=schema.names)
+                table = file.read_row_group(group, columns=schema.names, use_threads=False)
                 yield _cast(table if len(here) == len(table) else table.take(here), schema)
             first = end
 

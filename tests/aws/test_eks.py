@@ -133,7 +133,7 @@ def test_a_run_whose_answers_are_lost_is_sent_five_times_and_says_so(account, cl
     ],
 )
 def test_a_run_is_not_followed_for_ever(account, clients, virtual_cluster, bucket, monkeypatch, code, told, hint):
-    monkeypatch.setattr(aws_clients, "FOLLOW_RETRY_SECONDS", 0.2)
+    monkeypatch.setattr(aws_clients, "FOLLOW_RETRY_SECONDS", 2)
     job_run_id, said = follow.start(clients, request_of(virtual_cluster)), []
     account.fail("emr-containers:DescribeJobRun", code)
 

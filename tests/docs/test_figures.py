@@ -77,8 +77,8 @@ def test_at_least_one_page_quotes_the_figure(figure):
 def test_an_edited_number_is_found_in_both_languages(tmp_path, name, text):
     page = tmp_path / name
     page.write_text(text, encoding="utf-8")
-    memory = next(figure for figure in FIGURES if figure["value"] == "256 MB")
+    memory = next(figure for figure in FIGURES if figure["value"] == "287 MB")
 
     assert others(memory, page) != []
-    page.write_text(re.sub("165|1 065", "256", text), encoding="utf-8")
+    page.write_text(re.sub("165|1 065", "287", text), encoding="utf-8")
     assert others(memory, page) == []

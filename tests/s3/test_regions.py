@@ -159,6 +159,7 @@ def test_every_way_of_the_job_into_a_bucket_is_guarded(aws):
         "fruits--euw1-az1--xa-s3",
         "fruits--table-s3",
         "mfzwi23gnjvgw.mrap",
+        "MFZWI23GNJVGW.MRAP",
     ],
 )
 def test_a_name_of_something_else_than_a_bucket_is_refused_before_anything_is_asked(aws, name):

@@ -122,4 +122,4 @@ def _all(state: Path) -> Iterator[SubmittedRun]:
         try:
             yield SubmittedRun(**json.loads(file.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
-            continue  # a damaged file is worth no more than none: a service's list has the run
+            continue  # a damaged file counts as missing: the list of the service has the run

@@ -170,7 +170,7 @@ def find_match(uri: str, content: bytes, terms: SearchTerms) -> str:
 def _in_parquet(content: bytes, terms: SearchTerms) -> str:
     """Search one row group at a time: decoded, a file takes several times its bytes, and IN_FLIGHT files are read at once."""
     file = pq.ParquetFile(pa.BufferReader(content))
-    groups = (_in_table(file.read_row_group(number), terms) for number in range(file.num_row_groups))
+    groups = (_in_table(file.read_row_group(number, use_threads=False), terms) for number in range(file.num_row_groups))
     footer = content[-8 - int.from_bytes(content[-8:-4], "little") :]  # names, notes, bounds: https://parquet.apache.org/docs/file-format
     return next(filter(None, groups), "") or terms.in_bytes(footer + file.schema_arrow.serialize().to_pybytes())
 

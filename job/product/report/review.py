@@ -173,4 +173,6 @@ def _batches(folder: Folder, name: str) -> Iterator[pa.RecordBatch]:
     for part in folder.names(name):
         stored = folder.read(f"{name}/{part}") if part.endswith(".parquet") else None
         if stored is not None:
-            yield from pq.ParquetFile(io.BytesIO(stored.content)).iter_batches(batch_size=8192, columns=["uri", "label", "pc"])
+            yield from pq.ParquetFile(io.BytesIO(stored.content)).iter_batches(
+                batch_size=8192, columns=["uri", "label", "pc"], use_threads=False
+            )

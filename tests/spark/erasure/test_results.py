@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,27 +82,53 @@ def test_refit_gives_the_matrix_of_a_run_that_never_saw_the_photo(spark, run_job
     assert spark.read.parquet(str(output / "runs" / first / "pca")).count() == 55
 
 
-def test_rows_of_photos_that_have_changed_go_with_a_refit_and_are_noted_not_counted_as_erased(run_job, forget, after_a_run, monkeypatch):
-    """Also where the refit was interrupted after it had written the matrix."""
+def interrupted(*arguments):
+    raise KeyboardInterrupt
+
+
+def interrupted_without_a_matrix(spark, scores, folder, run, *others):
+    for name in ("pca", "csv"):
+        folder.delete_tree(f"runs/{run}/{name}")
+    raise KeyboardInterrupt
+
+
+def interrupted_after_the_matrix(*arguments, write=refit.publish.write_matrix):
+    write(*arguments)
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("name", "stop"),
+    [
+        ("write_model", interrupted),
+        ("write_matrix", interrupted),
+        ("write_matrix", interrupted_without_a_matrix),
+        ("write_matrix", interrupted_after_the_matrix),
+    ],
+    ids=["before the PCA", "before the matrix", "while the matrix is written", "after the matrix"],
+)
+def test_a_refit_that_was_interrupted_is_done_by_the_next_erasure(run_job, forget, after_a_run, monkeypatch, name, stop):
+    """Rows of photos that have changed are noted, not counted as erased. The PCA of before, which tells what was erased, never stays."""
     output, photos = after_a_run
     one, *changed = sorted(photos.glob("*/*.jpg"))[:3]
     for path in changed:
         path.write_bytes(sorted(photos.glob("*/*.jpg"))[20].read_bytes())
+    time.sleep(2)  # the time of a run is cut to the second
     run_job(photos, output, components=2)
 
     with monkeypatch.context() as patch:
-        patch.setattr(refit.publish, "write_model", interrupted)
+        patch.setattr(refit.publish, name, stop)
         with pytest.raises(KeyboardInterrupt):
             forget(output, [one], refit=True)
-    forget(output, [one], refit=True)
+    receipt = forget(output, [one], refit=True)
 
-    manifest = json.loads((output / "runs" / "first" / "manifest.json").read_text())
+    run = output / "runs" / "first"
+    manifest = json.loads((run / "manifest.json").read_text())
+    assert "first" in receipt.refitted
     assert (manifest["counts"]["rows"], manifest["counts"]["erased"]) == (57, 1)
     assert [note for note in manifest["notes"] if "2 rows were dropped by a refit: their photos have changed" in note] != []
-
-
-def interrupted(*arguments):
-    raise KeyboardInterrupt
+    assert int(np.load(run / "pca.npz")["n"]) == 57
+    assert sorted(path.name for path in run.glob("*.refit")) == []
 
 
 def test_a_photo_with_a_tombstone_is_refused_under_any_name_and_others_are_not(run_job, forget, after_a_run):
