@@ -65,7 +65,7 @@ def photos(sample, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def materialize(job, sample, tmp_path_factory):
+def saved_run(job, sample, tmp_path_factory):
     """A folder with photos/ and out/, which holds the run `first` on them; and a copy of both."""
     root = tmp_path_factory.mktemp("kept")
     job(copy_photos(sample, root / "photos"), root / "out", components=2, run_id="first")
@@ -75,12 +75,12 @@ def materialize(job, sample, tmp_path_factory):
 
 
 @pytest.fixture
-def after_a_run(kept):
+def after_a_run(saved_run):
     """(OUTPUT, photos) as the run `first` left them; at the same addresses for every test."""
     for name in ("photos", "out"):
-        shutil.rmtree(kept / name)
-        shutil.copytree(kept / "copy" / name, kept / name)
-    return kept / "out", kept / "photos"
+        shutil.rmtree(saved_run / name)
+        shutil.copytree(saved_run / "copy" / name, saved_run / name)
+    return saved_run / "out", saved_run / "photos"
 
 
 @pytest.fixture
