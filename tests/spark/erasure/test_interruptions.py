@@ -199,7 +199,7 @@ def test_an_erasure_whose_lease_was_taken_over_while_it_planned_deletes_nothing(
     assert not (output / "erasures").exists()
 
 
-@pytest.mark.parametrize(("place", "name"), [(moments, "fold"), (ArrowRows, "distinct")], ids=["fit", "project"])
+@pytest.mark.parametrize(("place", "name"), [(moments, "fold"), (ArrowRows, "count_distinct")], ids=["fit", "project"])
 def test_a_run_that_slept_while_photos_were_erased_writes_nothing_of_them(job, forget, after_a_run, monkeypatch, place, name):
     """Sums of features and a matrix, which it has made and not yet written when it is suspended."""
     output, photos = after_a_run
