@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cli.aws import errors as aws
 from cli.aws.errors import translate_aws_errors
 from cli.aws.run_state import RunState
 from cli.errors import RefusedError
@@ -29,11 +28,6 @@ ACTIVE = [state for state, meaning in STATES.items() if not meaning.ended]  # CA
 STOPPED_STATES = {"CREATED", "STOPPED", "TERMINATED"}  # in which it can be changed and deleted
 POLL_SECONDS = 5.0
 PATIENCE_SECONDS = 1800.0
-
-
-def client(session: Any, region: str) -> Any:
-    """Return a client of EMR Serverless."""
-    return aws.client(session, "emr-serverless", region)
 
 
 def find(emr: Any, project: str) -> list[str]:

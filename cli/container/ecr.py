@@ -44,16 +44,6 @@ def checked_region(registry: str) -> str | None:
     return region
 
 
-def client(session: Any, region: str) -> Any:
-    """
-    Return a client of ECR.
-
-    Raises:
-        RefusedError: `region` is outside the European Union.
-    """
-    return aws.client(session, "ecr", region)
-
-
 def own_registry(session: Any, region: str) -> str:
     """
     Return the registry of the caller's account, such as `123456789012.dkr.ecr.eu-west-3.amazonaws.com`.

@@ -62,16 +62,6 @@ class Deployed:
     image: str | None  # `<repository>@sha256:…`, as the app stack has it
 
 
-def client(session: Any, region: str) -> Any:
-    """
-    Return a client of CloudFormation.
-
-    Raises:
-        RefusedError: `region` is outside the European Union.
-    """
-    return aws.client(session, "cloudformation", region)
-
-
 def deployed(session: Any, region: str, project: str) -> Deployed:
     """
     Return what is deployed.
@@ -81,7 +71,7 @@ def deployed(session: Any, region: str, project: str) -> Deployed:
         UsageError: the stack with the bucket, or that with the registry, is missing.
         FruitsError: AWS refuses.
     """
-    cloudformation = client(session, region)
+    cloudformation = aws.client(session, "cloudformation", region)
     data, base, app = (stacks.describe(cloudformation, f"{project}-{name}") for name in ("data", "base", "app"))
     there = stacks.outputs(data) | stacks.outputs(base) | stacks.outputs(app)
     for name, value in (("data", "Bucket"), ("base", "RuntimeRoleArn")):
@@ -106,7 +96,7 @@ def plan(session: Any, region: str, config: InfraConfig) -> dict[str, list[Chang
 
     Values that are unknown before the bucket and the key exist have a placeholder.
     """
-    cloudformation = client(session, region)
+    cloudformation = aws.client(session, "cloudformation", region)
     config = _as_deployed(cloudformation, config)
     _check(session, cloudformation, region, config)
     data = stacks.outputs(stacks.describe(cloudformation, f"{config.project}-data"))
@@ -133,7 +123,7 @@ def up(session: Any, region: str, config: InfraConfig, tell: Callable[[str], Non
         UsageError: the configuration is not possible, or a bucket or a repository of that name exists already.
         FruitsError: AWS refuses, or a part was deleted by hand.
     """
-    cloudformation = client(session, region)
+    cloudformation = aws.client(session, "cloudformation", region)
     config = _as_deployed(cloudformation, config)
     _check(session, cloudformation, region, config)
     data = _data_stack(config)
@@ -161,7 +151,7 @@ def put_application(session: Any, region: str, project: str, image: str, tell: C
         FruitsError: AWS refuses.
     """
     deployed(session, region, project)  # says what is missing
-    cloudformation = client(session, region)
+    cloudformation = aws.client(session, "cloudformation", region)
     base = stacks.outputs(stacks.describe(cloudformation, f"{project}-base"))
     config = _as_deployed(cloudformation, InfraConfig(project))
     _apply_app(session, region, cloudformation, _app_stack(config, base, image), tell)
@@ -169,7 +159,7 @@ def put_application(session: Any, region: str, project: str, image: str, tell: C
 
 
 def _apply_app(session: Any, region: str, cloudformation: Any, stack: Stack, tell: Callable[[str], None]) -> list[Change]:
-    emr = application.client(session, region)
+    emr = aws.client(session, "emr-serverless", region)
     identity = stacks.outputs(stacks.describe(cloudformation, stack.name)).get("ApplicationId")
     if identity and application.state(emr, identity) == "TERMINATED":
         tell(f"{stack.name}: its application was deleted by hand, recreating it")
@@ -247,7 +237,7 @@ def _image(session: Any, region: str, cloudformation: Any, config: InfraConfig, 
         return config.image or (pushed.image if pushed else None)
     app = stacks.describe(cloudformation, f"{config.project}-app")
     identity = stacks.outputs(app).get("ApplicationId")
-    present = application.image(application.client(session, region), identity) if identity else None
+    present = application.image(aws.client(session, "emr-serverless", region), identity) if identity else None
     return present or stacks.parameters(app).get("Image")
 
 

@@ -34,7 +34,7 @@ def down(session: Any, region: str, project: str, keep_data: bool, tell: Callabl
     def gone(resource: Resource) -> bool:
         return not presence.exists(session, region, resource.kind, resource.physical)
 
-    emr = application.client(session, region)
+    emr = aws.client(session, "emr-serverless", region)
     for identity in application.find(emr, project):  # CloudFormation does not delete a started application, or one with active runs
         application.stop_application(emr, identity, cancel=True, tell=tell)
     stacks.delete(cloudformation, f"{project}-app", tell, gone)

@@ -96,7 +96,7 @@ def settings() -> Settings:
     """
     environ = os.environ
     file = Path(environ.get("FRUITS_CONFIG") or FILE)
-    found: dict[str, str | None] = {setting.name: setting.default for setting in SETTINGS}
+    found: dict[str, Any] = {setting.name: setting.default for setting in SETTINGS}
     for name, folder in (("cache", environ.get("XDG_CACHE_HOME")), ("state", environ.get("XDG_STATE_HOME"))):
         if folder:
             found[name] = f"{folder}/fruitsctl"
@@ -109,23 +109,9 @@ def settings() -> Settings:
     found |= {
         setting.name: environ[setting.variable] for setting in SETTINGS if environ.get(setting.variable) and setting.name != "profile"
     }
-    assets, cache, state = (found.pop(name) for name in ("assets", "cache", "state"))
-    return Settings(
-        input=found["input"],
-        output=found["output"],
-        region=found["region"],
-        project=str(found["project"]),
-        profile=found["profile"],
-        assets=_path("assets", assets) if assets else None,
-        cache=_path("cache", str(cache)),
-        state=_path("state", str(state)),
-        driver_memory=str(found["driver_memory"]),
-        java_home=environ.get("JAVA_HOME"),
-        spark_home=environ.get("SPARK_HOME"),
-        jvm_options=environ.get("SPARK_SUBMIT_OPTS"),
-        target=found["target"],
-        tables=tables,
-    )
+    found |= {name: _path(name, found[name]) for name in ("assets", "cache", "state") if found[name]}
+    others = {"java_home": "JAVA_HOME", "spark_home": "SPARK_HOME", "jvm_options": "SPARK_SUBMIT_OPTS"}
+    return Settings(**found, **{name: environ.get(variable) for name, variable in others.items()}, tables=tables)
 
 
 def read(file: Path) -> tuple[dict[str, str | None], dict[str, dict[str, Any]]]:

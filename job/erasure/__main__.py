@@ -20,15 +20,19 @@ from job.spark.session import stop_session
 from job.storage.folders import open_folder
 from job.storage.lease import Lease
 from job.storage.object_store import Folder
-from job.storage.outcomes import failure, interrupted
+from job.storage.outcomes import failure, interrupted, invalid_arguments
 from job.storage.tombstones import keyed_hash, read_or_create_key
 
 
 def main(argv: list[str]) -> int:
     """Run one erasure from the command line and return its exit code."""
-    wanted = ForgetParams.from_argv(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    outcome = attempt(wanted)
+    try:
+        wanted = ForgetParams.from_argv(argv)
+    except ValueError as error:
+        outcome = invalid_arguments(argv, error, of_run=False)
+    else:
+        outcome = attempt(wanted)
     with suppress(BrokenPipeError):
         send(outcome)
     return outcome.code

@@ -88,11 +88,11 @@ def text_values(array: pa.Array | pa.ChunkedArray) -> Iterator[bytes]:
 
 def list_heads(lists: pa.Array, longest: int) -> Iterator[tuple[np.typing.NDArray[np.intp], np.typing.NDArray[np.void]]]:
     """Yield row numbers (n,) and the first numbers of each list, at most `longest`, as float32 bytes (n,), per list length."""
+    lists = pc.list_slice(lists, 0, longest, return_fixed_size_list=False)  # what follows copies them; a fixed size pads with nulls
     lengths = pc.if_else(pc.is_valid(lists), pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
     for length in np.unique(lengths[lengths > 0]):
         rows = np.flatnonzero(lengths == length)
-        numbers = np.asarray(lists.take(pa.array(rows)).flatten(), np.float32).reshape(len(rows), int(length))
-        heads = np.ascontiguousarray(numbers[:, :longest])
+        heads = np.ascontiguousarray(np.asarray(lists.take(pa.array(rows)).flatten(), np.float32)).reshape(len(rows), int(length))
         yield rows, heads.view(f"V{heads.shape[1] * heads.itemsize}").ravel()
 
 

@@ -46,6 +46,7 @@ class Version(NamedTuple):
     current: bool  # whether readers see it; False for older versions and for delete markers
     marker: bool  # a delete marker: it has no content
     upload: bool = False  # an unfinished multipart upload: `version` is its id; it is not readable until it is completed
+    size: int = 0  # bytes, where a listing says it
 
 
 def versions_below(prefix: str) -> Iterator[Version]:
@@ -62,7 +63,7 @@ def versions_below(prefix: str) -> Iterator[Version]:
     try:
         for page in client().get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key):
             for found in page.get("Versions", []):
-                yield Version(f"s3://{bucket}/{found['Key']}", found["VersionId"], found["IsLatest"], False)
+                yield Version(f"s3://{bucket}/{found['Key']}", found["VersionId"], found["IsLatest"], False, size=found["Size"])
             for found in page.get("DeleteMarkers", []):
                 yield Version(f"s3://{bucket}/{found['Key']}", found["VersionId"], False, True)
     except S3_ERRORS as error:
@@ -147,6 +148,16 @@ def content_of(version: Version) -> bytes | None:
     except S3_ERRORS as error:
         raise translate_error(error, version.uri, OutputError) from error
     return content
+
+
+def size_of(version: Version) -> int:
+    """Return the bytes of a version as its listing said, or of a file on a disk as it is now; 0 if it has gone."""
+    if is_s3(version.uri):
+        return version.size
+    try:
+        return os.stat(local_path(version.uri)).st_size
+    except OSError:
+        return 0
 
 
 def remove(versions: Iterable[Version], progress: Progress = no_progress) -> int:

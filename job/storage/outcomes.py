@@ -43,14 +43,14 @@ def interrupted(run_id: str, hint: str = "run the same command again") -> Outcom
     return Outcome(run_id, 130, "Interrupted", "interrupted", hint)
 
 
-def invalid_arguments(argv: Sequence[str], error: ValueError) -> Outcome:
+def invalid_arguments(argv: Sequence[str], error: ValueError, of_run: bool = True) -> Outcome:
     """
     Return the outcome of a job with wrong arguments, such as those of a newer CLI for an older image.
 
-    It is written into OUTPUT too, if the arguments name one.
+    That of a run is written into OUTPUT too, if the arguments name one.
     """
     values = dict(word.removeprefix("--").split("=", 1) for word in argv if word.startswith("--") and "=" in word)
     run_id, output = values.get("run-id", ""), values.get("output", "")
     hint = "use a job and a fruitsctl of the same version: build and push the image again"
     outcome = Outcome(run_id, SetupError.code, "ArgumentsError", f"the job does not take its arguments: {error}", hint)
-    return write_outcome(output, outcome) if run_id and output else outcome
+    return write_outcome(output, outcome) if of_run and run_id and output else outcome

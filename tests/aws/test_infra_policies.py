@@ -9,7 +9,6 @@ import yaml
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER as schemas
 
 from cli.infra import policies
-from cli.infra.handlers import HANDLERS
 from cli.infra.policies import Scope
 from tests.aws.fruitsctl import fruitsctl
 
@@ -81,8 +80,8 @@ def test_a_role_is_passed_to_one_service_only():
     }
 
 
-@pytest.mark.parametrize("service", HANDLERS)
-def test_the_deployer_may_no_more_than_the_handlers_of_our_types_need(service):
+@pytest.mark.parametrize("statement", policies.deployer(SCOPE), ids=lambda statement: statement.sid)
+def test_the_deployer_may_no_more_than_the_handlers_of_our_types_need(statement):
     types = {resource["Type"] for template in TEMPLATES for resource in yaml.load(template.read_text(), Loader)["Resources"].values()}
     needed = {
         action
@@ -91,7 +90,7 @@ def test_the_deployer_may_no_more_than_the_handlers_of_our_types_need(service):
         for action in handler["permissions"]
     }
 
-    assert set(HANDLERS[service]) - needed == set()
+    assert set(statement.actions) - needed == set()
 
 
 def test_the_deployer_may_create_and_delete_every_type_of_the_templates():

@@ -9,18 +9,14 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import boto3
 import obstore
 import pytest
 from moto import settings as moto_settings
-from moto.server import ThreadedMotoServer
 
 from cli.aws.s3 import client_for
 from cli.aws.session import aws_session
@@ -32,10 +28,10 @@ from job.inputs.s3 import _archived, list_folders
 from job.storage import s3_client
 from job.storage.folders import open_folder
 from job.storage.s3_client import bucket_store
-from tests.s3.amazon import Amazon, amazon
+from tests.s3.amazon import amazon
+from tests.s3.server_of_regions import BUCKETS, Silent, a_moto, four_buckets, reached_as_aws, served  # noqa: F401
 from tests.unit.job.product.galleries import picture
 
-BUCKETS = {"fruits-paris": "eu-west-3", "fruits.with.dots": "eu-west-3", "fruits-frankfurt": "eu-central-1", "fruits-virginia": "us-east-1"}
 PHOTOS, OUT, ELSEWHERE = "s3://fruits-paris/photos", "s3://fruits-paris/out", "s3://fruits-virginia"
 ROLE = "role_arn = arn:aws:iam::111122223333:role/fruits\nsource_profile = keys"
 COMMANDS = (
@@ -53,56 +49,6 @@ COMMANDS = (
     ("data", "push", "FOLDER", f"{ELSEWHERE}/photos", "--dry-run"),
     ("cost", "--output", f"{ELSEWHERE}/out"),
 )
-
-
-@pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    yield "http://{}:{}".format(*server.get_host_and_port())
-    server.stop()
-
-
-class Silent(BaseHTTPRequestHandler):
-    def log_message(self, *words: object) -> None:
-        pass
-
-
-@contextmanager
-def served(handler: type[Silent]) -> Iterator[str]:
-    """The address of a server that answers by `handler`."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def buckets(moto: str) -> Any:
-    """A client of moto, and in each bucket two photos of two labels."""
-    client = boto3.client("s3", endpoint_url=moto, region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
-    for name, region in BUCKETS.items():
-        place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-        client.create_bucket(Bucket=name, **place)
-        for key, colour in (("Lime/a.png", (50, 160, 40)), ("Plum/b.png", (60, 30, 120)), ("Plum/c.png", (70, 40, 110))):
-            client.put_object(Bucket=name, Key=f"photos/{key}", Body=picture(colour))
-    return client
-
-
-@pytest.fixture
-def aws(moto: str, buckets: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Amazon]:
-    """This process and its children meet moto where they expect AWS."""
-    for name in os.environ:
-        if name.startswith("AWS_"):
-            monkeypatch.delenv(name)
-    with amazon(moto, tmp_path) as running:
-        for name, value in running.environment().items():
-            monkeypatch.setenv(name, value)
-        s3_client.client.cache_clear()
-        bucket_store.cache_clear()
-        yield running
-    s3_client.client.cache_clear()
-    bucket_store.cache_clear()
 
 
 def fruitsctl(*words: str, **more: str) -> subprocess.CompletedProcess[str]:

@@ -41,6 +41,7 @@ def push(
 
     Exits 3 for an ECR registry outside the European Union; the place of other registries is not checked.
     """
+    from cli.aws.errors import client
     from cli.aws.session import aws_session
     from cli.aws.session import region as region_of_settings
     from cli.container import ecr
@@ -70,7 +71,7 @@ def push(
     if dry_run:
         _show(image, local, target, aws_region, ecr.creation_requests(path, kms_key) if create_repository else {}, as_json)
         return
-    login = _into_ecr(ecr.client(session, aws_region), target, create_repository, kms_key) if aws_region else None
+    login = _into_ecr(client(session, "ecr", aws_region), target, create_repository, kms_key) if aws_region else None
     manifest = registries.push(local, target, login)
 
     pushed = PushedImage(f"{target.repository_uri}@{manifest.digest}", manifest.digest, target.tag, target.repository_uri)

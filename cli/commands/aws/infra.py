@@ -131,11 +131,12 @@ app.command(epilog=examples("infra up"))(up)
 def status(project: Project = None, region: Region = None, as_json: AsJson = False) -> None:
     """Say what is there."""
     name, where = _scope(project, region)
+    from cli.aws.errors import client
     from cli.aws.session import aws_session
     from cli.infra import deploy, stacks
 
-    client = deploy.client(aws_session(where), where)
-    found = {f"{name}-{stack}": stacks.describe(client, f"{name}-{stack}") for stack in deploy.STACKS}
+    cloudformation = client(aws_session(where), "cloudformation", where)
+    found = {f"{name}-{stack}": stacks.describe(cloudformation, f"{name}-{stack}") for stack in deploy.STACKS}
     states = {stack: there["StackStatus"] if there else None for stack, there in found.items()}
     values = {key: value for there in found.values() for key, value in stacks.outputs(there).items() if value}
     image = stacks.parameters(found[f"{name}-app"]).get("Image")
@@ -159,14 +160,15 @@ def down(
     """
     name, where = _scope(project, region)
     from cli.aws import emr_serverless as application
+    from cli.aws.errors import client
     from cli.aws.session import aws_session
     from cli.infra import deploy, stacks, teardown
 
     session = aws_session(where)
-    client = deploy.client(session, where)
+    cloudformation = client(session, "cloudformation", where)
     kept = f"{name}-data" if keep_data else None
     going = {
-        stack: {resource.logical: resource.physical for resource in stacks.resources(client, stack)}
+        stack: {resource.logical: resource.physical for resource in stacks.resources(cloudformation, stack)}
         for stack in (f"{name}-{part}" for part in reversed(deploy.STACKS))
         if stack != kept
     }
@@ -175,7 +177,7 @@ def down(
         emit({"remove": going}, "\n".join(lines) or "nothing to remove", as_json)
         return
     bucket = going.get(f"{name}-data", {}).get("Bucket")
-    if not yes and (bucket or any(going.values()) or application.find(application.client(session, where), name)):
+    if not yes and (bucket or any(going.values()) or application.find(client(session, "emr-serverless", where), name)):
         _confirm(name, bucket)
     teardown.down(session, where, name, keep_data, say)
     if keep_data:

@@ -10,9 +10,10 @@ from cli.aws.errors import translate_aws_errors
 from cli.aws.redact import redact
 from cli.aws.run_state import RunState
 from cli.errors import FruitsError
-from cli.settings.waiting import skip_repeats, wait_until
+from cli.settings.waiting import skip_repeats
 from cli.targets.base import SubmittedRun
 from cli.targets.emr import waits
+from cli.targets.emr.job_runs import newest_id, submitted, until_over
 from cli.targets.emr.run_files import read_outcome
 from cli.targets.emr_eks.plan import STATES
 from cli.ui.output import say
@@ -51,20 +52,11 @@ def find(clients: Clients, virtual_cluster_id: str, run_id: str | None) -> Submi
     """Return a run of the cluster by its name, which is the run id, or by the service's own id; without one the newest."""
     with translate_aws_errors("emr-containers:ListJobRuns"):
         pages = clients(SERVICE).get_paginator("list_job_runs").paginate(virtualClusterId=virtual_cluster_id)
-        listed = [run for page in pages for run in page["jobRuns"] if run_id in (None, run.get("name"), run["id"])]
-    if not listed:
+        found = newest_id(pages, run_id)
+    if found is None:
         return None
-    job_run = _describe(clients, virtual_cluster_id, max(listed, key=lambda run: run["createdAt"])["id"])
-    words = job_run["jobDriver"]["sparkSubmitJobDriver"].get("entryPointArguments", [])
-    arguments = dict(word.removeprefix("--").split("=", 1) for word in words if "=" in word)
-    return SubmittedRun(
-        run_id=arguments.get("run-id", job_run.get("name", job_run["id"])),
-        target="eks",
-        output=arguments.get("output", ""),
-        sent_at=job_run["createdAt"].isoformat(),
-        where={"virtual_cluster_id": virtual_cluster_id, "region": clients.region},
-        job_run_id=job_run["id"],
-    )
+    where = {"virtual_cluster_id": virtual_cluster_id, "region": clients.region}
+    return submitted(_describe(clients, virtual_cluster_id, found), found, "sparkSubmitJobDriver", "eks", where)
 
 
 def follow(
@@ -86,10 +78,7 @@ def follow(
         tell_new(f"{job_run_id}: {job_run['state']}")
         return job_run
 
-    def still(job_run: dict[str, Any]) -> str:
-        return f"job run `{job_run_id}` is still `{job_run['state']}`"
-
-    return wait_until(look, lambda job_run: state(job_run).ended, POLL_SECONDS, most_seconds, still, then)
+    return until_over(look, state, f"job run `{job_run_id}`", POLL_SECONDS, most_seconds, then)
 
 
 def cancel(clients: Clients, virtual_cluster_id: str, job_run_id: str, tell: Callable[[str], None]) -> dict[str, Any]:

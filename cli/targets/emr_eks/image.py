@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cli.aws.errors import client
 from cli.container import ecr
 from cli.container.logins import stored_login
 from cli.container.manifest import read_config
@@ -24,7 +25,7 @@ def check_target(session: Any, image: str) -> None:
     repository_uri, _, digest = image.partition("@")
     registry, _, repository = repository_uri.partition("/")
     region = ecr.checked_region(registry)
-    login = ecr.login(ecr.client(session, region)) if region else stored_login(registry)
+    login = ecr.login(client(session, "ecr", region)) if region else stored_login(registry)
     config = read_config(registry, repository, digest, login)
     if config is None:
         raise UsageError(f"cannot find a single image `{image}`, or no permission to read it", BUILD)

@@ -8,7 +8,6 @@ https://docs.aws.amazon.com/emr-on-eks/latest/APIReference/API_StartJobRun.html
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from cli.aws.run_state import RunState
@@ -16,6 +15,7 @@ from cli.billing.sizing import Fleet, Worker, overhead_factor, task_conf
 from cli.errors import UsageError
 from cli.settings.release import RELEASE
 from cli.targets.emr.request import PYTHON, inside_image, submit_parameters
+from cli.targets.emr_eks.options import EksOptions
 from cli.targets.local.process import ENTRY_POINT
 from job.contract.params import Params
 from job.contract.uris import bucket_and_key
@@ -35,22 +35,9 @@ ROLE = re.compile(r"arn:aws[a-zA-Z0-9-]*:iam::\d{12}:role/.+")
 IMAGE = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 
 
-@dataclass(frozen=True)
-class Options:
-    """Where and as whom."""
-
-    region: str
-    virtual_cluster_id: str
-    execution_role_arn: str
-    image: str  # `<repository>@sha256:…`, of target eks
-    project: str
-    log_group: str | None = None  # of CloudWatch, beside S3
-    attempts: int = 1
-
-
-def plan(params: Params, options: Options, fleet: Fleet) -> dict[str, Any]:
+def plan(params: Params, options: EksOptions, fleet: Fleet, region: str, project: str) -> dict[str, Any]:
     """
-    Return the request. The run id is the clientToken too: the same run sent twice is one run.
+    Return the request for complete `options`. The run id is the clientToken too: the same run sent twice is one run.
 
     Raises:
         UsageError: INPUT or OUTPUT is not on S3, or the service does not accept a name.
@@ -60,28 +47,28 @@ def plan(params: Params, options: Options, fleet: Fleet) -> dict[str, Any]:
     driver = {
         "entryPoint": f"local://{ENTRY_POINT}",
         "entryPointArguments": inside.to_argv(),
-        "sparkSubmitParameters": submit_parameters({**image_conf(options), **kubernetes_conf(fleet)}),
+        "sparkSubmitParameters": submit_parameters({**image_conf(str(options.image), region), **kubernetes_conf(fleet)}),
     }
     return {
-        "virtualClusterId": options.virtual_cluster_id,
+        "virtualClusterId": options.virtual_cluster,
         "clientToken": params.run_id,
         "name": params.run_id,
-        "executionRoleArn": options.execution_role_arn,
+        "executionRoleArn": options.execution_role,
         "releaseLabel": f"{RELEASE}-latest",
         "jobDriver": {"sparkSubmitJobDriver": driver},
         "configurationOverrides": {"monitoringConfiguration": monitoring(params, options)},
         "retryPolicyConfiguration": {"maxAttempts": options.attempts},
-        "tags": {"fruitsctl": options.project, "run": params.run_id},
+        "tags": {"fruitsctl": project, "run": params.run_id},
     }
 
 
-def image_conf(options: Options) -> dict[str, str]:
+def image_conf(image: str, region: str) -> dict[str, str]:
     """Return Spark settings for the image: its Python on both sides, its jars, one thread per Python worker."""
     threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    variables = {"PYSPARK_PYTHON": PYTHON, "AWS_REGION": options.region, "AWS_DEFAULT_REGION": options.region, **threads}
+    variables = {"PYSPARK_PYTHON": PYTHON, "AWS_REGION": region, "AWS_DEFAULT_REGION": region, **threads}
     driver = {**variables, "PYSPARK_DRIVER_PYTHON": PYTHON, "PYTHONUNBUFFERED": "1"}
     return {
-        "spark.kubernetes.container.image": options.image,
+        "spark.kubernetes.container.image": image,
         "spark.pyspark.python": PYTHON,
         "spark.pyspark.driver.python": PYTHON,
         **{f"spark.kubernetes.driverEnv.{name}": value for name, value in driver.items()},
@@ -103,7 +90,7 @@ def kubernetes_conf(fleet: Fleet) -> dict[str, str]:
     }
 
 
-def monitoring(params: Params, options: Options) -> dict[str, Any]:
+def monitoring(params: Params, options: EksOptions) -> dict[str, Any]:
     """Return where logs go: the bucket of OUTPUT, and CloudWatch if there is a log group; never buckets of AWS."""
     group = {"logGroupName": options.log_group, "logStreamNamePrefix": params.run_id}
     return {
@@ -118,14 +105,14 @@ def log_uri(params: Params) -> str:
     return f"s3://{bucket_and_key(params.output)[0]}/logs/"
 
 
-def _check_names(params: Params, options: Options) -> None:
+def _check_names(params: Params, options: EksOptions) -> None:
     if not NAME.fullmatch(params.run_id):
         raise UsageError(f"`{params.run_id}` is not a valid run id", "use up to 64 letters, digits, `.`, `_`, `/`, `#` and `-`")
-    if not ROLE.fullmatch(options.execution_role_arn):
+    if not ROLE.fullmatch(str(options.execution_role)):
         raise UsageError(
-            f"`{options.execution_role_arn}` is not the ARN of a role", "give an ARN such as arn:aws:iam::111122223333:role/fruits-eks"
+            f"`{options.execution_role}` is not the ARN of a role", "give an ARN such as arn:aws:iam::111122223333:role/fruits-eks"
         )
-    if not IMAGE.fullmatch(options.image):
+    if not IMAGE.fullmatch(str(options.image)):
         raise UsageError(f"image `{options.image}` has no digest", "give the image as printed by `fruitsctl image push`: …@sha256:…")
 
 

@@ -54,11 +54,11 @@ class EmrEks(Target[EksOptions, EksPlan]):
         clients, config = connect(), settings()
         if clients.region == SOVEREIGN:
             raise UsageError(f"there is no EMR on EKS in `{clients.region}`", "use --serverless in this Region")
-        cluster, role = _required(options)
+        _check_required(options)
         image = options.image or _pushed_last(clients, config)
         checked_region(image)
-        place = eks.Options(clients.region, cluster, role, image, config.project, options.log_group, options.attempts)
-        request = eks.plan(params, place, Fleet(Worker(*POD), Worker(*POD), options.executors or DEFAULT_EXECUTORS))
+        fleet = Fleet(Worker(*POD), Worker(*POD), options.executors or DEFAULT_EXECUTORS)
+        request = eks.plan(params, replace(options, image=image), fleet, clients.region, config.project)
         check_region(clients("s3"), clients.region, "the virtual cluster", params.input, params.output)
         return EksPlan(params, request, json.dumps(request, indent=2), clients, image)
 
@@ -153,13 +153,12 @@ class EmrEks(Target[EksOptions, EksPlan]):
         raise unsupported("cost", self, "see the bill of the cluster's nodes: AWS bills nodes, not runs")
 
 
-def _required(options: EksOptions) -> tuple[str, str]:
-    """Return virtual cluster and role. Raises UsageError if one is missing."""
+def _check_required(options: EksOptions) -> None:
+    """Raise UsageError if virtual cluster or role is missing."""
     needed = {"--virtual-cluster": options.virtual_cluster, "--execution-role": options.execution_role}
     missing = [name for name, value in needed.items() if not value]
     if missing:
         raise UsageError(f"`--eks` needs {' and '.join(f'`{name}`' for name in missing)}", "`fruitsctl run --help` describes them")
-    return str(options.virtual_cluster), str(options.execution_role)
 
 
 def _clients(run: SubmittedRun) -> Clients:

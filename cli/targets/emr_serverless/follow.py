@@ -14,6 +14,7 @@ from cli.settings.waiting import wait_until
 from cli.targets.base import SubmittedRun
 from cli.targets.emr import waits
 from cli.targets.emr.driver_log import DriverLog, LogLocation, archived
+from cli.targets.emr.job_runs import until_over
 from cli.targets.emr.run_files import read_outcome
 from cli.targets.emr_serverless.job_runs import get_job_run
 from cli.targets.emr_serverless.outcome import resolve_outcome
@@ -96,14 +97,7 @@ def wait_until_billed(clients: Clients, run: SubmittedRun, job_run: dict[str, An
 
 
 def _until_over(run: SubmittedRun, look: Callable[[], dict[str, Any]], most_seconds: float) -> dict[str, Any]:
-    return wait_until(
-        look,
-        lambda job_run: state_of(job_run).ended,
-        waits.POLL_SECONDS,
-        most_seconds,
-        lambda job_run: f"run `{run.run_id}` is still `{job_run['state']}`",
-        _look_later(run),
-    )
+    return until_over(look, state_of, f"run `{run.run_id}`", waits.POLL_SECONDS, most_seconds, _look_later(run))
 
 
 def _look_later(run: SubmittedRun) -> str:

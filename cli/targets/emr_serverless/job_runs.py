@@ -12,6 +12,7 @@ from cli.aws.errors import translate_aws_errors
 from cli.errors import FruitsError, UsageError
 from cli.settings.waiting import wait_until
 from cli.targets.base import SubmittedRun
+from cli.targets.emr.job_runs import newest_id, submitted
 from cli.targets.runs.saved import save
 
 PAUSE_SECONDS = 2.0
@@ -87,12 +88,11 @@ def find(clients: Clients, application_id: str, run_id: str | None) -> Submitted
     """Return the run by its name, which is the run_id, or by the service's id; without an id the newest."""
     client = clients("emr-serverless")
     with translate_aws_errors("emr-serverless:ListJobRuns"):
-        pages = client.get_paginator("list_job_runs").paginate(applicationId=application_id)
-        listed = [run for page in pages for run in page["jobRuns"] if run_id in (None, run.get("name"), run["id"])]
-    if not listed:
+        found = newest_id(client.get_paginator("list_job_runs").paginate(applicationId=application_id), run_id)
+    if found is None:
         return None
-    newest = max(listed, key=lambda run: run["createdAt"])
-    return _from_job_run(get_job_run(clients, application_id, newest["id"]), clients.region)
+    where = {"application_id": application_id, "region": clients.region}
+    return submitted(get_job_run(clients, application_id, found), found, "sparkSubmit", "serverless", where)
 
 
 def get_job_run(clients: Clients, application_id: str, job_run_id: str) -> dict[str, Any]:
@@ -113,17 +113,3 @@ def dashboard(clients: Clients, run: SubmittedRun) -> str:
 def _start(clients: Clients, run: SubmittedRun) -> str:
     with translate_aws_errors("emr-serverless:StartJobRun"):
         return str(clients("emr-serverless").start_job_run(**run.request)["jobRunId"])
-
-
-def _from_job_run(job_run: dict[str, Any], region: str) -> SubmittedRun:
-    """Make a SubmittedRun from GetJobRun, without the request."""
-    words = job_run["jobDriver"]["sparkSubmit"].get("entryPointArguments", [])
-    arguments = dict(word.removeprefix("--").split("=", 1) for word in words if "=" in word)
-    return SubmittedRun(
-        run_id=arguments.get("run-id", job_run.get("name", job_run["jobRunId"])),
-        target="serverless",
-        output=arguments.get("output", ""),
-        sent_at=job_run["createdAt"].isoformat(),
-        where={"application_id": job_run["applicationId"], "region": region},
-        job_run_id=job_run["jobRunId"],
-    )

@@ -7,7 +7,6 @@ The request has no image: that is the application's. https://docs.aws.amazon.com
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cli.billing.sizing import Fleet, spark_conf, task_conf
@@ -24,16 +23,7 @@ if TYPE_CHECKING:
 TOKEN = re.compile(r"[A-Za-z0-9._-]{1,64}")  # clientToken's own pattern
 
 
-@dataclass(frozen=True)
-class Options:
-    """What the user wants of the service, beside the fleet."""
-
-    project: str
-    timeout_minutes: int
-    attempts: int = 1
-
-
-def plan(params: Params, deployed: Deployed, fleet: Fleet, options: Options) -> dict[str, Any]:
+def plan(params: Params, deployed: Deployed, fleet: Fleet, project: str, timeout_minutes: int, attempts: int = 1) -> dict[str, Any]:
     """
     Return the request. The run id is the clientToken too: the same run sent twice is one run.
 
@@ -59,10 +49,10 @@ def plan(params: Params, deployed: Deployed, fleet: Fleet, options: Options) -> 
         "executionIamPolicy": {"policy": session_policy(params.input, params.output, deployed)},
         "jobDriver": {"sparkSubmit": spark_submit},
         "configurationOverrides": {"monitoringConfiguration": monitoring(deployed)},
-        "tags": {"fruitsctl": options.project, "run": params.run_id},
-        "executionTimeoutMinutes": options.timeout_minutes,
+        "tags": {"fruitsctl": project, "run": params.run_id},
+        "executionTimeoutMinutes": timeout_minutes,
         "mode": "BATCH",
-        "retryPolicy": {"maxAttempts": options.attempts},
+        "retryPolicy": {"maxAttempts": attempts},
     }
 
 

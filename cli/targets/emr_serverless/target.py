@@ -86,7 +86,7 @@ class EmrServerless(Target[ServerlessOptions, ServerlessPlan]):
         fleet = prepare.fleet_for(clients, application, params, options)
         prices = prices_of(clients, application, config)
         timeout = prepare.timeout_for(fleet, prices, options)
-        request = serverless.plan(params, found, fleet, serverless.Options(config.project, timeout, options.attempts))
+        request = serverless.plan(params, found, fleet, config.project, timeout, options.attempts)
         check_region(clients("s3"), clients.region, "the application", params.input, params.output)
         prepare.check_role(found, params)
         return ServerlessPlan(params, request, "", options, clients, found, application, fleet, prices, timeout)

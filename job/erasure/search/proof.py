@@ -12,9 +12,11 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, reduce
 from itertools import chain, islice
+from threading import Condition
 
 import numpy as np
 import pyarrow as pa
@@ -23,14 +25,16 @@ import pyarrow.parquet as pq
 
 from job.contract.errors import OutputError
 from job.contract.uris import local_path, printable
-from job.erasure.parquet import LISTS, TEXT, column_of, list_heads, text_values
+from job.erasure.parquet import LISTS, TEXT, VALUES_AT_ONCE, column_of, list_heads, text_values
 from job.erasure.pending import Targets
 from job.erasure.search.spellings import is_address, search_strings, uris_by_search_string
 from job.erasure.search.strings import Strings
 from job.erasure.targets import HEAD
-from job.erasure.versions import ArchivedError, Progress, Version, content_of, no_progress, versions_below
+from job.erasure.versions import ArchivedError, Progress, Version, content_of, no_progress, size_of, versions_below
 
 IN_FLIGHT = 8  # files, each in memory
+IN_FLIGHT_BYTES = 512 << 20  # of all of them; a larger file is read alone
+DECODED_BYTES = 8 << 20  # of a Parquet file, at a time
 ESCAPED = re.compile(rb"(%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4})$")  # its last digit does not belong to a number after it
 TELLING_BYTES = 64  # shorter strings occur by chance
 PARQUET = b"PAR1"
@@ -131,14 +135,15 @@ def search(folders: list[str], terms: SearchTerms, besides: set[str], progress: 
     Raises:
         OutputError, CredentialsError: something cannot be listed or read: then nothing is proven.
     """
-    proof = Proof()
+    proof, memory = Proof(), Memory(IN_FLIGHT_BYTES)
 
     def scan(version: Version) -> tuple[Version, int, str]:
-        try:
-            content = content_of(version)
-        except ArchivedError:
-            return version, 0, NOT_SEARCHED
-        return version, len(content or b""), find_match(version.uri, content or b"", terms)
+        with memory.taken(size_of(version)):
+            try:
+                content = content_of(version)
+            except ArchivedError:
+                return version, 0, NOT_SEARCHED
+            return version, len(content or b""), find_match(version.uri, content or b"", terms)
 
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
         versions = (version for folder in folders for version in versions_below(folder.rstrip("/") + "/") if version.uri not in besides)
@@ -151,6 +156,28 @@ def search(folders: list[str], terms: SearchTerms, besides: set[str], progress: 
                     proof.found.append(f"{printable(version.uri)}{'' if version.current else f' (version {version.version})'}: {what}")
             progress(proof.objects + proof.versions)
     return proof
+
+
+class Memory:
+    """So many bytes for threads that share them."""
+
+    def __init__(self, most: int) -> None:
+        self._most = self._free = most
+        self._changed = Condition()
+
+    @contextmanager
+    def taken(self, size: int) -> Iterator[None]:
+        """Wait until `size` bytes are free, or all where it is more than there are, and hold them."""
+        size = min(size, self._most)
+        with self._changed:
+            self._changed.wait_for(lambda: size <= self._free)
+            self._free -= size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += size
+                self._changed.notify_all()
 
 
 def find_match(uri: str, content: bytes, terms: SearchTerms) -> str:
@@ -168,11 +195,19 @@ def find_match(uri: str, content: bytes, terms: SearchTerms) -> str:
 
 
 def _in_parquet(content: bytes, terms: SearchTerms) -> str:
-    """Search one row group at a time: decoded, a file takes several times its bytes, and IN_FLIGHT files are read at once."""
+    """Search some rows at a time: decoded, a file takes several times its bytes, and IN_FLIGHT files are read at once."""
     file = pq.ParquetFile(pa.BufferReader(content))
-    groups = (_in_table(file.read_row_group(number, use_threads=False), terms) for number in range(file.num_row_groups))
+    groups = (_in_table(pa.Table.from_batches([rows]), terms) for rows in _rows(file))
     footer = content[-8 - int.from_bytes(content[-8:-4], "little") :]  # names, notes, bounds: https://parquet.apache.org/docs/file-format
     return next(filter(None, groups), "") or terms.in_bytes(footer + file.schema_arrow.serialize().to_pybytes())
+
+
+def _rows(file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+    """Yield all rows, at most about DECODED_BYTES at a time."""
+    for number in range(file.num_row_groups):
+        group = file.metadata.row_group(number)
+        at_once = max(1, DECODED_BYTES * group.num_rows // max(1, group.total_byte_size))
+        yield from file.iter_batches(min(at_once, VALUES_AT_ONCE), row_groups=[number], use_threads=False)
 
 
 def _in_table(table: pa.Table, terms: SearchTerms) -> str:

@@ -9,6 +9,7 @@ import pytest
 from moto import mock_aws
 from moto.core import set_initial_no_auth_action_count
 
+from cli.aws import errors as aws
 from cli.container import ecr
 from cli.errors import FruitsError, UsageError
 
@@ -32,7 +33,7 @@ def session():
 
 @pytest.fixture
 def client(session):
-    return ecr.client(session, "eu-west-3")
+    return aws.client(session, "ecr", "eu-west-3")
 
 
 def keys(access_key, secret_key):
@@ -71,7 +72,7 @@ def test_the_sovereign_cloud_has_its_own_domain():
 def test_the_client_is_of_the_region_that_was_asked_for_whatever_the_environment_says(session, monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
 
-    assert ecr.client(session, "eu-south-2").meta.region_name == "eu-south-2"
+    assert aws.client(session, "ecr", "eu-south-2").meta.region_name == "eu-south-2"
 
 
 def test_the_token_is_a_user_name_and_a_password_that_its_repr_does_not_show(client):
@@ -126,8 +127,8 @@ def test_only_untagged_images_expire(client):
 def test_no_credentials_is_one_clear_error():
     for ask in (
         lambda session: ecr.own_registry(session, "eu-west-3"),
-        lambda session: ecr.login(ecr.client(session, "eu-west-3")),
-        lambda session: ecr.has_repository(ecr.client(session, "eu-west-3"), REGISTRY, "fruitsctl"),
+        lambda session: ecr.login(aws.client(session, "ecr", "eu-west-3")),
+        lambda session: ecr.has_repository(aws.client(session, "ecr", "eu-west-3"), REGISTRY, "fruitsctl"),
     ):
         with pytest.raises(UsageError, match="no AWS credentials found") as error:
             ask(boto3.session.Session())
@@ -147,7 +148,7 @@ def test_a_refusal_names_the_action_that_is_missing(action, ask):
     @set_initial_no_auth_action_count(3)
     def refused():
         with pytest.raises(FruitsError, match=f"access denied for `{action}`") as error:
-            ask(ecr.client(user_who_may("s3:GetObject"), "eu-west-3"))
+            ask(aws.client(user_who_may("s3:GetObject"), "ecr", "eu-west-3"))
         return error.value
 
     error = refused()
@@ -158,7 +159,7 @@ def test_a_repository_whose_lifecycle_rule_is_refused_does_not_stay_without_one(
     @mock_aws
     @set_initial_no_auth_action_count(3)
     def refused():
-        client = ecr.client(user_who_may("ecr:CreateRepository", "ecr:DescribeRepositories", "ecr:DeleteRepository"), "eu-west-3")
+        client = aws.client(user_who_may("ecr:CreateRepository", "ecr:DescribeRepositories", "ecr:DeleteRepository"), "ecr", "eu-west-3")
         with pytest.raises(FruitsError, match="access denied for `ecr:PutLifecyclePolicy`"):
             ecr.create_repository(client, "fruitsctl")
         return ecr.has_repository(client, REGISTRY, "fruitsctl")
@@ -172,7 +173,7 @@ def test_keys_that_aws_does_not_know_say_so():
     def refused():
         session = keys("AKIAIOSFODNN7EXAMPLE", "wrong")
         with pytest.raises(UsageError, match="AWS rejected the credentials for `ecr:GetAuthorizationToken`") as error:
-            ecr.login(ecr.client(session, "eu-west-3"))
+            ecr.login(aws.client(session, "ecr", "eu-west-3"))
         return error.value.hint
 
     assert refused() == "log in again, for example by `aws sso login`"

@@ -10,21 +10,21 @@ from cli.aws.run_state import RunState
 from cli.billing.sizing import Fleet, Worker
 from cli.errors import FruitsError, RefusedError, UsageError
 from cli.targets.emr_eks.image import check_target
-from cli.targets.emr_eks.plan import STATES, Options, plan
+from cli.targets.emr_eks.options import EksOptions
+from cli.targets.emr_eks.plan import STATES, plan
 from cli.targets.emr_eks.trust import base36, trust_policy
 from job.contract.params import Params
 from tests.image_registry import image_registry
 
 DIGEST = "sha256:" + "0a" * 32
-OPTIONS = Options(
-    region="eu-west-3",
-    virtual_cluster_id="abc123def456",
-    execution_role_arn="arn:aws:iam::111122223333:role/fruits-eks",
+OPTIONS = EksOptions(
+    virtual_cluster="abc123def456",
+    execution_role="arn:aws:iam::111122223333:role/fruits-eks",
     image=f"111122223333.dkr.ecr.eu-west-3.amazonaws.com/fruitsctl@{DIGEST}",
-    project="fruitsctl",
     log_group="/aws/emr-containers/fruitsctl",
 )
 PARAMS = Params("s3://bucket/photos", "s3://bucket/out", "20261121T080000Z-41a4", variance=0.9)
+PLACE = ("eu-west-3", "fruitsctl")  # Region and project
 FLEET = Fleet(Worker(2, 8), Worker(2, 8), 3)
 
 
@@ -40,13 +40,13 @@ def conf(request):
 
 def test_the_request_is_one_that_the_service_takes(service):
     for options in (OPTIONS, replace(OPTIONS, log_group=None)):
-        report = ParamValidator().validate(plan(PARAMS, options, FLEET), service.operation_model("StartJobRun").input_shape)
+        report = ParamValidator().validate(plan(PARAMS, options, FLEET, *PLACE), service.operation_model("StartJobRun").input_shape)
 
         assert not report.has_errors(), report.generate_report()
 
 
 def test_the_request_is_this_one():
-    request = plan(PARAMS, OPTIONS, FLEET)
+    request = plan(PARAMS, OPTIONS, FLEET, *PLACE)
 
     driver = request["jobDriver"].pop("sparkSubmitJobDriver")
     assert driver["entryPoint"] == "local:///opt/fruits/run_job.py"
@@ -77,7 +77,7 @@ def test_the_request_is_this_one():
 
 
 def test_pods_are_as_large_as_the_workers_and_as_many():
-    found = conf(plan(PARAMS, OPTIONS, FLEET))
+    found = conf(plan(PARAMS, OPTIONS, FLEET, *PLACE))
 
     assert (found["spark.executor.instances"], found["spark.default.parallelism"], found["spark.sql.shuffle.partitions"]) == ("3", "6", "6")
     # 8,192 MB less two Python workers of 400 are 7,392; / 1.1 = 6,720; the factor 0.2190 is rounded down: 8,192 / 1.219 = 6,720
@@ -87,7 +87,7 @@ def test_pods_are_as_large_as_the_workers_and_as_many():
 
 
 def test_the_image_its_python_and_the_region_are_set_on_both_sides():
-    found = conf(plan(PARAMS, OPTIONS, FLEET))
+    found = conf(plan(PARAMS, OPTIONS, FLEET, *PLACE))
 
     assert found["spark.kubernetes.container.image"] == OPTIONS.image
     for name in ("spark.kubernetes.driverEnv.", "spark.executorEnv."):
@@ -102,13 +102,13 @@ def test_the_image_its_python_and_the_region_are_set_on_both_sides():
         (replace(PARAMS, input="file:///photos"), OPTIONS, "`/photos` is not accessible from the cluster"),
         (replace(PARAMS, weights="/w.h5"), OPTIONS, "`--weights` cannot be used with --eks"),
         (replace(PARAMS, run_id="a b"), OPTIONS, "`a b` is not a valid run id"),
-        (PARAMS, replace(OPTIONS, execution_role_arn="fruits-eks"), "`fruits-eks` is not the ARN of a role"),
+        (PARAMS, replace(OPTIONS, execution_role="fruits-eks"), "`fruits-eks` is not the ARN of a role"),
         (PARAMS, replace(OPTIONS, image="fruitsctl:eks"), "image `fruitsctl:eks` has no digest"),
     ],
 )
 def test_what_cannot_run_there_is_refused_before_anything_is_sent(params, options, said):
     with pytest.raises(UsageError) as error:
-        plan(params, options, FLEET)
+        plan(params, options, FLEET, *PLACE)
     assert str(error.value).startswith(said)
 
 

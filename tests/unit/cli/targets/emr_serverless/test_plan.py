@@ -12,7 +12,7 @@ from cli.aws.run_state import RunState
 from cli.billing.sizing import fleet
 from cli.errors import UsageError
 from cli.infra.deploy import Deployed
-from cli.targets.emr_serverless.plan import Options, plan
+from cli.targets.emr_serverless.plan import plan
 from cli.targets.emr_serverless.policy import session_policy
 from job.contract.params import Params
 
@@ -33,7 +33,7 @@ PARAMS = Params(f"s3://{BUCKET}/photos", f"s3://{BUCKET}/out", "20261121T120000Z
 
 
 def request(params=PARAMS, deployed=DEPLOYED, timeout=60, attempts=1):
-    return plan(params, deployed, fleet(3, None, None, 16), Options("fruitsctl", timeout, attempts))
+    return plan(params, deployed, fleet(3, None, None, 16), "fruitsctl", timeout, attempts)
 
 
 def conf(asked):
@@ -97,7 +97,7 @@ def test_driver_and_executors_run_the_images_python_in_the_applications_region()
 
 def test_small_tables_get_as_many_tasks_as_there_are_cores_not_sparks_200_and_deltas_50():
     for executors, quota, cores in ((3, 16, "12"), (1, 16, "4"), (7, 32, "28")):
-        settings = conf(plan(PARAMS, DEPLOYED, fleet(executors, None, None, quota), Options("fruitsctl", 60)))
+        settings = conf(plan(PARAMS, DEPLOYED, fleet(executors, None, None, quota), "fruitsctl", 60))
 
         assert settings["spark.sql.shuffle.partitions"] == settings["spark.default.parallelism"] == cores
 
