@@ -62,6 +62,11 @@ def work_uri(spark: SparkSession, output: str, run_id: str) -> str:
     """Return where a run stores its temporary files: below OUTPUT, or on the local disk if Spark runs on this machine only."""
     if not (is_s3(output) and str(spark.sparkContext.master).startswith("local")):
         return join(output, "work", run_id)
+    return _temporary_folder()
+
+
+def _temporary_folder() -> str:
+    """Make a folder that is removed when this process ends; return its URI."""
     folder = tempfile.mkdtemp(prefix="fruitsctl-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return f"file://{folder}"
@@ -97,7 +102,8 @@ def start_session(app_name: str, uses_s3: bool) -> SparkSession:
     """
     conf = _launch_conf().setAppName(app_name)
     s3a = {**s3a_conf(client().meta.endpoint_url, region()), "spark.executorEnv.FRUITS_S3": "1"} if uses_s3 else {}
-    for name, value in {**SETTINGS, **s3a}.items():
+    # Spark SQL makes this folder although nothing is stored in it: without the setting it is in the current folder.
+    for name, value in {**SETTINGS, **s3a, "spark.sql.warehouse.dir": _temporary_folder()}.items():
         conf.set(name, value)
     heeded = signal.getsignal(signal.SIGINT)
     if _jvm:

@@ -79,6 +79,36 @@ def scree(ratios: npt.NDArray[np.float64], k: int, shown: int) -> Chart:
     return chart(layers, {"values": values}, 260)
 
 
+def accuracy_by_components(shares: Sequence[tuple[int, float]], features: float | None, dim: int) -> Chart:
+    """Chart the accuracy of a classifier by number of components, on a log axis; a rule shows it with all `dim` features."""
+    values = [{"components": k, "accuracy": share} for k, share in shares]
+    ticks = {"format": "d", "values": [k for k, _ in shares], "grid": False}
+    across = quantity("components", "components", {"type": "log", "nice": False, "padding": 20}, ticks)
+    up = quantity("accuracy", "named right", {"domain": [0, 1]}, {"format": ".0%", "tickCount": 5})
+    layers: list[dict[str, Any]] = [
+        {
+            "mark": {"type": "line", "color": BAR, "strokeWidth": 2.5, "point": {"color": BAR, "size": 50}},
+            "encoding": {"x": across, "y": up},
+        }
+    ]
+    if features is not None:
+        whole = {"values": [{"accuracy": features, "text": f"all {dim:,} features"}]}
+        layers += [
+            {"data": whole, "mark": {"type": "rule", "strokeDash": [4, 3], "color": LINE, "strokeWidth": 2}, "encoding": {"y": up}},
+            {
+                "data": whole,
+                "mark": {
+                    "type": "text",
+                    "align": "left",
+                    "baseline": "bottom" if features < 0.9 else "top",
+                    "dy": -4 if features < 0.9 else 4,
+                },
+                "encoding": {"x": {"value": 8}, "y": up, "text": {"field": "text", "type": "nominal"}},
+            },
+        ]
+    return chart(layers, {"values": values}, 260)
+
+
 def scatter() -> Chart:
     """
     Return the map of images.

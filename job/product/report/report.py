@@ -23,10 +23,13 @@ from PIL import Image
 from job.contract.errors import JobError, SetupError
 from job.contract.filenames import describe_ignored
 from job.contract.params import Params
-from job.contract.records import STAGES, Manifest
+from job.contract.records import STAGES, Manifest, counted
 from job.contract.uris import is_s3, local_path, shown
 from job.product.report import charts, review
+from job.product.report.duplicates import COMPONENTS, NEAR, Duplicates, duplicates
+from job.product.report.probe import RIDGE, Probe, measure_probe
 from job.product.report.rejected import Rejected, first_rejects
+from job.product.report.splits import ONE_IN, top_folders
 from job.product.report.vega import bundle
 from job.product.thumbnails import (
     TILE_COLUMNS,
@@ -116,6 +119,9 @@ def page(
     ratios = _ratios(folder, manifest.run_id)
     photo = {row: _photo(manifest, sample, row, pictures) for row in named}
     rejects = first_rejects(folder, manifest, keys_of)
+    folders = top_folders(sample.uris, manifest.params["input"])
+    probe = measure_probe(folder, manifest.model, sample, folders)
+    alike = duplicates(sample.scores, folders)
     context = {
         "m": manifest,
         "stages": [(STAGES.get(name, name), stage) for name, stage in manifest.stages.items()],
@@ -131,13 +137,20 @@ def page(
         "ends": [(end.component, [photo[row] for row in end.low], [photo[row] for row in end.high]) for end in ends],
         "score": lambda row, component: sample.scores[row, component - 1],
         "confusions": [(c, photo[c.row], photo[c.neighbour]) for c in found.confusions],
+        "counted": counted,
+        "probe": probe,
+        "ridge": RIDGE,
+        "one_in": ONE_IN,
+        "alike": alike,
+        "near": NEAR,
+        "fewest": COMPONENTS,
         "ignored": describe_ignored(manifest.ignored),
         "rejects": _rejects(manifest, rejects),
         "command": command(manifest.params),
         "local": not is_s3(manifest.params["output"]),
         "input": _shown(manifest.params["input"]),
         "output": _shown(manifest.params["output"]),
-        "charts": _charts(manifest, sample, found, ratios),
+        "charts": _charts(manifest, sample, found, ratios) | _charts_of_measures(probe, alike),
         "vega": bundle(Path(manifest.params["cache"]) if manifest.params.get("cache") else None),
         "tile_px": TILE_PX,
     }
@@ -170,6 +183,16 @@ def _charts(manifest: Manifest, sample: review.Sample, found: review.Neighbours,
     if shares:
         made["accuracy"] = charts.bars(shares, "nearest neighbour has the same label", ".0%", top=1)
     return made | {"palette": charts.PALETTE, "shapes": charts.SHAPES}
+
+
+def _charts_of_measures(probe: Probe | None, alike: Duplicates) -> dict[str, Any]:
+    made = {}
+    if probe:
+        made["probe"] = charts.accuracy_by_components(probe.by_components, probe.features, probe.dim)
+    if any(leak.share for leak in alike.leaks):
+        rows = [(f"{leak.folder} → {leak.other}", leak.share) for leak in alike.leaks]
+        made["leaks"] = charts.bars(rows, "photos with a near-duplicate in the other folder", ".0%", top=1)
+    return made
 
 
 def _counts(sample: review.Sample) -> list[tuple[str, int]]:

@@ -18,7 +18,7 @@
   copy.hidden = !navigator.clipboard;
   copy.onclick = async () => { await navigator.clipboard.writeText($("command").textContent); copy.textContent = "Copied"; };
 
-  for (const id of ["labels", "scree", "stages", "accuracy"]) if (charts[id] && $(id)) await vegaEmbed($(id), charts[id], options);
+  for (const id of ["labels", "scree", "stages", "accuracy", "probe", "leaks"]) if (charts[id] && $(id)) await vegaEmbed($(id), charts[id], options);
 
   const points = map.points.map(([scores, label, name, tile], row) => ({ row, scores, label, name, tile }));
   const titles = map.labels.map((label) => label || "(no label)");

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from job.contract.records import Manifest, Stage
+from job.storage.schema import FEATURES
 
 RUN = "20260102T030405Z-abcd"
 
@@ -77,3 +78,13 @@ def copy_photos(sample: Path, target: Path, labels, each=3):
             shutil.copyfile(path, target / label / path.name)
             found.append((f"file://{target / label / path.name}", label))
     return found
+
+
+def write_features(path: Path, uris, features, model="mean_colour-v1"):
+    """Add one file to the table at `path`; `features` (n, d)."""
+    from deltalake import write_deltalake
+
+    columns = {"uri": list(uris), "model": [model] * len(uris), "embedding": list(np.asarray(features, np.float32))}
+    empty = {field.name: pa.nulls(len(uris), field.type) for field in FEATURES if field.name not in columns}
+    rows = pa.table({name: (columns | empty)[name] for name in FEATURES.names}, FEATURES)
+    write_deltalake(str(path), rows, mode="append")

@@ -29,6 +29,16 @@ def test_the_scree_plot_has_shares_sums_and_k():
     assert alt.Chart.from_dict(chart)
 
 
+@pytest.mark.parametrize("features", [None, 0.4, 0.97])
+def test_the_accuracy_of_a_classifier_has_a_point_for_each_number_of_components_and_a_rule_for_all_features(features):
+    chart = charts.accuracy_by_components([(1, 0.1), (2, 0.3), (5, 0.9)], features, 1280)
+
+    assert [(row["components"], row["accuracy"]) for row in rows_of(chart)] == [(1, 0.1), (2, 0.3), (5, 0.9)]
+    whole = [{"accuracy": features, "text": "all 1,280 features"}]
+    assert [layer["data"]["values"] for layer in chart["layer"][1:]] == ([] if features is None else [whole, whole])
+    assert alt.Chart.from_dict(chart)
+
+
 def test_one_component_is_a_scree_plot_too():
     assert alt.Chart.from_dict(charts.scree(np.array([1.0]), 1, 20))
 

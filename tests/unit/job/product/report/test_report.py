@@ -12,7 +12,7 @@ from job.product.report import report
 from job.product.thumbnails import find_unchanged_since
 from job.storage.folders import open_folder
 from tests.leases import take_over
-from tests.unit.job.product.run_files import RUN, copy_photos, write_run
+from tests.unit.job.product.run_files import RUN, copy_photos, write_features, write_run
 
 NOW = 4_000_000_000  # later than any file of these tests
 
@@ -199,3 +199,50 @@ def test_a_photo_that_is_refused_because_it_was_erased_has_no_picture(page, samp
     section = re.search(r'<section id="rejects".*?</section>', html, re.S)[0]
     assert "<img" not in section
     assert re.findall(r"no preview of ([^\"]+)", section) == [f"Banana/{again.rpartition('/')[2]}"]
+
+
+def test_it_says_what_a_classifier_makes_of_scores_and_features_and_how_much_of_test_is_in_training(page, tmp_path):
+    rng = np.random.default_rng(0)
+    codes = np.arange(240) % 3
+    features = rng.normal(size=(240, 40)) + 30 * np.eye(40)[codes]
+    scores = rng.normal(size=(240, 12))  # of no use
+    scores[181::3] = scores[1:60:3]  # copies
+    labels = [["Kiwi", "Lime", "Plum"][code] for code in codes]
+    places = [f"{'Test' if row >= 180 else 'Training'}/{label}/{row}.jpg" for row, label in enumerate(labels)]
+    uris = [f"file://{tmp_path}/photos/{place}" for place in places]
+    write_features(tmp_path / "out" / "features", uris[:100], features[:100])
+    write_features(tmp_path / "out" / "features", uris[100:], features[100:])
+
+    html = page(uris, labels, scores)
+
+    text, data = prose_of(html), data_of(html)["charts"]
+    assert "it learns from 180 photos and names 60 photos that it has not seen. With 12 components" in text
+    assert "with all 40 features 100.0% . The most frequent label alone would be right for 33.3%." in text
+    assert "It learns from folder Training and is asked for folder Test." in text
+    assert [row["components"] for row in data["probe"]["data"]["values"]] == [1, 2, 5, 10, 12]
+    assert "33.3% of the photos in folder Test have a near-duplicate in folder Training." in text
+    assert data["leaks"]["data"]["values"] == [
+        {"name": "Test → Training", "value": 20 / 60},
+        {"name": "Training → Test", "value": 20 / 180},
+    ]
+
+
+def test_without_folders_and_features_the_classifier_is_on_scores_alone(page):
+    rng = np.random.default_rng(0)
+    labels = [*(["Kiwi", "Lime"] * 50), "alone"]
+
+    html = page([f"file:///{row}.jpg" for row in range(101)], labels, rng.normal(size=(101, 12)) + 4 * np.eye(12)[np.arange(101) % 2])
+
+    text = prose_of(html)
+    assert "it learns from 80 photos and names 20 photos that it has not seen. With 12 components it names 100.0% of them right." in text
+    assert "One photo in 5 of each label is held back, chosen by a hash of its address. 1 label has no photos to hold back" in text
+    assert "features" not in re.search(r'<section id="classifier".*?</section>', markup_of(html), re.S)[0]
+    assert "Of 101 photos, compared with 101, 0.0% have a near-duplicate." in text
+    assert "leaks" not in data_of(html)["charts"]
+
+
+def test_one_label_says_why_there_is_no_classifier(page):
+    text = prose_of(page(["file:///a", "file:///b"], ["x", "x"], [[1, 0], [2, 0]]))
+
+    assert "This needs at least two labels with two photos each." in text
+    assert "This needs at least two photos and 10 components." in text
