@@ -12,9 +12,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Protocol
@@ -25,12 +22,10 @@ import numpy.typing as npt
 from job.contract.errors import ModelError, SetupError
 from job.contract.params import UNTRAINED, Params
 from job.imaging.keras_to_litert import UNWRITABLE
+from job.imaging.proof import OTHER_WEIGHTS, known_answers, verify_network
+from job.imaging.proof import Features as Features
+from job.imaging.proof import Pixels as Pixels
 
-Pixels = npt.NDArray[np.uint8]
-Features = npt.NDArray[np.float32]
-
-TOLERANCE = 1e-3  # of the known answer; another CPU's float32 kernels differ by 1e-5, other weights by 1e-1
-OTHER_WEIGHTS = "omit --weights, or delete the downloaded file and run the command again, to use the official Keras file"
 PREPROCESSING = "pillow decode, exif transpose, RGB over white, bicubic 224, x/127.5-1"
 
 
@@ -125,7 +120,7 @@ class Model:
 
 def load_model(params: Params) -> Model:
     """
-    Load the model of the run and verify it by the known answer.
+    Load the model of the run and verify it by the known answers.
 
     Raises:
         ModelError: weights are missing, of another network, or compute something else than MobileNetV2 on ImageNet.
@@ -241,52 +236,16 @@ def keras_weights(weights: Path) -> list[npt.NDArray[np.float32]]:
     return arrays
 
 
-def known_image(size_px: int = 224) -> Pixels:
-    """Return a picture made by formula: three waves of different direction and length, so that no two channels are alike."""
-    y, x = np.mgrid[0:size_px, 0:size_px] / size_px
-    waves = [np.sin(2 * np.pi * (a * x + b * y + 4 * x * y)) for a, b in ((2, 5), (7, 1), (3, -4))]
-    pixels: Pixels = np.round(127.5 + 127.5 * np.stack(waves, axis=-1)).astype(np.uint8)
-    return pixels
-
-
-@cache
-def known_answer(model: str) -> Features:
-    """Return the features of `known_image()` by `model`, (dim,) float32, computed once with Keras."""
-    content = files("job.imaging").joinpath("known_answers", f"{model}.npy").read_bytes()
-    answer: Features = np.load(BytesIO(content))
-    return answer
-
-
 def fingerprint(model: str) -> str:
     """
-    Return the fingerprint of the function: network, preprocessing, precision and the known answer.
+    Return the fingerprint of the function: network, preprocessing, precision and the known answers.
 
-    The stored answer is hashed, not the computed one: rounding the latter would give two CPUs two fingerprints.
+    The stored answers are hashed, not the computed ones: rounding the latter would give two CPUs two fingerprints.
     """
     if model == "mean_colour":  # no weights to verify
         return "mean_colour-v1"
-    parts = [model.encode(), PREPROCESSING.encode(), b"float32", known_answer(model).tobytes()]
+    parts = [model.encode(), PREPROCESSING.encode(), b"float32", known_answers(model).tobytes()]
     return f"{model}-{hashlib.sha256(b'|'.join(parts)).hexdigest()[:12]}"
-
-
-def verify_network(network: Network, what: str, model: str = "mobilenet_v2") -> None:
-    """
-    Compare what `network` computes with the known answer of `model`.
-
-    Raises:
-        ModelError: it computes something else, as random weights or another checkpoint do.
-    """
-    difference = float(np.abs(network(known_image()) - known_answer(model)).max())
-    if not difference <= TOLERANCE:  # NaN is refused too
-        if model == UNTRAINED:
-            raise ModelError(
-                f"{what} does not give its known answer: it differs by `{difference:.3g}`, allowed is {TOLERANCE:g}",
-                "delete `models/` in the cache folder and run the command again",
-            )
-        raise ModelError(
-            f"{what} are not MobileNetV2's ImageNet weights: the known answer differs by `{difference:.3g}`, allowed is {TOLERANCE:g}",
-            OTHER_WEIGHTS,
-        )
 
 
 _networks: dict[str, Network] = {}  # one per worker process and model: an interpreter costs 10 ms, TensorFlow 10 s
