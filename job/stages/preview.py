@@ -16,7 +16,7 @@ from job.contract.errors import JobError
 from job.contract.filenames import ListingRow
 from job.contract.params import Params
 from job.contract.records import Outcome, Preview
-from job.imaging.networks import fingerprint
+from job.imaging.networks import fingerprint_of
 from job.inputs.first_photos import first_rows
 from job.inputs.rows import ArrowRows
 from job.spark.progress import send
@@ -62,14 +62,15 @@ def preview(params: Params) -> Preview:
     taken = {(row.uri, row.etag) for row in chosen}
     folder = open_folder(params.output)
     names = folder.names()
-    model = version_to_use(folder, params.pca, fingerprint(params.model))
+    computed = fingerprint_of(params)
+    model = version_to_use(folder, params.pca, computed)
     known = taken & photos_in(folder, "features", model) if "features" in names else set()
     undecoded: set[Photo] = set()
     if "rejects" in names and not params.retry_rejects:
         undecoded = taken & photos_in(folder, "rejects", model, "decode") - known
     if params.pca:
         read_fitted(folder, params.pca, model)
-        refuse_uncomputable(len(taken) - len(known) - len(undecoded), model, fingerprint(params.model))
+        refuse_uncomputable(len(taken) - len(known) - len(undecoded), model, computed)
     else:
         refuse_unfittable([row for row in chosen if (row.uri, row.etag) not in undecoded], params)
     return Preview(
