@@ -1,5 +1,5 @@
 """
-At image build: Keras's weights in, `<cache>/weights/` and the converted model in `<cache>/models/` out, checked against the known answer;
+At image build: Keras's weights in, `<cache>/weights/` and the converted model in `<cache>/models/` out, checked against the known answers;
 beside them Vega, for the reports.
 
 The weights are the file beside this script if there is one, else they are downloaded.
@@ -11,7 +11,8 @@ from pathlib import Path
 
 from cli.photos.assets import KERAS_WEIGHTS_URL, weights
 from job.contract.params import UNTRAINED
-from job.imaging.networks import LiteRtNetwork, fingerprint, litert_flatbuffer, untrained_flatbuffer, verify_network
+from job.imaging.networks import LiteRtNetwork, fingerprint, litert_flatbuffer, untrained_flatbuffer
+from job.imaging.proof import verify_network
 from job.product.report.vega import bundle
 
 

@@ -18,6 +18,7 @@ from job.stages.chunks import chunks
 from job.stages.embed import Reject, embed_images, tasks_for
 from job.stages.listing import list_in_tasks, list_on_driver, read_listing, refuse_empty
 from job.stages.tables.store import FeatureStore
+from job.stages.versions import refuse_uncomputable, version_to_use
 from job.storage.lease import Lease
 from job.storage.object_store import Folder
 from job.storage.tombstones import read_tombstones
@@ -38,7 +39,8 @@ def run(params: Params, folder: Folder, lease: Lease, report: ProgressReport) ->
         beside.submit(start_workers, spark)
     with report.stage("model", unit="steps"):
         model = load_model(params)
-        store = FeatureStore(spark, folder, model.fingerprint, params.run_id, lease)
+        version = version_to_use(folder, params.pca, model.fingerprint)
+        store = FeatureStore(spark, folder, version, params.run_id, lease)
         store.open()
 
     with report.stage("list") as stage:
@@ -50,6 +52,8 @@ def run(params: Params, folder: Folder, lease: Lease, report: ProgressReport) ->
         taken = first_photos(listing.images, params.limit).materialize(join(work, "taken")) if params.limit else listing.images
         count = min(listing.count, params.limit or listing.count)
         missing = store.missing_from(taken, join(work, "missing"), params.retry_rejects)
+        refuse_uncomputable(missing.count, version, model.fingerprint)
+        outdated = store.outdated(missing)
         stage.update(count)
 
     with report.stage("embed", total=missing.count) as stage:
@@ -75,7 +79,7 @@ def run(params: Params, folder: Folder, lease: Lease, report: ProgressReport) ->
     with report.stage("fit") as stage:
         current = store.current(listing.images, params.input, join(work, "current"), taken if count < listing.count else None)
         if params.pca:
-            fitted = publish.read_fitted(folder, params.pca, model.fingerprint)
+            fitted = publish.read_fitted(folder, params.pca, version)
         else:
             total = cache.get(current.features, params.input, params.fit_on)
             fitted = pca.fit(total, params.components, params.variance, params.standardize)
@@ -103,12 +107,13 @@ def run(params: Params, folder: Folder, lease: Lease, report: ProgressReport) ->
         "rejected": reasons.total(),
         "superseded": current.superseded_count,
         "removed": current.removed,
+        "outdated": outdated,
         "rows": rows,
         "labels": labels,
     }
     fitted_by = publish.pca_lineage(params.pca, lambda run: publish.manifest_of(folder, run))[-1] if params.pca else params.run_id
     manifest = publish.make_manifest(
-        params, model.fingerprint, lease.generation, report.stages, counts, reasons, listing.ignored, fitted, cores, fitted_by
+        params, version, lease.generation, report.stages, counts, reasons, listing.ignored, fitted, cores, fitted_by
     )
     publish.publish(folder, manifest, lease)
     with report.stage("report") as stage:

@@ -36,8 +36,8 @@ true
 RUN_JOB = r"""
 set -e
 mkdir /tmp/in
-/opt/fruits/venv/bin/python -c 'from PIL import Image; from job.imaging.networks import known_image
-for side in (64, 100, 224): Image.fromarray(known_image(side)).save(f"/tmp/in/{side}.png")'
+/opt/fruits/venv/bin/python -c 'from PIL import Image; from job.imaging.proof import draw_picture
+for side in (64, 100, 224): Image.fromarray(draw_picture(0, side)).save(f"/tmp/in/{side}.png")'
 "$SPARK_HOME/bin/spark-submit" /opt/fruits/run_job.py --input=file:///tmp/in --output=file:///tmp/out --run-id=check --components=1 \
     --weights="$(ls "$FRUITS_CACHE"/weights/*.h5)" --cache="$FRUITS_CACHE" || true  # the result is in outcome.json
 """

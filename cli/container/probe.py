@@ -59,7 +59,7 @@ def value_or_error(measure: Callable[[], Any]) -> Any:
 
 
 def embedded() -> dict[str, Any]:
-    """Embed the known picture with each model of the image, through file and decoder; with the trained one also given photos."""
+    """Embed the known pictures with each model of the image, through file and decoder; with the trained one also given photos."""
     import io
 
     import numpy as np
@@ -67,23 +67,28 @@ def embedded() -> dict[str, Any]:
 
     from job.contract.params import UNTRAINED
     from job.imaging.decode import decode_image
-    from job.imaging.networks import LiteRtNetwork, fingerprint, known_answer, known_image
+    from job.imaging.networks import LiteRtNetwork, fingerprint
+    from job.imaging.proof import Features, Pixels, difference
 
     def baked(model: str) -> LiteRtNetwork:
         (flatbuffer,) = Path(os.environ["FRUITS_CACHE"], "models").glob(f"{model}-*.tflite")
         return LiteRtNetwork(flatbuffer.read_bytes())
 
-    file = io.BytesIO()
-    Image.fromarray(known_image()).save(file, "PNG")
-    known = decode_image(file.getvalue(), LiteRtNetwork.size_px).pixels
+    def through_a_file(network: LiteRtNetwork) -> Callable[[Pixels], Features]:
+        def embed(pixels: Pixels) -> Features:
+            file = io.BytesIO()
+            Image.fromarray(pixels).save(file, "PNG")
+            return network(decode_image(file.getvalue(), network.size_px).pixels)
+
+        return embed
+
     network = baked("mobilenet_v2")
-    answers = {"mobilenet_v2": network(known), UNTRAINED: baked(UNTRAINED)(known)}
     photos = [
         network(decode_image(path.read_bytes(), network.size_px).pixels) for path in sorted(Path("/photos").rglob("*")) if path.is_file()
     ]
     return {
         "fingerprint": fingerprint("mobilenet_v2"),
-        "difference": max(float(np.abs(answer - known_answer(model)).max()) for model, answer in answers.items()),
+        "difference": max(difference(through_a_file(baked(model)), model) for model in ("mobilenet_v2", UNTRAINED)),
         "photos": len(photos),
         "finite": all(bool(np.isfinite(photo).all() and photo.any()) for photo in photos),
     }

@@ -18,7 +18,7 @@ from job.contract.records import counted
 GB = 1e9
 MAX_OVER_BASE = 1.9 * GB
 MAX_SIZE = 10 * GB  # EMR Serverless takes no larger one
-TOLERANCE = 1e-3  # of the known answer, as in job/imaging/networks.py
+TOLERANCE = 1e-3  # of the known answers, as in job/imaging/proof.py
 REBUILD = "fruitsctl image build"
 
 Rule = Callable[[ImageFacts], Iterator[Check]]
@@ -158,7 +158,7 @@ def model(facts: ImageFacts) -> Iterator[Check]:
         return
     label = (facts.config["Config"].get("Labels") or {}).get("fruitsctl.model")
     ok = told["difference"] <= TOLERANCE and told["fingerprint"] == MODEL == label
-    found = f"{told['fingerprint']}, {told['difference']:.1e} from the known answer, as {_user(facts)} without a network"
+    found = f"{told['fingerprint']}, {told['difference']:.1e} from the known answers, as {_user(facts)} without a network"
     yield Check(
         "model", ok, found, f"{REBUILD}: the weights are not the ImageNet weights of MobileNetV2, or another release converted them"
     )

@@ -6,6 +6,7 @@ A file is complete or absent. A download resumes where it stopped, also in the n
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import re
@@ -24,6 +25,7 @@ from typing import TypeVar
 from cli.errors import AssetError, UsageError
 from cli.photos.files import unwritable, write_photo
 from cli.photos.http_file import CONNECTIONS, Progress, RemoteFile, validator_path
+from job.contract.params import Application
 from job.contract.records import counted, is_or_are, plural_noun
 
 T = TypeVar("T")
@@ -84,6 +86,14 @@ def weights(assets: Path | None, cache: Path, progress: Progress, url: str = KER
     return _download(url, "MobileNetV2's ImageNet weights", _ways(url, UNTRAINED), cache, progress)
 
 
+def application_weights(network: Application, assets: Path | None, cache: Path, progress: Progress) -> Path:
+    """Return the weights of a network of Keras Applications without its top, as `weights`: the file that has Keras's name and MD5."""
+    name = network.path.rsplit("/", 1)[-1]
+    if assets is not None:
+        return _the_one((assets / "weights").glob(name), name, assets / "weights", _ways(network.url), network.url)
+    return _download(network.url, f"`{name}`", _ways(network.url), cache, progress, network.md5)
+
+
 def top_weights(assets: Path | None, cache: Path, progress: Progress, url: str = KERAS_TOP_URL) -> Path:
     """Return the weights of the network with its top, as `weights`; in `<assets>/weights/` the *.h5 that is not *no_top*.h5."""
     if assets is not None:
@@ -113,7 +123,7 @@ def _the_one(files: Iterable[Path], what: str, folder: Path, ways: str, url: str
     return (official or found)[0]
 
 
-def _download(url: str, what: str, ways: str, cache: Path, progress: Progress) -> Path:
+def _download(url: str, what: str, ways: str, cache: Path, progress: Progress, md5: str | None = None) -> Path:
     target = cached(cache, url)
     part = target.with_name(target.name + ".part")
     try:
@@ -122,12 +132,24 @@ def _download(url: str, what: str, ways: str, cache: Path, progress: Progress) -
         target.parent.mkdir(parents=True, exist_ok=True)
         with RemoteFile(url, what, ways) as remote:
             remote.retry(lambda: remote.download(part, progress))
+        if md5:
+            _check(part, url, md5)
         with suppress(FileNotFoundError):  # another process was first
             os.replace(part, target)
         validator_path(part).unlink(missing_ok=True)
     except OSError as error:
         raise unwritable(target, error, "set FRUITS_CACHE to another folder") from error
     return target
+
+
+def _check(part: Path, url: str, md5: str) -> None:
+    """Delete what was downloaded if it is another file. Raises AssetError."""
+    with part.open("rb") as file:
+        found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if found != md5:
+        part.unlink()
+        validator_path(part).unlink(missing_ok=True)
+        raise AssetError(f"`{url}` has the MD5 `{found}`, Keras names `{md5}`", "run the command again, or give your file with --weights")
 
 
 def sample(destination: Path, images: int, classes: int, assets: Path | None, progress: Progress, url: str = SAMPLE_URL) -> SampleResult:

@@ -10,6 +10,7 @@ from cli.errors import FruitsError, UsageError
 from cli.settings.config import settings
 from cli.ui import run_files
 from cli.ui.output import progress_bar, said_if_slow
+from job.contract.params import application
 from job.contract.uris import is_s3
 
 if TYPE_CHECKING:
@@ -28,13 +29,17 @@ def open_identifier(output: str | None, run: str | None = None) -> Identifier:
     where = run_files.output_of(output, config)
     if find_spec("ai_edge_litert") is None or find_spec("pyarrow") is None:
         raise UsageError("the extra `job` is not installed", "run `uv tool install '.[job]'` in the checkout")
-    from cli.photos.assets import top_weights, weights
+    from cli.photos.assets import application_weights, top_weights, weights
     from job.contract.errors import JobError
     from job.product.identify.identifier import Identifier
 
     def get(what: str) -> Path:
+        network = application(what)
         with progress_bar(f"Download {what}", "bytes") as progress:
-            return (top_weights if what == "classifier" else weights)(config.assets, config.cache, progress)
+            places = config.assets, config.cache, progress
+            if network:
+                return application_weights(network, *places)
+            return (top_weights if what == "classifier" else weights)(*places)
 
     if is_s3(where):
         run_files.export_aws_settings(config)

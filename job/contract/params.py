@@ -9,8 +9,63 @@ from typing import Any, NoReturn, Self, get_type_hints
 
 from job.contract.uris import AddressError, from_text, is_foreign, is_s3
 
-MODELS = ("mobilenet_v2", "mobilenet_v2_untrained", "mean_colour")
 UNTRAINED = "mobilenet_v2_untrained"
+
+
+@dataclass(frozen=True)
+class Application:
+    """
+    A network of Keras Applications without its top.
+
+    https://keras.io/api/applications/ describes them. `path` and `md5` are what Keras 3.15.1 downloads and checks:
+    keras/src/applications/<module>.py.
+    """
+
+    module: str  # of keras.applications, with its preprocess_input
+    size_px: int
+    dim: int  # of its features, after average pooling
+    path: str
+    md5: str
+
+    @property
+    def url(self) -> str:
+        return f"https://storage.googleapis.com/{self.path}"
+
+
+_TF, _KERNELS = "tensorflow/keras-applications", "weights_tf_dim_ordering_tf_kernels_notop.h5"
+APPLICATIONS = {
+    "DenseNet121": Application("densenet", 224, 1024, f"{_TF}/densenet/densenet121_{_KERNELS}", "30ee3e1110167f948a6b9946edeeb738"),
+    "EfficientNetB0": Application(
+        "efficientnet", 224, 1280, "keras-applications/efficientnetb0_notop.h5", "50bc09e76180e00e4465e1a485ddc09d"
+    ),
+    "EfficientNetV2B0": Application(
+        "efficientnet_v2", 224, 1280, f"{_TF}/efficientnet_v2/efficientnetv2-b0_notop.h5", "893217f2bb855e2983157299931e43ff"
+    ),
+    "InceptionV3": Application(
+        "inception_v3", 299, 2048, f"{_TF}/inception_v3/inception_v3_{_KERNELS}", "bcbd6486424b2319ff4ef7d526e38f63"
+    ),
+    "MobileNetV3Large": Application(
+        "mobilenet_v3",
+        224,
+        960,
+        f"{_TF}/mobilenet_v3/weights_mobilenet_v3_large_224_1.0_float_no_top_v2.h5",
+        "07fb09a5933dd0c8eaafa16978110389",
+    ),
+    "MobileNetV3Small": Application(
+        "mobilenet_v3",
+        224,
+        576,
+        f"{_TF}/mobilenet_v3/weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5",
+        "d3e8ec802a04aa4fc771ee12a9a9b836",
+    ),
+    "NASNetMobile": Application("nasnet", 224, 1056, f"{_TF}/nasnet/NASNet-mobile-no-top.h5", "1ed92395b5b598bdda52abe5c0dbfd63"),
+    "ResNet50": Application("resnet", 224, 2048, f"{_TF}/resnet/resnet50_{_KERNELS}", "4d473c1dd8becc155b73f8504c6f6626"),
+    "ResNet50V2": Application("resnet_v2", 224, 2048, f"{_TF}/resnet/resnet50v2_{_KERNELS}", "fac2f116257151a9d068a22e544a4917"),
+    "Xception": Application("xception", 299, 2048, f"{_TF}/xception/xception_{_KERNELS}", "b0042744bf5b25fce3cb969f33bebb97"),
+}
+KERAS_PREFIX = "keras:"
+WITHOUT_WEIGHTS = (UNTRAINED, "mean_colour")
+MODELS = ("mobilenet_v2", *WITHOUT_WEIGHTS, *(KERAS_PREFIX + name for name in APPLICATIONS))
 ENGINES = ("litert", "tensorflow")
 ADDRESSES = ("input", "output", "logs")  # which Spark would take for paths in its own default file system
 RUN_SPECIFIC = ("input", "output", "run_id", "weights", "cache", "lease_seconds", "target")  # may differ when a run is repeated
@@ -149,6 +204,11 @@ class Params(Arguments):
             raise RangeError(f"engine is one of {', '.join(ENGINES)}, not `{self.engine}`", f"for example --engine {ENGINES[0]}")
         if self.model == UNTRAINED and self.weights is not None:
             raise RangeError(f"model `{UNTRAINED}` takes no weights, not `{self.weights}`", "remove --weights")
+
+
+def application(model: str) -> Application | None:
+    """Return the network of Keras Applications that `model` names, such as `keras:EfficientNetB0`; None for other models."""
+    return APPLICATIONS.get(model.removeprefix(KERAS_PREFIX)) if model.startswith(KERAS_PREFIX) else None
 
 
 def address(text: str) -> str:

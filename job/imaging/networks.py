@@ -12,95 +12,27 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from job.contract.errors import ModelError, SetupError
-from job.contract.params import UNTRAINED, Params
-from job.imaging.keras_to_litert import UNWRITABLE
+from job.contract.params import KERAS_PREFIX, UNTRAINED, Params, application
+from job.imaging.engines import KerasApplication, KerasWeights, LiteRtApplication
+from job.imaging.engines import KerasNetwork as KerasNetwork
+from job.imaging.engines import LiteRtNetwork as LiteRtNetwork
+from job.imaging.engines import MeanColour as MeanColour
+from job.imaging.engines import Network as Network
+from job.imaging.engines import scale as scale
+from job.imaging.keras_to_litert import UNPROVEN, UNWRITABLE
+from job.imaging.proof import OTHER_WEIGHTS, known_answers, verify_network
+from job.imaging.proof import Features as Features
+from job.imaging.proof import Pixels as Pixels
 
-Pixels = npt.NDArray[np.uint8]
-Features = npt.NDArray[np.float32]
-
-TOLERANCE = 1e-3  # of the known answer; another CPU's float32 kernels differ by 1e-5, other weights by 1e-1
-OTHER_WEIGHTS = "omit --weights, or delete the downloaded file and run the command again, to use the official Keras file"
 PREPROCESSING = "pillow decode, exif transpose, RGB over white, bicubic 224, x/127.5-1"
-
-
-class Network(Protocol):
-    """One image at a time; not safe for several threads."""
-
-    size_px: int
-    dim: int
-
-    def __call__(self, pixels: Pixels) -> Features:
-        """Compute the features of one image: (size_px, size_px, 3) uint8 to (dim,) float32."""
-        ...
-
-
-class LiteRtNetwork:
-    """A converted Keras network on XNNPACK. `flatbuffer` arrives by broadcast."""
-
-    size_px, dim = 224, 1280  # https://keras.io/api/applications/mobilenet/
-
-    def __init__(self, flatbuffer: bytes) -> None:
-        from ai_edge_litert.interpreter import Interpreter  # absent where only the CLI is installed
-
-        self._interpreter = Interpreter(model_content=flatbuffer, num_threads=1)  # Spark owns the parallelism
-        self._interpreter.allocate_tensors()
-        self._input = self._interpreter.get_input_details()[0]["index"]
-        self._output = self._interpreter.get_output_details()[0]["index"]
-        self._scaled = np.empty((1, self.size_px, self.size_px, 3), np.float32)
-
-    def __call__(self, pixels: Pixels) -> Features:
-        scale(pixels, self._scaled[0])
-        self._interpreter.set_tensor(self._input, self._scaled)
-        self._interpreter.invoke()
-        features: Features = self._interpreter.get_tensor(self._output)[0]
-        return features
-
-
-class KerasNetwork:
-    """The reference: `model.get_weights()` by broadcast, set into a network built without any. Workers import TensorFlow here."""
-
-    size_px, dim = 224, 1280
-
-    def __init__(self, weights: list[npt.NDArray[np.float32]]) -> None:
-        from job.imaging.keras_to_litert import keras_mobilenet_v2
-
-        self._network = keras_mobilenet_v2(None)
-        self._network.set_weights(weights)
-
-    def __call__(self, pixels: Pixels) -> Features:
-        scaled = np.empty((1, self.size_px, self.size_px, 3), np.float32)
-        features: Features = np.asarray(self._network(scale(pixels, scaled[0])[np.newaxis], training=False))[0]
-        return features
-
-
-class MeanColour:
-    """Mean red, green and blue, 0..1. No weights: replaces a network in tests and smoke runs."""
-
-    size_px, dim = 32, 3
-
-    def __init__(self, _: None = None) -> None:
-        pass
-
-    def __call__(self, pixels: Pixels) -> Features:
-        features: Features = (pixels.mean(axis=(0, 1), dtype=np.float64) / 255).astype(np.float32)
-        return features
-
-
-def scale(pixels: Pixels, out: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Scale 0..255 uint8 to -1..1 float32, into `out` of the same shape, as keras.applications.mobilenet_v2.preprocess_input."""
-    np.divide(pixels, np.float32(127.5), out=out, dtype=np.float32)
-    return np.subtract(out, np.float32(1), out=out)
 
 
 @dataclass(frozen=True)
@@ -116,16 +48,14 @@ class Model:
     def network(self) -> Callable[..., Network]:
         if self.name == "mean_colour":
             return MeanColour
+        if application(self.name):
+            return {"litert": LiteRtApplication, "tensorflow": KerasApplication}[self.engine]
         return {"litert": LiteRtNetwork, "tensorflow": KerasNetwork}[self.engine]
-
-    @property
-    def dim(self) -> int:
-        return int(getattr(self.network, "dim"))  # noqa: B009 - a class attribute behind a Callable
 
 
 def load_model(params: Params) -> Model:
     """
-    Load the model of the run and verify it by the known answer.
+    Load the model of the run and verify it by the known answers.
 
     Raises:
         ModelError: weights are missing, of another network, or compute something else than MobileNetV2 on ImageNet.
@@ -139,6 +69,8 @@ def load_model(params: Params) -> Model:
     weights = Path(params.weights)
     if not weights.is_file():
         raise ModelError(f"there are no weights at `{weights}`", "check the path, or omit --weights to use the official file")
+    if application(params.model):
+        return application_model(params, weights)
     if params.engine == "litert":
         payload: Any = litert_flatbuffer(weights, Path(params.cache or weights.parent))
     else:
@@ -146,6 +78,54 @@ def load_model(params: Params) -> Model:
     model = Model(params.model, params.engine, fingerprint(params.model), payload)
     verify_network(model.network(payload), f"weights `{weights}`")
     return model
+
+
+def application_model(params: Params, weights: Path) -> Model:
+    """
+    Load a network of Keras Applications. It has no stored answers: its conversion compared LiteRT with Keras.
+
+    Raises:
+        ModelError: as `litert_flatbuffer`.
+    """
+    name, marked = params.model.removeprefix(KERAS_PREFIX), application_fingerprint(params.model, weights)
+    if params.engine == "tensorflow":
+        from job.imaging.keras_to_litert import keras_application
+
+        return Model(
+            params.model, params.engine, marked, KerasWeights(name, arrays_of(lambda: keras_application(name, str(weights)), weights))
+        )
+    cached = Path(params.cache or weights.parent) / "models" / f"{marked}.float32.tflite"
+    return Model(params.model, params.engine, marked, convert_once(cached, weights, name))
+
+
+def application_fingerprint(model: str, weights: Path) -> str:
+    """
+    Return the fingerprint of a network of Keras Applications: its name, the preprocessing and the content of its file.
+
+    Two files of the same weights have two fingerprints, unlike those of `fingerprint`.
+    """
+    parts = [model.encode(), PREPROCESSING.encode(), b"float32", file_digest(weights).encode()]
+    return f"{model.replace(':', '_')}-{hashlib.sha256(b'|'.join(parts)).hexdigest()[:12]}"
+
+
+def fingerprint_of(params: Params) -> str:
+    """Return the fingerprint of a run's model, before it is loaded. That of `keras:` without its file matches no features."""
+    if not application(params.model):
+        return fingerprint(params.model)
+    return application_fingerprint(params.model, Path(params.weights)) if params.weights else f"{params.model.replace(':', '_')}-unknown"
+
+
+def file_digest(weights: Path) -> str:
+    """
+    Return the SHA-256 of a file.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    try:
+        return hashlib.sha256(weights.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ModelError(f"cannot read `{weights}`: {error.strerror}", "make the file readable, or give another with --weights") from error
 
 
 def untrained_model(params: Params) -> Model:
@@ -185,16 +165,14 @@ def litert_flatbuffer(weights: Path, cache: Path) -> bytes:
     Raises:
         ModelError: Keras cannot load `weights` into MobileNetV2.
     """
-    try:
-        digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
-    except OSError as error:
-        raise ModelError(f"cannot read `{weights}`: {error.strerror}", "make the file readable, or give another with --weights") from error
-    return convert_once(cache / "models" / f"mobilenet_v2-{digest}.float32.tflite", weights)
+    return convert_once(cache / "models" / f"mobilenet_v2-{file_digest(weights)[:16]}.float32.tflite", weights)
 
 
-def convert_once(cached: Path, weights: Path | None) -> bytes:
+def convert_once(cached: Path, weights: Path | None, name: str | None = None) -> bytes:
     """
     Return the content of `cached`, converting `weights` (None: untrained) first if it does not exist.
+
+    `name`: of a network of Keras Applications.
 
     Raises:
         ModelError: as `litert_flatbuffer` and `untrained_flatbuffer`.
@@ -206,7 +184,14 @@ def convert_once(cached: Path, weights: Path | None) -> bytes:
             TemporaryFile(dir=cached.parent).close()  # find a read-only folder before seconds of work
         except OSError as error:
             raise cache_error(cached, error.strerror) from error
-        command = [sys.executable, "-m", "job.imaging.keras_to_litert", str(cached), *([str(weights)] if weights else [])]
+        command = [
+            sys.executable,
+            "-m",
+            "job.imaging.keras_to_litert",
+            str(cached),
+            *([str(weights)] if weights else []),
+            *([name] if name else []),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit {done.returncode}"
@@ -216,6 +201,8 @@ def convert_once(cached: Path, weights: Path | None) -> bytes:
                 raise ModelError(
                     f"TensorFlow cannot convert `{UNTRAINED}`: {reason}", "run `uv tool install --reinstall '.[job]'` in the checkout"
                 )
+            if done.returncode == UNPROVEN:
+                raise ModelError(f"`{name}` by LiteRT differs from Keras with `{weights}`: {reason}", "use --engine tensorflow")
             raise ModelError(f"Keras cannot load `{weights}`: {reason}", OTHER_WEIGHTS)
     return cached.read_bytes()
 
@@ -234,59 +221,28 @@ def keras_weights(weights: Path) -> list[npt.NDArray[np.float32]]:
     """
     from job.imaging.keras_to_litert import keras_mobilenet_v2
 
+    return arrays_of(lambda: keras_mobilenet_v2(str(weights)), weights)
+
+
+def arrays_of(build: Callable[[], Any], weights: Path) -> list[npt.NDArray[np.float32]]:
+    """Return `get_weights()` of a Keras model with `weights`. Raises ModelError as `litert_flatbuffer`."""
     try:
-        arrays: list[npt.NDArray[np.float32]] = keras_mobilenet_v2(str(weights)).get_weights()
+        arrays: list[npt.NDArray[np.float32]] = build().get_weights()
     except (ValueError, OSError) as error:
         raise ModelError(f"Keras cannot load `{weights}`: {error}", OTHER_WEIGHTS) from error
     return arrays
 
 
-def known_image(size_px: int = 224) -> Pixels:
-    """Return a picture made by formula: three waves of different direction and length, so that no two channels are alike."""
-    y, x = np.mgrid[0:size_px, 0:size_px] / size_px
-    waves = [np.sin(2 * np.pi * (a * x + b * y + 4 * x * y)) for a, b in ((2, 5), (7, 1), (3, -4))]
-    pixels: Pixels = np.round(127.5 + 127.5 * np.stack(waves, axis=-1)).astype(np.uint8)
-    return pixels
-
-
-@cache
-def known_answer(model: str) -> Features:
-    """Return the features of `known_image()` by `model`, (dim,) float32, computed once with Keras."""
-    content = files("job.imaging").joinpath("known_answers", f"{model}.npy").read_bytes()
-    answer: Features = np.load(BytesIO(content))
-    return answer
-
-
 def fingerprint(model: str) -> str:
     """
-    Return the fingerprint of the function: network, preprocessing, precision and the known answer.
+    Return the fingerprint of the function: network, preprocessing, precision and the known answers.
 
-    The stored answer is hashed, not the computed one: rounding the latter would give two CPUs two fingerprints.
+    The stored answers are hashed, not the computed ones: rounding the latter would give two CPUs two fingerprints.
     """
     if model == "mean_colour":  # no weights to verify
         return "mean_colour-v1"
-    parts = [model.encode(), PREPROCESSING.encode(), b"float32", known_answer(model).tobytes()]
+    parts = [model.encode(), PREPROCESSING.encode(), b"float32", known_answers(model).tobytes()]
     return f"{model}-{hashlib.sha256(b'|'.join(parts)).hexdigest()[:12]}"
-
-
-def verify_network(network: Network, what: str, model: str = "mobilenet_v2") -> None:
-    """
-    Compare what `network` computes with the known answer of `model`.
-
-    Raises:
-        ModelError: it computes something else, as random weights or another checkpoint do.
-    """
-    difference = float(np.abs(network(known_image()) - known_answer(model)).max())
-    if not difference <= TOLERANCE:  # NaN is refused too
-        if model == UNTRAINED:
-            raise ModelError(
-                f"{what} does not give its known answer: it differs by `{difference:.3g}`, allowed is {TOLERANCE:g}",
-                "delete `models/` in the cache folder and run the command again",
-            )
-        raise ModelError(
-            f"{what} are not MobileNetV2's ImageNet weights: the known answer differs by `{difference:.3g}`, allowed is {TOLERANCE:g}",
-            OTHER_WEIGHTS,
-        )
 
 
 _networks: dict[str, Network] = {}  # one per worker process and model: an interpreter costs 10 ms, TensorFlow 10 s

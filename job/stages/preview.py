@@ -16,7 +16,7 @@ from job.contract.errors import JobError
 from job.contract.filenames import ListingRow
 from job.contract.params import Params
 from job.contract.records import Outcome, Preview
-from job.imaging.networks import fingerprint
+from job.imaging.networks import fingerprint_of
 from job.inputs.first_photos import first_rows
 from job.inputs.rows import ArrowRows
 from job.spark.progress import send
@@ -24,6 +24,7 @@ from job.stages.listing import check_input, check_no_overlap, folders_to_list, l
 from job.stages.moments import no_match_error, rows_matching
 from job.stages.pca import refuse_too_few
 from job.stages.publish import list_complete_runs, read_fitted
+from job.stages.versions import refuse_uncomputable, version_to_use
 from job.storage.data_files import read_table
 from job.storage.folders import open_folder
 from job.storage.object_store import Folder
@@ -50,7 +51,7 @@ def preview(params: Params) -> Preview:
     Raises:
         InputError: INPUT does not exist, has no photos, or cannot be read.
         OutputError, CredentialsError: OUTPUT cannot be read.
-        SetupError: OUTPUT has no complete run `params.pca` of this model.
+        SetupError: OUTPUT has no complete run `params.pca` of this model, or not all features that it needs.
         VarianceError: there are too few photos for a PCA.
     """
     check_no_overlap(params.input, params.output)
@@ -60,13 +61,16 @@ def preview(params: Params) -> Preview:
     chosen = first_rows(images, params.limit) if params.limit else images
     taken = {(row.uri, row.etag) for row in chosen}
     folder = open_folder(params.output)
-    names, model = folder.names(), fingerprint(params.model)
+    names = folder.names()
+    computed = fingerprint_of(params)
+    model = version_to_use(folder, params.pca, computed)
     known = taken & photos_in(folder, "features", model) if "features" in names else set()
     undecoded: set[Photo] = set()
     if "rejects" in names and not params.retry_rejects:
         undecoded = taken & photos_in(folder, "rejects", model, "decode") - known
     if params.pca:
         read_fitted(folder, params.pca, model)
+        refuse_uncomputable(len(taken) - len(known) - len(undecoded), model, computed)
     else:
         refuse_unfittable([row for row in chosen if (row.uri, row.etag) not in undecoded], params)
     return Preview(

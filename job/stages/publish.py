@@ -39,6 +39,7 @@ from job.inputs.fetch import ListedImage
 from job.inputs.rows import ArrowRows, Rows, SparkRows
 from job.stages.pca import Fitted
 from job.stages.spark_model import write_spark_model
+from job.stages.versions import outdated_note
 from job.storage.folders import open_folder
 from job.storage.lease import Lease
 from job.storage.object_store import Conflict, Folder
@@ -265,6 +266,8 @@ def make_manifest(
     if counts["beyond_limit"]:
         taken = counts["listed"] - counts["beyond_limit"]
         notes.append(f"--limit took {taken:,} of {counted(counts['listed'], 'photos')}; a run without it continues with the rest")
+    if counts["outdated"]:
+        notes.append(outdated_note(counts["outdated"]))
     constant = int((fitted.scale == 0).sum())
     if constant:
         notes.append(f"{counted(constant, 'features')} {is_or_are(constant)} constant and excluded from the standardised PCA")

@@ -6,7 +6,8 @@ import pytest
 
 from job.contract.errors import ModelError
 from job.contract.params import UNTRAINED, Params
-from job.imaging.networks import KerasNetwork, LiteRtNetwork, keras_weights, litert_flatbuffer, load_model, verify_network
+from job.imaging.networks import KerasNetwork, LiteRtNetwork, keras_weights, litert_flatbuffer, load_model
+from job.imaging.proof import known_pictures, verify_network
 
 
 def params(**more):
@@ -48,7 +49,7 @@ def test_another_checkpoint_of_the_same_shape_is_refused(weights, tmp_path):
         kernel = file["Conv1/Conv1/kernel:0"] if "Conv1/Conv1/kernel:0" in file else _first_kernel(file)
         kernel[...] = kernel[...] * 1.01
 
-    with pytest.raises(ModelError, match="known answer differs"):
+    with pytest.raises(ModelError, match="known answers differ"):
         load_model(params(weights=str(other), cache=str(tmp_path)))
 
 
@@ -59,5 +60,72 @@ def _first_kernel(file):
 
 
 def test_a_trained_network_is_not_taken_for_the_untrained_one(weights, cache):
-    with pytest.raises(ModelError, match="does not give its known answer"):
+    with pytest.raises(ModelError, match="does not give its known answers"):
         verify_network(LiteRtNetwork(litert_flatbuffer(weights, cache)), "model", UNTRAINED)
+
+
+@pytest.fixture(scope="module")
+def keras_network(weights):
+    """The network by Keras, with one picture after the other from one batch: `damaged(name)` changes one of its arrays."""
+    from job.imaging.keras_to_litert import keras_mobilenet_v2
+
+    return keras_mobilenet_v2(str(weights))
+
+
+def verify_damaged(network, path, damage):
+    """Verify `network` while the array `path` is damaged in memory."""
+    (variable,) = (weight for weight in network.weights if weight.path.endswith(path))
+    before = variable.numpy()
+    damaged = before.copy()
+    damage(damaged)
+    variable.assign(damaged)
+    try:
+        answers = iter(np.asarray(network(np.stack(known_pictures()).astype(np.float32) / 127.5 - 1, training=False)))
+        verify_network(lambda _: next(answers), "weights")
+    finally:
+        variable.assign(before)
+
+
+def times(factor, channel):
+    def damage(array):
+        array[(..., *channel)] *= factor
+
+    return damage
+
+
+def moved(channel):
+    def damage(array):
+        array[channel] += 0.1
+
+    return damage
+
+
+def swapped(one, other):
+    def damage(array):
+        array[..., [one, other]] = array[..., [other, one]]
+
+    return damage
+
+
+def test_one_damaged_channel_of_the_last_layer_is_refused(keras_network):
+    verify_damaged(keras_network, "Conv_1/kernel", lambda _: None)
+    channels = np.random.default_rng(3).choice(1280, 20, replace=False).tolist()
+    for channel, other in zip(channels, reversed(channels), strict=True):
+        for path, damage in (
+            ("Conv_1/kernel", times((0, 0.5, 2, -1)[channel % 4], (channel,))),
+            ("Conv_1/kernel", swapped(channel, other)),
+            ("Conv_1_bn/beta", moved(channel)),
+        ):
+            with pytest.raises(ModelError, match="known answers differ"):
+                verify_damaged(keras_network, path, damage)
+
+
+@pytest.mark.parametrize("block", range(1, 17))
+def test_one_damaged_channel_of_an_earlier_layer_is_refused(keras_network, block):
+    for layer, factor in (("expand", 0.5), ("depthwise", -1), ("project", 0)):
+        (kernel,) = (weight for weight in keras_network.weights if weight.path.endswith(f"block_{block}_{layer}/kernel"))
+        depthwise = layer == "depthwise"  # (3, 3, channels, 1); else (1, 1, from, channels)
+        channel = block % kernel.shape[2 if depthwise else 3]
+        damage = times(factor, (channel, 0) if depthwise else (channel,))
+        with pytest.raises(ModelError, match="known answers differ"):
+            verify_damaged(keras_network, kernel.path, damage)

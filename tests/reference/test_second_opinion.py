@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from job.contract.errors import ModelError
-from job.imaging.networks import known_answer
+from job.imaging.proof import known_answers
+from job.product.identify.classifier_proof import DEVIATIONS, products, ratios, read_keras, verify_classifier
 from job.product.identify.imagenet_classifier import CLASSES, GROUPS, ImageNetClassifier, load_classifier
 
 
@@ -21,12 +22,11 @@ def head(with_top, tmp_path_factory):
     return load_classifier(with_top, tmp_path_factory.mktemp("cache"))
 
 
-def test_the_known_answer_is_a_tie_to_imagenet(head):
-    probabilities = head.probabilities(known_answer("mobilenet_v2")[np.newaxis])
+def test_probabilities_are_of_a_thousand_classes(head):
+    probabilities = head.probabilities(known_answers("mobilenet_v2"))
 
-    assert probabilities.shape == (1, 1000)
-    assert probabilities.sum() == pytest.approx(1, abs=1e-5)
-    assert probabilities[0].argmax() == 906  # Windsor tie: three waves of colour
+    assert probabilities.shape == (7, 1000)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
 
 
 def test_it_agrees_with_keras_own_names(assets):
@@ -51,7 +51,7 @@ def test_it_agrees_with_keras_own_names(assets):
 
 
 def test_opinions_are_probabilities_of_groups_with_the_largest_first(head):
-    opinion = head.groups(np.tile(known_answer("mobilenet_v2"), (3, 1)))
+    opinion = head.groups(known_answers("mobilenet_v2")[:3])
 
     assert sorted(opinion) == sorted(GROUPS)
     assert list(opinion.values()) == sorted(opinion.values(), reverse=True)
@@ -63,7 +63,7 @@ def test_the_second_time_it_is_read_from_its_own_small_file(with_top, tmp_path):
     (kept,) = (tmp_path / "models").iterdir()
 
     assert kept.stat().st_size < 2_600_000
-    answer = known_answer("mobilenet_v2")[np.newaxis]
+    answer = known_answers("mobilenet_v2")
     np.testing.assert_array_equal(load_classifier(with_top, tmp_path).probabilities(answer), first.probabilities(answer))
 
 
@@ -102,3 +102,86 @@ def test_what_is_no_hdf5_is_refused(tmp_path, content):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ModelError, match=r"cannot read `.*gone\.h5`"):
         load_classifier(tmp_path / "gone.h5", tmp_path)
+
+
+@pytest.fixture(scope="module")
+def layer(with_top):
+    return read_keras(with_top)
+
+
+def zeroed(kernel, bias):
+    return kernel * 0, bias
+
+
+def halved(kernel, bias):
+    return kernel / 2, bias
+
+
+def doubled(kernel, bias):
+    return kernel * 2, bias
+
+
+def negated(kernel, bias):
+    return -kernel, bias
+
+
+def moved(kernel, bias):
+    return np.roll(kernel, 1, axis=1), bias
+
+
+def shifted(kernel, bias):
+    return kernel, bias + np.float32(0.001)
+
+
+@pytest.mark.parametrize("damage", [zeroed, halved, doubled, negated, moved, shifted])
+def test_damage_to_any_class_is_refused(layer, damage):
+    """All classes are damaged, and what refuses each of them depends on that class alone."""
+    of_bias, of_class, _ = ratios(*damage(*layer))
+
+    assert np.flatnonzero(np.maximum(of_bias, of_class.max(axis=0)) <= 1).tolist() == []
+
+
+@pytest.mark.parametrize("damage", [zeroed, halved, doubled, negated])
+def test_damage_to_the_weights_of_any_feature_is_refused(layer, damage):
+    _, _, of_feature = ratios(*damage(*layer))
+
+    assert np.flatnonzero(of_feature.max(axis=0) <= 1).tolist() == []
+
+
+def test_exchanging_any_two_classes_is_refused(layer):
+    """But for the bias, which tells them apart already: 499,500 pairs."""
+    by_class, _ = products(layer[0])
+    norms = np.linalg.norm(known_answers("mobilenet_v2"), axis=1, keepdims=True)
+    allowed = DEVIATIONS * norms * np.abs(layer[0]).max(axis=0) / 127 / np.sqrt(12)
+    refused = np.zeros((1000, 1000), bool)
+    for picture, limit in zip(by_class, allowed, strict=True):
+        refused |= np.abs(picture[:, np.newaxis] - picture) > limit
+
+    assert np.argwhere(~(refused | refused.T | np.eye(1000, dtype=bool))).tolist() == []
+
+
+@pytest.mark.parametrize("number", range(0, 1000, 111))
+def test_one_damaged_class_is_refused(layer, number):
+    kernel, bias = layer[0].copy(), layer[1]
+    kernel[:, number] = 0
+
+    with pytest.raises(ModelError, match="the known answers differ by"):
+        verify_classifier(kernel, bias, "it")
+
+
+def test_granny_smith_is_not_taken_for_a_lemon(layer):
+    kernel, bias = layer
+    order = np.arange(1000)
+    order[[948, 951]] = 951, 948
+
+    with pytest.raises(ModelError, match="the known answers differ by"):
+        verify_classifier(kernel[:, order], bias[order], "it")
+
+
+def test_weights_that_round_to_the_same_int8_values_pass(layer):
+    """As the official file does: these were rounded to int8, with a step for each class."""
+    kernel, bias = layer
+    step = np.abs(kernel).max(axis=0) / 127
+    for seed in range(3):
+        rest = np.random.default_rng(seed).uniform(-0.5, 0.5, kernel.shape)
+        verify_classifier((kernel + rest * step).astype(np.float32), bias, "it")

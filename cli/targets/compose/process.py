@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cli.container.docker import docker
 from cli.errors import FruitsError, UsageError
-from job.contract.params import Params
+from job.contract.params import Params, application
 from job.contract.uris import is_s3, shown
 
 # What the container has itself, or what INPUT and OUTPUT say as arguments.
@@ -45,6 +45,8 @@ def plan(params: Params, compose: list[str], as_json: bool, terminal: bool) -> P
             )
     if params.weights:
         raise UsageError("`--weights` cannot be used with --compose", "remove it: the image contains the weights")
+    if application(params.model):
+        raise UsageError(f"`--model {params.model}` cannot be used with --compose: the image contains MobileNetV2", "run it with --local")
     options = [
         option for field in fields(params) if field.name not in NOT_PASSED for option in _option(field.name, getattr(params, field.name))
     ]

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from cli.errors import UsageError
 from cli.photos.assets import KERAS_WEIGHTS_URL
-from job.contract.params import Params
+from job.contract.params import Params, application
 from job.contract.uris import is_s3, shown
 
 # Of the image, see Dockerfile: the service starts spark-submit itself, so the image's own variables may not reach the job.
@@ -27,7 +27,7 @@ def inside_image(params: Params, flag: str, reader: str) -> Params:
         reader: what reads INPUT, for the error.
 
     Raises:
-        UsageError: INPUT or OUTPUT is not on S3, or there are other weights than those of the image.
+        UsageError: INPUT or OUTPUT is not on S3, or the image has no such weights.
     """
     for uri in (params.input, params.output):
         if not is_s3(uri):
@@ -37,6 +37,8 @@ def inside_image(params: Params, flag: str, reader: str) -> Params:
             )
     if params.weights:
         raise UsageError(f"`--weights` cannot be used with {flag}", "remove it: the image contains the weights")
+    if application(params.model):
+        raise UsageError(f"`--model {params.model}` cannot be used with {flag}: the image contains MobileNetV2", "run it with --local")
     return replace(params, cache=CACHE, weights=WEIGHTS if params.model == "mobilenet_v2" else None)
 
 

@@ -16,14 +16,14 @@ from cli.settings.config import Settings, settings
 from cli.settings.waiting import every
 from cli.targets.base import Ended, LogLine, Plan, SubmittedRun, TargetOptions, Tell
 from cli.targets.local import process as local
-from cli.targets.local.run import carry_out, published, session_for, with_weights
+from cli.targets.local.run import carry_out, downloaded, published, session_for, with_weights
 from cli.targets.options import FEATURES, option
 from cli.targets.runs.held import HeldTarget
 from cli.targets.runs.saved import POLL_SECONDS, is_held
 from cli.ui import run_files
 from cli.ui.summary import shown
 from job.contract.locations import check_input_folder, check_output_folder
-from job.contract.params import Params
+from job.contract.params import WITHOUT_WEIGHTS, Params
 from job.contract.records import Outcome, RecordError
 from job.contract.uris import is_s3, join, local_path
 
@@ -70,7 +70,7 @@ class ProcessTarget(HeldTarget[O, ProcessPlan]):
             check_input_folder(local_path(params.input))  # before weights are downloaded and the log is written to OUTPUT
         if not is_s3(params.output):
             check_output_folder(shown(params.output))
-        if params.model == "mobilenet_v2" and params.weights is None and not options.dry_run:
+        if params.model not in WITHOUT_WEIGHTS and params.weights is None and (not options.dry_run or downloaded(params, config)):
             params = with_weights(params, config)
         todo = self.todo(params, options, config, run_files.log_path(params.output, params.run_id))
         data = {"command": todo.command, "environment": todo.environment, "log": str(todo.log), "isolated": todo.isolated}

@@ -17,7 +17,7 @@ from cli.targets.local import process as local
 from cli.targets.local.java import Java, say_passed_over
 from cli.ui import run_files
 from cli.ui.output import Stages, progress_bar
-from job.contract.params import Arguments, Params
+from job.contract.params import Arguments, Params, application
 from job.contract.records import Manifest, Outcome
 from job.contract.uris import is_s3, join
 
@@ -115,10 +115,20 @@ def credentials_for(session: Session | None) -> AbstractContextManager[dict[str,
 
 def with_weights(params: Params, config: Settings) -> Params:
     """Return `params` with the official weights: from FRUITS_ASSETS, the cache, or downloaded once."""
-    from cli.photos.assets import weights
+    from cli.photos.assets import application_weights, weights
 
+    network = application(params.model)
     with progress_bar("Download weights", "bytes") as progress:
-        return replace(params, weights=str(weights(config.assets, config.cache, progress)))
+        places = config.assets, config.cache, progress
+        return replace(params, weights=str(application_weights(network, *places) if network else weights(*places)))
+
+
+def downloaded(params: Params, config: Settings) -> bool:
+    """Return whether the weights of a network of Keras Applications are on this machine: its fingerprint is of their content."""
+    from cli.photos.assets import cached
+
+    network = application(params.model)
+    return bool(network and (config.assets or cached(config.cache, network.url).is_file()))
 
 
 def merged(base: dict[str, str], extra: Mapping[str, str | None]) -> dict[str, str]:

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from job.contract.errors import DecodeError, ModelError
-from job.contract.params import UNTRAINED, Params
+from job.contract.params import UNTRAINED, WITHOUT_WEIGHTS, Params, application
 from job.imaging.networks import Features, Model, Network, litert_flatbuffer, load_model, untrained_flatbuffer
 from job.product.fruits import group_of
 from job.product.gallery import Gallery, open_gallery
@@ -33,7 +33,7 @@ from job.product.identify.imagenet_classifier import ImageNetClassifier, load_cl
 if TYPE_CHECKING:
     from job.inputs.fetch import ListedImage
 
-Weights = Callable[[Literal["network", "classifier"]], Path]  # gives the Keras HDF5 file, wherever it comes from
+Weights = Callable[[str], Path]  # gives the Keras HDF5 file of the `network`, the `classifier` or `keras:…`, wherever it comes from
 CLASSIFIER_VIEWS = ("whole", "box")  # views that the classifier is asked about: fruit on white paper is new to it
 NEIGHBOURS = 4  # shown per result
 
@@ -182,9 +182,15 @@ def open_model(gallery: Gallery, weights: Weights, cache: Path) -> Model:
     Raises:
         ModelError: another network, or another version of it.
     """
-    with_weights = gallery.network == "mobilenet_v2"
-    params = Params("", "", gallery.run_id, gallery.network, weights=str(weights("network")) if with_weights else None, cache=str(cache))
-    if params.weights:  # converted outside of `silence_native_stderr`, which would hide the caller's messages
+    converted = cache / "models" / f"{gallery.model}.float32.tflite"
+    if application(gallery.network) and converted.is_file():  # the file's content is in the fingerprint: no weights are needed
+        return Model(gallery.network, "litert", gallery.model, converted.read_bytes())
+    wanted = gallery.network if application(gallery.network) else "network"
+    with_weights = gallery.network not in WITHOUT_WEIGHTS
+    params = Params("", "", gallery.run_id, gallery.network, weights=str(weights(wanted)) if with_weights else None, cache=str(cache))
+    if params.weights and not application(
+        gallery.network
+    ):  # converted outside of `silence_native_stderr`, which would hide the caller's messages
         litert_flatbuffer(Path(params.weights), cache)
     elif gallery.network == UNTRAINED:
         untrained_flatbuffer(cache)

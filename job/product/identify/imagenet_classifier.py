@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from job.contract.atomic_write import atomic_write
 from job.contract.errors import ModelError
-from job.imaging.networks import cache_error, known_answer
+from job.imaging.networks import cache_error
+from job.product.identify.classifier_proof import read_keras, verify_classifier
 
 CLASSES = {  # number in ILSVRC 2012 to our group; https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json
     938: "Cauliflower",
@@ -34,9 +35,6 @@ CLASSES = {  # number in ILSVRC 2012 to our group; https://storage.googleapis.co
     998: "Corn",  # ear
 }
 GROUPS = tuple(sorted(set(CLASSES.values())))
-# Of `known_answer("mobilenet_v2")`: class and probability. Int8 weights differ by 0.003, other weights altogether.
-KNOWN = {906: 0.3133, 811: 0.1021, 616: 0.0705}
-TOLERANCE = 0.02
 
 
 class ImageNetClassifier:
@@ -90,35 +88,6 @@ def load_classifier(weights: Path, cache: Path) -> ImageNetClassifier:
         except OSError as error:
             raise cache_error(cached, error.strerror) from error
     with np.load(cached) as arrays:
-        head = ImageNetClassifier(arrays["kernel"], arrays["bias"])
-    answer = head.probabilities(known_answer("mobilenet_v2")[np.newaxis])[0]
-    difference = max(abs(float(answer[number]) - share) for number, share in KNOWN.items())
-    if not difference <= TOLERANCE:  # NaN is refused too
-        raise ModelError(
-            f"`{weights}` does not hold MobileNetV2's ImageNet classifier: the known answer differs by `{difference:.2g}`",
-            "use the official Keras file: delete this one and run the command again",
-        )
-    return head
-
-
-def read_keras(weights: Path) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """
-    Return kernel (1280, 1000) and bias (1000,), found by their shapes: Keras names the layer `predictions` or `Logits`.
-
-    Raises:
-        ModelError: there are none.
-    """
-    import h5py  # type: ignore[import-untyped]
-
-    found: dict[tuple[int, ...], npt.NDArray[np.float32]] = {}
-
-    def visit(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset) and item.shape in ((1280, 1000), (1000,)):
-            found[item.shape] = item[()]
-
-    try:
-        with h5py.File(weights) as file:
-            file.visititems(visit)
-        return found[1280, 1000], found[1000,]
-    except (OSError, KeyError) as error:
-        raise ModelError(f"`{weights}` does not hold MobileNetV2 with its classifier", "delete it and run the command again") from error
+        kernel, bias = arrays["kernel"], arrays["bias"]
+    verify_classifier(kernel.astype(np.float32), bias, f"`{weights}`")
+    return ImageNetClassifier(kernel, bias)

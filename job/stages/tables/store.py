@@ -6,6 +6,7 @@ Append only until the end of a run: what is current is what the listing and feat
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from job.inputs.rows import ArrowRows, NumberedRows, Rows
 from job.stages.embed import FeaturesTarget, Reject
 from job.stages.tables import compaction, rewriting
 from job.stages.tables.features import Features
+from job.stages.versions import outdated_note, same_model
 from job.storage import data_files
 from job.storage.delta_log import DataFile, DeltaLog
 from job.storage.lease import Lease
@@ -67,6 +69,18 @@ class FeatureStore:
         if undecoded.num_rows and not retry_rejects:
             missing = missing.anti_join(ArrowRows(undecoded), *SAME_IMAGE)
         return missing.materialize_numbered(uri)
+
+    def outdated(self, missing: NumberedRows) -> int:
+        """Count the images of `missing` whose features an earlier version of the model has computed, and say so in the run's log."""
+        if not missing.count:
+            return 0
+        bounds = {str(bound.get("model")) for file in self._features.files() for bound in (file.least, file.most)}
+        others = sorted(model for model in bounds - {self._model} if same_model(model, self._model))
+        keys = [Features.load(self._spark, self._features, model).keys for model in others]
+        count = max((missing.part(0, missing.count).semi_join(known, *SAME_IMAGE).count() for known in keys), default=0)
+        if count:
+            sys.stderr.write(f"{outdated_note(count)}\n")
+        return count
 
     def target(self) -> FeaturesTarget:
         """Return where the next chunk's features go."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from cli.errors import AssetError
 from cli.photos import assets
+from job.contract.params import APPLICATIONS, Application
 from tests.unit.cli.asset_files import file_size_limit, files_in, silent
 
 WEIGHTS = random.Random(1).randbytes(1_000_000)
@@ -175,3 +177,37 @@ def test_a_retry_is_said(server: Any, tmp_path: Path, capsys: pytest.CaptureFixt
 
     said = f"`{server.url}/net_no_top.h5` returned 503 Service Unavailable; trying again in 0.01 s"
     assert capsys.readouterr().err == f"cannot get MobileNetV2's ImageNet weights: {said}\n"
+
+
+def official(monkeypatch: pytest.MonkeyPatch, url: str, md5: str) -> Application:
+    """Return a network whose official file is at `url`."""
+    monkeypatch.setattr(Application, "url", url)
+    return Application("m", 224, 3, url.removeprefix("http://"), md5)
+
+
+def test_the_weights_of_another_network_have_the_hash_that_keras_names(
+    server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = official(monkeypatch, server.serve("net_notop.h5", WEIGHTS), hashlib.md5(WEIGHTS, usedforsecurity=False).hexdigest())
+
+    path = assets.application_weights(network, None, tmp_path, silent)
+
+    assert path.read_bytes() == WEIGHTS
+    assert files_in(tmp_path) == {"weights/net_notop.h5": WEIGHTS}
+
+
+def test_another_file_than_keras_names_is_refused_and_deleted(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = server.serve("net_notop.h5", WEIGHTS)
+
+    with pytest.raises(AssetError, match=f"`{url}` has the MD5 `[0-9a-f]{{32}}`, Keras names `0123`"):
+        assets.application_weights(official(monkeypatch, url, "0123"), None, tmp_path, silent)
+    assert files_in(tmp_path) == {}
+
+
+def test_a_folder_of_assets_has_the_file_of_the_network(tmp_path: Path) -> None:
+    with pytest.raises(AssetError, match=r"no file efficientnetb0_notop\.h5 in `.*weights`"):
+        assets.application_weights(APPLICATIONS["EfficientNetB0"], tmp_path, tmp_path / "cache", silent)
+    (tmp_path / "weights").mkdir()
+    file = tmp_path / "weights" / "efficientnetb0_notop.h5"
+    file.write_bytes(WEIGHTS)
+    assert assets.application_weights(APPLICATIONS["EfficientNetB0"], tmp_path, tmp_path / "cache", silent) == file

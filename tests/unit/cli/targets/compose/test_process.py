@@ -28,7 +28,11 @@ def test_a_terminal_is_handed_on():
     assert "-T" not in plan(Params("s3://a/b", "s3://a/c", "run-1"), COMPOSE, as_json=False, terminal=True).command
 
 
-@pytest.mark.parametrize("given", [{"input": "file:///photos"}, {"output": "file:///out"}, {"weights": "/w.h5"}])
+@pytest.mark.parametrize(
+    "given", [{"input": "file:///photos"}, {"output": "file:///out"}, {"weights": "/w.h5"}, {"model": "keras:Xception"}]
+)
 def test_what_the_container_cannot_see_is_refused(given):
-    with pytest.raises(UsageError, match=r"is not accessible from the local stack|`--weights` cannot be used with --compose"):
+    with pytest.raises(
+        UsageError, match=r"is not accessible from the local stack|`--(weights|model keras:Xception)` cannot be used with --compose"
+    ):
         plan(Params(**{"input": "s3://a/b", "output": "s3://a/c", "run_id": "run-1"} | given), COMPOSE, as_json=False, terminal=False)

@@ -26,6 +26,8 @@ def test_input_and_output_on_this_machine_are_refused(name, reader):
 @pytest.mark.parametrize("flag", ["--serverless", "--eks"])
 def test_weights_of_this_machine_are_refused(flag):
     assert refused(replace(PARAMS, weights="/w.h5"), flag) == f"`--weights` cannot be used with {flag}"
+    other = f"`--model keras:Xception` cannot be used with {flag}: the image contains MobileNetV2"
+    assert refused(replace(PARAMS, model="keras:Xception"), flag) == other
 
 
 @pytest.mark.parametrize(
