@@ -1,8 +1,7 @@
 """
 Load networks with their preprocessing, sizes and fingerprints: pixels to features.
 
-`load_model` runs on the driver and verifies the weights by what they compute; `worker_network` runs in Spark's Python workers and builds
-one network per process from the driver's broadcast. Nothing here downloads.
+`load_model` runs on the driver and verifies the weights; `worker_network` builds one in each Spark worker. Nothing here downloads.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ Features = npt.NDArray[np.float32]
 
 TOLERANCE = 1e-3  # of the known answer; another CPU's float32 kernels differ by 1e-5, other weights by 1e-1
 OTHER_WEIGHTS = "omit --weights, or delete the downloaded file and run the command again, to use the official Keras file"
-PREPROCESSING = "pillow decode, exif transpose, RGB over white, bicubic 224, x/127.5-1"
+PREPROCESSING = "decode jpeg at 1/1 to 1/8 to keep 3x224, upright, sRGB over white, bicubic 224, x/127.5-1"
 
 
 class Network(Protocol):
@@ -111,6 +110,7 @@ class Model:
     engine: str
     fingerprint: str  # of the function, not of a file: equal fingerprints mean comparable features
     payload: Any  # LiteRT: flat buffer; TensorFlow: get_weights(); None without weights
+    full_decode: bool = False
 
     @property
     def network(self) -> Callable[..., Network]:
@@ -131,7 +131,7 @@ def load_model(params: Params) -> Model:
         ModelError: weights are missing, of another network, or compute something else than MobileNetV2 on ImageNet.
     """
     if params.model == "mean_colour":
-        return Model("mean_colour", params.engine, fingerprint("mean_colour"), None)
+        return Model("mean_colour", params.engine, fingerprint("mean_colour", params.full_decode), None, params.full_decode)
     if params.model == UNTRAINED:
         return untrained_model(params)
     if params.weights is None:
@@ -143,7 +143,7 @@ def load_model(params: Params) -> Model:
         payload: Any = litert_flatbuffer(weights, Path(params.cache or weights.parent))
     else:
         payload = keras_weights(weights)
-    model = Model(params.model, params.engine, fingerprint(params.model), payload)
+    model = Model(params.model, params.engine, fingerprint(params.model, params.full_decode), payload, params.full_decode)
     verify_network(model.network(payload), f"weights `{weights}`")
     return model
 
@@ -163,7 +163,7 @@ def untrained_model(params: Params) -> Model:
         raise ModelError(f"model `{UNTRAINED}` needs a cache folder", "give --cache=FOLDER")
     else:
         payload = untrained_flatbuffer(Path(params.cache))
-    model = Model(UNTRAINED, params.engine, fingerprint(UNTRAINED), payload)
+    model = Model(UNTRAINED, params.engine, fingerprint(UNTRAINED, params.full_decode), payload, params.full_decode)
     verify_network(model.network(payload), f"model `{UNTRAINED}`", UNTRAINED)
     return model
 
@@ -257,16 +257,16 @@ def known_answer(model: str) -> Features:
     return answer
 
 
-def fingerprint(model: str) -> str:
+def fingerprint(model: str, full_decode: bool = False) -> str:
     """
     Return the fingerprint of the function: network, preprocessing, precision and the known answer.
 
     The stored answer is hashed, not the computed one: rounding the latter would give two CPUs two fingerprints.
     """
     if model == "mean_colour":  # no weights to verify
-        return "mean_colour-v1"
+        return "mean_colour-v2" + "-full" * full_decode
     parts = [model.encode(), PREPROCESSING.encode(), b"float32", known_answer(model).tobytes()]
-    return f"{model}-{hashlib.sha256(b'|'.join(parts)).hexdigest()[:12]}"
+    return f"{model}-{hashlib.sha256(b'|'.join(parts)).hexdigest()[:12]}{'-full' * full_decode}"
 
 
 def verify_network(network: Network, what: str, model: str = "mobilenet_v2") -> None:

@@ -60,7 +60,7 @@ def preview(params: Params) -> Preview:
     chosen = first_rows(images, params.limit) if params.limit else images
     taken = {(row.uri, row.etag) for row in chosen}
     folder = open_folder(params.output)
-    names, model = folder.names(), fingerprint(params.model)
+    names, model = folder.names(), fingerprint(params.model, params.full_decode)
     known = taken & photos_in(folder, "features", model) if "features" in names else set()
     undecoded: set[Photo] = set()
     if "rejects" in names and not params.retry_rejects:

@@ -183,7 +183,8 @@ def open_model(gallery: Gallery, weights: Weights, cache: Path) -> Model:
         ModelError: another network, or another version of it.
     """
     with_weights = gallery.network == "mobilenet_v2"
-    params = Params("", "", gallery.run_id, gallery.network, weights=str(weights("network")) if with_weights else None, cache=str(cache))
+    file, full = str(weights("network")) if with_weights else None, gallery.model.endswith("-full")
+    params = Params("", "", gallery.run_id, gallery.network, weights=file, cache=str(cache), full_decode=full)
     if params.weights:  # converted outside of `silence_native_stderr`, which would hide the caller's messages
         litert_flatbuffer(Path(params.weights), cache)
     elif gallery.network == UNTRAINED:

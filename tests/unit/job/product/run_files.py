@@ -34,7 +34,7 @@ def write_run(output: Path, photos: Path, uris, labels, scores, rejects=(), igno
         created_at="2026-01-02T03:04:05+00:00",
         generation=1,
         params={"input": f"file://{photos}", "output": f"file://{output}", "run_id": RUN, "components": scores.shape[1]},
-        model="mean_colour-v1",
+        model="mean_colour-v2",
         versions={"python": "3.11.7"},
         counts={
             "listed": len(table) + len(rejects),
@@ -65,7 +65,7 @@ def write_rejects(path: Path, rejects):
     for row in rejects:
         for name, value in zip(columns, row, strict=True):
             columns[name].append(value)
-    write_deltalake(str(path), pa.table(columns | {"model": ["mean_colour-v1"] * len(rejects)}))
+    write_deltalake(str(path), pa.table(columns | {"model": ["mean_colour-v2"] * len(rejects)}))
 
 
 def copy_photos(sample: Path, target: Path, labels, each=3):
