@@ -28,7 +28,7 @@ def test_local_goes_from_photos_to_the_map(local):
 
     for line in (
         "500 photos of 25 fruits",
-        "fingerprint  mobilenet_v2-e10712fadf4b",
+        "fingerprint  mobilenet_v2-0e09d27dcce6",
         "1,280 numbers out",
         "500 photos listed, 500 new, 500 embedded now, 0 rejected",
         "Gram matrix (1280, 1280): 13 MB",

@@ -2,7 +2,7 @@
 
 import pytest
 
-SAMPLE_MODEL = "mobilenet_v2-e10712fadf4b"
+SAMPLE_MODEL = "mobilenet_v2-0e09d27dcce6"
 
 
 def test_the_sample_gives_131_labels_and_73_percent_of_variance(fruitsctl, real_sample, tmp_path):
