@@ -101,7 +101,7 @@ def find_photos(folder: Path, uri: str) -> tuple[list[LocalPhoto], UploadResult]
             continue
         photos.append(LocalPhoto(path, key))
     if not photos and not result.refused:
-        raise UsageError(f"there are no photos below `{folder}`", "use files ending in .jpg .png .gif .webp .bmp .tif")
+        raise UsageError(f"there are no photos below `{folder}`", "use files ending in .jpg .heic .png .webp .avif .gif .bmp .tif")
     result.photos = len(photos) + len(result.refused)
     return photos, result
 

@@ -30,7 +30,7 @@ WEBP_EXIF, WEBP_XMP = 0x08, 0x04  # flags of VP8X, https://developers.google.com
 
 
 class FileChunk(NamedTuple):
-    """A chunk of a PNG or WebP file: its kind and the offsets of its start, its data and its end."""
+    """A chunk of a PNG or WebP file, or a box of a HEIF file: its kind and the offsets of its start, its data and its end."""
 
     kind: bytes
     start: int
@@ -42,7 +42,7 @@ def orientation(content: bytes) -> int:
     """
     Return the EXIF orientation, 1 to 8; 1 if there is none or it is invalid.
 
-    TIFF files are not read: Pillow turns them while it decodes.
+    TIFF, HEIC and AVIF files are not read: their decoders know the turn, which in the latter two is not EXIF's.
     """
     if content.startswith(JPEG):
         exif, xmp = _of_jpeg(content)
@@ -52,7 +52,7 @@ def orientation(content: bytes) -> int:
         exif, xmp = _of_webp(content)
     else:
         return UPRIGHT
-    found = _in_exif(exif)
+    found = in_exif(exif)
     if found is None and (match := IN_XMP.search(xmp)):
         found = int(match[1])
     return found if found is not None and UPRIGHT <= found <= MOST else UPRIGHT
@@ -168,7 +168,26 @@ def webp_chunks(content: bytes) -> Iterator[FileChunk]:
         at = end + length % 2
 
 
-def _in_exif(exif: bytes) -> int | None:
+def iso_boxes(content: bytes, begin: int = 0, end: int | None = None) -> Iterator[FileChunk]:
+    """
+    Yield the boxes of a HEIF file, or those in the box between `begin` and `end`. The last one may end beyond `end`.
+
+    ISO/IEC 14496-12, 4.2
+    """
+    at, end = begin, len(content) if end is None else end
+    while at + 8 <= end:
+        length, kind = struct.unpack_from(">I4s", content, at)
+        data = at + 8
+        if length == 1 and at + 16 <= end:
+            (length,), data = struct.unpack_from(">Q", content, at + 8), at + 16
+        following = at + length if length else end  # 0: to the end of the file
+        if following < data:
+            return
+        yield FileChunk(kind, at, data, following)
+        at = following
+
+
+def in_exif(exif: bytes) -> int | None:
     """Return the tag's value in the first directory, 0 if it is not a whole number, None if there is no such tag."""
     tiff = re.sub(rb"^(?:Exif\0\0)+", b"", exif)
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])

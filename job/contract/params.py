@@ -146,6 +146,7 @@ class Params(Arguments):
     engine: str = "litert"
     weights: str | None = None  # local path of Keras's HDF5 weights; models without weights need none
     cache: str | None = None  # local folder that keeps the converted model between runs
+    full_decode: bool = False  # decode large JPEGs in full instead of at a fraction of their size: slower, other features
     components: int | None = None  # DEFAULT_COMPONENTS if neither this nor `variance` is given
     variance: float | None = None  # instead of components: the share of variance to keep, 0..1
     standardize: bool = False  # unit variance for every feature before the PCA

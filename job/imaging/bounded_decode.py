@@ -32,7 +32,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def decode_bounded(content: bytes, size_px: int) -> Decoded:
+def decode_bounded(content: bytes, size_px: int, full: bool = False) -> Decoded:
     """
     Run `decode_image` within SECONDS and MEMORY_BYTES.
 
@@ -41,17 +41,17 @@ def decode_bounded(content: bytes, size_px: int) -> Decoded:
     Raises:
         DecodeError: as `decode_image`, or the time is up.
     """
-    return _bounded(decode_image, content, size_px)
+    return _bounded(decode_image, content, size_px, full)
 
 
-def decode_in_subprocess(content: bytes, size_px: int) -> Decoded:
+def decode_in_subprocess(content: bytes, size_px: int, full: bool = False) -> Decoded:
     """
     Run `decode_bounded` in a child process, a few milliseconds slower.
 
     Raises:
         DecodeError: as `decode_bounded`, or the child died.
     """
-    return run_in_subprocess(decode_image, content, size_px)
+    return run_in_subprocess(decode_image, content, size_px, full)
 
 
 def run_in_subprocess(work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:

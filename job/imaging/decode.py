@@ -13,13 +13,16 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from job.contract.errors import DecodeError
-from job.contract.orientation import PNG, orientation
-from job.imaging.formats import tiff
+from job.contract.orientation import MOST, PNG, UPRIGHT, in_exif, orientation
+from job.imaging.formats import heif, tiff
+from job.imaging.formats.colour import Conversion, to_srgb
 from job.imaging.formats.jpeg import MARKER, read_without_end_marker
 from job.imaging.formats.png import without_metadata
 from job.imaging.formats.strips import STRIP_PIXELS, strips
 
-FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")  # Pillow opens MPO, what many phones write, through JPEG
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", heif.AVIF, heif.HEIC)  # Pillow opens MPO, what many phones write, through JPEG
+# A JPEG is decoded at 1/2, 1/4 or 1/8, by its own transform, as long as its shorter side keeps so many times the network's input.
+DRAFT_FACTOR = 3
 # int(1024 * 1024 * 1024 // 4 // 3): from here on Pillow warns of a decompression bomb, and from twice as many refuses,
 # https://pillow.readthedocs.io/en/stable/reference/Image.html#PIL.Image.MAX_IMAGE_PIXELS. 60-megapixel cameras stay below.
 MAX_PIXELS = 89_478_485
@@ -53,9 +56,11 @@ class Decoded(NamedTuple):
     height: int
 
 
-def decode_image(content: bytes, size_px: int) -> Decoded:
+def decode_image(content: bytes, size_px: int, full: bool = False) -> Decoded:
     """
     Decode an image file (of an animation the first frame), upright, over white where it is transparent, and resize it.
+
+    A large JPEG is decoded at a fraction of its size, unless `full`.
 
     Raises:
         DecodeError: `content` is not an image of FORMATS, is over MAX_PIXELS, is cut short, shows nothing, or breaks its decoder.
@@ -63,9 +68,12 @@ def decode_image(content: bytes, size_px: int) -> Decoded:
     if not content:
         raise DecodeError("empty file")
     try:
-        image, turn = load_pixels(open_image(content), content), orientation(content)
-        width, height = image.size if turn < 5 else image.size[::-1]
-        small = resize_upright(image, turn, size_px)
+        image = open_image(content)
+        stored, turn, conversion = image.size, turn_of(image, content), to_srgb(image, content)
+        image = load_pixels(image, content, draft_px=None if full else DRAFT_FACTOR * size_px)
+        width, height = stored if turn < 5 else stored[::-1]
+        # Of the few pixels that are left: a conversion is per pixel, and the resize mixes encoded values in either order.
+        small = convert(resize_upright(image, turn, size_px, conversion.mode if conversion else "RGB"), conversion)
         return Decoded(np.asarray(small), width, height)
     except DecodeError:
         raise
@@ -81,6 +89,8 @@ def open_image(content: bytes) -> Image.Image:
         DecodeError: it is too large or needs too much work.
         Exception: whatever Pillow raises.
     """
+    if heif.is_iso(content):
+        heif.refuse_cut(content)
     needed = without_metadata(content) if content.startswith(PNG) else content
     image: Image.Image = Image.open(io.BytesIO(needed), formats=FORMATS)
     refuse_oversized(image.size)
@@ -91,21 +101,36 @@ def open_image(content: bytes) -> Image.Image:
     return image
 
 
-def load_pixels(image: Image.Image, content: bytes, even_if_blank: bool = False) -> Image.Image:
+def turn_of(image: Image.Image, content: bytes) -> int:
+    """Return the EXIF orientation that the pixels of `image`, opened from `content`, still need, 1 to 8."""
+    if image.format != heif.AVIF:
+        return orientation(content)
+    found = in_exif(image.info.get("exif", b""))
+    return found if found is not None and UPRIGHT <= found <= MOST else UPRIGHT
+
+
+def load_pixels(image: Image.Image, content: bytes, even_if_blank: bool = False, draft_px: int | None = None) -> Image.Image:
     """
     Decode `image`, opened from `content`, and correct what Pillow reads wrong.
+
+    A JPEG whose shorter side is at least twice `draft_px` is decoded at the smallest of 1/2, 1/4 and 1/8 that keeps `draft_px`.
 
     Raises:
         DecodeError: there is nothing to see, unless `even_if_blank`.
         Exception: whatever Pillow raises.
     """
+    size = image.size
+    if draft_px:
+        image.draft(None, (draft_px, draft_px))
     try:
         image.load()
     except OSError as error:
-        whole = read_without_end_marker(content) if image.format in JPEGS and "truncated" in str(error) else None
+        whole = read_without_end_marker(content, draft_px) if image.format in JPEGS and "truncated" in str(error) else None
         if whole is None:
             raise
         image = whole
+    if image.format == heif.HEIC and image.size != size:
+        raise DecodeError("damaged image data")  # its boxes say another size than its pixels have
     if isinstance(image, TiffImageFile):
         image = tiff.scale_grey(image)
     return drop_unused_alpha(image, even_if_blank) if image.has_transparency_data else image
@@ -172,8 +197,8 @@ def reason_for(error: Exception, content: bytes) -> str:
     if content.startswith(tiff.SIGNATURES) and isinstance(error, UnidentifiedImageError | KeyError) and tiff.has_dimensions(content):
         return tiff.UNSUPPORTED  # KeyError: unknown compression
     if isinstance(error, UnidentifiedImageError):
-        if content[4:8] == b"ftyp":  # the first box of every ISO base media file, ISO/IEC 14496-12
-            return "HEIC, AVIF or video"
+        if heif.is_iso(content):
+            return heif.reason_unidentified(content)
         return "damaged header" if content.startswith(SIGNATURES) else "not an image"
     if isinstance(error, MemoryError):
         return "not enough memory"
@@ -184,9 +209,9 @@ def reason_for(error: Exception, content: bytes) -> str:
     return "damaged image data"
 
 
-def resize_upright(image: Image.Image, turn: int, size_px: int) -> Image.Image:
+def resize_upright(image: Image.Image, turn: int, size_px: int, mode: str = "RGB") -> Image.Image:
     """
-    Convert to RGB, apply the EXIF orientation `turn` and resize by Pillow's bicubic filter to (size_px, size_px).
+    Convert to `mode`, apply the EXIF orientation `turn` and resize by Pillow's bicubic filter to (size_px, size_px).
 
     Pillow resizes rows first and then columns, so a large image gives the same pixels strip by strip, and is never held a second time in
     RGB, upright or over white.
@@ -195,23 +220,30 @@ def resize_upright(image: Image.Image, turn: int, size_px: int) -> Image.Image:
     sideways = turn >= 5
     width, height = (stored_height, stored_width) if sideways else (stored_width, stored_height)
     if width * height <= STRIP_PIXELS:
-        return upright_rgb8(image, turn).resize((size_px, size_px), Image.Resampling.BICUBIC)
-    narrow = Image.new("RGB", (size_px, height))
+        return upright(image, turn, mode).resize((size_px, size_px), Image.Resampling.BICUBIC)
+    narrow = Image.new(mode, (size_px, height))
     rows = max(1, STRIP_PIXELS // width)
     for top in range(0, height, rows):
         bottom = min(top + rows, height)
         # The rows of the upright image, top to bottom, are rows or columns of the stored one, from either end.
         near, far = (height - bottom, height - top) if turn in (3, 4, 7, 8) else (top, bottom)
         strip = image.crop((near, 0, far, stored_height) if sideways else (0, near, stored_width, far))
-        strip = upright_rgb8(strip, turn).resize((size_px, bottom - top), Image.Resampling.BICUBIC)
+        strip = upright(strip, turn, mode).resize((size_px, bottom - top), Image.Resampling.BICUBIC)
         narrow.paste(strip, (0, top))
     return narrow.resize((size_px, size_px), Image.Resampling.BICUBIC)
 
 
-def upright_rgb8(image: Image.Image, turn: int) -> Image.Image:
-    """Convert to RGB and apply the EXIF orientation `turn`."""
-    rgb = to_rgb8(image)
-    return rgb.transpose(TRANSPOSE[turn]) if turn in TRANSPOSE else rgb
+def upright(image: Image.Image, turn: int, mode: str = "RGB") -> Image.Image:
+    """Convert to `mode`, which is RGB or that of a conversion for `image`, and apply the EXIF orientation `turn`."""
+    pixels = image if image.mode == mode == "CMYK" else to_rgb8(image)
+    if mode == "L":
+        pixels = pixels.getchannel(0)
+    return pixels.transpose(TRANSPOSE[turn]) if turn in TRANSPOSE else pixels
+
+
+def convert(image: Image.Image, conversion: Conversion | None) -> Image.Image:
+    """Return `image`, whose mode is that of `conversion`, in sRGB."""
+    return conversion.apply(image) if conversion else image
 
 
 def to_rgb8(image: Image.Image) -> Image.Image:

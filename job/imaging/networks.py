@@ -1,8 +1,7 @@
 """
 Load networks with their preprocessing, sizes and fingerprints: pixels to features.
 
-`load_model` runs on the driver and verifies the weights by what they compute; `worker_network` runs in Spark's Python workers and builds
-one network per process from the driver's broadcast. Nothing here downloads.
+`load_model` runs on the driver and verifies the weights; `worker_network` builds one in each Spark worker. Nothing here downloads.
 """
 
 from __future__ import annotations
@@ -32,7 +31,8 @@ from job.imaging.proof import OTHER_WEIGHTS, known_answers, verify_network
 from job.imaging.proof import Features as Features
 from job.imaging.proof import Pixels as Pixels
 
-PREPROCESSING = "pillow decode, exif transpose, RGB over white, bicubic 224, x/127.5-1"
+PREPROCESSING = "decode jpeg at 1/1 to 1/8 to keep 3x224, upright, sRGB over white, bicubic 224, x/127.5-1"
+FULL = "-full"  # ends the fingerprint of features from photos decoded in full
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Model:
     engine: str
     fingerprint: str  # of the function, not of a file: equal fingerprints mean comparable features
     payload: Any  # LiteRT: flat buffer; TensorFlow: get_weights(); None without weights
+    full_decode: bool = False
 
     @property
     def network(self) -> Callable[..., Network]:
@@ -61,7 +62,7 @@ def load_model(params: Params) -> Model:
         ModelError: weights are missing, of another network, or compute something else than MobileNetV2 on ImageNet.
     """
     if params.model == "mean_colour":
-        return Model("mean_colour", params.engine, fingerprint("mean_colour"), None)
+        return Model("mean_colour", params.engine, fingerprint("mean_colour", params.full_decode), None, params.full_decode)
     if params.model == UNTRAINED:
         return untrained_model(params)
     if params.weights is None:
@@ -75,7 +76,7 @@ def load_model(params: Params) -> Model:
         payload: Any = litert_flatbuffer(weights, Path(params.cache or weights.parent))
     else:
         payload = keras_weights(weights)
-    model = Model(params.model, params.engine, fingerprint(params.model), payload)
+    model = Model(params.model, params.engine, fingerprint(params.model, params.full_decode), payload, params.full_decode)
     verify_network(model.network(payload), f"weights `{weights}`")
     return model
 
@@ -87,15 +88,15 @@ def application_model(params: Params, weights: Path) -> Model:
     Raises:
         ModelError: as `litert_flatbuffer`.
     """
-    name, marked = params.model.removeprefix(KERAS_PREFIX), application_fingerprint(params.model, weights)
+    name, stored = params.model.removeprefix(KERAS_PREFIX), application_fingerprint(params.model, weights)
+    marked = f"{stored}{FULL * params.full_decode}"
     if params.engine == "tensorflow":
         from job.imaging.keras_to_litert import keras_application
 
-        return Model(
-            params.model, params.engine, marked, KerasWeights(name, arrays_of(lambda: keras_application(name, str(weights)), weights))
-        )
-    cached = Path(params.cache or weights.parent) / "models" / f"{marked}.float32.tflite"
-    return Model(params.model, params.engine, marked, convert_once(cached, weights, name))
+        arrays = arrays_of(lambda: keras_application(name, str(weights)), weights)
+        return Model(params.model, params.engine, marked, KerasWeights(name, arrays), params.full_decode)
+    cached = Path(params.cache or weights.parent) / "models" / f"{stored}.float32.tflite"
+    return Model(params.model, params.engine, marked, convert_once(cached, weights, name), params.full_decode)
 
 
 def application_fingerprint(model: str, weights: Path) -> str:
@@ -111,8 +112,10 @@ def application_fingerprint(model: str, weights: Path) -> str:
 def fingerprint_of(params: Params) -> str:
     """Return the fingerprint of a run's model, before it is loaded. That of `keras:` without its file matches no features."""
     if not application(params.model):
-        return fingerprint(params.model)
-    return application_fingerprint(params.model, Path(params.weights)) if params.weights else f"{params.model.replace(':', '_')}-unknown"
+        return fingerprint(params.model, params.full_decode)
+    if params.weights is None:
+        return f"{params.model.replace(':', '_')}-unknown"
+    return f"{application_fingerprint(params.model, Path(params.weights))}{FULL * params.full_decode}"
 
 
 def file_digest(weights: Path) -> str:
@@ -143,7 +146,7 @@ def untrained_model(params: Params) -> Model:
         raise ModelError(f"model `{UNTRAINED}` needs a cache folder", "give --cache=FOLDER")
     else:
         payload = untrained_flatbuffer(Path(params.cache))
-    model = Model(UNTRAINED, params.engine, fingerprint(UNTRAINED), payload)
+    model = Model(UNTRAINED, params.engine, fingerprint(UNTRAINED, params.full_decode), payload, params.full_decode)
     verify_network(model.network(payload), f"model `{UNTRAINED}`", UNTRAINED)
     return model
 
@@ -233,16 +236,16 @@ def arrays_of(build: Callable[[], Any], weights: Path) -> list[npt.NDArray[np.fl
     return arrays
 
 
-def fingerprint(model: str) -> str:
+def fingerprint(model: str, full_decode: bool = False) -> str:
     """
     Return the fingerprint of the function: network, preprocessing, precision and the known answers.
 
     The stored answers are hashed, not the computed ones: rounding the latter would give two CPUs two fingerprints.
     """
     if model == "mean_colour":  # no weights to verify
-        return "mean_colour-v1"
+        return f"mean_colour-v2{FULL * full_decode}"
     parts = [model.encode(), PREPROCESSING.encode(), b"float32", known_answers(model).tobytes()]
-    return f"{model}-{hashlib.sha256(b'|'.join(parts)).hexdigest()[:12]}"
+    return f"{model}-{hashlib.sha256(b'|'.join(parts)).hexdigest()[:12]}{FULL * full_decode}"
 
 
 _networks: dict[str, Network] = {}  # one per worker process and model: an interpreter costs 10 ms, TensorFlow 10 s

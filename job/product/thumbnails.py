@@ -20,9 +20,9 @@ import pyarrow as pa
 from PIL import Image, ImageFile, ImageOps
 
 from job.contract.errors import DecodeError, FetchError, RegionError
-from job.contract.orientation import orientation
 from job.contract.uris import bucket_and_key, is_s3, local_path
-from job.imaging.decode import load_pixels, open_image, upright_rgb8
+from job.imaging.decode import convert, load_pixels, open_image, turn_of, upright
+from job.imaging.formats.colour import to_srgb
 from job.inputs.fetch import IN_FLIGHT, ListedImage, fetch, stat_etag
 from job.storage.s3_client import S3_ERRORS, client
 
@@ -38,7 +38,19 @@ SPRITE_BYTES = 2 << 20
 SPRITE_EFFORT = 2  # of WebP: less than half the time of its default of 4, 3 % more bytes
 QUALITIES = (70, 45, 20)
 # What Pillow's parsers raise; `decode_image` met everything else before this photo got its features.
-BROKEN = (OSError, ValueError, SyntaxError, TypeError, IndexError, EOFError, MemoryError, struct.error, zlib.error, DecodeError)
+BROKEN = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    TypeError,
+    IndexError,
+    EOFError,
+    MemoryError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    DecodeError,
+)
 
 
 def small_photos(uris: Iterable[str], keys_of: FindImages) -> dict[str, Image.Image]:
@@ -93,12 +105,13 @@ def small_photo(content: bytes, even_if_cut: bool = False) -> Image.Image | None
     before, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, even_if_cut
     try:
         image = open_image(content)
-        image.draft("RGB", (2 * PICTURE_PX, 2 * PICTURE_PX))  # a 12-megapixel JPEG in an eighth of the time
-        image = load_pixels(image, content, even_if_blank=True)
+        turn, conversion = turn_of(image, content), to_srgb(image, content)
+        image = load_pixels(image, content, even_if_blank=True, draft_px=2 * PICTURE_PX)  # a 12-megapixel JPEG in an eighth of the time
         if image.mode in ("RGB", "RGBA", "L"):  # the others do not resize well
             image.thumbnail((2 * PICTURE_PX, 2 * PICTURE_PX))
-        picture = upright_rgb8(image, orientation(content))
+        picture = upright(image, turn, conversion.mode if conversion else "RGB")
         picture.thumbnail((PICTURE_PX, PICTURE_PX))
+        picture = convert(picture, conversion)
     except BROKEN:
         return None
     finally:

@@ -7,6 +7,7 @@ Each task writes one file into the table features/ and returns its name, with wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,7 +62,8 @@ def embed_images(
         rows = (ListedImage(**row) for batch in batches for row in batch.to_pylist())
         task = TaskContext.get()
         # One of these images may have killed an earlier attempt.
-        decode = decode_in_subprocess if task and task.attemptNumber() else decode_bounded
+        bounded = decode_in_subprocess if task and task.attemptNumber() else decode_bounded
+        decode = partial(bounded, full=model.value.full_decode)
         rejects: list[Reject] = []
         file = data_files.write(target.uri, embed_batches(rows, network, rejects.append, erased, decode), FEATURES, **target.values)
         written = [{"name": file.name, "rows": file.rows, "size": file.size}] if file else []

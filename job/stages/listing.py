@@ -124,7 +124,7 @@ def refuse_empty(found: int, ignored: Mapping[str, int], input_uri: str) -> None
         others = ", ".join(f"{count} {suffix}" for suffix, count in ignored.items())
         only = f", only {others}" if others else ""
         raise NoPhotosError(
-            f"there are no images below `{uris.shown(input_uri)}`{only}", "use files ending in .jpg .png .gif .webp .bmp .tif"
+            f"there are no images below `{uris.shown(input_uri)}`{only}", "use files ending in .jpg .heic .png .webp .avif .gif .bmp .tif"
         )
 
 

@@ -8,7 +8,7 @@ from job.storage.object_store import Folder
 
 
 def same_model(one: str, other: str) -> bool:
-    """Return whether two fingerprints are of one model, perhaps of two versions: `mobilenet_v2-c2b1952dedfb`."""
+    """Return whether two fingerprints are of one model, perhaps of two versions: `mobilenet_v2-83c23436c074`."""
     return one.rpartition("-")[0] == other.rpartition("-")[0]
 
 

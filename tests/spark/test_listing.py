@@ -22,7 +22,7 @@ def driver_rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 def test_hostile_names_come_through_unchanged(spark: SparkSession, tmp_path: Path):
     photos = tmp_path / "photos"
     expected = hostile.write_hostile_folder(photos)
-    for name in ("notes.txt", "Apple/notes.txt", "Apple/IMG_1.HEIC"):
+    for name in ("notes.txt", "Apple/notes.txt", "Apple/IMG_1.MOV"):
         (photos / name).write_bytes(b"x")
     os.symlink("nowhere", photos / "Apple" / "gone.jpg")
 
@@ -33,7 +33,7 @@ def test_hostile_names_come_through_unchanged(spark: SparkSession, tmp_path: Pat
     assert listing.count == len(expected)
     assert {row["label"] for row in rows if row["uri"].endswith("straight in root.jpg")} == {None}
     assert {row["label"] for row in rows if row["uri"].endswith("k=v.jpg")} == {"label=Apple"}
-    assert listing.ignored == {".txt": 2, ".heic": 1}
+    assert listing.ignored == {".txt": 2, ".mov": 1}
     assert listing.problems == [(f"file://{photos}/Apple/gone.jpg", "no such file or directory")]
 
 

@@ -62,20 +62,20 @@ def test_changed_new_and_vanished_photos(run_job, photos, tmp_path, matrix):
 
 def test_only_new_photos_are_folded_into_the_moments(run_job, after_a_run, sample):
     output, photos = after_a_run
-    (old,) = (output / "moments" / "mean_colour-v1").iterdir()
+    (old,) = (output / "moments" / "mean_colour-v2").iterdir()
     before = old.stat().st_mtime_ns
     shutil.copytree(sample / "Test" / "Orange", photos / "Orange")
 
     manifest = run_job(photos, output, components=2)
 
     assert manifest.stages["fit"].images == 70
-    assert len(list((output / "moments" / "mean_colour-v1").iterdir())) == 2
+    assert len(list((output / "moments" / "mean_colour-v2").iterdir())) == 2
     assert old.stat().st_mtime_ns == before
 
 
 def test_moments_of_many_commits_are_merged_and_fit_the_same(run_job, photos, tmp_path, matrix, monkeypatch):
     monkeypatch.setattr(moments, "FILES", 4)
-    output, place = tmp_path / "out", tmp_path / "out" / "moments" / "mean_colour-v1"
+    output, place = tmp_path / "out", tmp_path / "out" / "moments" / "mean_colour-v2"
     first = run_job(photos, output, components=2, chunk_images=5)
 
     assert len(list(place.glob("*.npz"))) <= 4

@@ -39,7 +39,7 @@ def test_a_run_after_the_update_embeds_again_and_says_why(run_job, updated, phot
     assert WHY in first.notes
     assert f"{WHY}\n" in stderr
     assert (second.counts["new"], second.counts["outdated"], second.notes) == (0, 0, [])
-    assert models(updated) == [OLD] * 60 + ["mean_colour-v1"] * 60
+    assert models(updated) == [OLD] * 60 + ["mean_colour-v2"] * 60
 
 
 def test_a_new_photo_is_not_taken_for_an_outdated_one(run_job, updated, photos):
@@ -63,7 +63,7 @@ def test_the_pca_of_an_old_run_projects_its_own_features(run_job, updated, photo
 def test_photos_without_features_for_the_old_pca_are_counted(run_job, updated, photos):
     file = min(photos.rglob("*.jpg"))
     shutil.copy(file, file.with_name("new.jpg"))
-    message = f"1 photo without features of `{OLD}`, on which the PCA was fitted; this version computes `mean_colour-v1`"
+    message = f"1 photo without features of `{OLD}`, on which the PCA was fitted; this version computes `mean_colour-v2`"
 
     with pytest.raises(SetupError, match=message) as refused:
         run_job(photos, updated, pca="run-00")
@@ -73,7 +73,7 @@ def test_photos_without_features_for_the_old_pca_are_counted(run_job, updated, p
 
 
 @pytest.mark.parametrize(
-    ("other", "same"), [("mobilenet_v2-1", True), ("mobilenet_v2_untrained-2", False), ("mean_colour-v1", False), ("", False)]
+    ("other", "same"), [("mobilenet_v2-1", True), ("mobilenet_v2_untrained-2", False), ("mean_colour-v2", False), ("", False)]
 )
 def test_versions_of_one_model_have_its_name(other, same):
     assert same_model("mobilenet_v2-2", other) is same

@@ -47,7 +47,7 @@ def identify(
     if unreadable:
         say_error(
             f"{len(unreadable)} of {counted(len(answers), 'files')} cannot be read: {', '.join(f'`{photo}`' for photo in unreadable)}",
-            "use JPEG, PNG, WebP, GIF, BMP or TIFF; export HEIC photos as JPEG",
+            "use JPEG, HEIC, PNG, WebP, AVIF, GIF, BMP or TIFF",
         )
     for error in missing.values():
         say_error(str(error), error.hint)

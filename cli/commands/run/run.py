@@ -34,6 +34,7 @@ class RunOptions:
     pca: str | None = option(None, "Use the PCA of this run and fit none.", PCA, metavar="RUN_ID")
     model: Model = option(Params.model, "Network that computes the features.", FEATURES)  # noqa: RUF009 - a frozen field, made once
     engine: Engine = option(Params.engine, "Library that runs the network; tensorflow is the reference and slower.", FEATURES)  # noqa: RUF009
+    full_decode: bool = option(False, "Decode large JPEGs in full, not at a fraction of their size: slower, other features.", FEATURES)
     limit: int | None = option(
         None,
         "For a try: take only N photos, the first of each label by name, then the second of each, and so on."

@@ -19,9 +19,9 @@ COEFFICIENTS, MISSING = 64, 16  # coefficients of a block; a number above the bi
 FILLERS = (b"", *(bits * 64 + b"".join(bytes([0xFF, 0xD0 + number]) + bits * 64 for number in range(8)) for bits in (b"\xaa", b"\x7e")))
 
 
-def read_without_end_marker(content: bytes) -> Image.Image | None:
+def read_without_end_marker(content: bytes, draft_px: int | None = None) -> Image.Image | None:
     """
-    Decode the first picture of a file without an end marker; None if data is missing.
+    Decode the first picture of a file without an end marker, as a whole one of that `draft_px`; None if data is missing.
 
     Decoders treat such files differently: a progressive one waits for its end. Both kinds are read if nothing is missing: all scans are
     there, and what is appended to the last one does not change a pixel.
@@ -32,6 +32,8 @@ def read_without_end_marker(content: bytes) -> Image.Image | None:
     found: Image.Image | None = None
     for filler in FILLERS:
         image: Image.Image = Image.open(io.BytesIO(data + filler + b"\xff\xd9"), formats=("JPEG",))
+        if draft_px:
+            image.draft(None, (draft_px, draft_px))
         try:
             image.load()
         except OSError:  # no data at all

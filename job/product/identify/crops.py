@@ -15,8 +15,8 @@ import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 from job.contract.errors import DecodeError
-from job.contract.orientation import orientation
-from job.imaging.decode import load_pixels, open_image, reason_for, upright_rgb8
+from job.imaging.decode import convert, load_pixels, open_image, reason_for, turn_of, upright
+from job.imaging.formats.colour import to_srgb
 from job.imaging.networks import Pixels
 
 DRAFT_PX = 320  # shorter side that a JPEG is decoded to at least
@@ -41,15 +41,16 @@ def open_photo(content: bytes) -> Image.Image:
         raise DecodeError("empty file")
     try:
         image = open_image(content)
-        image.draft("RGB", (DRAFT_PX, DRAFT_PX))  # does nothing where half of the size would be less
-        image = load_pixels(image, content)
+        turn, conversion = turn_of(image, content), to_srgb(image, content)
+        image = load_pixels(image, content, draft_px=DRAFT_PX)
         if image.mode in DIRECT:
             image.thumbnail((WORK_PX, WORK_PX))
-        upright = upright_rgb8(image, orientation(content))
-        upright.thumbnail((WORK_PX, WORK_PX))
+        photo = upright(image, turn, conversion.mode if conversion else "RGB")
+        photo.thumbnail((WORK_PX, WORK_PX))
+        photo = convert(photo, conversion)
     except (*BROKEN, struct.error, zlib.error) as error:
         raise DecodeError(reason_for(error, content)) from error
-    return Image.fromarray(np.asarray(upright))  # Pillow would carry EXIF along
+    return Image.fromarray(np.asarray(photo))  # Pillow would carry EXIF along
 
 
 def views(photo: Image.Image, size_px: int) -> dict[str, Pixels]:

@@ -21,7 +21,7 @@ from PIL import Image
 
 from job.contract.errors import DecodeError, ModelError
 from job.contract.params import UNTRAINED, WITHOUT_WEIGHTS, Params, application
-from job.imaging.networks import Features, Model, Network, litert_flatbuffer, load_model, untrained_flatbuffer
+from job.imaging.networks import FULL, Features, Model, Network, litert_flatbuffer, load_model, untrained_flatbuffer
 from job.product.fruits import group_of
 from job.product.gallery import Gallery, open_gallery
 from job.product.identify.answer import Answer, Neighbour, Result
@@ -182,15 +182,15 @@ def open_model(gallery: Gallery, weights: Weights, cache: Path) -> Model:
     Raises:
         ModelError: another network, or another version of it.
     """
-    converted = cache / "models" / f"{gallery.model}.float32.tflite"
+    full = gallery.model.endswith(FULL)
+    converted = cache / "models" / f"{gallery.model.removesuffix(FULL)}.float32.tflite"
     if application(gallery.network) and converted.is_file():  # the file's content is in the fingerprint: no weights are needed
-        return Model(gallery.network, "litert", gallery.model, converted.read_bytes())
+        return Model(gallery.network, "litert", gallery.model, converted.read_bytes(), full)
     wanted = gallery.network if application(gallery.network) else "network"
-    with_weights = gallery.network not in WITHOUT_WEIGHTS
-    params = Params("", "", gallery.run_id, gallery.network, weights=str(weights(wanted)) if with_weights else None, cache=str(cache))
-    if params.weights and not application(
-        gallery.network
-    ):  # converted outside of `silence_native_stderr`, which would hide the caller's messages
+    file = None if gallery.network in WITHOUT_WEIGHTS else str(weights(wanted))
+    params = Params("", "", gallery.run_id, gallery.network, weights=file, cache=str(cache), full_decode=full)
+    # Converted outside of `silence_native_stderr`, which would hide the caller's messages.
+    if params.weights and not application(gallery.network):
         litert_flatbuffer(Path(params.weights), cache)
     elif gallery.network == UNTRAINED:
         untrained_flatbuffer(cache)

@@ -56,8 +56,21 @@ def text() -> bytes:
     return b"This is a note about fruit, and no picture.\n"
 
 
+def heic_of(image: Image.Image, **options: Any) -> bytes:
+    """A HEIC photo; an EXIF orientation becomes a turn by the file's boxes, as phones write it."""
+    import pillow_heif  # never registered: Pillow would read by it what the job reads by pi-heif
+
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(image).save(buffer, **{"quality": 90, **options})
+    return buffer.getvalue()
+
+
+def film() -> bytes:
+    return struct.pack(">I4s4sI4s4s", 24, b"ftyp", b"isom", 0, b"mp41", b"isom") + struct.pack(">I4s", 208, b"mdat") + bytes(200)
+
+
 def heic() -> bytes:
-    """The start of an iPhone photo; no free decoder ships with Pillow."""
+    """The start of an iPhone photo, and zeros."""
     return struct.pack(">I4s4sI4s4s", 24, b"ftyp", b"heic", 0, b"mif1", b"heic") + bytes(200)
 
 
@@ -269,7 +282,12 @@ FOLDER: dict[str, tuple[Callable[[], bytes], str]] = {  # relative name -> its b
     "broken/empty.jpg": (bytes, "empty file"),
     "broken/text.jpg": (text, "not an image"),
     "broken/drawing.jpg": (svg, "not an image"),
-    "broken/iphone.jpg": (heic, "HEIC, AVIF or video"),
+    "broken/iphone.jpg": (heic, "damaged header"),
+    "phone/iphone.heic": (lambda: heic_of(fruit()), "ok"),
+    "phone/cut.heic": (lambda: heic_of(fruit())[:-100], "truncated"),
+    "phone/android.avif": (lambda: save(fruit(), "AVIF"), "ok"),
+    "phone/cut.avif": (lambda: save(fruit(), "AVIF")[:-100], "truncated"),
+    "phone/film.jpg": (film, "video or unsupported kind of HEIF"),
 }
 
 

@@ -45,7 +45,7 @@ def leave(tmp_path, params):
 
 
 def published(params):
-    return Manifest("r1", "2026-11-21T12:00:00+00:00", 1, vars(params), "mean_colour-v1", {}, {}, {}, {}, {}, 2, 0.9, "r1").to_json()
+    return Manifest("r1", "2026-11-21T12:00:00+00:00", 1, vars(params), "mean_colour-v2", {}, {}, {}, {}, {}, 2, 0.9, "r1").to_json()
 
 
 def assert_tried_again(outcome):

@@ -25,7 +25,7 @@ WORDS: dict[str, dict[str, str]] = {
         "unknown_text": "It is not similar enough to the known photos, or resembles several fruits. "
         "Move closer, add light and use a plain background.",
         "unreadable": "This file cannot be read",
-        "unreadable_text": "Send a JPEG, PNG, WebP, GIF, BMP or TIFF image of up to 89 megapixels.",
+        "unreadable_text": "Send a JPEG, HEIC, PNG, WebP, AVIF, GIF, BMP or TIFF image of up to 89 megapixels.",
         "family": "Family",
         "season": "Season in France",
         "market": "In French shops",
@@ -69,7 +69,7 @@ WORDS: dict[str, dict[str, str]] = {
         "unknown_text": "Il ne ressemble pas assez aux photos connues, ou il ressemble à plusieurs fruits. "
         "Réessayez de plus près, avec plus de lumière, sur un fond uni.",
         "unreadable": "Fichier illisible",
-        "unreadable_text": "Envoyez une image JPEG, PNG, WebP, GIF, BMP ou TIFF de 89 mégapixels au plus.",
+        "unreadable_text": "Envoyez une image JPEG, HEIC, PNG, WebP, AVIF, GIF, BMP ou TIFF de 89 mégapixels au plus.",
         "family": "Famille",
         "season": "Saison en France",
         "market": "En magasin en France",

@@ -19,6 +19,7 @@ def test_arguments_survive_the_way_to_the_job_and_back():
         chunk_images=7,
         limit=3,
         content_hash=True,
+        full_decode=True,
         weights="/w=1.h5",
         keep_runs=2,
     )

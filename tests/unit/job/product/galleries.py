@@ -36,7 +36,7 @@ def write_gallery(root, colours, run=RUN, components=3, parts=1, **about):
     manifest = {
         "run_id": run,
         "created_at": "2100-01-01T00:00:00+00:00",  # after the pictures
-        "model": "mean_colour-v1",
+        "model": "mean_colour-v2",
         "fitted_by": run,
         "params": {"model": "mean_colour"},
     }

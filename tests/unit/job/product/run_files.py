@@ -35,7 +35,7 @@ def write_run(output: Path, photos: Path, uris, labels, scores, rejects=(), igno
         created_at="2026-01-02T03:04:05+00:00",
         generation=1,
         params={"input": f"file://{photos}", "output": f"file://{output}", "run_id": RUN, "components": scores.shape[1]},
-        model="mean_colour-v1",
+        model="mean_colour-v2",
         versions={"python": "3.11.7"},
         counts={
             "listed": len(table) + len(rejects),
@@ -66,7 +66,7 @@ def write_rejects(path: Path, rejects):
     for row in rejects:
         for name, value in zip(columns, row, strict=True):
             columns[name].append(value)
-    write_deltalake(str(path), pa.table(columns | {"model": ["mean_colour-v1"] * len(rejects)}))
+    write_deltalake(str(path), pa.table(columns | {"model": ["mean_colour-v2"] * len(rejects)}))
 
 
 def copy_photos(sample: Path, target: Path, labels, each=3):
@@ -80,7 +80,7 @@ def copy_photos(sample: Path, target: Path, labels, each=3):
     return found
 
 
-def write_features(path: Path, uris, features, model="mean_colour-v1"):
+def write_features(path: Path, uris, features, model="mean_colour-v2"):
     """Add one file to the table at `path`; `features` (n, d)."""
     from deltalake import write_deltalake
 

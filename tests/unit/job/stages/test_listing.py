@@ -117,7 +117,26 @@ def test_size_and_time_tell_a_changed_file(tmp_path: Path):
     assert listed(tmp_path) != before
 
 
-@pytest.mark.parametrize("name", ["a.jpg", "a.JPG", "a.jpeg", "a.jfif", "a.png", "a.gif", "a.webp", "a.bmp", "a.tif", "a.TIFF", "a.jpe"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a.jpg",
+        "a.JPG",
+        "a.jpeg",
+        "a.jfif",
+        "a.png",
+        "a.gif",
+        "a.webp",
+        "a.bmp",
+        "a.tif",
+        "a.TIFF",
+        "a.jpe",
+        "a.HEIC",
+        "a.heif",
+        "a.hif",
+        "a.avif",
+    ],
+)
 def test_images_are_known_by_their_suffix(name: str):
     assert ignored_kind(name) is None
 
@@ -126,7 +145,7 @@ def test_images_are_known_by_their_suffix(name: str):
     ("name", "counted_as"),
     [
         ("notes.txt", ".txt"),
-        ("IMG_1.HEIC", ".heic"),
+        ("IMG_1.MOV", ".mov"),
         ("clip.mp4", ".mp4"),
         ("archive.7z", ".7z"),
         ("README", "(none)"),
@@ -146,13 +165,13 @@ def test_other_files_are_counted_under_few_names(name: str, counted_as: str):
 
 
 def test_ignored_files_are_counted_by_suffix(tmp_path: Path):
-    for name in ("a.txt", "b.txt", "Apple/c.txt", "Apple/d.heic", "Apple/e.jpg"):
+    for name in ("a.txt", "b.txt", "Apple/c.txt", "Apple/d.mov", "Apple/e.jpg"):
         write(tmp_path / name)
 
     rows = list(list_folders(from_text(str(tmp_path)), [FolderToList(f"file://{tmp_path}/", deep=True)]))
 
     counts = sorted((row.suffix, row.files) for row in rows if row.suffix)
-    assert counts == [(".heic", 1), (".txt", 3)]
+    assert counts == [(".mov", 1), (".txt", 3)]
     assert names(rows, tmp_path) == ["Apple/e.jpg"]
 
 

@@ -21,7 +21,7 @@ PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n<</Type/Catalog>>\nendobj\n"
         (PDF, "not an image"),
         (hostile.text(), "not an image"),
         (hostile.svg(), "not an image"),
-        (hostile.heic(), "HEIC, AVIF or video"),
+        (hostile.heic(), "damaged header"),
         (hostile.truncated_jpeg(), "truncated"),
         (hostile.cut_in_header_jpeg(), "truncated"),
         (hostile.truncated("PNG"), "truncated"),

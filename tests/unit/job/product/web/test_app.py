@@ -53,7 +53,7 @@ def output(tmp_path_factory):
     np.savez(run / "pca.npz", mean=np.full(3, 0.5), scale=np.ones(3), components=np.eye(3), eigenvalues=np.ones(3), n=np.int64(12))
     now = datetime.now(UTC).isoformat()
     params = {"model": "mean_colour", "engine": "litert"}
-    about = {"run_id": RUN, "created_at": now, "model": "mean_colour-v1", "fitted_by": RUN, "params": params}
+    about = {"run_id": RUN, "created_at": now, "model": "mean_colour-v2", "fitted_by": RUN, "params": params}
     (run / "manifest.json").write_text(json.dumps(about))
     (root / "latest.json").write_text(json.dumps({"run_id": RUN, "generation": 1}))
     return root
@@ -384,6 +384,6 @@ def test_the_api_describes_every_error_it_gives_and_loads_nothing_from_elsewhere
 
 
 def test_healthz_names_the_run(client):
-    healthy = {"status": "ok", "run_id": RUN, "model": "mean_colour-v1", "images": 12, "labels": 3}
+    healthy = {"status": "ok", "run_id": RUN, "model": "mean_colour-v2", "images": 12, "labels": 3}
 
     assert client.get("/healthz").json() == healthy

@@ -1,8 +1,8 @@
 """
 Remove metadata from photos (place, time, camera, names, thumbnails) without changing a pixel.
 
-Nothing is decoded: the parts of the file that hold metadata are left out. What a viewer needs stays: colour profile, transparency,
-and the orientation, alone in a new EXIF block.
+Nothing is decoded: the parts of the file that hold metadata are left out, in HEIC and AVIF overwritten by zeros. What a viewer needs stays:
+colour profile, transparency, and the orientation, alone in a new EXIF block or in the boxes of HEIC and AVIF.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
+from cli.photos.strip_metadata import heif
 from job.contract.orientation import (
     EXIF_HEADER,
     JPEG,
@@ -41,7 +42,7 @@ SHOWING_WEBP = {
 
 
 class UnknownFormat(ValueError):  # noqa: N818 - what it is, not what went wrong
-    """Not JPEG, PNG or WebP, or damaged: metadata might remain in it."""
+    """Not JPEG, PNG, WebP, HEIC or AVIF, or damaged: metadata might remain in it."""
 
 
 def strip(content: bytes) -> bytes:
@@ -58,9 +59,13 @@ def strip(content: bytes) -> bytes:
             return _strip_png(content)
         if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
             return _strip_webp(content)
-    except (struct.error, IndexError) as error:
-        raise UnknownFormat("broken") from error
-    raise UnknownFormat("not a JPEG, PNG or WebP file")
+        if content[4:8] == b"ftyp":
+            return heif.strip(content)
+    except UnknownFormat:
+        raise
+    except (struct.error, LookupError, ValueError) as error:
+        raise UnknownFormat("broken, or of an unknown kind") from error
+    raise UnknownFormat("not a JPEG, PNG, WebP, HEIC or AVIF file")
 
 
 def _strip_jpeg(content: bytes) -> bytes:
