@@ -9,16 +9,14 @@ import typer
 
 from cli.errors import FruitsError
 from cli.photos.identifier import open_identifier
+from cli.photos.lessons import STDIN, read_photo
 from cli.settings.folders import local
 from cli.ui.output import emit, say_error
-from job.contract.reading import open_regular
 from job.contract.records import counted
 from job.contract.uris import local_path
 
 if TYPE_CHECKING:
     from job.product.identify.answer import Answer, Result
-
-STDIN = "-"
 
 
 def identify(
@@ -64,13 +62,7 @@ def read(photo: str) -> bytes:
     """
     if photo == STDIN:
         return sys.stdin.buffer.read()
-    path = local(photo, "download the photo first, then give its file")
-    try:
-        with open_regular(str(path)) as file:
-            return file.read()
-    except OSError as error:
-        hint = "give image files, for example photos/*/*.jpg, or `-` to read one from stdin"
-        raise FruitsError(f"cannot read `{photo}`: {error.strerror}", hint) from error
+    return read_photo(str(local(photo, "download the photo first, then give its file")))
 
 
 def text_of(answers: dict[str, Answer]) -> str:
