@@ -1,21 +1,29 @@
-"""Find the photos that `fruitsctl teach` is given, with their labels."""
+"""Find the photos that a run is to be taught, with their labels, and teach them."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from cli.errors import FruitsError, UsageError
 from cli.photos.strip_metadata import UnknownFormat, strip
 from cli.settings.folders import local
+from cli.ui.output import progress_bar, say
 from job.contract.filenames import ignored_kind, skipped_folder
 from job.contract.reading import open_regular
+from job.contract.records import counted
+
+if TYPE_CHECKING:
+    from job.product.identify.identifier import Identifier
+    from job.product.teach import Taught
 
 STDIN = "-"
+SHOWN = 10  # of what was not taught
 
 
 class LabelledPhoto(NamedTuple):
@@ -63,13 +71,50 @@ def read_photo(path: str) -> bytes:
         raise FruitsError(f"cannot read `{path}`: {error.strerror}", hint) from error
 
 
-def without_metadata(photo: LabelledPhoto) -> LabelledPhoto | str:
-    """Return the photo without place, time, camera and names, or why they cannot be removed."""
+def taught_to(identifier: Identifier, photos: list[LabelledPhoto], with_metadata: bool = False) -> Taught:
+    """
+    Teach the run of `identifier`, by default with copies without place, time, camera and names.
+
+    Raises:
+        FruitsError: as `job.product.teach.teach`.
+    """
+    from job.contract.errors import JobError
+    from job.product.teach import Lesson, check_label, teach
+
     try:
-        strip(photo.read())
-    except UnknownFormat as error:
-        return f"cannot remove its metadata: {error}"
-    return photo._replace(read=lambda: strip(photo.read()))
+        for photo in photos:
+            check_label(photo.label)
+        usable, refused = (photos, []) if with_metadata else _stripped(photos)
+        with progress_bar("Teach photos", "photos") as progress:
+            result = teach(identifier, [Lesson(*photo) for photo in usable], progress)
+    except JobError as error:
+        raise FruitsError(str(error), error.hint, error.code) from error
+    return replace(result, refused=sorted([*result.refused, *refused]))
+
+
+def refuse_untaught(result: Taught, photos: int) -> None:
+    """Raise FruitsError if some of the `photos` photos were not taught."""
+    if not result.refused:
+        return
+    for source, reason in result.refused[:SHOWN]:
+        say(f"not taught: {source}: {reason}")
+    raise FruitsError(
+        f"`{len(result.refused)}` of {counted(photos, 'photos')} {'was' if photos == 1 else 'were'} not taught",
+        "save them as JPEG, then run the command again: photos that were taught are skipped",
+    )
+
+
+def _stripped(photos: list[LabelledPhoto]) -> tuple[list[LabelledPhoto], list[tuple[str, str]]]:
+    """Return the photos without metadata, and source and reason of those from which it cannot be removed."""
+    usable, refused = [], []
+    for photo in photos:
+        try:
+            strip(photo.read())
+        except UnknownFormat as error:
+            refused.append((photo.source, f"cannot remove its metadata: {error}"))
+            continue
+        usable.append(photo._replace(read=partial(_read_stripped, photo)))
+    return usable, refused
 
 
 def _label(label: str | None, photo: str) -> str:
@@ -92,3 +137,7 @@ def _below(folder: Path) -> Iterator[Path]:
         folders.sort()
         if skipped_folder(root, str(folder)) is None:
             yield from (Path(root, name) for name in sorted(names) if ignored_kind(name) is None)
+
+
+def _read_stripped(photo: LabelledPhoto) -> bytes:
+    return strip(photo.read())

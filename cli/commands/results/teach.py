@@ -7,16 +7,12 @@ from typing import Annotated
 
 import typer
 
-from cli.errors import FruitsError
 from cli.photos.identifier import open_identifier
-from cli.photos.lessons import LabelledPhoto, labelled_photos, without_metadata
+from cli.photos.lessons import labelled_photos, refuse_untaught, taught_to
 from cli.settings.config import settings
 from cli.ui import run_files
-from cli.ui.output import emit, progress_bar, say
-from job.contract.errors import JobError
+from cli.ui.output import emit
 from job.contract.records import counted
-
-SHOWN = 10  # of what was not taught
 
 
 def teach(
@@ -37,45 +33,14 @@ def teach(
     and `forget` erases them. Exits 1 if photos could not be taught; the others are.
     """
     given = list(labelled_photos(photos, label))
-    usable, refused = (given, []) if with_metadata else _stripped(given)
     run_files.export_aws_settings(settings())
     identifier = open_identifier(output, run, second_opinion=False)
-    from job.product.teach import Lesson, Taught, check_label
-    from job.product.teach import teach as teach_run
-
-    try:
-        for photo in given:
-            check_label(photo.label)
-        if dry_run or not usable:
-            result = Taught(identifier.gallery.run_id, "", refused=[])
-        else:
-            with progress_bar("Teach photos", "photos") as progress:
-                result = teach_run(identifier, [Lesson(*photo) for photo in usable], progress)
-    except JobError as error:
-        raise FruitsError(str(error), error.hint, error.code) from error
-    refused = sorted([*refused, *result.refused])
     if dry_run:
-        text = "\n".join([*(f"{photo.source} -> {photo.label}" for photo in usable), f"{counted(len(usable), 'photos')} to teach"])
-    else:
-        already = f", {len(result.already):,} known already" if result.already else ""
-        text = f"{counted(len(result.added), 'photos')} taught to run {result.run_id}{already}"
-    emit(asdict(result) | {"refused": refused, "planned": len(usable) if dry_run else 0}, text, as_json)
-    if refused:
-        for source, reason in refused[:SHOWN]:
-            say(f"not taught: {source}: {reason}")
-        raise FruitsError(
-            f"`{len(refused)}` of {counted(len(given), 'photos')} {'was' if len(given) == 1 else 'were'} not taught",
-            "save them as JPEG, then run the command again: photos that were taught are skipped",
-        )
-
-
-def _stripped(photos: list[LabelledPhoto]) -> tuple[list[LabelledPhoto], list[tuple[str, str]]]:
-    """Return the photos without metadata, and source and reason of those from which it cannot be removed."""
-    usable, refused = [], []
-    for photo in photos:
-        stripped = without_metadata(photo)
-        if isinstance(stripped, str):
-            refused.append((photo.source, stripped))
-        else:
-            usable.append(stripped)
-    return usable, refused
+        lines = [f"{photo.source} -> {photo.label}" for photo in given]
+        planned = [{"photo": photo.source, "label": photo.label} for photo in given]
+        emit({"planned": planned}, "\n".join([*lines, f"{counted(len(given), 'photos')} to teach"]), as_json)
+        return
+    result = taught_to(identifier, given, with_metadata)
+    already = f", {len(result.already):,} known already" if result.already else ""
+    emit(asdict(result), f"{counted(len(result.added), 'photos')} taught to run {result.run_id}{already}", as_json)
+    refuse_untaught(result, len(given))
