@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -42,6 +43,7 @@ from job.storage.schema import EMBEDDED, FEATURES, SCORES, only
 from job.storage.tombstones import REFUSED, Tombstones, read_tombstones
 
 SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif", "BMP": ".bmp", "TIFF": ".tif"}
+PART = re.compile(r"part-(\d+).*\.parquet$")
 MAX_LABEL_BYTES = 255  # of a file name on Linux, macOS and Windows
 NOTE = "taught after the run: report.html does not show them"  # ends the note of the manifest
 Progress = Callable[[int, int | None], None]
@@ -240,8 +242,8 @@ def _add_to_matrix(
     if new:
         scores = ((np.stack([photo.features for _, photo in new]) - gallery.mean) @ gallery.loadings).astype(np.float32)
         columns = {"uri": [image.uri for image, _ in new], "label": [image.label for image, _ in new], "pc": scores.tolist()}
-        parts = [name for name in folder.names(f"runs/{gallery.run_id}/pca") if name.endswith(".parquet")]
-        number = 1 + max(int(name.removeprefix("part-")[:5]) for name in parts)
+        parts = [int(found[1]) for name in folder.names(f"runs/{gallery.run_id}/pca") if (found := PART.match(name))]
+        number = 1 + max(parts, default=-1)
         write_part(folder.uri, gallery.run_id, number, pa.table(columns, SCORES), gallery.loadings.shape[1])
     labels = set(gallery.names) | {photo.lesson.label for _, photo in new}
     rows = len(gallery) + len(new)
