@@ -101,9 +101,10 @@ def fail(error):
 )
 def test_a_photo_without_features_is_taken_back(identifier, output, tmp_path, monkeypatch, error, place, name):
     before = photos_in(tmp_path)
-    with monkeypatch.context() as broken, pytest.raises(type(error)):
+    with monkeypatch.context() as broken:
         broken.setattr(place, name, fail(error))
-        learn(identifier, lesson())
+        with pytest.raises(type(error)):
+            learn(identifier, lesson())
 
     assert photos_in(tmp_path) == before
     assert features_of(output) == []
@@ -112,12 +113,13 @@ def test_a_photo_without_features_is_taken_back(identifier, output, tmp_path, mo
 
 @pytest.mark.parametrize("place", ["part", "manifest"])
 def test_after_the_commit_the_same_call_resumes(identifier, output, tmp_path, monkeypatch, place):
-    with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as broken:
         if place == "part":
             broken.setattr(module, "write_part", fail(KeyboardInterrupt()))
         else:
             broken.setattr(module, "counted", fail(KeyboardInterrupt()))
-        learn(identifier, lesson())
+        with pytest.raises(KeyboardInterrupt):
+            learn(identifier, lesson())
     assert len(features_of(output)) == 1
 
     learn(identifier, lesson())
@@ -130,9 +132,10 @@ def test_after_the_commit_the_same_call_resumes(identifier, output, tmp_path, mo
 def test_an_existing_photo_stays_where_teaching_fails(identifier, tmp_path, monkeypatch):
     learn(identifier, lesson())
     before = photos_in(tmp_path)
-    with monkeypatch.context() as broken, pytest.raises(OutputError):
+    with monkeypatch.context() as broken:
         broken.setattr(data_files, "read_table", fail(OutputError("cannot read")))
-        learn(identifier, lesson())
+        with pytest.raises(OutputError):
+            learn(identifier, lesson())
     assert photos_in(tmp_path) == before
 
 
