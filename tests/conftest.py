@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.photos.generated import KINDS, generate_photos
+from cli.photos.drawn.generated import KINDS, generate_photos
 from job.imaging.networks import untrained_flatbuffer
 
 SHORT = os.environ.get("FRUITS_TESTS") == "short"  # of tests/faults: without what is marked `full`

@@ -17,10 +17,11 @@ from benchmarks.scale.simulate import Pass, Simulated
 from cli.billing import costs
 from cli.billing.prices import Prices
 from cli.billing.sizing import IMAGES_PER_SECOND_AND_VCPU, WORKER, Fleet, minutes_for
+from job.product.matrix import BYTES_PER_NUMBER
 from job.stages.chunks import SECONDS_PER_CHUNK
 from job.stages.embed import tasks_for
 from job.stages.moments import max_files
-from job.stages.publish import BYTES_PER_NUMBER, CSV_PART_BYTES
+from job.stages.publish import CSV_PART_BYTES
 
 IMAGES = (10_000, 100_000, 1_000_000, 10_000_000)
 VCPUS = (4, 16, 64, 256)  # of all executors together; the driver's come on top

@@ -10,7 +10,7 @@ import typer
 
 from cli import __version__
 from cli.commands.aws import cost, data, eks, image, image_push, infra
-from cli.commands.results import forget, identify, report, serve
+from cli.commands.results import forget, identify, report, serve, teach
 from cli.commands.run import demo, notebook, run, runs
 from cli.commands.setup import doctor, init, sample
 from cli.ui.boundary import explain
@@ -39,7 +39,13 @@ PANELS: dict[str, dict[str, Callable[..., None]]] = {
         "demo": demo.demo,
         "notebook": notebook.notebook,
     },
-    "Results": {"report": report.report, "identify": identify.identify, "serve": serve.serve, "forget": forget.forget},
+    "Results": {
+        "report": report.report,
+        "identify": identify.identify,
+        "teach": teach.teach,
+        "serve": serve.serve,
+        "forget": forget.forget,
+    },
     "AWS": {"cost": cost.cost},
     "Setup": {"sample": sample.sample, "doctor": doctor.doctor, "init": init.init},
 }

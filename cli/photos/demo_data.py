@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cli.errors import AssetError
 from cli.photos import assets
-from cli.photos.generated import generate_photos
+from cli.photos.drawn.generated import generate_photos
 from cli.photos.http_file import reachable
 from cli.settings.config import Settings
 from cli.ui.output import progress_bar, say

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from job.product.identify.identifier import Identifier
 
 
-def open_identifier(output: str | None, run: str | None = None) -> Identifier:
+def open_identifier(output: str | None, run: str | None = None, *, second_opinion: bool = True) -> Identifier:
     """
     Return what answers for `output` (see `run_files.output_of`), with weights from FRUITS_ASSETS, the cache, or downloaded once.
 
@@ -45,6 +45,6 @@ def open_identifier(output: str | None, run: str | None = None) -> Identifier:
         run_files.export_aws_settings(config)
     try:
         with said_if_slow("Opening the run and its network; the first time takes up to a minute"):
-            return Identifier(where, run, weights=get, cache=config.cache)
+            return Identifier(where, run, weights=get, cache=config.cache, second_opinion=second_opinion)
     except JobError as error:
         raise FruitsError(str(error), error.hint, error.code) from error

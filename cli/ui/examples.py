@@ -14,7 +14,8 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "runs": ("fruitsctl runs", "fruitsctl runs --output s3://my-bucket/out --json"),
     "cost": ("fruitsctl cost", "fruitsctl cost --month 2026-11"),
     "report": ("fruitsctl report --output out", "fruitsctl report --output s3://my-bucket/out --rebuild"),
-    "identify": ("fruitsctl identify fruit.jpg --output out", "fruitsctl identify *.jpg --top 3 --json"),
+    "identify": ("fruitsctl identify fruit.jpg --output out", "fruitsctl identify fruit.jpg --wrong Mango"),
+    "teach": ("fruitsctl teach my-apple.jpg --label Apple", "fruitsctl teach phone-photos --output s3://my-bucket/out"),
     "notebook": ("fruitsctl notebook", "fruitsctl notebook --serverless --max-cost 2 --dry-run"),
     "serve": ("fruitsctl serve --output out", "fruitsctl serve --host 0.0.0.0 --port 8080"),
     "forget": (

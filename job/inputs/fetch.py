@@ -88,6 +88,31 @@ def stat_etag(status: os.stat_result) -> str:
     return f"{status.st_size}-{status.st_mtime_ns}"
 
 
+def find_image(uri: str) -> tuple[ListedImage, float] | None:
+    """
+    Return what a listing gives for one image, without its label, and when it was written (seconds since 1970); None if it is gone.
+
+    Raises:
+        OSError, RegionError, one of S3_ERRORS: it cannot be asked for.
+    """
+    if not is_s3(uri):
+        try:
+            status = os.stat(local_path(uri))
+        except FileNotFoundError:
+            return None
+        return ListedImage(uri, stat_etag(status), status.st_size, None), status.st_mtime
+    from job.storage.s3_client import client, error_code
+
+    bucket, name = bucket_and_key(uri)
+    try:
+        head = client().head_object(Bucket=bucket, Key=name)
+    except client().exceptions.ClientError as error:
+        if error_code(error) in ("404", "NoSuchKey"):
+            return None
+        raise
+    return ListedImage(uri, head["ETag"].strip('"'), head["ContentLength"], None), head["LastModified"].timestamp()
+
+
 def content_etag(content: bytes) -> str:
     """Return the etag of a content: its SHA-256."""
     return hashlib.sha256(content).hexdigest()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -20,11 +19,10 @@ import pyarrow as pa
 from PIL import Image, ImageFile, ImageOps
 
 from job.contract.errors import DecodeError, FetchError, RegionError
-from job.contract.uris import bucket_and_key, is_s3, local_path
 from job.imaging.decode import convert, load_pixels, open_image, turn_of, upright
 from job.imaging.formats.colour import to_srgb
-from job.inputs.fetch import IN_FLIGHT, ListedImage, fetch, stat_etag
-from job.storage.s3_client import S3_ERRORS, client
+from job.inputs.fetch import IN_FLIGHT, ListedImage, fetch, find_image
+from job.storage.s3_client import S3_ERRORS
 
 FindImages = Callable[[list[str]], list[ListedImage]]  # returns the images of URIs; those that are gone are left out
 MakeTiles = Callable[[list[ListedImage]], dict[str, Image.Image]]  # returns tiles by URI; unreadable images are left out
@@ -172,16 +170,8 @@ def find_unchanged_since(created: float) -> FindImages:
 
 
 def _key(uri: str, changed_before: float) -> ListedImage | None:
-    if not is_s3(uri):
-        try:
-            status = os.stat(local_path(uri))
-        except OSError:
-            return None
-        return ListedImage(uri, stat_etag(status), status.st_size, None) if status.st_mtime <= changed_before else None
-    bucket, name = bucket_and_key(uri)
     try:
-        head = client().head_object(Bucket=bucket, Key=name)
-    except (*S3_ERRORS, RegionError):
+        found = find_image(uri)
+    except (OSError, *S3_ERRORS, RegionError):
         return None
-    unchanged = head["LastModified"].timestamp() <= changed_before
-    return ListedImage(uri, head["ETag"].strip('"'), head["ContentLength"], None) if unchanged else None
+    return found[0] if found and found[1] <= changed_before else None

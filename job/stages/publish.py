@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import json
 import platform
-import tempfile
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -21,11 +20,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pyspark
 from PIL import Image
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped] # it has no stubs
-from pyarrow import csv
 from pyspark import TaskContext
 from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
@@ -33,21 +30,20 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from job.contract.errors import LeaseError, SetupError
 from job.contract.params import UNTRAINED, Params
 from job.contract.records import Manifest, Stage, counted, is_or_are
-from job.contract.uris import join, shown
+from job.contract.uris import shown
 from job.imaging.untrained import NOTE
 from job.inputs.fetch import ListedImage
 from job.inputs.rows import ArrowRows, Rows, SparkRows
+from job.product.matrix import BYTES_PER_NUMBER, write_part
 from job.stages.pca import Fitted
 from job.stages.spark_model import write_spark_model
 from job.stages.versions import outdated_note
-from job.storage.folders import open_folder
 from job.storage.lease import Lease
 from job.storage.object_store import Conflict, Folder
 from job.storage.schema import LISTED, SCORES, only
 
 CSV_PART_BYTES = 200_000_000  # of at most 256 MB, with room for an estimate that is a little off
 PACKAGES = ("numpy", "pillow", "pyarrow", "ai-edge-litert")  # what a result depends on
-BYTES_PER_NUMBER = 13  # at most: a float32 as text with its comma
 
 
 def write_matrix(spark: SparkSession, scores: Rows, folder: Folder, run_id: str, rows: int, k: int) -> None:
@@ -69,26 +65,6 @@ def write_matrix(spark: SparkSession, scores: Rows, folder: Folder, run_id: str,
     parts = max(1, -(-rows * (150 + k * BYTES_PER_NUMBER) // CSV_PART_BYTES))
     ordered = scores.frame.repartitionByRange(parts, "uri") if parts > 1 else scores.frame.repartition(1)
     ordered.sortWithinPartitions("uri").mapInArrow(write, from_arrow_schema(SCORES)).count()
-
-
-def write_part(uri: str, run_id: str, number: int, rows: pa.Table, k: int) -> None:
-    """Write part `number` of a matrix, `rows` (SCORES), into OUTPUT at `uri`. The same rows give the same bytes."""
-    folder = open_folder(join(uri, "runs", run_id))
-    numbers = rows["pc"].combine_chunks().flatten().to_numpy().reshape(len(rows), k)
-    columns = {
-        "uri": rows["uri"],
-        "label": rows["label"],
-        **{f"pc{i + 1}": pa.array(np.ascontiguousarray(numbers[:, i])) for i in range(k)},
-    }
-    with tempfile.NamedTemporaryFile(prefix="fruitsctl-") as file:
-        pq.write_table(rows, file.name, compression="zstd", use_dictionary=["label"])
-        folder.upload(f"pca/part-{number:05}.zstd.parquet", file.name)
-    with tempfile.NamedTemporaryFile(prefix="fruitsctl-") as file:
-        # RFC 4180 quoting, and blanks are part of a name.
-        file.write(f"{','.join(columns)}\n".encode())
-        csv.write_csv(pa.table(columns), file, csv.WriteOptions(include_header=False, quoting_style="needed"))
-        file.flush()
-        folder.upload(f"csv/part-{number:05}.csv", file.name)
 
 
 def write_model(folder: Folder, run_id: str, fitted: Fitted) -> None:

@@ -7,7 +7,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 MOST_ENTRIES = 12
 MOST_LINES = 300
-LONG = {"cli/photos/fruits.py": "one drawing for each kind of fruit"}  # file to the reason why it is not cut
+LONG = {"cli/photos/drawn/fruits.py": "one drawing for each kind of fruit"}  # file to the reason why it is not cut
 
 FOLDERS = [
     ROOT / "job",

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.errors import FruitsError
+from cli.errors import FruitsError, UsageError
 from cli.photos.identifier import open_identifier
+from cli.photos.lessons import STDIN, LabelledPhoto, read_photo, refuse_untaught, taught_to
 from cli.settings.folders import local
-from cli.ui.output import emit, say_error
-from job.contract.reading import open_regular
+from cli.ui.output import emit, say, say_error
 from job.contract.records import counted
 from job.contract.uris import local_path
 
 if TYPE_CHECKING:
     from job.product.identify.answer import Answer, Result
-
-STDIN = "-"
+    from job.product.identify.identifier import Identifier
 
 
 def identify(
@@ -26,12 +26,19 @@ def identify(
     output: Annotated[str | None, typer.Option(help="OUTPUT of the run to compare with. [or fruits.toml, or the last local run]")] = None,
     run: Annotated[str | None, typer.Option(metavar="RUN_ID", help="Another run than the newest.")] = None,
     top: Annotated[int, typer.Option(min=1, help="Results per photo.")] = 5,
+    wrong: Annotated[
+        str | None,
+        typer.Option(metavar="LABEL", help="What the photo really shows: teach it to the run as `fruitsctl teach` does; asks first."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="With --wrong: do not ask.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One object with `answers` as JSON on stdout.")] = False,
 ) -> None:
     """Say which fruit is on a photo, or that it is unknown.
 
-    Nothing is stored and nothing is sent. Exits 1 if a photo cannot be read; the others are answered.
+    Without --wrong nothing is stored and nothing is sent. Exits 1 if a photo cannot be read; the others are answered.
     """
+    if wrong is not None and not (yes or sys.stdin.isatty()):
+        raise UsageError("cannot ask for consent: stdin is not a terminal", "add --yes to store a copy of the photo in INPUT")
     contents, missing = {}, {}
     for photo in photos:
         try:
@@ -51,8 +58,24 @@ def identify(
         )
     for error in missing.values():
         say_error(str(error), error.hint)
+    if wrong is not None and opened:
+        readable = [LabelledPhoto(photo, wrong, partial(contents.__getitem__, photo)) for photo in answers if photo not in unreadable]
+        _teach(opened, readable, yes)
     if unreadable or missing:
         raise typer.Exit(max((error.exit_code for error in missing.values()), default=1))
+
+
+def _teach(identifier: Identifier, photos: list[LabelledPhoto], yes: bool) -> None:
+    """Teach `photos` after consent: what was looked at only is stored from here on."""
+    if not photos:
+        return
+    what = f"{counted(len(photos), 'photos')} to INPUT as `{photos[0].label}`, without metadata"
+    if not yes and not typer.confirm(f"Add {what}? `fruitsctl forget` can erase them", err=True):
+        say("Nothing was stored.")
+        return
+    result = taught_to(identifier, photos)
+    say(f"{counted(len(result.added), 'photos')} taught to run {result.run_id}")
+    refuse_untaught(result, len(photos))
 
 
 def read(photo: str) -> bytes:
@@ -64,13 +87,7 @@ def read(photo: str) -> bytes:
     """
     if photo == STDIN:
         return sys.stdin.buffer.read()
-    path = local(photo, "download the photo first, then give its file")
-    try:
-        with open_regular(str(path)) as file:
-            return file.read()
-    except OSError as error:
-        hint = "give image files, for example photos/*/*.jpg, or `-` to read one from stdin"
-        raise FruitsError(f"cannot read `{photo}`: {error.strerror}", hint) from error
+    return read_photo(str(local(photo, "download the photo first, then give its file")))
 
 
 def text_of(answers: dict[str, Answer]) -> str:

@@ -10,7 +10,7 @@ import typer
 
 from cli.errors import UsageError
 from cli.photos import assets
-from cli.photos.generated import generate_photos
+from cli.photos.drawn.generated import generate_photos
 from cli.settings.config import settings
 from cli.settings.folders import local
 from cli.ui.output import emit, progress_bar

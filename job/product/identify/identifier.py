@@ -87,7 +87,7 @@ class Identifier:
 
     def features(self, photo: Image.Image) -> dict[str, Features]:
         """Return the features of each view of `crops.views`, (d,) float32."""
-        network = self._network()
+        network = self.network
         return {name: network(pixels) for name, pixels in views(photo, network.size_px).items()}
 
     def opinion(self, features: dict[str, Features]) -> dict[str, float]:
@@ -129,7 +129,9 @@ class Identifier:
 
         return next(iter(find_unchanged_since(self.gallery.created)([uri])), None)
 
-    def _network(self) -> Network:
+    @property
+    def network(self) -> Network:
+        """The network of this thread."""
         if not hasattr(self._threads, "network"):
             self._threads.network = self._model.network(self._model.payload)
         network: Network = self._threads.network

@@ -13,7 +13,7 @@ from cli.aws.regions import PARIS
 from cli.billing import sizing
 from cli.commands.app import app
 from cli.commands.aws.infra import SERVICE_WORDS
-from cli.photos.generated import generate_photos
+from cli.photos.drawn.generated import generate_photos
 from cli.settings.config import SETTINGS
 from cli.targets.emr_serverless import prepare
 from cli.targets.emr_serverless.options import ServerlessOptions

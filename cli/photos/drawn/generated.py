@@ -110,7 +110,7 @@ def _drawing() -> Callable[[str, int, int], bytes]:
         raise UsageError(message, "run `uv tool install '.[job]'` in the checkout")
     import numpy as np
 
-    from cli.photos.scene import photo
+    from cli.photos.drawn.scene import photo
 
     return lambda kind, seed, number: photo(kind, np.random.default_rng([seed, zlib.crc32(kind.encode()), number]))
 

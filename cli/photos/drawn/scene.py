@@ -7,8 +7,8 @@ import io
 import numpy as np
 from PIL import ExifTags, Image
 
-from cli.photos.canvas import Canvas, Colour, Floats, blurred, mix
-from cli.photos.fruits import DRAWINGS, near
+from cli.photos.drawn.canvas import Canvas, Colour, Floats, blurred, mix
+from cli.photos.drawn.fruits import DRAWINGS, near
 
 SHAPES = ((1, 1), (1, 1), (4, 3), (3, 4), (3, 2), (2, 3))  # width to height
 SHORTER_SIDE_PX = (120, 220)

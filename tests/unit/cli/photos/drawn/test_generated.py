@@ -16,9 +16,9 @@ from PIL import Image
 import cli
 from cli.errors import AssetError, UsageError
 from cli.photos.assets import SampleResult
-from cli.photos.fruits import DRAWINGS
-from cli.photos.generated import KINDS, draw_photo, generate_photos
-from cli.photos.scene import as_jpeg, upright
+from cli.photos.drawn.fruits import DRAWINGS
+from cli.photos.drawn.generated import KINDS, draw_photo, generate_photos
+from cli.photos.drawn.scene import as_jpeg, upright
 from job.contract.orientation import orientation
 from job.imaging.decode import decode_image
 from tests.unit.cli.asset_files import file_size_limit
@@ -45,7 +45,7 @@ def test_every_kind_has_a_drawing() -> None:
 
 def test_the_same_seed_gives_the_same_bytes_in_another_process() -> None:
     call = (
-        "import hashlib; from cli.photos.generated import KINDS, draw_photo;"
+        "import hashlib; from cli.photos.drawn.generated import KINDS, draw_photo;"
         "print(hashlib.sha256(b''.join(draw_photo(kind, 5, 1) for kind in KINDS)).hexdigest())"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1]), "PYTHONHASHSEED": "77"}
@@ -217,7 +217,7 @@ def test_a_disk_that_takes_no_more_is_an_error_and_leaves_nothing_half_written(t
 def test_the_cli_alone_says_what_it_lacks(tmp_path: Path) -> None:
     """In a Python whose only packages are the CLI's own, as `uv tool install` of the plain package makes it."""
     environment = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
-    call = "from pathlib import Path; from cli.photos.generated import KINDS, generate_photos; generate_photos(Path('photos'), 2, 1)"
+    call = "from pathlib import Path; from cli.photos.drawn.generated import KINDS, generate_photos; generate_photos(Path('photos'), 2, 1)"
 
     done = subprocess.run([sys._base_executable, "-S", "-c", call], cwd=tmp_path, env=environment, capture_output=True, text=True)
 

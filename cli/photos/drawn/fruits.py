@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from cli.photos.canvas import (
+from cli.photos.drawn.canvas import (
     TABLE,
     Canvas,
     Colour,

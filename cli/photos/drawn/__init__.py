@@ -1,0 +1,1 @@
+"""Draw photos of fruits where none can be downloaded."""
