@@ -88,8 +88,8 @@ def _conversion(profile: bytes) -> tuple[Conversion | None, tuple[str, ...]]:
     try:
         opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         mode, modes = MODES[opened.profile.xcolor_space]
-        # Relative colorimetric: a colour that sRGB has stays that colour, and white stays white. Perceptual would shift all of them, by each
-        # maker's taste. Black stays black.
+        # Relative colorimetric: a colour that sRGB has stays that colour, and white stays white. Perceptual would shift all of them, by the
+        # taste of a profile's maker. Black stays black.
         transform = ImageCms.buildTransform(
             opened,
             ImageCms.createProfile("sRGB"),
@@ -123,7 +123,9 @@ def _changes_nothing(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
 @lru_cache
 def matrix_profile(primaries: int) -> bytes:
     """Return an ICC profile of the primaries WIDE[`primaries`] with the curve of sRGB: ICC.1:2022, 7.2 and 8.3."""
-    curve = b"para" + struct.pack(">IHH5i", 0, 3, 0, *(round(value * 65536) for value in (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)))
+    curve = b"para" + struct.pack(
+        ">IHH5i", 0, 3, 0, *(round(value * 65536) for value in (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045))
+    )
     tags = {b"wtpt": _xyz(np.array(D50))}
     columns = _to_d50(WIDE[primaries]).T
     for name, column in zip((b"r", b"g", b"b"), columns, strict=True):
@@ -143,6 +145,7 @@ def _xyz(value: npt.NDArray[np.float64]) -> bytes:
 
 def _to_d50(primaries: tuple[float, ...]) -> npt.NDArray[np.float64]:
     """Return the matrix from linear RGB at D65 to XYZ at D50, adapted by Bradford's method: ICC.1:2022, annex E."""
+
     def xyz(x: float, y: float) -> npt.NDArray[np.float64]:
         return np.array([x / y, 1, (1 - x - y) / y])
 

@@ -16,7 +16,10 @@ BODY = {
     "required": True,
     "content": {
         "multipart/form-data": {"schema": {"type": "object", "properties": {FIELD: BINARY}, "required": [FIELD]}},
-        **{kind: {"schema": BINARY} for kind in ("image/jpeg", "image/heic", "image/png", "image/webp", "image/avif", "application/octet-stream")},
+        **{
+            kind: {"schema": BINARY}
+            for kind in ("image/jpeg", "image/heic", "image/png", "image/webp", "image/avif", "application/octet-stream")
+        },
     },
 }
 ERRORS = {

@@ -26,7 +26,8 @@ def drafted(content: bytes, scale: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("width", "height", "scale"), [(191, 400, 1), (192, 400, 2), (400, 383, 2), (384, 400, 4), (1000, 768, 8), (767, 1000, 4), (3000, 2000, 8)]
+    ("width", "height", "scale"),
+    [(191, 400, 1), (192, 400, 2), (400, 383, 2), (384, 400, 4), (1000, 768, 8), (767, 1000, 4), (3000, 2000, 8)],
 )
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"mode": "L"}, {"mode": "CMYK"}], ids=str)
 def test_the_shorter_side_keeps_three_times_the_network(width: int, height: int, scale: int, options: dict):

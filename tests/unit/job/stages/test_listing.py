@@ -117,7 +117,26 @@ def test_size_and_time_tell_a_changed_file(tmp_path: Path):
     assert listed(tmp_path) != before
 
 
-@pytest.mark.parametrize("name", ["a.jpg", "a.JPG", "a.jpeg", "a.jfif", "a.png", "a.gif", "a.webp", "a.bmp", "a.tif", "a.TIFF", "a.jpe", "a.HEIC", "a.heif", "a.hif", "a.avif"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a.jpg",
+        "a.JPG",
+        "a.jpeg",
+        "a.jfif",
+        "a.png",
+        "a.gif",
+        "a.webp",
+        "a.bmp",
+        "a.tif",
+        "a.TIFF",
+        "a.jpe",
+        "a.HEIC",
+        "a.heif",
+        "a.hif",
+        "a.avif",
+    ],
+)
 def test_images_are_known_by_their_suffix(name: str):
     assert ignored_kind(name) is None
 
