@@ -106,7 +106,7 @@ def _items(content: bytes, inside: dict[bytes, FileChunk]) -> dict[int, _Item]:
 
 def _places(content: bytes, inside: dict[bytes, FileChunk]) -> dict[int, list[tuple[int, int]]]:
     """Return where the data of each item lies: 14496-12, 8.11.3."""
-    at, places = inside[b"iloc"].data, {}
+    at, places = inside[b"iloc"].data, dict[int, list[tuple[int, int]]]()
     version, sizes = content[at], struct.unpack_from(">H", content, at + 4)[0]
     offset_size, length_size, base_size, index_size = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
     reader = _Reader(content, at + 6)

@@ -25,7 +25,7 @@ BRANDS = (*HEIC_BRANDS, b"avif", b"avis")
 WITH_PIXELS = (b"ftyp", b"meta", b"mdat", b"moov")  # a photo without the end of such a box misses some
 
 THREADS = 1  # Spark owns the parallelism
-TO_8_BITS, BGR, TIGHT_ROWS, TO_16_BITS, ANY_DECODER, WITHOUT_LIMITS = True, False, False, False, "", False  # of libheif's images
+TO_8_BITS, BGR, TIGHT_ROWS, TO_16_BITS, ANY_DECODER, WITHOUT_LIMITS = True, False, False, True, "", False  # of libheif's images
 AvifImagePlugin.DEFAULT_MAX_THREADS = THREADS
 
 
@@ -42,14 +42,17 @@ class HeicImageFile(ImageFile.ImageFile):
     def _open(self) -> None:
         assert self.fp is not None
         given = self.fp.read(), THREADS, TO_8_BITS, BGR, TIGHT_ROWS, TO_16_BITS, ANY_DECODER, WITHOUT_LIMITS
-        pictures = [picture for picture in _pi_heif.load_file(*given) if picture is not None]  # reads the boxes only
-        self._picture: Any = next(picture for picture in pictures if picture.primary)
+        try:
+            pictures = _pi_heif.load_file(*given)  # reads the boxes only
+        except (ValueError, RuntimeError, EOFError, OSError) as error:
+            raise SyntaxError(str(error)) from error  # as Pillow's own plugins say so
+        self._picture: Any = [picture for picture in pictures if picture is not None and picture.primary][0]
         self._size, self._mode = self._picture.size_mode
         profile = self._picture.color_profile
         if profile:
             self.info["icc_profile" if profile["type"] in ("rICC", "prof") else "nclx_profile"] = profile["data"]
 
-    def load(self) -> Image.core.PixelAccess | None:
+    def load(self) -> Any:
         """Decode the picture, once."""
         if self._picture is not None:
             picture, self._picture = self._picture, None
