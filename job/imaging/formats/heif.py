@@ -44,9 +44,9 @@ class HeicImageFile(ImageFile.ImageFile):
         given = self.fp.read(), THREADS, TO_8_BITS, BGR, TIGHT_ROWS, TO_16_BITS, ANY_DECODER, WITHOUT_LIMITS
         try:
             pictures = _pi_heif.load_file(*given)  # reads the boxes only
-        except (ValueError, RuntimeError, EOFError, OSError) as error:
+            self._picture: Any = next(picture for picture in pictures if picture is not None and picture.primary)
+        except (ValueError, RuntimeError, EOFError, OSError, StopIteration) as error:
             raise SyntaxError(str(error)) from error  # as Pillow's own plugins say so
-        self._picture: Any = [picture for picture in pictures if picture is not None and picture.primary][0]
         self._size, self._mode = self._picture.size_mode
         profile = self._picture.color_profile
         if profile:
