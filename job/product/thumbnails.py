@@ -35,20 +35,9 @@ READ_BYTES = 512 << 20  # of photos at most: seconds on a good line, whether the
 SPRITE_BYTES = 2 << 20
 SPRITE_EFFORT = 2  # of WebP: less than half the time of its default of 4, 3 % more bytes
 QUALITIES = (70, 45, 20)
+PARSERS = (struct.error, zlib.error)
 # What Pillow's parsers raise; `decode_image` met everything else before this photo got its features.
-BROKEN = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    TypeError,
-    IndexError,
-    EOFError,
-    MemoryError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-    DecodeError,
-)
+BROKEN = (OSError, ValueError, SyntaxError, TypeError, IndexError, EOFError, MemoryError, RuntimeError, DecodeError, *PARSERS)
 
 
 def small_photos(uris: Iterable[str], keys_of: FindImages) -> dict[str, Image.Image]:

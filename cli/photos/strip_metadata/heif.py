@@ -12,6 +12,7 @@ from typing import NamedTuple
 from job.contract.orientation import FileChunk, iso_boxes
 
 PICTURES = {b"hvc1", b"av01", b"grid", b"iden", b"iovl"}  # types of items that are pixels, or are made of others' pixels
+SHOWING_FILE = {b"ftyp", b"meta", b"mdat"}
 SHOWING_META = {b"hdlr", b"pitm", b"iinf", b"iloc", b"iref", b"iprp", b"idat", b"dinf", b"grpl"}
 SHOWING_PROPERTIES = {
     *(
@@ -55,30 +56,24 @@ def strip(content: bytes) -> bytes:
     kept = bytearray(content)
     boxes = _parts_of(content, 0, len(content))
     (meta,) = [box for box in boxes if box.kind == b"meta"]  # without one, or with two: ValueError
-    inside = {box.kind: box for box in _parts_of(content, meta.data + 4, meta.end)}
+    in_meta = _parts_of(content, meta.data + 4, meta.end)
+    inside = {box.kind: box for box in in_meta if box.kind in SHOWING_META}
     items = _items(content, inside)
     (primary,) = struct.unpack_from(">I" if content[inside[b"pitm"].data] else ">H", content, inside[b"pitm"].data + 4)
     shown = _shown(content, inside, primary)
-    if not all(items[item].kind in PICTURES for item in shown):
+    if not all(items[item].kind in PICTURES for item in shown) or len(inside) != sum(box.kind in SHOWING_META for box in in_meta):
         raise ValueError("an unknown kind of HEIF")
-    for box in boxes:
-        if box.kind not in (b"ftyp", b"meta", b"mdat"):
-            _blank(kept, box)
-    for box in inside.values():
-        if box.kind not in SHOWING_META:
-            _blank(kept, box)
+    properties = [each for box in _within(content, inside[b"iprp"]) if box.kind == b"ipco" for each in _within(content, box)]
+    for found, showing in ((boxes, SHOWING_FILE), (in_meta, SHOWING_META), (properties, SHOWING_PROPERTIES)):
+        for box in found:
+            if box.kind not in showing:
+                _blank(kept, box)
     _zero(kept, inside[b"hdlr"].data + 24, inside[b"hdlr"].end)  # a name, mostly of a program
-    for box in _parts_of(content, inside[b"iprp"].data, inside[b"iprp"].end):
-        for prop in _parts_of(content, box.data, box.end) if box.kind == b"ipco" else ():
-            if prop.kind not in SHOWING_PROPERTIES:
-                _blank(kept, prop)
     for number, item in items.items():
         _zero(kept, item.at + 4, item.end)  # a name, a type of content
         if number not in shown:
             kept[item.at : item.at + 4] = b"free"
-    _keep_data(
-        kept, content, [box for box in (*boxes, *inside.values()) if box.kind in (b"mdat", b"idat")], [items[each] for each in shown]
-    )
+    _keep_data(kept, content, [box for box in (*boxes, *in_meta) if box.kind in (b"mdat", b"idat")], [items[each] for each in shown])
     return bytes(kept)
 
 
@@ -88,6 +83,10 @@ def _parts_of(content: bytes, begin: int, end: int) -> list[FileChunk]:
     if not boxes or boxes[-1].end != end or any(box.kind == b"moov" for box in boxes):
         raise ValueError("broken, or with a film in it")
     return boxes
+
+
+def _within(content: bytes, box: FileChunk) -> list[FileChunk]:
+    return _parts_of(content, box.data, box.end)
 
 
 def _items(content: bytes, inside: dict[bytes, FileChunk]) -> dict[int, _Item]:
@@ -107,7 +106,7 @@ def _items(content: bytes, inside: dict[bytes, FileChunk]) -> dict[int, _Item]:
 
 def _places(content: bytes, inside: dict[bytes, FileChunk]) -> dict[int, list[tuple[int, int]]]:
     """Return where the data of each item lies: 14496-12, 8.11.3."""
-    at, places = inside[b"iloc"].data, {}
+    at, places = inside[b"iloc"].data, dict[int, list[tuple[int, int]]]()
     version, sizes = content[at], struct.unpack_from(">H", content, at + 4)[0]
     offset_size, length_size, base_size, index_size = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
     reader = _Reader(content, at + 6)
@@ -165,9 +164,9 @@ def _is_alpha(content: bytes, inside: dict[bytes, FileChunk], item: int) -> bool
     """Return whether the property `auxC` of an item says transparency: 23008-12, 6.5.8, by way of the list `ipma`, 6.5.3."""
     properties: list[FileChunk] = []
     mine: set[int] = set()
-    for box in _parts_of(content, inside[b"iprp"].data, inside[b"iprp"].end):
+    for box in _within(content, inside[b"iprp"]):
         if box.kind == b"ipco":
-            properties = _parts_of(content, box.data, box.end)
+            properties = _within(content, box)
             continue
         large, reader = content[box.data + 3] & 1, _Reader(content, box.data + 4)
         for _ in range(reader.number(4)):

@@ -88,8 +88,8 @@ def _conversion(profile: bytes) -> tuple[Conversion | None, tuple[str, ...]]:
     try:
         opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         mode, modes = MODES[opened.profile.xcolor_space]
-        # Relative colorimetric: a colour that sRGB has stays that colour, and white stays white. Perceptual would shift all of them, by each
-        # maker's taste. Black stays black.
+        # Relative colorimetric: a colour that sRGB has stays that colour, and white stays white. Perceptual would shift all of them, by the
+        # taste of a profile's maker. Black stays black.
         transform = ImageCms.buildTransform(
             opened,
             ImageCms.createProfile("sRGB"),

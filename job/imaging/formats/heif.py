@@ -9,9 +9,9 @@ the EXIF block that it returns.
 from __future__ import annotations
 
 import struct
+from typing import Any
 
-import pi_heif
-import pi_heif.options
+import _pi_heif
 from PIL import AvifImagePlugin, Image, ImageFile
 
 from job.contract.errors import DecodeError
@@ -24,33 +24,42 @@ HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"
 BRANDS = (*HEIC_BRANDS, b"avif", b"avis")
 WITH_PIXELS = (b"ftyp", b"meta", b"mdat", b"moov")  # a photo without the end of such a box misses some
 
-# Spark owns the parallelism: one thread for each worker.
-pi_heif.options.DECODE_THREADS = 1
-pi_heif.options.THUMBNAILS = pi_heif.options.DEPTH_IMAGES = pi_heif.options.AUX_IMAGES = False
-AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+THREADS = 1  # Spark owns the parallelism
+TO_8_BITS, BGR, TIGHT_ROWS, TO_16_BITS, ANY_DECODER, WITHOUT_LIMITS = True, False, False, True, "", False  # of libheif's images
+AvifImagePlugin.DEFAULT_MAX_THREADS = THREADS
 
 
 class HeicImageFile(ImageFile.ImageFile):
-    """The primary picture of a HEIC file. pi-heif's own plugin refuses a photo whose EXIF is damaged."""
+    """
+    The primary picture of a HEIC file, by the C module of pi-heif.
+
+    Its Python part reads all metadata first: it ends the process at an item whose type is no text, and refuses a photo with damaged EXIF.
+    """
 
     format = HEIC
     format_description = "HEIC photo"
 
     def _open(self) -> None:
         assert self.fp is not None
-        self._heif = pi_heif.open_heif(self.fp.read())  # reads the boxes only
-        self._size, self._mode = self._heif.size, self._heif.mode
-        kept = self._heif.info
-        self.info = {name: kept[name] for name in ("icc_profile", "nclx_profile") if name in kept}
+        given = self.fp.read(), THREADS, TO_8_BITS, BGR, TIGHT_ROWS, TO_16_BITS, ANY_DECODER, WITHOUT_LIMITS
+        try:
+            pictures = _pi_heif.load_file(*given)  # reads the boxes only
+            self._picture: Any = next(picture for picture in pictures if picture is not None and picture.primary)
+        except (ValueError, RuntimeError, EOFError, OSError, StopIteration) as error:
+            raise SyntaxError(str(error)) from error  # as Pillow's own plugins say so
+        self._size, self._mode = self._picture.size_mode
+        profile = self._picture.color_profile
+        if profile:
+            self.info["icc_profile" if profile["type"] in ("rICC", "prof") else "nclx_profile"] = profile["data"]
 
-    def load(self) -> Image.core.PixelAccess | None:
+    def load(self) -> Any:
         """Decode the picture, once."""
-        if self._heif is not None:
-            picture, self._heif = self._heif, None
+        if self._picture is not None:
+            picture, self._picture = self._picture, None
             data = picture.data
-            self._size = picture.size  # the boxes may have said something else
+            self._size, self._mode = picture.size_mode  # the boxes may have said something else
             self.load_prepare()
-            self.frombytes(data, "raw", (picture.mode, picture.stride))
+            self.frombytes(data, "raw", (self.mode, picture.stride))
         return super().load()
 
 

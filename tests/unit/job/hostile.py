@@ -60,8 +60,11 @@ def heic_of(image: Image.Image, **options: Any) -> bytes:
     """A HEIC photo; an EXIF orientation becomes a turn by the file's boxes, as phones write it."""
     import pillow_heif  # never registered: Pillow would read by it what the job reads by pi-heif
 
-    buffer = io.BytesIO()
-    pillow_heif.from_pillow(image).save(buffer, **{"quality": 90, **options})
+    plain, buffer = image.copy(), io.BytesIO()
+    plain.info = {}  # of which it would turn the pixels
+    file = pillow_heif.from_pillow(plain)
+    file.info.update(image.info)
+    file.save(buffer, **{"quality": 90, **options})
     return buffer.getvalue()
 
 

@@ -33,9 +33,9 @@ def heic(mode="RGB", **options):
 
 def several():
     """A primary picture, another one, thumbnails of both."""
-    image, buffer = hostile.fruit(300, 200), io.BytesIO()
-    image.info["exif"] = told()
-    file = pillow_heif.from_pillow(image)
+    buffer = io.BytesIO()
+    file = pillow_heif.from_pillow(hostile.fruit(300, 200))
+    file.info["exif"] = told()
     file.add_from_pillow(Image.new("RGB", (200, 200), "blue"))
     file.save(buffer, thumbnails=[64, 128], primary_index=0)
     return buffer.getvalue()
