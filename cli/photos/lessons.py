@@ -49,7 +49,7 @@ def labelled_photos(photos: list[str], label: str | None) -> Iterator[LabelledPh
         if path.is_dir():
             found = list(_below(path))
             if not found:
-                raise UsageError(f"there are no photos below `{path}`", "use files ending in .jpg .png .webp")
+                raise UsageError(f"there are no photos below `{path}`", "use files ending in .jpg .heic .png .webp .avif")
             for file in found:
                 yield LabelledPhoto(str(file), label or _folder_of(file, path), partial(read_photo, str(file)))
         else:

@@ -27,7 +27,7 @@ from job.contract.filenames import label_of, skipped_folder
 from job.contract.records import Manifest, counted
 from job.contract.uris import is_s3, join, printable, shown
 from job.imaging.bounded_decode import decode_in_subprocess
-from job.imaging.networks import Features
+from job.imaging.networks import FULL, Features
 from job.inputs import local, s3
 from job.inputs.fetch import MAX_BYTES, ListedImage, content_etag, find_image
 from job.product.gallery import Gallery
@@ -42,7 +42,7 @@ from job.storage.s3_client import S3_ERRORS, translate_error
 from job.storage.schema import EMBEDDED, FEATURES, SCORES, only
 from job.storage.tombstones import REFUSED, Tombstones, read_tombstones
 
-SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif", "BMP": ".bmp", "TIFF": ".tif"}
+SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif", "BMP": ".bmp", "TIFF": ".tif", "HEIC": ".heic", "AVIF": ".avif"}
 PART = re.compile(r"part-(\d+).*\.parquet$")
 MAX_LABEL_BYTES = 255  # of a file name on Linux, macOS and Windows
 NOTE = "taught after the run: report.html does not show them"  # ends the note of the manifest
@@ -145,7 +145,7 @@ def _prepare(
                 raise DecodeError(f"too large: {len(content)} bytes")
             if erased.contains(content):
                 raise DecodeError(REFUSED)
-            decoded = decode_in_subprocess(content, identifier.network.size_px)
+            decoded = decode_in_subprocess(content, identifier.network.size_px, identifier.gallery.model.endswith(FULL))
             digest = hashlib.sha256(content).hexdigest()
             name = f"{lesson.label}/taught-{digest[:16]}{_suffix(content)}"
             photos[name] = _Photo(lesson, name, digest, decoded.width, decoded.height, identifier.network(decoded.pixels))
