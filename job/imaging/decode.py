@@ -69,9 +69,10 @@ def decode_image(content: bytes, size_px: int, full: bool = False) -> Decoded:
         raise DecodeError("empty file")
     try:
         image = open_image(content)
-        stored, turn, conversion = image.size, turn_of(image, content), to_srgb(image, content)
+        original = image.size if image.format in JPEGS else None  # of a TIFF the size changes while Pillow turns it
+        turn, conversion = turn_of(image, content), to_srgb(image, content)
         image = load_pixels(image, content, draft_px=None if full else DRAFT_FACTOR * size_px)
-        width, height = stored if turn < 5 else stored[::-1]
+        width, height = (original or image.size)[:: 1 if turn < 5 else -1]
         # Of the few pixels that are left: a conversion is per pixel, and the resize mixes encoded values in either order.
         small = convert(resize_upright(image, turn, size_px, conversion.mode if conversion else "RGB"), conversion)
         return Decoded(np.asarray(small), width, height)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from tests.unit.job import hostile
 
 Make = Callable[[random.Random], bytes]
-FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP")
+FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "HEIC", "AVIF")
 HEADER_BYTES = 200
 EXTREMES = (0, 1, 0x7F, 0x80, 0xFF)
 
@@ -32,6 +32,8 @@ def base(chance: random.Random) -> bytes:
         "WEBP": ("RGB", "RGBA"),
         "TIFF": ("RGB", "L", "CMYK", "1"),
         "BMP": ("RGB", "P", "1"),
+        "HEIC": ("RGB", "RGBA", "L"),
+        "AVIF": ("RGB", "RGBA", "L"),
     }
     chosen = chance.choice(mode[kind])
     image = image.convert("L").convert("I").convert("I;16") if chosen == "I;16" else image.convert(chosen)
@@ -40,7 +42,7 @@ def base(chance: random.Random) -> bytes:
         options = {"progressive": chance.random() < 0.5, "quality": chance.choice((5, 60, 95))}
     if kind == "TIFF" and chosen != "1":
         options = {"compression": chance.choice(("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"))}
-    return hostile.save(image, kind, **options)
+    return hostile.heic_of(image, quality=50) if kind == "HEIC" else hostile.save(image, kind, **options)
 
 
 def flipped(chance: random.Random) -> bytes:

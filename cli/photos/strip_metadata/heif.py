@@ -63,8 +63,9 @@ def strip(content: bytes) -> bytes:
     shown = _shown(content, inside, primary)
     if not all(items[item].kind in PICTURES for item in shown) or len(inside) != sum(box.kind in SHOWING_META for box in in_meta):
         raise ValueError("an unknown kind of HEIF")
-    properties = [each for box in _within(content, inside[b"iprp"]) if box.kind == b"ipco" for each in _within(content, box)]
-    for found, showing in ((boxes, SHOWING_FILE), (in_meta, SHOWING_META), (properties, SHOWING_PROPERTIES)):
+    in_iprp = _within(content, inside[b"iprp"])
+    properties = [each for box in in_iprp if box.kind == b"ipco" for each in _within(content, box)]
+    for found, showing in ((boxes, SHOWING_FILE), (in_meta, SHOWING_META), (in_iprp, {b"ipco", b"ipma"}), (properties, SHOWING_PROPERTIES)):
         for box in found:
             if box.kind not in showing:
                 _blank(kept, box)
@@ -165,8 +166,8 @@ def _is_alpha(content: bytes, inside: dict[bytes, FileChunk], item: int) -> bool
     properties: list[FileChunk] = []
     mine: set[int] = set()
     for box in _within(content, inside[b"iprp"]):
-        if box.kind == b"ipco":
-            properties = _within(content, box)
+        if box.kind != b"ipma":
+            properties = _within(content, box) if box.kind == b"ipco" else properties
             continue
         large, reader = content[box.data + 3] & 1, _Reader(content, box.data + 4)
         for _ in range(reader.number(4)):
