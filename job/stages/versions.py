@@ -37,6 +37,6 @@ def refuse_uncomputable(missing: int, version: str, model: str) -> None:
     """
     if missing and version != model:
         raise SetupError(
-            f"{counted(missing, 'photos')} without features of `{version}`, on which the PCA was fitted; this version computes `{model}`",
+            f"the PCA was fitted with `{version}`, which is missing for {counted(missing, 'photos')}; this version computes `{model}`",
             "leave out --pca, so that all features are computed and a PCA is fitted again",
         )

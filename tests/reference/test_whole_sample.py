@@ -2,7 +2,7 @@
 
 import pytest
 
-SAMPLE_MODEL = "mobilenet_v2-c2b1952dedfb"
+SAMPLE_MODEL = "mobilenet_v2-3a1bc054d7c0"
 
 
 def test_the_sample_gives_131_labels_and_73_percent_of_variance(fruitsctl, real_sample, tmp_path):
