@@ -21,7 +21,7 @@ DEFAULT = "emr-7.13.0"
 RELEASE = environment().get("FRUITS_RELEASE") or DEFAULT
 SPARK = RELEASES.get(RELEASE, "")  # `image build` refuses a release that is not in the table
 PYTHON = "3.11"  # of the job's own venv; the base's is another
-MODEL = "mobilenet_v2-83c23436c074"  # job.imaging.networks.fingerprint("mobilenet_v2")
+MODEL = "mobilenet_v2-b45530352008"  # job.imaging.networks.fingerprint("mobilenet_v2")
 
 BASES = {
     "serverless": "public.ecr.aws/emr-serverless/spark/{release}:latest",

@@ -42,7 +42,17 @@ from job.storage.s3_client import S3_ERRORS, translate_error
 from job.storage.schema import EMBEDDED, FEATURES, SCORES, only
 from job.storage.tombstones import REFUSED, Tombstones, read_tombstones
 
-SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif", "BMP": ".bmp", "TIFF": ".tif", "HEIC": ".heic", "AVIF": ".avif"}
+SUFFIXES = {
+    "JPEG": ".jpg",
+    "MPO": ".jpg",
+    "PNG": ".png",
+    "WEBP": ".webp",
+    "GIF": ".gif",
+    "BMP": ".bmp",
+    "TIFF": ".tif",
+    "HEIC": ".heic",
+    "AVIF": ".avif",
+}
 PART = re.compile(r"part-(\d+).*\.parquet$")
 MAX_LABEL_BYTES = 255  # of a file name on Linux, macOS and Windows
 NOTE = "taught after the run: report.html does not show them"  # ends the note of the manifest

@@ -8,7 +8,7 @@ from job.storage.object_store import Folder
 
 
 def same_model(one: str, other: str) -> bool:
-    """Return whether two fingerprints are of one model, perhaps of two versions: `mobilenet_v2-83c23436c074`."""
+    """Return whether two fingerprints are of one model, perhaps of two versions: `mobilenet_v2-b45530352008`."""
     return one.rpartition("-")[0] == other.rpartition("-")[0]
 
 
@@ -37,6 +37,6 @@ def refuse_uncomputable(missing: int, version: str, model: str) -> None:
     """
     if missing and version != model:
         raise SetupError(
-            f"{counted(missing, 'photos')} without features of `{version}`, on which the PCA was fitted; this version computes `{model}`",
+            f"the PCA was fitted with `{version}`, which is missing for {counted(missing, 'photos')}; this version computes `{model}`",
             "leave out --pca, so that all features are computed and a PCA is fitted again",
         )

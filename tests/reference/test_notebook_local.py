@@ -28,7 +28,7 @@ def test_local_goes_from_photos_to_the_map(local):
 
     for line in (
         "500 photos of 25 fruits",
-        "fingerprint  mobilenet_v2-83c23436c074",
+        "fingerprint  mobilenet_v2-b45530352008",
         "1,280 numbers out",
         "500 photos listed, 500 new, 500 embedded now, 0 rejected",
         "Gram matrix (1280, 1280): 13 MB",

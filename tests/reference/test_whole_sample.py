@@ -2,7 +2,7 @@
 
 import pytest
 
-SAMPLE_MODEL = "mobilenet_v2-83c23436c074"
+SAMPLE_MODEL = "mobilenet_v2-b45530352008"
 
 
 def test_the_sample_gives_131_labels_and_73_percent_of_variance(fruitsctl, real_sample, tmp_path):

@@ -63,7 +63,7 @@ def test_the_pca_of_an_old_run_projects_its_own_features(run_job, updated, photo
 def test_photos_without_features_for_the_old_pca_are_counted(run_job, updated, photos):
     file = min(photos.rglob("*.jpg"))
     shutil.copy(file, file.with_name("new.jpg"))
-    message = f"1 photo without features of `{OLD}`, on which the PCA was fitted; this version computes `mean_colour-v2`"
+    message = f"the PCA was fitted with `{OLD}`, which is missing for 1 photo; this version computes `mean_colour-v2`"
 
     with pytest.raises(SetupError, match=message) as refused:
         run_job(photos, updated, pca="run-00")
