@@ -111,7 +111,8 @@ def settings() -> Settings:
     }
     found |= {name: _path(name, found[name]) for name in ("assets", "cache", "state") if found[name]}
     others = {"java_home": "JAVA_HOME", "spark_home": "SPARK_HOME", "jvm_options": "SPARK_SUBMIT_OPTS"}
-    return Settings(**found, **{name: environ.get(variable) for name, variable in others.items()}, tables=tables)
+    found |= {name: environ.get(variable) for name, variable in others.items()}
+    return Settings(**found, tables=tables)
 
 
 def read(file: Path) -> tuple[dict[str, str | None], dict[str, dict[str, Any]]]:

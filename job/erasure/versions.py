@@ -63,7 +63,7 @@ def versions_below(prefix: str) -> Iterator[Version]:
     try:
         for page in client().get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key):
             for found in page.get("Versions", []):
-                yield Version(f"s3://{bucket}/{found['Key']}", found["VersionId"], found["IsLatest"], False, size=found["Size"])
+                yield Version(f"s3://{bucket}/{found['Key']}", found["VersionId"], found["IsLatest"], False, size=found.get("Size", 0))
             for found in page.get("DeleteMarkers", []):
                 yield Version(f"s3://{bucket}/{found['Key']}", found["VersionId"], False, True)
     except S3_ERRORS as error:

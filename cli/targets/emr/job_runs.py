@@ -23,7 +23,7 @@ def submitted(job_run: JobRun, job_run_id: str, driver: str, target: str, where:
     words = job_run["jobDriver"][driver].get("entryPointArguments", [])
     arguments = dict(word.removeprefix("--").split("=", 1) for word in words if "=" in word)
     return SubmittedRun(
-        run_id=arguments.get("run-id", job_run.get("name", job_run_id)),
+        run_id=str(arguments.get("run-id") or job_run.get("name") or job_run_id),
         target=target,
         output=arguments.get("output", ""),
         sent_at=job_run["createdAt"].isoformat(),
