@@ -35,7 +35,7 @@ COPY cli/settings/__init__.py cli/settings/atomic_write.py cli/settings/waiting.
 COPY cli/ui/__init__.py cli/ui/output.py /opt/fruits/app/cli/ui/
 COPY job/__init__.py /opt/fruits/app/job/
 COPY job/contract/__init__.py job/contract/errors.py job/contract/params.py job/contract/records.py job/contract/atomic_write.py job/contract/uris.py /opt/fruits/app/job/contract/
-COPY job/imaging/__init__.py job/imaging/keras_to_litert.py job/imaging/networks.py job/imaging/untrained.py /opt/fruits/app/job/imaging/
+COPY job/imaging/__init__.py job/imaging/engines.py job/imaging/keras_to_litert.py job/imaging/networks.py job/imaging/proof.py job/imaging/untrained.py /opt/fruits/app/job/imaging/
 COPY job/imaging/known_answers /opt/fruits/app/job/imaging/known_answers
 COPY job/product/__init__.py /opt/fruits/app/job/product/
 COPY job/product/report/__init__.py job/product/report/vega.py /opt/fruits/app/job/product/report/

@@ -27,6 +27,7 @@ from job.contract.filenames import label_of, skipped_folder
 from job.contract.records import Manifest, counted
 from job.contract.uris import is_s3, join, printable, shown
 from job.imaging.bounded_decode import decode_in_subprocess
+from job.imaging.decode import FORMATS
 from job.imaging.networks import FULL, Features
 from job.inputs import local, s3
 from job.inputs.fetch import MAX_BYTES, ListedImage, content_etag, find_image
@@ -34,6 +35,7 @@ from job.product.gallery import Gallery
 from job.product.identify.identifier import Identifier
 from job.product.matrix import write_part
 from job.storage import data_files
+from job.storage.data_files import read_table
 from job.storage.delta_log import DeltaLog
 from job.storage.folders import open_folder
 from job.storage.lease import Lease
@@ -42,17 +44,7 @@ from job.storage.s3_client import S3_ERRORS, translate_error
 from job.storage.schema import EMBEDDED, FEATURES, SCORES, only
 from job.storage.tombstones import REFUSED, Tombstones, read_tombstones
 
-SUFFIXES = {
-    "JPEG": ".jpg",
-    "MPO": ".jpg",
-    "PNG": ".png",
-    "WEBP": ".webp",
-    "GIF": ".gif",
-    "BMP": ".bmp",
-    "TIFF": ".tif",
-    "HEIC": ".heic",
-    "AVIF": ".avif",
-}
+SUFFIXES = {name: f".{name.lower()}" for name in FORMATS} | {"JPEG": ".jpg", "MPO": ".jpg", "TIFF": ".tif"}  # by Pillow's name
 PART = re.compile(r"part-(\d+).*\.parquet$")
 MAX_LABEL_BYTES = 255  # of a file name on Linux, macOS and Windows
 NOTE = "taught after the run: report.html does not show them"  # ends the note of the manifest
@@ -217,7 +209,7 @@ def _listed(uri: str, photo: _Photo, content_hash: bool) -> ListedImage:
 def _commit(folder: Folder, images: list[tuple[ListedImage, _Photo]], model: str, lease: Lease, run_id: str) -> None:
     """Commit the rows of `features` that it does not have."""
     keys = only(FEATURES, ["uri", "etag", "model"])
-    known = {tuple(row.values()) for table in data_files.read_table(folder, "features", keys) for row in _rows_of(table, images)}
+    known = {tuple(row.values()) for table in read_table(folder, "features", keys) for row in _rows_of(table, images)}
     rows = [
         {
             "uri": image.uri,

@@ -27,7 +27,7 @@ def teach(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be taught; write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")] = False,
 ) -> None:
-    """Teach photos with their right label: `identify` uses them at once.
+    """Add photos to a run with their right label, for `identify`.
 
     Copies without metadata go to INPUT, their features and scores to OUTPUT; the PCA stays. A later run uses them as all other photos,
     and `forget` erases them. Exits 1 if photos could not be taught; the others are.

@@ -7,8 +7,9 @@ import sys
 import boto3
 import pytest
 
+from cli.aws.errors import client
 from cli.aws.regions import EU_REGIONS, refuse_outside_eu
-from cli.container.ecr import client, own_registry, region_of
+from cli.container.ecr import own_registry, region_of
 from cli.container.push import split
 from cli.errors import RefusedError
 
@@ -49,7 +50,7 @@ def test_london_is_named_with_its_reason():
         refuse_outside_eu("eu-west-2")
 
 
-@pytest.mark.parametrize("make", [client, own_registry])
+@pytest.mark.parametrize("make", [lambda session, region: client(session, "ecr", region), own_registry])
 def test_no_client_is_made_for_another_region(make):
     with pytest.raises(RefusedError):
         make(None, "us-east-1")  # a session is not even looked at

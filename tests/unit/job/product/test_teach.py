@@ -133,7 +133,7 @@ def test_an_existing_photo_stays_where_teaching_fails(identifier, tmp_path, monk
     learn(identifier, lesson())
     before = photos_in(tmp_path)
     with monkeypatch.context() as broken:
-        broken.setattr(data_files, "read_table", fail(OutputError("cannot read")))
+        broken.setattr(module, "read_table", fail(OutputError("cannot read")))
         with pytest.raises(OutputError):
             learn(identifier, lesson())
     assert photos_in(tmp_path) == before

@@ -122,7 +122,7 @@ def test_what_is_no_image_exits_with_1_after_the_others_were_answered(home):
     assert done.returncode == 1
     assert done.stdout.startswith(b"note.pdf\n  unreadable: not an image\n\nred.png: Tomato")
     assert b"error: 1 of 2 files cannot be read: `note.pdf`" in done.stderr
-    assert b"hint: use JPEG, PNG" in done.stderr
+    assert b"hint: use JPEG, HEIC, PNG" in done.stderr
 
 
 def test_a_photo_that_is_not_there_is_named_after_the_others_were_answered(home):
