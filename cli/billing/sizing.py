@@ -24,6 +24,16 @@ PYTHON_WORKER_MB = 400  # limit of one Python worker, one per core; at most 256 
 
 # `make bench`: 139 photos/s on 2 cores in the slower repeat. `make bench-s3`: a slow S3 leaves 0.74 to 0.81 of it, 51 to 56 per core.
 IMAGES_PER_SECOND_AND_VCPU = 55.0
+SECONDS_PER_PHOTO = 1 / IMAGES_PER_SECOND_AND_VCPU  # of one vCPU, for a photo of few pixels
+
+# Seconds of one vCPU to decode a megapixel. Measured on one core for photos enlarged to 12 megapixels: JPEG at a fraction of its size 16 to
+# 35 ms, in full 112 to 129 ms, HEIC 380 ms; times 1.25, which a slow S3 and a vCPU add to the rate above too.
+JPEG_SECONDS, FULL_SECONDS, HEIC_SECONDS = 0.0035, 0.013, 0.040
+# Bytes of a megapixel as phones write them: 12 megapixels are 3 to 4 MB as JPEG, 1.5 to 2 MB as HEIC.
+JPEG_BYTES, HEIC_BYTES = 290_000, 145_000
+HEIC_SUFFIXES = (".heic", ".heif", ".hif")
+MOST_MEGAPIXELS = 90.0  # of a photo that the job decodes
+
 FIXED_MINUTES = (
     5.0  # assumed for all but embedding: workers start and pull the image (2 to 3), Spark and the model start, list, fit, publish
 )
@@ -69,11 +79,13 @@ def fleet(
     deadline_minutes: float | None,
     quota_vcpu: int = QUOTA_VCPU,
     executor_memory_gb: int = WORKER.memory_gb,
+    photo_seconds: float = SECONDS_PER_PHOTO,
 ) -> Fleet:
     """
     Return the fleet for `executors`, or for `images` within `deadline_minutes`, or DEFAULT_EXECUTORS within the quota.
 
     `executor_memory_gb` is all memory of an executor, overhead included; a size that the service does not offer is rounded up.
+    `photo_seconds`: what one vCPU takes for a photo.
 
     Raises:
         UsageError: the options contradict each other, cannot be met, or exceed the quota; it names the quota and the most that fits.
@@ -94,9 +106,9 @@ def fleet(
     if executors is not None and executors < 1:
         raise UsageError(f"`{executors}` {plural_noun(executors, 'executors')} requested", "choose at least 1")
     if executors is None and deadline_minutes is not None and images is not None:
-        executors = executors_within(images, deadline_minutes)
+        executors = executors_within(images, deadline_minutes, photo_seconds)
         if executors > most:
-            needed = math.ceil(minutes_for(images, most))
+            needed = math.ceil(minutes_for(images, most, photo_seconds))
             raise UsageError(
                 f"{counted(images, 'photos')} within `{deadline_minutes:g}` {plural_noun(deadline_minutes, 'minutes')}: "
                 f"{_quota_error(executors, quota_vcpu)}",
@@ -113,7 +125,7 @@ def _quota_error(executors: int, quota_vcpu: int) -> str:
     return f"`{executors}` {plural_noun(executors, 'executors')} and the driver need {needed} vCPUs, the quota is {quota_vcpu}"
 
 
-def executors_within(images: int, deadline_minutes: float) -> int:
+def executors_within(images: int, deadline_minutes: float, photo_seconds: float = SECONDS_PER_PHOTO) -> int:
     """
     Return the number of executors that embed `images` within `deadline_minutes`.
 
@@ -127,12 +139,29 @@ def executors_within(images: int, deadline_minutes: float) -> int:
             f"starting, listing and publishing take about {FIXED_MINUTES:g}",
             f"use --deadline {FIXED_MINUTES * 2:g} or more",
         )
-    return max(1, math.ceil(images / (IMAGES_PER_SECOND_AND_VCPU * WORKER.vcpu * left)))
+    return max(1, math.ceil(images * photo_seconds / (WORKER.vcpu * left)))
 
 
-def minutes_for(images: int, executors: int) -> float:
+def minutes_for(images: int, executors: int, photo_seconds: float = SECONDS_PER_PHOTO) -> float:
     """Estimate the minutes of a whole run."""
-    return FIXED_MINUTES + images / (IMAGES_PER_SECOND_AND_VCPU * WORKER.vcpu * executors) / 60
+    return FIXED_MINUTES + images * photo_seconds / (WORKER.vcpu * executors) / 60
+
+
+def seconds_per_photo(files: Mapping[str, int], full_decode: bool = False) -> float:
+    """
+    Estimate the seconds of one vCPU for a photo: those of the network and those of decoding, by the megapixels that `files` hint at.
+
+    `files`: names and sizes in bytes of some photos. `full_decode`: JPEG is not decoded at a fraction of its size.
+    """
+    if not files:
+        return SECONDS_PER_PHOTO
+    return SECONDS_PER_PHOTO + sum(_decoding_seconds(name, size, full_decode) for name, size in files.items()) / len(files)
+
+
+def _decoding_seconds(name: str, size: int, full_decode: bool) -> float:
+    heic = name.lower().endswith(HEIC_SUFFIXES)
+    megapixels = min(MOST_MEGAPIXELS, size / (HEIC_BYTES if heic else JPEG_BYTES))
+    return megapixels * (HEIC_SECONDS if heic else FULL_SECONDS if full_decode else JPEG_SECONDS)
 
 
 def spark_conf(wanted: Fleet) -> dict[str, str]:

@@ -15,7 +15,7 @@ from cli.aws.errors import translate_aws_errors
 from cli.aws.s3 import read_if_there
 from cli.billing import costs, sizing
 from cli.billing.prices import Prices
-from cli.billing.sizing import Fleet
+from cli.billing.sizing import WORKER, Fleet
 from cli.container.pushed import last_pushed
 from cli.errors import FruitsError, UsageError
 from cli.infra import deploy
@@ -26,10 +26,12 @@ from cli.targets.emr.run_files import read_manifest
 from cli.targets.emr_serverless import application as applications
 from cli.targets.emr_serverless.options import TIMEOUT_MINUTES, ServerlessOptions
 from cli.ui.output import say
+from job.contract.filenames import ignored_kind
 from job.contract.params import Params
 from job.contract.records import counted
 from job.contract.uris import bucket_and_key, join, shown
 
+LISTED = 1_000  # photos whose sizes tell how long decoding takes: what one request returns
 QUOTA_CODE = "L-D05C8A75"  # Max concurrent vCPUs per account, https://docs.aws.amazon.com/general/latest/gr/emr-serverless.html
 # What the sender of a run must be allowed to send and follow it; `fruitsctl infra policy operator` has the resources.
 NEEDS = (
@@ -101,8 +103,9 @@ def fleet_for(clients: Clients, application: dict[str, Any], params: Params, opt
         images = last_count(clients, params.output)
         images = min(images or params.limit, params.limit) if params.limit else images
     quota = quota_vcpu(clients, application)
-    memory = {"executor_memory_gb": options.executor_memory} if options.executor_memory else {}
-    return sizing.fleet(options.executors, images, options.deadline, quota, **memory)
+    memory = options.executor_memory or WORKER.memory_gb
+    seconds = photo_seconds(clients, params) if options.deadline else sizing.SECONDS_PER_PHOTO
+    return sizing.fleet(options.executors, images, options.deadline, quota, memory, seconds)
 
 
 def quota_vcpu(clients: Clients, application: dict[str, Any]) -> int:
@@ -141,6 +144,22 @@ def last_count(clients: Clients, output: str) -> int | None:
     latest = read_if_there(clients("s3"), join(output, "latest.json"))
     manifest = read_manifest(clients, output, json.loads(latest)["run_id"]) if latest else None
     return manifest.counts["listed"] if manifest else None
+
+
+def photo_seconds(clients: Clients, params: Params) -> float:
+    """Return the seconds of one vCPU for a photo, by the sizes of the first files of INPUT: one request."""
+    bucket, key = bucket_and_key(params.input)
+    try:
+        with translate_aws_errors("s3:ListBucket"):
+            listed = clients("s3").list_objects_v2(Bucket=bucket, Prefix=f"{key}/" if key else "", MaxKeys=LISTED)
+    except FruitsError as error:
+        if transient_reason(error) == EXPIRED:
+            raise
+        say(f"note: cannot list INPUT, assuming small photos for --deadline: {error}")
+        return sizing.SECONDS_PER_PHOTO
+    names = {one["Key"]: one["Size"] for one in listed.get("Contents", [])}
+    files = {name: size for name, size in names.items() if ignored_kind(name.rpartition("/")[2]) is None}
+    return sizing.seconds_per_photo(files, bool(getattr(params, "full_decode", False)))
 
 
 def timeout_for(fleet: Fleet, prices: Prices, options: ServerlessOptions) -> int:

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from cli.billing.sizing import Fleet, Worker, executors_within, fleet, minutes_for, rounded, spark_conf
+from cli.billing.sizing import Fleet, Worker, executors_within, fleet, minutes_for, rounded, seconds_per_photo, spark_conf
 from cli.errors import UsageError
 
 # https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/app-behavior.html, "Supported worker configurations"
@@ -117,6 +117,35 @@ def test_the_number_of_photos_alone_changes_nothing():
 
 def test_the_whole_run_is_estimated_from_the_measured_rate():
     assert minutes_for(66_000, 3) == pytest.approx(5 + 66_000 / 660 / 60)  # 6.67
+
+
+@pytest.mark.parametrize(
+    ("files", "full", "measured_ms"),
+    [
+        # Decoding and network on one core, 6.5 ms of it the network, times 1.25; small photos: the rate of `make bench`
+        ({}, False, 18.2),
+        ({"in/Kiwi/1.jpg": 5_000}, False, 18.2),
+        ({"in/1.jpg": 3_500_000}, False, 1.25 * (35 + 6.5)),
+        ({"in/1.jpg": 3_500_000}, True, 1.25 * (129 + 6.5)),
+        ({"in/1.HEIC": 1_750_000}, False, 1.25 * (380 + 6.5)),
+        ({"in/1.heic": 1_750_000}, True, 1.25 * (380 + 6.5)),
+        ({"in/1.jpg": 3_500_000, "in/2.jpg": 3_500_000, "in/3.heic": 1_750_000, "in/4.heic": 1_750_000}, False, 1.25 * (207.5 + 6.5)),
+    ],
+    ids=["unknown", "small", "phone", "phone in full", "HEIC", "HEIC in full", "half of each"],
+)
+def test_the_seconds_of_a_photo_are_those_measured_within_a_factor_of_one_and_a_half(files, full, measured_ms):
+    assert 1 / 1.5 < 1000 * seconds_per_photo(files, full) / measured_ms < 1.5
+
+
+def test_a_file_of_a_gigabyte_counts_as_the_largest_photo_that_is_decoded():
+    assert seconds_per_photo({"a.tif": 10**9}) == seconds_per_photo({"a.tif": 10**8})
+
+
+def test_a_deadline_with_photos_of_phones_needs_more_executors():
+    phone = seconds_per_photo({"in/1.jpg": 3_500_000})
+
+    assert fleet(None, 130_000, 15.0, 64, 8).max_executors == 1
+    assert fleet(None, 130_000, 15.0, 64, 8, phone).max_executors == 4  # 18.2 + 42.2 ms: 130,000 x 0.0604 / (4 x 600) = 3.3
 
 
 @pytest.mark.parametrize("images", [10_000_000, 100_000_000])
