@@ -80,7 +80,7 @@ def scree(ratios: npt.NDArray[np.float64], k: int, shown: int) -> Chart:
 
 
 def accuracy_by_components(shares: Sequence[tuple[int, float]], features: float | None, dim: int) -> Chart:
-    """Chart the accuracy of a classifier by number of components, on a log axis; a rule shows that of all features, `dim` in number."""
+    """Chart the accuracy of a classifier by number of components, on a log axis; a rule shows it with the features."""
     values = [{"components": k, "accuracy": share} for k, share in shares]
     ticks = {"format": "d", "values": [k for k, _ in shares], "grid": False}
     across = quantity("components", "components", {"type": "log", "nice": False, "padding": 20}, ticks)
