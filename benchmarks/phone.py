@@ -1,8 +1,8 @@
 """
 Photos as phones take them: JPEG and HEIC of 12 megapixels, embedded by the code of the job's tasks, one process per core, no Spark.
 
-JPEG is decoded at a fraction of its size, as a run does, and in full, as `--full-decode` does; the two alternate, repeat by repeat. Starting
-the processes and warming up are not counted.
+JPEG is decoded at a fraction of its size, as a run does, and in full, as `--full-decode` does; the two alternate, repeat by repeat.
+Starting the processes and warming up are not counted.
 """
 
 from __future__ import annotations
