@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from job.contract.records import counted
 from job.product.report.vega import VERSION
 
 # Okabe and Ito's colours without black and yellow, https://jfly.uni-koeln.de/color/; shapes say the same to those who see no colours.
@@ -92,7 +93,7 @@ def accuracy_by_components(shares: Sequence[tuple[int, float]], features: float 
         }
     ]
     if features is not None:
-        whole = {"values": [{"accuracy": features, "text": f"all {dim:,} features"}]}
+        whole = {"values": [{"accuracy": features, "text": f"all {counted(dim, 'features')}"}]}
         layers += [
             {"data": whole, "mark": {"type": "rule", "strokeDash": [4, 3], "color": LINE, "strokeWidth": 2}, "encoding": {"y": up}},
             {
