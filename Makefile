@@ -117,6 +117,7 @@ check: install  ## check format, lint, types and import contracts
 
 bench: install  ## compare with the notebook; one hour on two cores
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.phone
 
 bench-s3: install s3-server  ## compare with the notebook on a slow and a large S3; half an hour
 	$(BIN)/python -m benchmarks.s3
@@ -146,6 +147,7 @@ soak-quick: install  ## three small runs without Docker, as a smoke test
 
 bench-quick: install  ## run bench on a few images, as a smoke test
 	$(BIN)/python -m benchmarks --quick
+	$(BIN)/python -m benchmarks.phone --quick
 
 s3-server: install
 	@tests/s3/server.sh

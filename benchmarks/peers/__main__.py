@@ -24,9 +24,10 @@ from benchmarks.datasets import copy_images
 from benchmarks.machine import describe_machine
 from benchmarks.pages import fill
 from benchmarks.peers import environments, task
-from benchmarks.peers.check import reference
+from benchmarks.peers.check import SCALED_COSINE, reference
 from benchmarks.peers.race import PEERS, Race, Source
 from benchmarks.peers.report import faster, table
+from benchmarks.phone import enlarge_photos
 from benchmarks.runs import CHECKOUT, Bench, BenchmarkError, prepare, say
 from benchmarks.s3 import BUCKET, DELAY_SECONDS, copy_photos
 from benchmarks.targets import markdown
@@ -35,6 +36,20 @@ from tests.s3.proxy import Faults, Proxy
 from tests.s3.server import versitygw
 
 DISK, SLOW_S3 = "disk", f"S3, {1000 * DELAY_SECONDS:.0f} ms a GET"
+
+
+PHONE = {"": "12 megapixels, peers decode in full", "1": "12 megapixels, peers decode scaled"}
+
+
+def phone_sources(bench: Bench, photos: int) -> list[Source]:
+    """The photos of phones twice: peers decode them in full, and at a fraction of their size. Ours is the same command in both."""
+    local = bench.work / "phone-photos"
+    enlarge_photos(bench.assets / "photos", local, photos, "JPEG")
+    found = []
+    for scaled, name in PHONE.items():
+        environment = bench.environment | {task.SCALED: scaled}
+        found.append(Source(name, str(local), photos, replace(bench, environment=environment), SCALED_COSINE))
+    return found
 
 
 @contextmanager
@@ -70,10 +85,13 @@ def measure(bench: Bench, args: argparse.Namespace, out: Path, machine: dict[str
         environments.python_of(peer.environment)
     flatbuffer = bench.work / "mobilenet_v2.tflite"
     flatbuffer.write_bytes(litert_flatbuffer(bench.weights, bench.work / "cache"))
-    say("reference values: Keras on every photo of the sample")
-    expected = reference(bench.assets / "fruits-360-sample", task.keras_network(bench.weights, bench.cores))
-    race = Race(expected, flatbuffer, out, machine)
-    with sources(bench, args.photos, args.copies, args.source) as found:
+    with ExitStack() as stack:
+        found = (
+            phone_sources(bench, args.phone) if args.phone else stack.enter_context(sources(bench, args.photos, args.copies, args.source))
+        )
+        say("reference values: Keras on every photo")
+        photos = Path(found[0].images) if args.phone else bench.assets / "fruits-360-sample"
+        race = Race(reference(photos, task.keras_network(bench.weights, bench.cores)), flatbuffer, out, machine)
         for number in range(1, args.repeats + 1):
             say(f"repeat {number} of {args.repeats} begins")
             for source in found:
@@ -93,6 +111,7 @@ def main() -> int:
     parser.add_argument("--page", type=Path, help="page whose figures are replaced, such as docs/reference/benchmarks.md")
     parser.add_argument("--photos", type=int, default=3930, help="of the sample; default: all 3,930")
     parser.add_argument("--copies", type=int, default=1, help="of each on disk, under other names; 4 are 15,720 photos")
+    parser.add_argument("--phone", type=int, metavar="PHOTOS", help="instead: so many photos of 12 megapixels, peers in full and scaled")
     parser.add_argument("--peers", default="", help=f"some of: notebook,{','.join(dict.fromkeys(peer.module for peer in PEERS))}")
     parser.add_argument("--source", choices=("disk", "s3"), help="only this one; default: both")
     parser.add_argument("--cores", type=int, default=os.cpu_count())

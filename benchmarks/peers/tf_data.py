@@ -16,7 +16,7 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is first imported
 
-from benchmarks.peers.task import BATCH, SIZE_PX, Task, keras_model, listing, parse, read, s3_client, write
+from benchmarks.peers.task import BATCH, SCALED_FACTOR, SIZE_PX, Task, keras_model, listing, parse, read, s3_client, scaled, write
 
 READS_AHEAD = 32  # of S3: boto3 waits, TensorFlow's own number would be that of the cores
 
@@ -26,9 +26,19 @@ def dataset(task: Task, uris: list[str]) -> Any:
     import tensorflow as tf
 
     def pixels(content: Any) -> Any:
-        image = tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE")
+        image = decode_scaled(content) if scaled() else tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE")
         wide = one_pass(image, (tf.shape(image)[0], SIZE_PX))
         return one_pass(wide, (SIZE_PX, SIZE_PX)) / 127.5 - 1.0
+
+    def decode_scaled(content: Any) -> Any:
+        """`ratio` is a constant of the graph: a branch for each, https://www.tensorflow.org/api_docs/python/tf/io/decode_jpeg."""
+        short = tf.reduce_min(tf.io.extract_jpeg_shape(content)[:2])
+
+        def at(ratio: int) -> Any:
+            return lambda: tf.io.decode_jpeg(content, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE")
+
+        branches = [(short >= ratio * SCALED_FACTOR * SIZE_PX, at(ratio)) for ratio in (8, 4, 2)]
+        return tf.case(branches, default=at(1))
 
     def one_pass(image: Any, size: Any) -> Any:
         return tf.clip_by_value(tf.round(tf.image.resize(image, size, method="bicubic", antialias=True)), 0.0, 255.0)

@@ -300,7 +300,7 @@ def test_a_deadline_takes_the_number_of_photos_from_the_newest_run(account, aws)
 def test_a_deadline_counts_on_the_time_that_large_photos_take(account, aws):
     words = ("run", "--serverless", "--deadline", "15", "--images", "130000", "--dry-run")
     ended(words, 0, "spark.dynamicAllocation.maxExecutors=1 ")
-    aws("s3").put_object(Bucket=BUCKET, Key="in/Kiwi/large.jpg", Body=bytes(2_500_000))
+    aws("s3").put_object(Bucket=BUCKET, Key="photos/Kiwi/large.jpg", Body=bytes(2_500_000))
 
     ended(words, 0, "spark.dynamicAllocation.maxExecutors=3 ")  # 18.2 + 30.2 ms of a vCPU for each
 
