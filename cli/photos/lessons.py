@@ -71,6 +71,18 @@ def read_photo(path: str) -> bytes:
         raise FruitsError(f"cannot read `{path}`: {error.strerror}", hint) from error
 
 
+def check_labels(photos: list[LabelledPhoto]) -> None:
+    """Raise FruitsError for a label that a folder of INPUT cannot have."""
+    from job.contract.errors import JobError
+    from job.product.teach import check_label
+
+    try:
+        for photo in photos:
+            check_label(photo.label)
+    except JobError as error:
+        raise FruitsError(str(error), error.hint, error.code) from error
+
+
 def taught_to(identifier: Identifier, photos: list[LabelledPhoto], with_metadata: bool = False) -> Taught:
     """
     Teach the run of `identifier`, by default with copies without place, time, camera and names.
@@ -79,11 +91,9 @@ def taught_to(identifier: Identifier, photos: list[LabelledPhoto], with_metadata
         FruitsError: as `job.product.teach.teach`.
     """
     from job.contract.errors import JobError
-    from job.product.teach import Lesson, check_label, teach
+    from job.product.teach import Lesson, teach
 
     try:
-        for photo in photos:
-            check_label(photo.label)
         usable, refused = (photos, []) if with_metadata else _stripped(photos)
         with progress_bar("Teach photos", "photos") as progress:
             result = teach(identifier, [Lesson(*photo) for photo in usable], progress)

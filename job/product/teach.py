@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -23,14 +23,14 @@ import pyarrow.compute as pc
 from PIL import Image
 
 from job.contract.errors import DecodeError, InputError, JobError, OutputError
-from job.contract.filenames import label_of, skipped_folder
+from job.contract.filenames import FolderToList, label_of, skipped_folder
 from job.contract.records import Manifest, counted
 from job.contract.uris import is_s3, join, printable, shown
 from job.imaging.bounded_decode import decode_in_subprocess
 from job.imaging.decode import FORMATS
 from job.imaging.networks import FULL, Features
 from job.inputs import local, s3
-from job.inputs.fetch import MAX_BYTES, ListedImage, content_etag, find_image
+from job.inputs.fetch import MAX_BYTES, ListedImage, content_etag, fetch, find_image
 from job.product.gallery import Gallery
 from job.product.identify.identifier import Identifier
 from job.product.matrix import write_part
@@ -78,6 +78,7 @@ class _Photo(NamedTuple):
     lesson: Lesson
     name: str  # below INPUT
     digest: str  # SHA-256 of the content
+    size: int  # bytes
     width: int
     height: int
     features: Features
@@ -150,7 +151,7 @@ def _prepare(
             decoded = decode_in_subprocess(content, identifier.network.size_px, identifier.gallery.model.endswith(FULL))
             digest = hashlib.sha256(content).hexdigest()
             name = f"{lesson.label}/taught-{digest[:16]}{_suffix(content)}"
-            photos[name] = _Photo(lesson, name, digest, decoded.width, decoded.height, identifier.network(decoded.pixels))
+            photos[name] = _Photo(lesson, name, digest, len(content), decoded.width, decoded.height, identifier.network(decoded.pixels))
         except DecodeError as error:
             refused.append((lesson.source, str(error)))
         progress(done, len(lessons))
@@ -172,26 +173,49 @@ def _manifest(folder: Folder, run_id: str) -> Manifest:
 def _store(
     folder: Folder, source: Folder, photos: list[_Photo], manifest: Manifest, lease: Lease, run_id: str
 ) -> list[tuple[ListedImage, _Photo]]:
-    """Write the photos to INPUT and commit their features, or take back what was written."""
+    """Write the photos to INPUT that it does not have under their label, and commit their features; or take back what was written."""
+    content_hash = bool(manifest.params.get("content_hash"))
+    there = _same_content(source.uri, photos, content_hash)
     stored: list[str] = []
     try:
         images = []
         for photo in photos:
             lease.check()
-            if source.read(photo.name) is None:
+            image = there.get((photo.lesson.label, photo.digest))
+            if image is None:
+                if source.read(photo.name) is not None:
+                    raise InputError(f"`{shown(join(source.uri, photo.name))}` was changed", "rename it or delete it")
                 content = photo.lesson.read()
                 if content_etag(content) != photo.digest:
                     raise InputError(f"`{photo.lesson.source}` changed while it was read", "run the command again")
                 stored.append(photo.name)
                 source.write(photo.name, content)
-            images.append((_listed(join(source.uri, photo.name), photo, bool(manifest.params.get("content_hash"))), photo))
+                image = _listed(join(source.uri, photo.name), photo, content_hash)
+            images.append((image, photo))
         _commit(folder, images, manifest.model, lease, run_id)
     except BaseException:  # Ctrl-C too: a photo without features is one that nobody asked to keep
-        for name in stored:
-            with suppress(JobError):
-                source.delete(name)
+        _take_back(folder, source, stored, manifest.model)
         raise
     return images
+
+
+def _same_content(input_uri: str, photos: list[_Photo], content_hash: bool) -> dict[tuple[str, str], ListedImage]:
+    """Return the images of INPUT with the content of one of `photos` and its label, by label and digest."""
+    found: dict[tuple[str, str], ListedImage] = {}
+    for label in {photo.lesson.label for photo in photos}:
+        folder, sizes = FolderToList(join(input_uri, label) + "/", deep=False), {photo.size for photo in photos}
+        rows = (s3 if is_s3(input_uri) else local).list_folders(input_uri, [folder], content_hash)
+        listed = (ListedImage(row.uri, row.etag, row.size, row.label) for row in rows if row.uri and row.etag and row.size in sizes)
+        found |= {(label, content_etag(content)): image for image, content in fetch(listed) if isinstance(content, bytes)}
+    return found
+
+
+def _take_back(folder: Folder, source: Folder, names: list[str], model: str) -> None:
+    """Delete the photos `names` of INPUT that have no features: an error may come after the commit, or instead of its answer."""
+    uris = {join(source.uri, name): name for name in names}
+    with suppress(JobError):  # without an answer they stay: INPUT then has photos that the next run embeds
+        for uri in uris.keys() - {row["uri"] for row in _rows_of(folder, list(uris), model)}:
+            source.delete(uris[uri])
 
 
 def _listed(uri: str, photo: _Photo, content_hash: bool) -> ListedImage:
@@ -208,8 +232,7 @@ def _listed(uri: str, photo: _Photo, content_hash: bool) -> ListedImage:
 
 def _commit(folder: Folder, images: list[tuple[ListedImage, _Photo]], model: str, lease: Lease, run_id: str) -> None:
     """Commit the rows of `features` that it does not have."""
-    keys = only(FEATURES, ["uri", "etag", "model"])
-    known = {tuple(row.values()) for table in read_table(folder, "features", keys) for row in _rows_of(table, images)}
+    known = {(row["uri"], row["etag"]) for row in _rows_of(folder, [image.uri for image, _ in images], model)}
     rows = [
         {
             "uri": image.uri,
@@ -220,7 +243,7 @@ def _commit(folder: Folder, images: list[tuple[ListedImage, _Photo]], model: str
             "embedding": photo.features.tolist(),
         }
         for image, photo in images
-        if (image.uri, image.etag, model) not in known
+        if (image.uri, image.etag) not in known
     ]
     log = DeltaLog(folder, "features", lease)
     log.create(FEATURES)
@@ -230,9 +253,11 @@ def _commit(folder: Folder, images: list[tuple[ListedImage, _Photo]], model: str
         log.commit([file])
 
 
-def _rows_of(table: pa.Table, images: list[tuple[ListedImage, _Photo]]) -> list[dict[str, str]]:
-    rows: list[dict[str, str]] = table.filter(pc.is_in(table["uri"], pa.array([image.uri for image, _ in images]))).to_pylist()
-    return rows
+def _rows_of(folder: Folder, uris: list[str], model: str) -> Iterator[dict[str, str]]:
+    """Yield uri, etag and model of the rows of `features` about `uris`."""
+    wanted = pa.array(uris, pa.string())
+    for table in read_table(folder, "features", only(FEATURES, ["uri", "etag", "model"])):
+        yield from table.filter(pc.and_(pc.is_in(table["uri"], wanted), pc.equal(table["model"], model))).to_pylist()
 
 
 def _add_to_matrix(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.photos.identifier import open_identifier
-from cli.photos.lessons import labelled_photos, refuse_untaught, taught_to
+from cli.photos.lessons import check_labels, labelled_photos, refuse_untaught, taught_to
 from cli.settings.config import settings
 from cli.ui import run_files
 from cli.ui.output import emit
@@ -35,6 +35,7 @@ def teach(
     given = list(labelled_photos(photos, label))
     run_files.export_aws_settings(settings())
     identifier = open_identifier(output, run, second_opinion=False)
+    check_labels(given)
     if dry_run:
         lines = [f"{photo.source} -> {photo.label}" for photo in given]
         planned = [{"photo": photo.source, "label": photo.label} for photo in given]

@@ -183,3 +183,42 @@ def test_a_second_part_gets_the_next_number(identifier, output, tmp_path):
     names = sorted(path.name for path in (tmp_path / "out" / "runs" / RUN / "pca").glob("*.parquet"))
     assert names == ["part-0.parquet", "part-00001.zstd.parquet", "part-00002.zstd.parquet"]
     assert len(open_gallery(output)) == 4
+
+
+@pytest.mark.parametrize("error", [OutputError("no response"), KeyboardInterrupt()], ids=["lost", "Ctrl-C"])
+def test_a_photo_whose_features_were_committed_stays(identifier, output, tmp_path, monkeypatch, error):
+    publish = DeltaLog._publish
+
+    def published(log, version):
+        publish(log, version)
+        if version:
+            raise error
+
+    with monkeypatch.context() as broken:
+        broken.setattr(DeltaLog, "_publish", published)
+        with pytest.raises(type(error)):
+            learn(identifier, lesson())
+
+    assert (len(photos_in(tmp_path)), len(features_of(output))) == (3, 1)
+    assert len(learn(identifier, lesson()).added) == 1
+
+
+def test_the_same_content_under_another_name_is_not_stored_again(identifier, output, tmp_path):
+    path = tmp_path / "out" / "photos" / "Banana" / "IMG_1.png"
+    path.parent.mkdir()
+    path.write_bytes(lesson().read())
+    result = learn(identifier, lesson())
+
+    assert result.added == [f"file://{path}"]
+    assert [row["uri"] for row in features_of(output)] == result.added
+    assert len(photos_in(tmp_path)) == 3
+
+
+def test_a_stored_photo_that_was_changed_is_not_given_these_features(identifier, output, tmp_path):
+    learn(identifier, lesson())
+    (path,) = (tmp_path / "out" / "photos" / "Banana").iterdir()
+    path.write_bytes(lesson((1, 2, 3)).read())
+
+    with pytest.raises(InputError, match="was changed"):
+        learn(identifier.reopened(), lesson())
+    assert len(features_of(output)) == 1
