@@ -44,7 +44,7 @@ def summary(manifest: Manifest, params: Params, where: str) -> str:
         opens = {"--local": "   (fruitsctl report opens it)", "--compose": ""}.get(where, f"   (fruitsctl report --output {here} opens it)")
         lines.append(f"  report      {here}/runs/{manifest.run_id}/report.html{opens}")
     lines += [
-        f"  matrix      {here}/runs/{manifest.run_id}/csv/   (uri, label, pc1 … pc{manifest.k}; the same as Parquet in pca/)",
+        f"  matrix      {here}/runs/{manifest.run_id}/csv/   (uri, label, pc1 … pc{manifest.k}; an array in pca/)",
         f"  variance    {here}/runs/{manifest.run_id}/variance.csv",
         f"  features    {here}/features/   (Delta table, one row per image)",
         "",

@@ -17,6 +17,7 @@ def test_the_sample_gives_131_labels_and_73_percent_of_variance(fruitsctl, real_
         "rejected": 0,
         "superseded": 0,
         "removed": 0,
+        "outdated": 0,
         "rows": 3930,
         "labels": 131,
     }

@@ -20,7 +20,7 @@ WHY = "60 photos embedded again: the features in OUTPUT are of another version o
 def updated(run_job, photos, tmp_path, monkeypatch):
     """OUTPUT with a run of an earlier version of the model."""
     with monkeypatch.context() as earlier:
-        earlier.setattr(networks, "fingerprint", lambda _: OLD)
+        earlier.setattr(networks, "fingerprint", lambda *_: OLD)
         run_job(photos, tmp_path / "out", components=2)
     return tmp_path / "out"
 
