@@ -85,7 +85,9 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
     html = html if language == "en" or translated else f'<div lang="en">{html}</div>'
     folder = posixpath.dirname(page.file.dest_uri)
     prefix = "" if language == "en" else f"{language}/"
-    links = [f'<a href="{posixpath.relpath(f"{prefix}reference/{name}.html", folder or ".")}">{words}</a>' for name, words in HELP[language]]
+    links = [
+        f'<a href="{posixpath.relpath(f"{prefix}reference/{name}.html", folder or ".")}">{words}</a>' for name, words in HELP[language]
+    ]
     return f'{html}<p class="help">{" · ".join(links)}</p>'
 
 
