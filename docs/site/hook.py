@@ -15,6 +15,7 @@ from typing import Any
 import executed
 import formulas
 import reference
+import sequence
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import Files
 from mkdocs.structure.pages import Page
@@ -26,6 +27,10 @@ OUTSIDE = {  # target of a link in the checkout -> page of the site
     "job/contract/params.py": "reference/parameters.md",
     "job/storage/schema.py": "reference/files.md",
     "cli/errors.py": "reference/errors.md",
+}
+HELP = {  # pages that every page links at its end
+    "en": (("glossary", "Glossary"), ("faq", "Questions about messages")),
+    "fr": (("glossary", "Glossaire"), ("faq", "Questions sur les messages")),
 }
 LINK = re.compile(r"\[([^]\n]*)\]\((?!\w+:|#)([^)\s]+)\)")
 
@@ -58,7 +63,7 @@ def filled(entry: Any, guide: Path) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Point links to notebooks and to OUTSIDE at their pages; replace links to other files of the checkout by their text."""
+    """Draw diagrams; point links to notebooks and to OUTSIDE at their pages; replace links to other files of the checkout by their text."""
     folder = posixpath.dirname("docs/" + page.file.src_uri)
 
     def rewritten(link: re.Match[str]) -> str:
@@ -69,14 +74,21 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             return f"[{words}]({posixpath.relpath('docs/' + inside, folder)})"
         return link.group() if path.startswith("docs/") and not path.startswith("docs/presentation/slides") else words  # decks have no page
 
-    return LINK.sub(rewritten, markdown)
+    return LINK.sub(rewritten, sequence.drawn(markdown))
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Draw formulas, and mark an untranslated page as English for screen readers."""
+    """Draw formulas, mark an untranslated page as English for screen readers, and link the glossary and the FAQ from every page."""
     html = formulas.drawn(html)
+    language = config.theme["language"]
     translated = ".fr." in page.file.src_uri
-    return html if config.theme["language"] == "en" or translated else f'<div lang="en">{html}</div>'
+    html = html if language == "en" or translated else f'<div lang="en">{html}</div>'
+    folder = posixpath.dirname(page.file.dest_uri)
+    prefix = "" if language == "en" else f"{language}/"
+    links = [
+        f'<a href="{posixpath.relpath(f"{prefix}reference/{name}.html", folder or ".")}">{words}</a>' for name, words in HELP[language]
+    ]
+    return f'{html}<p class="help">{" · ".join(links)}</p>'
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:

@@ -177,3 +177,13 @@ def test_a_table_of_pandas_is_one_of_the_theme(notebook, tmp_path):
     assert "<table>" in page
     assert "<td>fig</td>" in page
     assert "dataframe" not in page
+
+
+def test_every_page_links_the_glossary_and_the_messages_in_its_language(site):
+    pages = [path for path in site.rglob("*.html") if path.name != "404.html"]
+    french = {path for path in pages if (site / "fr") in path.parents}
+
+    for path in pages:
+        links = re.search(r'<p class="help"><a href="([^"]+)">.*?<a href="([^"]+)">', path.read_text(encoding="utf-8")).groups()
+        folder = site / "fr" / "reference" if path in french else site / "reference"
+        assert [(path.parent / link).resolve() for link in links] == [folder / "glossary.html", folder / "faq.html"]

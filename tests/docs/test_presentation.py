@@ -153,7 +153,7 @@ def test_what_a_run_costs_is_what_the_code_computes(deck):
 
 @pytest.mark.parametrize("deck", DECKS, ids=lambda deck: deck.name)
 def test_what_broadcast_saves_is_what_the_page_computes(deck):
-    page = (EXPLANATION / "job-step-by-step.md").read_text(encoding="utf-8")
+    page = (EXPLANATION / "broadcast.md").read_text(encoding="utf-8")
     slide = next(text for text in slides(deck) if "# Broadcast of" in text or "# Le broadcast" in text)
     numbers = re.search(r"unpacked (\d+) times, [\d,]+ MB\nby broadcast: sent (\d+) times, (\d+) MB; unpacked (\d+) times", page)
 
