@@ -16,7 +16,7 @@ FENCE = re.compile(r"^```mermaid\nsequenceDiagram\n(.*?)^```$", re.S | re.M)
 PARTICIPANT = re.compile(r"participant (\w+) as (.+)")
 MESSAGE = re.compile(r"(\w+)(--?>>)(\w+): ?(.+)")
 NOTE = re.compile(r"Note over (\w+)(?:,(\w+))?: ?(.+)")
-COLUMN, LINE, HEAD, PADDING = 150, 17, 46, 16  # pixels
+COLUMN, LINE, HEAD, PADDING = 122, 17, 46, 16  # pixels
 
 
 @dataclass
@@ -74,7 +74,7 @@ def svg(diagram: Diagram) -> str:
     width = COLUMN * len(x)
     lines = "".join(f'<path class="life" d="M{here} {HEAD}V{top}"/>' for here in x.values())
     heads = "".join(
-        f'<rect class="head" x="{x[name] - COLUMN // 2 + 6}" y="2" width="{COLUMN - 12}" height="{HEAD - 6}" rx="6"/>'
+        f'<rect class="head" x="{x[name] - COLUMN // 2 + 4}" y="2" width="{COLUMN - 8}" height="{HEAD - 6}" rx="6"/>'
         + written(words, x[name], HEAD // 2 + 4, "name")
         for name, words in diagram.names.items()
     )

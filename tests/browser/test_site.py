@@ -23,6 +23,9 @@ SHOWN = {
     "files": "reference/files.html",
     "notebook": "notebooks/local.html",
     "step-by-step": "explanation/job-step-by-step.html",
+    "bricks": "explanation/bricks.html",
+    "broadcast-fr": "fr/explanation/broadcast.html",
+    "project-8-fr": "fr/course/index.html",
 }
 
 
