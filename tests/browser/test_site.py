@@ -61,7 +61,7 @@ def test_a_page_is_usable_by_everybody(site, page, serious, screenshot, name):
 
 def test_in_the_dark_it_is_as_usable(site, page, serious, screenshot):
     page.emulate_media(color_scheme="dark")
-    for name in ("home", "tutorial", "commands"):
+    for name in ("home", "tutorial", "commands", "bricks"):
         page.goto(f"{site[1]}/{SHOWN[name]}", wait_until="networkidle")
         screenshot(page, f"site-{name}-dark")
         assert serious(page) == []
