@@ -55,16 +55,14 @@ def tiny_srgb() -> bytes:
         del colour.WIDE[1]
 
 
-@pytest.mark.parametrize("kind", FILES)
-@pytest.mark.parametrize("profile", [SRGB, tiny_srgb(), b"no profile", SRGB[:200], P3[:-40], bytes(200), bytes(PROFILE_BYTES + 1)])
-def test_srgb_and_damaged_profiles_change_no_bit(kind: str, profile: bytes):
-    if kind == "HEIC" and len(profile) > PROFILE_BYTES:
-        pytest.skip("libheif writes no such profile")
-    try:
-        content = FILES[kind](profile)
-    except (ValueError, OSError, RuntimeError):
-        pytest.skip("cannot be written")
+UNCHANGING = [SRGB, tiny_srgb(), b"no profile", SRGB[:200], P3[:-40], bytes(200), bytes(PROFILE_BYTES + 1)]
+LARGEST = {"HEIC": PROFILE_BYTES}  # bytes of a profile that the writer of the test's file takes
+CASES = [(kind, profile) for kind in FILES for profile in UNCHANGING if len(profile) <= LARGEST.get(kind, len(profile))]
 
+
+@pytest.mark.parametrize(("kind", "profile"), CASES)
+def test_srgb_and_damaged_profiles_change_no_bit(kind: str, profile: bytes):
+    content = FILES[kind](profile)
     without = FILES[kind](None)
 
     assert np.array_equal(decode_image(content, 8).pixels, decode_image(without, 8).pixels)
