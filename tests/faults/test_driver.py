@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import random
 import signal
@@ -148,22 +149,38 @@ def test_killed_at_random_moments_it_ends_as_if_nothing_had_happened(faults, fru
     faults("command and driver killed at random moments", KILLS, harm, seen, KILLED, seconds)
 
 
+def suspend_outside_the_guard(running, output):
+    """Suspend a run and its children. Inside the lock around `lease.json`, successors would be refused until it resumes: try again."""
+    for _ in range(20):
+        family = [psutil.Process(running.process.pid), *psutil.Process(running.process.pid).children(recursive=True)]
+        for process in family:
+            with suppress(psutil.NoSuchProcess):  # some live for a moment only
+                process.suspend()
+        with (output / ".guard").open("rb") as guard, suppress(BlockingIOError):
+            fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return family
+        resume(family)
+        time.sleep(0.1)
+    pytest.fail("the run holds the lock around lease.json all the time")
+
+
+def resume(family):
+    for process in reversed(family):
+        with suppress(psutil.NoSuchProcess):
+            process.resume()
+
+
 def test_a_run_that_slept_past_its_lease_overwrites_nothing(faults, jobs, params, slow_photos, photos, output):
     sleeper = jobs.start(params(slow_photos, "1-sleeper", chunk_images=4, lease_seconds=3.0))
     sleeper.wait_for(lambda: commits(output) >= 1)
-    family = [psutil.Process(sleeper.process.pid), *psutil.Process(sleeper.process.pid).children(recursive=True)]
-    for process in family:
-        with suppress(psutil.NoSuchProcess):  # some live for a moment only
-            process.suspend()
+    family = suspend_outside_the_guard(sleeper, output)
     time.sleep(4)
     successor = jobs.run(params(photos, "2-successor"))
     assert successor.code == 0, successor.log[-3000:]
     before = contents(output / "runs" / "2-successor") | {output / "latest.json": (output / "latest.json").read_bytes()}
     rows = table_of(output, "features")
 
-    for process in reversed(family):
-        with suppress(psutil.NoSuchProcess):
-            process.resume()
+    resume(family)
     woken = sleeper.end()
 
     assert woken.code == 3, woken.log[-3000:]
