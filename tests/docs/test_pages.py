@@ -158,6 +158,34 @@ def test_a_notebook_is_shown_with_the_outputs_of_its_execution(notebook, tmp_pat
     assert "It costs $5 or \\(n\\)." in page
 
 
+def test_a_notebook_has_a_page_in_each_language(notebook, tmp_path):
+    book = nbformat.read(notebook, 4)
+    book.cells[0].source = '# A map\n\nAs in $n$.\n\n<div lang="fr">\n\n# Une carte\n\nComme dans $n$.\n\n</div>'
+    book.cells.append(nbformat.v4.new_markdown_cell("42"))
+    nbformat.write(book, notebook)
+    executed.execute(notebook, tmp_path / "kept")
+
+    made = {name: content.decode() for name, content in executed.pages(tmp_path, tmp_path / "kept").items()}
+
+    assert set(made) == {"notebooks/small.md", "notebooks/small.fr.md"}
+    assert made["notebooks/small.md"].startswith("# A map\n\nAs in \\(n\\).\n\n\n```python\nprint(6 * 7)\n```\n\n    42\n")
+    assert made["notebooks/small.fr.md"].startswith("# Une carte\n\nComme dans \\(n\\).\n\n\n```python\nprint(6 * 7)\n```\n\n    42\n")
+    assert made["notebooks/small.fr.md"].rstrip().endswith("\n42")
+
+
+@pytest.mark.parametrize("name", ["local", "cloud"])
+def test_every_text_of_a_notebook_is_in_both_languages(name):
+    """With the same headings, lists, tables, formulas and commands."""
+    for cell in executed.read(ROOT / "notebooks" / f"{name}.ipynb").cells:
+        if cell.cell_type == "markdown":
+            found = executed.FRENCH.search(cell.source)
+            assert found, cell.source
+            english, french = executed.FRENCH.sub("", cell.source), found.group(1)
+            for pattern in (r"^#+ ", r"^\|", r"^- ", r"^\$\$.*", r"^```"):
+                shapes = [re.findall(pattern, text, re.M) for text in (english, french)]
+                assert shapes[0] == shapes[1], french
+
+
 def test_outputs_of_other_cells_are_not_shown(notebook, tmp_path):
     executed.execute(notebook, tmp_path / "kept")
     book = nbformat.read(notebook, 4)

@@ -96,10 +96,11 @@ def pages() -> Iterator[Path]:
 
 
 def prose(path: Path) -> str:
-    """A page without its blocks of code; of a notebook the cells of text."""
+    """A page without its blocks of code; of a notebook the English of its cells of text."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".ipynb":
         text = "\n\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown")
+        text = re.sub(r'<div lang="fr">.*?</div>', "", text, flags=re.S)
     return re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
 
 
