@@ -15,7 +15,7 @@ STANDIN_SCRIPT = docker/standin.sh
 # In two steps: `eval "$(false)"` succeeds.
 STANDIN = standin="$$($(STANDIN_SCRIPT))" && eval "$$standin"
 
-.PHONY: help install demo test image test-image test-browser docs slides check bench bench-identify bench-s3 bench-stack bench-quick bench-scale bench-scale-quick bench-peers soak soak-quick faults test-large test-spark4 test-spark4-quick licences sbom audit reproducible s3-server lock clean
+.PHONY: help install demo test image test-image test-browser executed docs publish-docs slides check bench bench-identify bench-s3 bench-stack bench-quick bench-scale bench-scale-quick bench-peers soak soak-quick faults test-large test-spark4 test-spark4-quick licences sbom audit reproducible s3-server lock clean
 
 help:  ## show this help
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -100,9 +100,15 @@ audit: sbom  ## check the SBOM for known vulnerabilities; prints NOT AUDITED wit
 reproducible: install  ## build wheel and image twice and compare them; needs Docker
 	$(BIN)/python -m supply.reproducible
 
-docs: install  ## build the guide in build/site/index.html
+executed: install
 	$(BIN)/python docs/site/executed.py
+
+docs: executed  ## build the guide in build/site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+publish-docs: executed  ## publish the guide as VERSION in the branch gh-pages; ALIAS=latest for a release
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mike deploy --push --update-aliases $(VERSION) $(ALIAS)
+	git show gh-pages:versions.json | grep -q '"latest"' && default=latest || default=$(VERSION); $(BIN)/mike set-default --push $$default
 
 slides:  ## build the slides as PDF in build/slides/; needs npx and Chromium
 	@for deck in slides slides.fr; do \

@@ -6,6 +6,7 @@ Git has no generated page, so none can be out of date. https://www.mkdocs.org/us
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 import shutil
@@ -47,6 +48,10 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
             target.write_bytes(content)
         config.docs_dir = str(guide)
         config.nav = filled(config.nav, guide)
+        if (
+            "MIKE_DOCS_VERSION" in os.environ
+        ):  # set by mike. In a site that it does not publish, the list of versions would be a missing file.
+            config.extra["version"] = {"provider": "mike", "default": "latest"}
     return config
 
 

@@ -2,7 +2,10 @@
 
 import dataclasses
 import html
+import json
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -215,3 +218,36 @@ def test_every_page_links_the_glossary_and_the_messages_in_its_language(site):
         links = re.search(r'<p class="help"><a href="([^"]+)">.*?<a href="([^"]+)">', path.read_text(encoding="utf-8")).groups()
         folder = site / "fr" / "reference" if path in french else site / "reference"
         assert [(path.parent / link).resolve() for link in links] == [folder / "glossary.html", folder / "faq.html"]
+
+
+def test_a_release_of_the_guide_is_one_version_of_it(tmp_path):
+    origin, checkout = tmp_path / "origin.git", tmp_path / "checkout"
+    person = {
+        f"GIT_{who}_{what}": value
+        for who in ("AUTHOR", "COMMITTER")
+        for what, value in (("NAME", "release"), ("EMAIL", "release@example.com"))
+    }
+    environment = os.environ | person
+
+    def git(*words):
+        return subprocess.run(["git", *words], env=environment, capture_output=True, text=True, check=True).stdout
+
+    git("init", "--quiet", "--bare", str(origin))
+    git("init", "--quiet", str(checkout))
+    git("-C", str(checkout), "remote", "add", "origin", str(origin))
+    git("-C", str(checkout), "commit", "--quiet", "--allow-empty", "--message", "release")
+
+    make = ["make", "publish-docs", "--old-file=executed", f"BIN={Path(sys.executable).parent}", "VERSION=1.2", "ALIAS=latest"]
+    done = subprocess.run(
+        make, cwd=ROOT, env=environment | {"GIT_DIR": str(checkout / ".git")}, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    published = ["--git-dir", str(origin)]
+    assert json.loads(git(*published, "show", "gh-pages:versions.json")) == [{"version": "1.2", "title": "1.2", "aliases": ["latest"]}]
+    assert "latest/" in git(*published, "show", "gh-pages:index.html")
+    assert '"provider": "mike"' in git(*published, "show", "gh-pages:1.2/fr/index.html")
+
+
+def test_a_guide_that_is_not_published_asks_for_no_list_of_versions(site):
+    assert "mike" not in (site / "index.html").read_text(encoding="utf-8")
