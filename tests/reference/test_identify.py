@@ -3,7 +3,11 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
+from PIL import Image, ImageOps
+
+from tests.unit.job.hostile import ORIENTATION, STORED, heic_of
 
 LABELS = ("Apple Golden 1", "Apple Red 1", "Banana", "Kiwi", "Lemon", "Limes", "Orange", "Pear", "Strawberry", "Tomato 1")
 
@@ -55,3 +59,25 @@ def test_what_is_unlike_anything_in_the_gallery_is_unknown(ask, real_sample):
     answers = ask(*first(real_sample, "Cauliflower", "Ginger Root", "Pineapple"))
 
     assert [answer["status"] for answer in answers] == ["unknown"] * 3
+
+
+def test_a_photo_held_in_any_way_has_one_answer(ask, assets, tmp_path):
+    """As a phone stores it: turned pixels and the orientation beside them, as JPEG and as HEIC."""
+    with Image.open(sorted((assets / "photos").glob("banana_*.jpg"))[0]) as image:
+        upright = ImageOps.exif_transpose(image).convert("RGB")
+    photos = []
+    for orientation in (1, 3, 6, 8):
+        turn = STORED[orientation]
+        stored = upright if turn is None else upright.transpose(turn)
+        exif = Image.Exif()
+        exif[ORIENTATION] = orientation
+        stored.info["exif"] = exif.tobytes()
+        photos += [tmp_path / f"{orientation}.jpg", tmp_path / f"{orientation}.heic"]
+        stored.save(photos[-2], quality=95, exif=exif)
+        photos[-1].write_bytes(heic_of(stored, quality=90))
+
+    answers = ask(*photos)
+
+    assert {answer["status"] for answer in answers} == {"ok"}
+    assert {answer["group"] for answer in answers} == {"Banana"}
+    assert np.ptp([answer["distance"] for answer in answers]) < 0.02
