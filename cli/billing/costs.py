@@ -17,6 +17,7 @@ from typing import Any
 from cli.billing.prices import Prices
 from cli.billing.sizing import Fleet, Worker, minutes_for
 from cli.errors import RefusedError
+from job.contract.params import of_schedule
 from job.contract.records import counted
 
 FREE_DISK_GB = 20
@@ -212,4 +213,5 @@ def cost_record(job_run: Mapping[str, Any], prices: Prices, manifest_counts: Map
 def _run_id(job_run: Mapping[str, Any]) -> str:
     """Return the job's run_id from its arguments; the service has another id for the job run."""
     arguments = job_run["jobDriver"]["sparkSubmit"].get("entryPointArguments", [])
-    return next((str(word).removeprefix("--run-id=") for word in arguments if str(word).startswith("--run-id=")), job_run["jobRunId"])
+    named = (str(word).removeprefix("--run-id=") for word in arguments if str(word).startswith("--run-id="))
+    return of_schedule(next(named, job_run["jobRunId"]))

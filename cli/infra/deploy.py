@@ -2,7 +2,7 @@
 Deploy the CloudFormation stacks of the account, and read what is deployed. `teardown.down` removes them.
 
 `data` holds the bucket and its key, and is kept by `--keep-data`; `base` holds registry, role, log group and network; `app` the
-application, once there is an image; `budget` the alarm, if somebody is to get one.
+application, once there is an image; `budget` the alarm, if somebody is to get one; `schedule.py` has those of the schedule.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from cli.infra.stacks import Change, Stack
 from cli.settings.config import settings
 from cli.settings.release import RELEASE
 
-STACKS = ("data", "base", "app", "budget")
+STACKS = ("data", "base", "app", "budget", "schedule", "alarm")
 GB_PER_VCPU = (
     8  # of memory, the most that any worker has: https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/app-behavior.html
 )
@@ -45,6 +45,9 @@ class InfraConfig:
     interactive: bool | None = None  # notebooks of EMR Studio may attach
     budget_usd: int | None = None
     budget_email: str | None = None
+    schedule: str | None = None  # expression of EventBridge Scheduler; an empty text removes it, as that of alarm_email
+    timezone: str | None = None  # of the schedule
+    alarm_email: str | None = None  # who hears of a run that failed
     role_arn: str | None = None  # role that CloudFormation assumes; None: the caller
 
 
@@ -204,6 +207,7 @@ def _refuse_unused(session: Any, cloudformation: Any, region: str, config: Infra
     base = stacks.outputs(stacks.describe(cloudformation, f"{config.project}-base"))
     image = config.image or ("RepositoryUri" in base and _image(session, region, cloudformation, config, base["RepositoryUri"]))
     options = {"--max-vcpu": config.max_vcpu, "--architecture": config.architecture, "--interactive": config.interactive}
+    options |= {"--schedule": config.schedule or None, "--alarm-email": config.alarm_email or None}
     unused = [option for option, value in options.items() if value is not None]
     if unused and not image:
         raise UsageError(
@@ -212,6 +216,8 @@ def _refuse_unused(session: Any, cloudformation: Any, region: str, config: Infra
         )
     if config.budget_usd is not None and not _wants_budget(cloudformation, config):
         raise UsageError("`--budget-usd` is given without `--budget-email`", "add --budget-email ADDRESS")
+    if config.timezone and not (config.schedule or stacks.describe(cloudformation, f"{config.project}-schedule")):
+        raise UsageError("`--timezone` is given without `--schedule`", "add --schedule EXPRESSION")
 
 
 def _refuse_missing_parts(session: Any, cloudformation: Any, region: str, project: str) -> None:
@@ -246,11 +252,11 @@ def _wants_budget(cloudformation: Any, config: InfraConfig) -> bool:
 
 
 def _data_stack(config: InfraConfig) -> Stack:
-    return _stack(config, "data", {"OwnKey": _yes(config.own_key), "LogDays": _text(config.log_days)})
+    return make_stack(config, "data", {"OwnKey": _yes(config.own_key), "LogDays": _text(config.log_days)})
 
 
 def _base_stack(config: InfraConfig, bucket: str, key_arn: str) -> Stack:
-    return _stack(config, "base", {"Bucket": bucket, "KeyArn": key_arn, "LogDays": _text(config.log_days), "Vpc": _yes(config.vpc)})
+    return make_stack(config, "base", {"Bucket": bucket, "KeyArn": key_arn, "LogDays": _text(config.log_days), "Vpc": _yes(config.vpc)})
 
 
 def _app_stack(config: InfraConfig, base: dict[str, str], image: str) -> Stack:
@@ -266,14 +272,15 @@ def _app_stack(config: InfraConfig, base: dict[str, str], image: str) -> Stack:
         "SecurityGroup": base.get("SecurityGroup", "none"),
         "Interactive": _yes(config.interactive),
     }
-    return _stack(config, "app", parameters)
+    return make_stack(config, "app", parameters)
 
 
 def _budget_stack(config: InfraConfig) -> Stack:
-    return _stack(config, "budget", {"Usd": _text(config.budget_usd), "Email": config.budget_email})
+    return make_stack(config, "budget", {"Usd": _text(config.budget_usd), "Email": config.budget_email})
 
 
-def _stack(config: InfraConfig, name: str, parameters: dict[str, str | None]) -> Stack:
+def make_stack(config: InfraConfig, name: str, parameters: dict[str, str | None]) -> Stack:
+    """Return the stack of that template, with the project's name and tag."""
     template = (files("cli.infra") / "templates" / f"{name}.yaml").read_text(encoding="utf-8")
     return Stack(f"{config.project}-{name}", template, {"Project": config.project, **parameters}, {TAG: config.project}, config.role_arn)
 

@@ -26,6 +26,8 @@ class Scope:
     own_key: bool = False
     vpc: bool = False
     budget: bool = False
+    schedule: bool = False
+    alarm: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,15 @@ from typing import Any
 from cli.aws import errors as aws
 from cli.aws.errors import translate_aws_errors
 
-NOT_FOUND = {"404", "NoSuchBucket", "NoSuchEntity", "NotFoundException", "RepositoryNotFoundException", "ResourceNotFoundException"}
+NOT_FOUND = {
+    "404",
+    "NoSuchBucket",
+    "NoSuchEntity",
+    "NotFound",
+    "NotFoundException",
+    "RepositoryNotFoundException",
+    "ResourceNotFoundException",
+}
 
 
 def _log_group(client: Any, name: str) -> bool:
@@ -35,6 +43,8 @@ QUESTIONS: dict[str, tuple[str, str, Callable[[Any, str], bool]]] = {
     ),
     "AWS::Logs::LogGroup": ("logs", "logs:DescribeLogGroups", _log_group),
     "AWS::IAM::Role": ("iam", "iam:GetRole", lambda client, name: bool(client.get_role(RoleName=name))),
+    "AWS::SNS::Topic": ("sns", "sns:GetTopicAttributes", lambda client, arn: bool(client.get_topic_attributes(TopicArn=arn))),
+    "AWS::Events::Rule": ("events", "events:DescribeRule", lambda client, name: bool(client.describe_rule(Name=name))),
     "AWS::EMRServerless::Application": ("emr-serverless", "emr-serverless:GetApplication", _application),
 }
 # The beginning of the resource part of an ARN, by service: https://docs.aws.amazon.com/service-authorization/latest/reference/
@@ -44,6 +54,8 @@ ARNS = {
     "ecr": ("AWS::ECR::Repository", "repository/"),
     "logs": ("AWS::Logs::LogGroup", "log-group:"),
     "iam": ("AWS::IAM::Role", "role/"),
+    "sns": ("AWS::SNS::Topic", ""),
+    "events": ("AWS::Events::Rule", "rule/"),
     "emr-serverless": ("AWS::EMRServerless::Application", "/applications/"),
 }
 
@@ -79,4 +91,4 @@ def arn_exists(session: Any, region: str, arn: str) -> bool:
     kind, prefix = ARNS.get(service, ("", ""))
     if not kind or not resource.startswith(prefix):
         return True
-    return exists(session, region, kind, resource.removeprefix(prefix).removesuffix(":*"))
+    return exists(session, region, kind, arn if service == "sns" else resource.removeprefix(prefix).removesuffix(":*"))

@@ -34,6 +34,7 @@ def down(session: Any, region: str, project: str, keep_data: bool, tell: Callabl
     def gone(resource: Resource) -> bool:
         return not presence.exists(session, region, resource.kind, resource.physical)
 
+    stacks.delete(cloudformation, f"{project}-schedule", tell, gone)  # first: it starts runs
     emr = aws.client(session, "emr-serverless", region)
     for identity in application.find(emr, project):  # CloudFormation does not delete a started application, or one with active runs
         application.stop_application(emr, identity, cancel=True, tell=tell)
@@ -41,7 +42,8 @@ def down(session: Any, region: str, project: str, keep_data: bool, tell: Callabl
     for identity in application.find(emr, project):  # its stack was deleted by hand
         application.delete(emr, identity)
         tell(f"{identity}: deleted")
-    stacks.delete(cloudformation, f"{project}-budget", tell, gone)
+    for name in ("alarm", "budget"):
+        stacks.delete(cloudformation, f"{project}-{name}", tell, gone)
     ecr = aws.client(session, "ecr", region)
     if any(resource.kind == "AWS::ECR::Repository" for resource in stacks.resources(cloudformation, f"{project}-base")):
         empty_repository(ecr, project, tell)
@@ -136,7 +138,7 @@ def delete_stray_repository(ecr: Any, repository: str, tell: Callable[[str], Non
 
 def list_remaining(session: Any, region: str, project: str) -> list[str]:
     """
-    Return ARNs of all resources that still have the project's tag, except keys scheduled for deletion; and the role.
+    Return ARNs of all resources that still have the project's tag, except keys scheduled for deletion; and the roles.
 
     The tagging API lists deleted resources for some minutes, and no roles at all, so each service is asked about its own:
     https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/supported-services.html
@@ -148,6 +150,6 @@ def list_remaining(session: Any, region: str, project: str) -> list[str]:
             for page in pages.paginate(TagFilters=[{"Key": TAG, "Values": [project]}])
             for item in page["ResourceTagMappingList"]
         ]
-    role = f"{project}-{region}"
-    roles = [f"role {role}"] if presence.exists(session, region, "AWS::IAM::Role", role) else []
+    names = (f"{project}-{region}", f"{project}-{region}-scheduler")
+    roles = [f"role {name}" for name in names if presence.exists(session, region, "AWS::IAM::Role", name)]
     return [arn for arn in tagged if presence.arn_exists(session, region, arn)] + roles

@@ -46,7 +46,10 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "fruitsctl eks cancel 00000003abc --virtual-cluster abc123 --json",
     ),
     "infra plan": ("fruitsctl infra plan", "fruitsctl infra plan --max-vcpu 32 --json"),
-    "infra up": ("fruitsctl infra up", "fruitsctl infra up --budget-usd 20 --budget-email you@example.com"),
+    "infra up": (
+        "fruitsctl infra up --budget-usd 20 --budget-email you@example.com",
+        "fruitsctl infra up --schedule 'cron(0 3 * * ? *)' --alarm-email you@example.com",
+    ),
     "infra status": ("fruitsctl infra status", "fruitsctl infra status --region eu-west-1 --json"),
     "infra down": ("fruitsctl infra down --dry-run", "fruitsctl infra down --keep-data"),
     "infra policy": ("fruitsctl infra policy operator > operator.json", "fruitsctl infra policy deployer --own-key --vpc"),

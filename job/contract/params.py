@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
+from datetime import UTC, datetime
 from typing import Any, NoReturn, Self, get_type_hints
 
 from job.contract.uris import AddressError, from_text, is_foreign, is_s3
@@ -70,10 +72,17 @@ ENGINES = ("litert", "tensorflow")
 ADDRESSES = ("input", "output", "logs")  # which Spark would take for paths in its own default file system
 RUN_SPECIFIC = ("input", "output", "run_id", "weights", "cache", "lease_seconds", "target")  # may differ when a run is repeated
 DEFAULT_COMPONENTS = 50  # if neither components nor variance is given
+RUN_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")  # names a folder, and is a client token of EMR
+# https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
+SCHEDULED_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class ArgumentsError(ValueError):
     """Arguments that this version of the job does not accept."""
+
+
+class RunIdError(argparse.ArgumentTypeError):
+    """A text that cannot name a run. argparse prints its message as it is."""
 
 
 class RangeError(ValueError):
@@ -110,7 +119,7 @@ class Arguments:
         types = get_type_hints(cls)
         for field in fields(cls):  # type: ignore[arg-type]
             required = field.default is MISSING
-            kind = address if field.name in ADDRESSES else _parser(types[field.name])
+            kind = PARSERS.get(field.name) or _parser(types[field.name])
             parser.add_argument(_flag(field.name), required=required, default=_default(field), type=kind)
         return cls(**vars(parser.parse_args(argv)))
 
@@ -225,6 +234,35 @@ def address(text: str) -> str:
     if not text:
         raise AddressError(text, "give a folder, or s3://bucket/prefix")
     return text if is_s3(text) or is_foreign(text) else from_text(text)
+
+
+def run_id(text: str) -> str:
+    """
+    Return the run id that `text` means: itself, or that of the time of a schedule.
+
+    Raises:
+        RunIdError: it cannot name a run.
+    """
+    known = of_schedule(text)
+    if not RUN_ID.fullmatch(known):
+        raise RunIdError(f"`{text}` is not a valid run id: use up to 64 letters, digits, `.`, `_` and `-`, no `.` first")
+    return known
+
+
+def of_schedule(name: str) -> str:
+    """
+    Return the run id of a run that a schedule sent, from its time; other names as they are.
+
+    `2026-12-01T03:00:00Z`, the only form that EventBridge Scheduler can write, becomes `20261201T030000Z-scheduled`: without colons, and in
+    the order of time like every run id.
+    """
+    try:
+        return f"{datetime.strptime(name, SCHEDULED_TIME).replace(tzinfo=UTC):%Y%m%dT%H%M%SZ}-scheduled"
+    except ValueError:
+        return name
+
+
+PARSERS = {**dict.fromkeys(ADDRESSES, address), "run_id": run_id}
 
 
 def _flag(name: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from job.contract.errors import JobError, SetupError
+from job.contract.params import RUN_ID, of_schedule
 from job.contract.records import Outcome
 from job.storage.folders import open_folder
 from job.storage.object_store import Conflict
@@ -47,10 +48,10 @@ def invalid_arguments(argv: Sequence[str], error: ValueError, of_run: bool = Tru
     """
     Return the outcome of a job with wrong arguments, such as those of a newer CLI for an older image.
 
-    That of a run is written into OUTPUT too, if the arguments name one.
+    That of a run is written into OUTPUT too, if the arguments name one and its run id can name a folder there.
     """
     values = dict(word.removeprefix("--").split("=", 1) for word in argv if word.startswith("--") and "=" in word)
-    run_id, output = values.get("run-id", ""), values.get("output", "")
+    run_id, output = of_schedule(values.get("run-id", "")), values.get("output", "")
     hint = "use a job and a fruitsctl of the same version: build and push the image again"
     outcome = Outcome(run_id, SetupError.code, "ArgumentsError", f"the job does not take its arguments: {error}", hint)
-    return write_outcome(output, outcome) if of_run and run_id and output else outcome
+    return write_outcome(output, outcome) if of_run and RUN_ID.fullmatch(run_id) and output else outcome

@@ -10,7 +10,8 @@ import requests
 from botocore.loaders import JSONFileLoader, Loader
 from moto.server import ThreadedMotoServer
 
-import tests.aws.moto_repairs  # noqa: F401 - changes moto
+import tests.aws.moto_repairs
+import tests.aws.moto_schedule  # noqa: F401 - both change moto
 from tests.aws.standin.runner import ScriptedRunner
 from tests.aws.standin.server import Standin
 

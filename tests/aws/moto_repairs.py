@@ -2,15 +2,16 @@
 What moto 5.2 leaves out of CloudFormation, and our stacks need: imported before its server starts, nothing else to do.
 
 A change set of moto's makes resources, but the stack then has neither outputs nor the new parameters, and it does not see a resource
-that changes by a parameter alone, and lists what a condition leaves out. Of deletion policies moto knows only `Retain`, and what is gone
-already it cannot delete. There is no AWS::S3::BucketPolicy, and a statement of one counts without its condition, so that ours, for TLS,
-would refuse everything. A bucket gets neither versions nor its public access blocked, a key's policy and tags are misread, a repository
-gets no policy, and AWS::NoValue stays in a role's list of policies.
+that changes by a parameter alone, and lists what a condition leaves out. One without changes is an error if each parameter is given. Of
+deletion policies moto knows only `Retain`, and what is gone already it cannot delete. There is no AWS::S3::BucketPolicy, and a statement
+of one counts without its condition, so that ours, for TLS, would refuse everything. A bucket gets neither versions nor its public access
+blocked, a key's policy and tags are misread, a repository gets no policy, and AWS::NoValue stays in a role's list of policies.
 """
 
 import json
 
 from moto.cloudformation import models, parsing
+from moto.cloudformation.responses import CloudFormationResponse
 from moto.core.common_models import CloudFormationModel
 from moto.ecr.models import Repository, ecr_backends
 from moto.iam.models import Role
@@ -143,6 +144,7 @@ ORIGINAL_REPOSITORY = Repository.create_from_cloudformation_json.__func__
 Repository.create_from_cloudformation_json = classmethod(create_repository)
 Role.create_from_cloudformation_json = classmethod(create_role)
 Key.create_from_cloudformation_json = classmethod(create_key)
+CloudFormationResponse._validate_different_update = lambda *_: None
 models.ChangeSet.apply = apply
 models.ChangeSet.diff = diff
 parsing.ResourceMap.delete = delete

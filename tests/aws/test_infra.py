@@ -115,6 +115,8 @@ def test_down_asks_before_photos_go_and_a_dry_run_removes_nothing(aws):
         "fruitsctl-base": "CREATE_COMPLETE",
         "fruitsctl-app": None,
         "fruitsctl-budget": None,
+        "fruitsctl-schedule": None,
+        "fruitsctl-alarm": None,
     }
 
 

@@ -81,7 +81,7 @@ def _refuse_without(run: SubmittedRun) -> None:
 def _fill_in(where: str, known: set[str], run_id: str | None) -> bool:
     """Store the cost of runs whose hours AWS had not reported before. Return whether there is a new one."""
     filled = False
-    for run in saved(settings().state):
+    for run in (*saved(settings().state), *_of_the_schedule(known)):
         if run.job_run_id is None or run.output != where or run.run_id in known or run_id not in (None, run.run_id):
             continue
         try:
@@ -91,6 +91,17 @@ def _fill_in(where: str, known: set[str], run_id: str | None) -> bool:
         except FruitsError as error:
             say(f"note: the cost of `{run.run_id}` is not available: {error}")
     return filled
+
+
+def _of_the_schedule(known: set[str]) -> list[SubmittedRun]:
+    """Return the runs that the schedule started and whose cost nobody has stored; none if AWS refuses."""
+    from cli.targets import scheduled
+
+    try:
+        return list(scheduled.runs(known))
+    except FruitsError as error:
+        say(f"note: the cost of scheduled runs is not available: {error}")
+        return []
 
 
 def _stack_output(session: Session) -> str:

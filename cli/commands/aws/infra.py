@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -44,6 +45,14 @@ Interactive = Annotated[
 ]
 BudgetUsd = Annotated[int | None, typer.Option(help="Alarm at 80 % of so much EMR a month. [default: as it is, at first 20]", min=1)]
 BudgetEmail = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Who gets the alarm; AWS keeps the address in us-east-1.")]
+Schedule = Annotated[
+    str | None,
+    typer.Option(metavar="EXPRESSION", help="Start a run at these times, as `run --serverless` does: cron(…), rate(…) or at(…)."),
+]
+NoSchedule = Annotated[bool, typer.Option("--no-schedule", help="Remove the schedule; without either it stays.")]
+Timezone = Annotated[str | None, typer.Option(metavar="ZONE", help="Of the schedule. [default: as it is, at first Europe/Paris]")]
+AlarmEmail = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Who gets an e-mail when a run fails.")]
+NoAlarm = Annotated[bool, typer.Option("--no-alarm", help="Remove that alarm; without either it stays.")]
 Role = Annotated[str | None, typer.Option("--deployer", metavar="ARN", help="Role that CloudFormation acts as: `infra policy deployer`.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")]
 
@@ -77,6 +86,11 @@ def up(
     interactive: Interactive = None,
     budget_usd: BudgetUsd = None,
     budget_email: BudgetEmail = None,
+    schedule: Schedule = None,
+    no_schedule: NoSchedule = False,
+    timezone: Timezone = None,
+    alarm_email: AlarmEmail = None,
+    no_alarm: NoAlarm = False,
     deployer: Role = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="The same as `infra plan`.")] = False,
     as_json: AsJson = False,
@@ -86,6 +100,8 @@ def up(
     from cli.aws.session import aws_session
     from cli.container.ecr import checked_region
     from cli.infra import deploy
+    from cli.infra import schedule as scheduling
+    from cli.targets import scheduled
 
     if image:
         checked_region(image)
@@ -100,9 +116,19 @@ def up(
         interactive=interactive,
         budget_usd=budget_usd,
         budget_email=budget_email,
+        schedule=_wish(schedule, no_schedule, "schedule"),
+        timezone=timezone,
+        alarm_email=_wish(alarm_email, no_alarm, "alarm-email"),
         role_arn=deployer,
     )
-    changes = deploy.plan(aws_session(where), where, wanted) if dry_run else deploy.up(aws_session(where), where, wanted, say)
+    scheduling.check(wanted)
+    if wanted.schedule:
+        scheduled.check_scope(name, where)
+    session, request = aws_session(where), partial(scheduled.request, say)
+    if dry_run:
+        changes = deploy.plan(session, where, wanted) | scheduling.plan(session, where, wanted, request)
+    else:
+        changes = deploy.up(session, where, wanted, say) | scheduling.up(session, where, wanted, request, say)
     lines = [
         f"{stack}: {'replace' if change.replaced else WORDS[change.action]} {change.resource} ({change.kind})"
         for stack, found in changes.items()
@@ -203,10 +229,13 @@ def policy(
     own_key: OwnKey = False,
     vpc: Annotated[bool, typer.Option("--vpc", help="With the private network.")] = False,
     budget: Annotated[bool, typer.Option("--budget", help="With the budget.")] = False,
+    schedule: Annotated[bool, typer.Option("--schedule", help="With the schedule.")] = False,
+    alarm: Annotated[bool, typer.Option("--alarm", help="With the alarm.")] = False,
 ) -> None:
     """Print an IAM policy as JSON: all that is called, no more."""
-    if who is Who.operator and (vpc or budget):
-        raise UsageError(f"`{'--vpc' if vpc else '--budget'}` cannot be used with `operator`", "remove it: it belongs to `deployer`")
+    for option, given in {"--vpc": vpc, "--budget": budget, "--schedule": schedule}.items():
+        if given and who is Who.operator:
+            raise UsageError(f"`{option}` cannot be used with `operator`", "remove it: it belongs to `deployer`")
     if account is not None and not re.fullmatch(r"\d{12}", account):
         raise UsageError(f"`{account}` is not the number of an account", "give its 12 digits, for example --account 111122223333")
     name, where = _scope(project, region)
@@ -220,7 +249,7 @@ def policy(
         number = account or account_of(aws_session(where), where)
     except FruitsError as error:  # the policy is often printed for who has no access yet
         raise type(error)(str(error), f"add --account NUMBER, or {error.hint}", error.exit_code) from error
-    scope = policies.Scope(partition, where, number, name, own_key, vpc, budget)
+    scope = policies.Scope(partition, where, number, name, own_key, vpc, budget, schedule, alarm)
     statements = policies.operator(scope) if who is Who.operator else policies.deployer(scope)
     document = policies.document(statements)
     emit(document, json.dumps(document, indent=2), as_json=False)
@@ -233,6 +262,20 @@ def _scope(project: str | None, region: str | None) -> tuple[str, str]:
     where = region or region_of_settings()
     refuse_outside_eu(where)
     return project or settings().project, where
+
+
+def _wish(value: str | None, removed: bool, flag: str) -> str | None:
+    """
+    Return the value of an option or, if it is to be removed, an empty text.
+
+    Raises:
+        UsageError: both are given, or the value is empty.
+    """
+    if removed and value is not None:
+        raise UsageError(f"`--{flag}` cannot be used with `--no-{flag.split('-')[0]}`", "remove one of them")
+    if value == "":
+        raise UsageError(f"`--{flag}` is empty", f"use --no-{flag.split('-')[0]} to remove it")
+    return "" if removed else value
 
 
 def _confirm(project: str, bucket: str | None) -> None:

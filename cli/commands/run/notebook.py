@@ -15,6 +15,7 @@ from cli.settings.config import settings
 from cli.settings.folders import local
 from cli.targets.base import Target, TargetOptions
 from cli.targets.compose import process as compose
+from cli.targets.emr.request import check_run_id
 from cli.targets.local import notebooks
 from cli.targets.options import OUTPUT, PCA, option, takes
 from cli.targets.registry import named, options_of, parameters
@@ -22,7 +23,7 @@ from cli.targets.runs.launch import launch, new_run_id
 from cli.ui.given_options import given, refuse_foreign
 from cli.ui.output import emit, say
 from job.contract.locations import check_folder, check_no_overlap
-from job.contract.params import DEFAULT_COMPONENTS, Params, RangeError
+from job.contract.params import DEFAULT_COMPONENTS, Params, RangeError, of_schedule
 from job.contract.uris import from_text, join
 
 OPEN, EXECUTE, COMPOSE, COMPOSE_EXECUTE, SERVERLESS = (
@@ -123,7 +124,8 @@ def execute_there(
     Raises:
         FruitsError: the run cannot be sent, or a cell failed; the notebook is stored as far as it was executed.
     """
-    run_id = values["run_id"] or new_run_id()
+    run_id = of_schedule(values["run_id"] or new_run_id())
+    check_run_id(run_id)
     stored = []
 
     def make_params(source: str, output: str) -> Params:

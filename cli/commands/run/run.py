@@ -13,13 +13,14 @@ from cli.errors import UsageError
 from cli.settings.config import Settings, settings
 from cli.settings.folders import local as local_file
 from cli.targets.base import Target
+from cli.targets.emr.request import check_run_id
 from cli.targets.options import FEATURES, OUTPUT, PCA, RELIABILITY, option, takes
 from cli.targets.registry import chosen, options_of, parameters, taken_by
 from cli.targets.runs.launch import launch, new_run_id
 from cli.ui.choices import Engine, Model
 from cli.ui.given_options import given, refuse_foreign
 from job.contract.locations import check_no_overlap
-from job.contract.params import DEFAULT_COMPONENTS, Params, RangeError
+from job.contract.params import DEFAULT_COMPONENTS, Params, RangeError, of_schedule
 from job.contract.uris import from_text, is_s3
 
 
@@ -99,7 +100,9 @@ def make_params(source: str, output: str, target: Target[Any, Any], values: Mapp
     places = from_text(source), from_text(output)
     check_no_overlap(*places)
     arguments = {field.name: values[field.name] for field in fields(Params) if field.name in values}
-    arguments |= {"input": places[0], "output": places[1], "cache": str(config.cache), "run_id": values["run_id"] or new_run_id()}
+    run_id = of_schedule(values["run_id"] or new_run_id())
+    check_run_id(run_id)
+    arguments |= {"input": places[0], "output": places[1], "cache": str(config.cache), "run_id": run_id}
     arguments["target"] = target.name
     try:
         return Params(**arguments)

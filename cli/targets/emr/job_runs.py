@@ -8,13 +8,19 @@ from typing import Any
 from cli.aws.run_state import RunState
 from cli.settings.waiting import wait_until
 from cli.targets.base import SubmittedRun
+from job.contract.params import of_schedule
 
 JobRun = dict[str, Any]  # as the service describes it
 
 
 def newest_id(pages: Iterable[Mapping[str, Any]], run_id: str | None) -> str | None:
-    """Return the service's id of the newest listed run of that name, which is the run id, or of that id; None if there is none."""
-    listed = [run for page in pages for run in page["jobRuns"] if run_id in (None, run.get("name"), run["id"])]
+    """
+    Return the service's id of the newest listed run of that name, which is the run id, or of that id; None if there is none.
+
+    The name of a run that a schedule sent is its time.
+    """
+    wanted = run_id and of_schedule(run_id)
+    listed = [run for page in pages for run in page["jobRuns"] if wanted in (None, of_schedule(run.get("name", "")), run["id"])]
     return str(max(listed, key=lambda run: run["createdAt"])["id"]) if listed else None
 
 
@@ -23,7 +29,7 @@ def submitted(job_run: JobRun, job_run_id: str, driver: str, target: str, where:
     words = job_run["jobDriver"][driver].get("entryPointArguments", [])
     arguments = dict(word.removeprefix("--").split("=", 1) for word in words if "=" in word)
     return SubmittedRun(
-        run_id=str(arguments.get("run-id") or job_run.get("name") or job_run_id),
+        run_id=of_schedule(str(arguments.get("run-id") or job_run.get("name") or job_run_id)),
         target=target,
         output=arguments.get("output", ""),
         sent_at=job_run["createdAt"].isoformat(),

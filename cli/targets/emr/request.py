@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from cli.errors import UsageError
 from cli.photos.assets import KERAS_WEIGHTS_URL
-from job.contract.params import Params, application
+from job.contract.params import RUN_ID, Params, application
 from job.contract.uris import is_s3, shown
 
 # Of the image, see Dockerfile: the service starts spark-submit itself, so the image's own variables may not reach the job.
@@ -40,6 +40,12 @@ def inside_image(params: Params, flag: str, reader: str) -> Params:
     if application(params.model):
         raise UsageError(f"`--model {params.model}` cannot be used with {flag}: the image contains MobileNetV2", "run it with --local")
     return replace(params, cache=CACHE, weights=WEIGHTS if params.model == "mobilenet_v2" else None)
+
+
+def check_run_id(run_id: str) -> None:
+    """Raise UsageError if `run_id` cannot be the client token and the name of a job run, and name a folder."""
+    if not RUN_ID.fullmatch(run_id):
+        raise UsageError(f"`{run_id}` is not a valid run id", "use up to 64 letters, digits, `.`, `_` and `-`, no `.` first")
 
 
 def submit_parameters(conf: Mapping[str, str]) -> str:

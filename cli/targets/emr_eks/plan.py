@@ -14,7 +14,7 @@ from cli.aws.run_state import RunState
 from cli.billing.sizing import Fleet, Worker, overhead_factor, task_conf
 from cli.errors import UsageError
 from cli.settings.release import RELEASE
-from cli.targets.emr.request import PYTHON, inside_image, submit_parameters
+from cli.targets.emr.request import PYTHON, check_run_id, inside_image, submit_parameters
 from cli.targets.emr_eks.options import EksOptions
 from cli.targets.local.process import ENTRY_POINT
 from job.contract.params import Params
@@ -30,7 +30,6 @@ STATES = {  # https://docs.aws.amazon.com/emr/latest/EMR-on-EKS-DevelopmentGuide
     "CANCELLED": RunState.CANCELLED,
 }
 
-NAME = re.compile(r"[.\-_/#A-Za-z0-9]{1,64}")  # of a job run
 ROLE = re.compile(r"arn:aws[a-zA-Z0-9-]*:iam::\d{12}:role/.+")
 IMAGE = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 
@@ -106,8 +105,7 @@ def log_uri(params: Params) -> str:
 
 
 def _check_names(params: Params, options: EksOptions) -> None:
-    if not NAME.fullmatch(params.run_id):
-        raise UsageError(f"`{params.run_id}` is not a valid run id", "use up to 64 letters, digits, `.`, `_`, `/`, `#` and `-`")
+    check_run_id(params.run_id)
     if not ROLE.fullmatch(str(options.execution_role)):
         raise UsageError(
             f"`{options.execution_role}` is not the ARN of a role", "give an ARN such as arn:aws:iam::111122223333:role/fruits-eks"

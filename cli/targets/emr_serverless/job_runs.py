@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cli.aws.clients import Clients, retry_transient, start_once
+from cli.aws.emr_serverless import STATES
 from cli.aws.errors import translate_aws_errors
 from cli.errors import FruitsError, UsageError
 from cli.settings.waiting import wait_until
 from cli.targets.base import SubmittedRun
 from cli.targets.emr.job_runs import newest_id, submitted
 from cli.targets.runs.saved import save
+from job.contract.params import of_schedule
 
 PAUSE_SECONDS = 2.0
 IMAGE_POLLS = 5  # the digest is known as soon as the service has resolved it
@@ -93,6 +95,17 @@ def find(clients: Clients, application_id: str, run_id: str | None) -> Submitted
         return None
     where = {"application_id": application_id, "region": clients.region}
     return submitted(get_job_run(clients, application_id, found), found, "sparkSubmit", "serverless", where)
+
+
+def ended_of_schedules(clients: Clients, application_id: str, known: Collection[str]) -> Iterator[SubmittedRun]:
+    """Yield the runs of a schedule that have ended, without the run ids in `known`: no machine has saved them."""
+    over = [state for state, meaning in STATES.items() if meaning.ended]
+    with translate_aws_errors("emr-serverless:ListJobRuns"):
+        pages = clients("emr-serverless").get_paginator("list_job_runs").paginate(applicationId=application_id, states=over)
+        names = dict.fromkeys(run.get("name", "") for page in pages for run in page["jobRuns"])
+    for name in names:
+        if of_schedule(name) not in (name, *known) and (found := find(clients, application_id, name)):
+            yield found
 
 
 def get_job_run(clients: Clients, application_id: str, job_run_id: str) -> dict[str, Any]:

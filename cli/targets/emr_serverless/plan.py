@@ -6,12 +6,12 @@ The request has no image: that is the application's. https://docs.aws.amazon.com
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cli.billing.sizing import Fleet, spark_conf, task_conf
 from cli.errors import UsageError
-from cli.targets.emr.request import PYTHON, inside_image, submit_parameters
+from cli.targets.emr.request import PYTHON, check_run_id, inside_image, submit_parameters
 from cli.targets.emr_serverless.policy import session_policy
 from cli.targets.local.process import ENTRY_POINT
 from job.contract.params import Params
@@ -19,8 +19,9 @@ from job.contract.params import Params
 if TYPE_CHECKING:
     from cli.infra.deploy import Deployed
 
-
-TOKEN = re.compile(r"[A-Za-z0-9._-]{1,64}")  # clientToken's own pattern
+# What EventBridge Scheduler replaces in the input of a target:
+# https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
+SCHEDULED_TIME, EXECUTION_ID = "<aws.scheduler.scheduled-time>", "<aws.scheduler.execution-id>"
 
 
 def plan(params: Params, deployed: Deployed, fleet: Fleet, project: str, timeout_minutes: int, attempts: int = 1) -> dict[str, Any]:
@@ -32,8 +33,7 @@ def plan(params: Params, deployed: Deployed, fleet: Fleet, project: str, timeout
             long.
     """
     inside = inside_image(params, "--serverless", "the service")
-    if not TOKEN.fullmatch(params.run_id):
-        raise UsageError(f"`{params.run_id}` is not a valid run id", "use up to 64 letters, digits, `.`, `_` and `-`")
+    check_run_id(params.run_id)
     if deployed.application_id is None:
         raise UsageError("there is no application yet", "push an image, then run `fruitsctl infra up`")
     spark_submit = {
@@ -54,6 +54,42 @@ def plan(params: Params, deployed: Deployed, fleet: Fleet, project: str, timeout
         "mode": "BATCH",
         "retryPolicy": {"maxAttempts": attempts},
     }
+
+
+def scheduled(request: Mapping[str, Any], shape: Any) -> dict[str, Any]:
+    """
+    Return `request` as the input of a schedule, with a run id for each time.
+
+    A fixed request would run once: the service answers the same token with the same run. Name, tag and argument have the time, of which the
+    job makes the run id. A token may have no colons, so it is the id of the execution.
+
+    Args:
+        request: from `plan`.
+        shape: botocore's of the input of StartJobRun. Schedules name its members in PascalCase; keys of maps stay as they are.
+    """
+    old = request["name"]
+    spark = request["jobDriver"]["sparkSubmit"]
+    arguments = [f"--run-id={SCHEDULED_TIME}" if word == f"--run-id={old}" else word for word in spark["entryPointArguments"]]
+    assert arguments != spark["entryPointArguments"]
+    changed = {
+        **request,
+        "clientToken": EXECUTION_ID,
+        "name": SCHEDULED_TIME,
+        "tags": {**request["tags"], "run": SCHEDULED_TIME},
+        "jobDriver": {"sparkSubmit": {**spark, "entryPointArguments": arguments}},
+    }
+    named: dict[str, Any] = _pascal_case(changed, shape)
+    return named
+
+
+def _pascal_case(value: Any, shape: Any) -> Any:
+    if shape.type_name == "structure":
+        return {name[0].upper() + name[1:]: _pascal_case(item, shape.members[name]) for name, item in value.items()}
+    if shape.type_name == "list":
+        return [_pascal_case(item, shape.member) for item in value]
+    if shape.type_name == "map":
+        return {name: _pascal_case(item, shape.value) for name, item in value.items()}
+    return value
 
 
 def image_conf(region: str) -> dict[str, str]:

@@ -119,6 +119,33 @@ def test_arguments_of_another_version_leave_an_outcome_in_output(tmp_path, capsy
     assert from_line(capsys.readouterr().out.strip()) == outcome
 
 
+def test_a_run_id_that_leads_out_of_output_is_refused_and_nothing_is_written(tmp_path, capsys):
+    assert main([f"--input=file://{tmp_path}/in", f"--output=file://{tmp_path}/out", "--run-id=../../other"]) == 2
+
+    assert "`../../other` is not a valid run id" in from_line(capsys.readouterr().out.strip()).message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_outcome_of_a_scheduled_run_with_wrong_arguments_is_where_its_commands_look(tmp_path):
+    main([f"--output=file://{tmp_path}/out", "--run-id=2026-12-01T03:00:00Z", "--colour=red"])
+
+    outcome = Outcome.from_json((tmp_path / "out" / "runs" / "20261201T030000Z-scheduled" / "outcome.json").read_text())
+    assert (outcome.run_id, outcome.kind) == ("20261201T030000Z-scheduled", "ArgumentsError")
+
+
+def test_a_second_attempt_at_the_same_scheduled_time_ends_at_once_with_the_first_outcome(tmp_path):
+    """Whatever token a retry of the schedule has: the run is known by its time."""
+    argv = [f"--input=file://{tmp_path}/gone", f"--output=file://{tmp_path}/out", "--model=mean_colour", "--run-id="]
+    params = Params.from_argv([*argv[:-1], f"{argv[-1]}2026-12-01T03:00:00Z"])
+    folder = tmp_path / "out" / "runs" / "20261201T030000Z-scheduled"
+    folder.mkdir(parents=True)
+    (folder / "outcome.json").write_text(json.dumps(vars(DONE)))
+    (folder / "manifest.json").write_text(published(params))
+
+    assert attempt(Params.from_argv([*argv[:-1], f"{argv[-1]}2026-12-01T03:00:00Z"])) == DONE
+    assert_tried_again(attempt(Params.from_argv([*argv[:-1], f"{argv[-1]}2026-12-02T03:00:00Z"])))
+
+
 @pytest.mark.parametrize("argv", [[], ["--output"], ["--run-id=r1"], ["--output=file:///proc/none", "--run-id=r1"]])
 def test_arguments_that_tell_no_place_for_an_outcome_end_with_a_word(argv, capsys):
     assert main(argv) == 2

@@ -97,4 +97,4 @@ def test_infra_plan_takes_what_infra_up_takes():
 
     assert options["up"].pop("dry_run")[1] == ["--dry-run"]
     assert options["plan"] == options["up"]
-    assert len(options["plan"]) == 13
+    assert len(options["plan"]) == 18

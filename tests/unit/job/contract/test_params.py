@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from job.contract.params import ArgumentsError, ForgetParams, Params
+from job.contract.params import ArgumentsError, ForgetParams, Params, RunIdError, run_id
 from job.spark.notebook import run_params
 
 REQUIRED = {"input": "file:///in put", "output": "s3://bucket/out", "run_id": "r1"}
@@ -56,6 +56,59 @@ def test_a_plain_path_means_this_machine_to_spark_too(monkeypatch, tmp_path, giv
     in_a_notebook = run_params(input=given, output=given)
 
     assert [run.input, run.output, erasure.output, erasure.logs, in_a_notebook.input, in_a_notebook.output] == [means] * 6
+
+
+@pytest.mark.parametrize(
+    ("text", "means"),
+    [
+        ("2026-12-01T03:00:00Z", "20261201T030000Z-scheduled"),  # what EventBridge Scheduler writes
+        ("2028-02-29T23:59:59Z", "20280229T235959Z-scheduled"),
+        ("20261201T030000Z-scheduled", "20261201T030000Z-scheduled"),
+        ("20261201T030000Z-0a1b", "20261201T030000Z-0a1b"),
+        ("r1", "r1"),
+        ("_a.b-c", "_a.b-c"),
+        ("x" * 64, "x" * 64),
+    ],
+)
+def test_a_run_id_names_a_folder_and_a_time_of_a_schedule_becomes_one(text, means):
+    run = Params.from_argv(["--input=/a", "--output=/b", f"--run-id={text}"])
+
+    assert run.run_id == means
+    assert Params.from_argv(run.to_argv()) == run
+
+
+def test_run_ids_of_a_schedule_are_in_the_order_of_time_among_all_others():
+    told = ["20261130T235959Z-ffff", "2026-12-01T03:00:00Z", "20261201T030001Z-0000", "2026-12-02T03:00:00Z"]
+
+    assert sorted(map(run_id, told)) == list(map(run_id, told))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "..",
+        "../other",
+        ".hidden",
+        "a/b",
+        "a b",
+        "a\n",
+        "é",
+        "x" * 65,
+        "2026-12-01T03:00:00",  # no zone: of which day it is depends on who reads it
+        "2026-12-01T03:00:00+01:00",
+        "2026-12-01T03:00:00Z\n",
+        "2026-13-01T03:00:00Z",
+        "2026-02-30T03:00:00Z",
+        "2026-12-01T25:00:00Z",
+        "<aws.scheduler.scheduled-time>",  # not replaced
+    ],
+)
+def test_what_cannot_name_a_run_is_refused_with_its_value(text):
+    with pytest.raises(RunIdError, match=re.escape(f"`{text}` is not a")):
+        run_id(text)
+    with pytest.raises(ArgumentsError, match=re.escape(f"argument --run-id: `{text}` is not a")):
+        Params.from_argv(["--input=/a", "--output=/b", f"--run-id={text}"])
 
 
 @pytest.mark.parametrize("name", ["input", "output"])

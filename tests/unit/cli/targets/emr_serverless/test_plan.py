@@ -12,7 +12,7 @@ from cli.aws.run_state import RunState
 from cli.billing.sizing import fleet
 from cli.errors import UsageError
 from cli.infra.deploy import Deployed
-from cli.targets.emr_serverless.plan import plan
+from cli.targets.emr_serverless.plan import plan, scheduled
 from cli.targets.emr_serverless.policy import session_policy
 from job.contract.params import Params
 
@@ -48,6 +48,34 @@ def test_the_services_own_model_accepts_the_request(key, model):
     asked = request(replace(PARAMS, model=model), replace(DEPLOYED, key_arn=key))
 
     assert ParamValidator().validate(asked, SERVICE.operation_model("StartJobRun").input_shape).generate_report() == ""
+
+
+def test_a_schedule_sends_the_same_request_but_for_its_run_id():
+    asked = request(deployed=replace(DEPLOYED, key_arn=KEY))
+    sent = json.dumps(scheduled(asked, SERVICE.operation_model("StartJobRun").input_shape))
+    back = camel_case(json.loads(sent))
+
+    assert sent.count(PARAMS.run_id) == 0
+    assert (back["clientToken"], back["name"]) == ("<aws.scheduler.execution-id>", "<aws.scheduler.scheduled-time>")
+    assert back["tags"] == {"fruitsctl": "fruitsctl", "run": "<aws.scheduler.scheduled-time>"}
+    as_before = json.dumps(back).replace("<aws.scheduler.execution-id>", PARAMS.run_id)
+    assert json.loads(as_before.replace("<aws.scheduler.scheduled-time>", PARAMS.run_id)) == asked
+
+
+def test_members_are_named_as_schedules_name_them_and_keys_of_maps_as_they_are():
+    sent = scheduled(request(), SERVICE.operation_model("StartJobRun").input_shape)
+
+    assert {"ApplicationId", "ClientToken", "ExecutionTimeoutMinutes", "RetryPolicy", "Tags"} <= set(sent)
+    logs = sent["ConfigurationOverrides"]["MonitoringConfiguration"]["CloudWatchLoggingConfiguration"]
+    assert logs["LogTypes"] == {"SPARK_DRIVER": ["STDOUT", "STDERR"]}
+    assert list(sent["JobDriver"]["SparkSubmit"]) == ["EntryPoint", "EntryPointArguments", "SparkSubmitParameters"]
+    assert json.loads(sent["ExecutionIamPolicy"]["Policy"])["Version"] == "2012-10-17"
+
+
+def camel_case(value):
+    if isinstance(value, dict):
+        return {name if name.isupper() else name[0].lower() + name[1:]: camel_case(item) for name, item in value.items()}
+    return [camel_case(item) for item in value] if isinstance(value, list) else value
 
 
 def test_every_state_of_the_service_is_mapped():
