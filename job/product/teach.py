@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from PIL import Image
 
 from job.contract.errors import DecodeError, InputError, JobError, OutputError
-from job.contract.filenames import FolderToList, label_of, skipped_folder
+from job.contract.filenames import FolderToList, label_of, skipped_folder, taught_name
 from job.contract.records import Manifest, counted
 from job.contract.uris import is_s3, join, printable, shown
 from job.imaging.bounded_decode import decode_in_subprocess
@@ -150,7 +150,7 @@ def _prepare(
                 raise DecodeError(REFUSED)
             decoded = decode_in_subprocess(content, identifier.network.size_px, identifier.gallery.model.endswith(FULL))
             digest = hashlib.sha256(content).hexdigest()
-            name = f"{lesson.label}/taught-{digest[:16]}{_suffix(content)}"
+            name = taught_name(lesson.label, digest, _suffix(content))
             photos[name] = _Photo(lesson, name, digest, len(content), decoded.width, decoded.height, identifier.network(decoded.pixels))
         except DecodeError as error:
             refused.append((lesson.source, str(error)))
