@@ -74,7 +74,7 @@ class Learned(Strict):
 
     run_id: str
     label: Annotated[str, Field(description="As the run spells it")]
-    address: Annotated[str, Field(description="Of the copy in INPUT")]
+    address: Annotated[str, Field(description="Of the copy in INPUT: a path on the server, or s3://…")]
     erase: Annotated[str, Field(description="Command that erases the photo and all that is derived from it")]
     new: Annotated[bool, Field(description="False if the run had the photo before")]
 
