@@ -11,6 +11,7 @@ from fastapi import Request
 
 from job.contract.errors import DecodeError, InputError, JobError, LeaseError, RegionError
 from job.contract.uris import printable, shown
+from job.imaging.decode import decode_image
 from job.product.fruits import LANGUAGES, group_name
 from job.product.identify.identifier import Identifier
 from job.product.teach import Lesson, Taught, check_label, teach
@@ -59,7 +60,9 @@ class Teaching:
         self._service.teaching = True
         try:
             content = self._clean(sent.content)
-            taught = teach(identifier, [Lesson("photo", label, lambda: content)], lambda *_: None)
+            taught = teach(
+                identifier, [Lesson("photo", label, lambda: content)], lambda *_: None, decode_image
+            )  # in this process, as answers
         except DecodeError as error:
             raise Refused(422, "unreadable", f"the photo cannot be taught: {error}", UNREADABLE) from error
         except JobError as error:
