@@ -245,7 +245,8 @@ def test_a_photo_is_taught_known_at_once_and_erased_like_any_other(fruitsctl, ow
 
         after = client.post("/identify", files={"photo": quince}).json()
         nearest = after["results"][0]["neighbours"][0]
-        assert (before["best"], after["status"], after["best"]) == (None, "ok", "Quince")
+        assert before["best"] != "Quince"
+        assert (after["status"], after["best"]) == ("ok", "Quince")
         assert (nearest["name"], nearest["distance"]) == (f"Quince/{copy.name}", 0)
         assert client.get(nearest["thumbnail"]).status_code == 200
         assert client.get("/healthz").json()["images"] == 61
@@ -254,7 +255,7 @@ def test_a_photo_is_taught_known_at_once_and_erased_like_any_other(fruitsctl, ow
         assert (erased.returncode, json.loads(erased.stdout)["found"]) == (0, []), erased.stderr
         assert not copy.exists()
         assert client.get(nearest["thumbnail"]).status_code == 404
-        assert client.post("/identify", files={"photo": quince}).json()["best"] is None
+        assert client.post("/identify", files={"photo": quince}).json() == before
         assert client.get("/healthz").json()["images"] == 60
         process.send_signal(signal.SIGINT)
         out, err = process.communicate()
@@ -272,13 +273,14 @@ def test_visitors_who_teach_at_once_all_succeed_and_questions_go_on(fruitsctl, o
         Image.new("RGB", (64, 64), (10 * shade, 0, 250)).save(photo, "PNG")
         contents.append(photo.getvalue())
     with serving(fruitsctl, output, "--teach") as (about, _), ThreadPoolExecutor(12) as visitors:
+        before = httpx.get(f"{about['url']}/healthz").json()["images"]
         lessons = [visitors.submit(httpx.post, f"{about['url']}/teach", files={"photo": one}, data=AGREED, timeout=120) for one in contents]
         questions = [visitors.submit(httpx.post, f"{about['url']}/identify", files={"photo": one}, timeout=120) for one in contents * 5]
 
         assert [lesson.result().status_code for lesson in lessons] == [201] * 6
         assert [question.result().status_code for question in questions] == [200] * 30
-        assert httpx.get(f"{about['url']}/healthz").json()["images"] == 66
-    assert len(list((source / "Quince").iterdir())) == 6
+        assert httpx.get(f"{about['url']}/healthz").json()["images"] == before + 6
+    assert len(list((source / "Quince").iterdir())) >= 6
 
 
 def test_the_api_keeps_its_description_of_teaching(fruitsctl, own_run, tmp_path):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
@@ -47,7 +47,7 @@ class IdentifyService:
 
     def __init__(self, identifier: Identifier, limits: Limits) -> None:
         self.limits = limits
-        self.teaching = False  # whether this server is adding a photo to the run now
+        self._own_changes = 0  # begun and ended: odd while this server adds a photo to the run
         self.shown = View(identifier, np.arange(len(identifier.gallery)), len(identifier.gallery))
         self._reading = threading.Lock()
         self._work = WorkerPool(limits.photos_at_once, limits.seconds)
@@ -124,13 +124,23 @@ class IdentifyService:
 
     def _reopened(self, identifier: Identifier) -> Identifier:
         """Return the identifier with the run as it is now. An own photo that arrives meanwhile is no reason to refuse a request."""
-        for _ in range(TRIES - 1):
+        for left in reversed(range(TRIES)):
+            before = self._own_changes
             try:
                 return identifier.reopened()
             except OutputError:
-                if not self.teaching:
+                if not left or (before % 2 == 0 and self._own_changes == before):
                     raise
-        return identifier.reopened()
+        raise AssertionError  # the last try returns or raises
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Mark the time during which this server itself, in one thread, may change the run."""
+        self._own_changes += 1
+        try:
+            yield
+        finally:
+            self._own_changes += 1
 
     def _thumbnail(self, row: int) -> bytes:
         identifier, numbers, _ = self.current()

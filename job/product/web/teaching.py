@@ -57,18 +57,14 @@ class Teaching:
         refuse_without_consent(sent.fields)
         identifier = self._service.current().identifier
         label = label_of(sent.fields, identifier)
-        self._service.teaching = True
         try:
             content = self._clean(sent.content)
-            taught = teach(
-                identifier, [Lesson("photo", label, lambda: content)], lambda *_: None, decode_image
-            )  # in this process, as answers
+            with self._service.changing():  # decodes in this process, as answers do
+                taught = teach(identifier, [Lesson("photo", label, lambda: content)], lambda *_: None, decode_image)
         except DecodeError as error:
             raise Refused(422, "unreadable", f"the photo cannot be taught: {error}", UNREADABLE) from error
         except JobError as error:
             raise refusal_of(error) from error
-        finally:
-            self._service.teaching = False
         return kept(taught, label, identifier.gallery.output)
 
     def close(self) -> None:

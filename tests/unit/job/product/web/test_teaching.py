@@ -398,7 +398,6 @@ def test_an_answer_while_a_photo_arrives_is_not_refused(client, monkeypatch):
     """The manifest is written after the matrix: who reads in between reads again."""
     service, read_scores = client.app.state.service, gallery_module.read_scores
     taught(client)
-    service.teaching = True
 
     def in_between(folder, run_id):
         monkeypatch.undo()
@@ -407,4 +406,5 @@ def test_an_answer_while_a_photo_arrives_is_not_refused(client, monkeypatch):
         return scores
 
     monkeypatch.setattr(gallery_module, "read_scores", in_between)
-    assert identified(client, BLUE)["best"] == "Plum"
+    with service.changing():
+        assert identified(client, BLUE)["best"] == "Plum"
