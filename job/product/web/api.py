@@ -111,6 +111,6 @@ async def teach(request: Request, response: Response, lessons: TeachingDep) -> L
     return Learned(**kept._asdict())
 
 
-@without_teaching.post("/teach")
+@without_teaching.api_route("/teach", methods=["GET", "POST"])
 async def teaching_is_off() -> None:
     raise Refused(404, "teaching_off", "this server does not take photos to teach", "start it with `fruitsctl serve --teach`")

@@ -23,6 +23,7 @@ from job.storage.tombstones import REFUSED
 Clean = Callable[[bytes], bytes]  # returns a photo without metadata; raises DecodeError where this cannot be guaranteed
 LABEL, CONSENT, AGREED = "label", "consent", "yes"  # fields of the form
 LEASE_SECONDS = 10.0  # until a visitor may try again
+AGAIN = "send it again: a photo is stored once, and the answer has its address"
 UNREADABLE = "save it as JPEG, then send it again"
 
 
@@ -48,10 +49,16 @@ class Teaching:
         Teach the photo of `request` with its label.
 
         Raises:
-            Refused: the form is not complete, a limit is reached, or the photo cannot be taught; nothing of it is stored then.
+            Refused: the form is not complete, a limit is reached, or the photo cannot be taught; nothing of it is stored then. 504: it
+                takes too long, and may be stored later.
         """
         async with self._service.received(request) as sent:
-            return await self._work.run(partial(self._teach, sent))
+            try:
+                return await self._work.run(partial(self._teach, sent))
+            except Refused as error:
+                if error.status == 504:
+                    raise Refused(504, "teaching_slow", f"{error}; the photo may be stored all the same", AGAIN) from error
+                raise
 
     def _teach(self, sent: Sent) -> Kept:
         refuse_without_consent(sent.fields)

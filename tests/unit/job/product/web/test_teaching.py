@@ -75,6 +75,7 @@ def photos(output):
 def test_without_the_switch_nothing_can_be_taught_and_the_refusal_names_it(output):
     with serving(output, clean=None) as client:
         refused = taught(client)
+        assert client.get("/teach").status_code == 404
         said = client.get("/").text + client.post("/", files={"photo": picture(BLUE)}).text
 
         assert (refused.status_code, refused.json()["error"]["code"]) == (404, "teaching_off")
@@ -392,6 +393,24 @@ def test_one_photo_is_taught_at_a_time_and_answers_go_on_meanwhile(output):
 
         assert [lesson.result().status_code for lesson in lessons] == [201, 201]
         assert client.get("/healthz").json()["images"] == 5
+
+
+def test_a_photo_that_takes_too_long_may_be_stored_later_and_the_refusal_says_so(output):
+    go_on = threading.Event()
+
+    def slowly(content):
+        assert go_on.wait(30)
+        return without_metadata(content)
+
+    with serving(output, slowly, seconds=0.5) as client:
+        refused = taught(client)
+        go_on.set()
+        again = next(answer for answer in (taught(client) for _ in range(20)) if answer.status_code not in (503, 504))
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (504, "teaching_slow")
+    assert "may be stored" in refused.json()["error"]["message"]
+    assert again.status_code == 200
+    assert len(photos(output)) == 4
 
 
 def test_an_answer_while_a_photo_arrives_is_not_refused(client, monkeypatch):
