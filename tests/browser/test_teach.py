@@ -1,7 +1,9 @@
 """Teaching on the page, phone and desktop: after an answer, with consent, with and without JavaScript."""
 
+import itertools
 import re
 
+import httpx
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
@@ -68,6 +70,30 @@ def test_a_photo_that_was_sent_is_taught_without_choosing_it_again(page, url, he
 
     page.set_input_files("#file", heic)
     expect(page.locator("article.answer h1")).to_have_text(label)
+
+
+@pytest.fixture
+def unlike(url, tmp_path):
+    """A photo of one colour that the server does not know, whichever that is."""
+    for number, colour in enumerate(itertools.product((0, 90, 180, 255), repeat=3)):
+        path = tmp_path / f"{number}.png"
+        Image.new("RGB", (80, 60), colour).save(path)
+        if httpx.post(f"{url}/identify", files={"photo": path.read_bytes()}).json()["status"] == "unknown":
+            return path
+    return pytest.fail("every colour has a name")
+
+
+def test_below_an_unknown_fruit_the_form_is_open_and_below_a_name_it_is_closed(page, url, apple, unlike, screenshot):
+    page.goto(f"{url}/?lang=en")
+    page.set_input_files("#file", unlike)
+    expect(page.locator("h1")).to_have_text("Unknown fruit")
+    expect(page.get_by_label("What is it?")).to_be_visible()
+    shown(page)
+    screenshot(page, "serve-teach-unknown")
+    page.set_input_files("#file", apple)
+    expect(page.locator("h1")).to_have_text("Apple")
+    expect(page.get_by_label("What is it?")).to_be_hidden()
+    expect(page.get_by_text("Wrong? Teach it")).to_be_visible()
 
 
 def test_nothing_is_sent_without_consent(page, url, apple):
