@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from tests.browser.conftest import SIZES
 from tests.browser.servers import serving, shown
 from tests.e2e.conftest import GALLERY
 from tests.unit.job.hostile import fruit, heic_of
@@ -160,7 +161,8 @@ def test_without_javascript_the_photo_is_chosen_again(plain, url, size, tmp_path
     expect(plain.locator("details.teach")).to_be_visible()
     if plain.locator("details.teach[open]").count() == 0:
         plain.locator("details.teach summary").click()
-    screenshot(plain, "serve-teach-form-plain")
+    with Image.open(screenshot(plain, "serve-teach-form-plain")) as whole:
+        assert whole.width == SIZES[size]["width"]  # nothing is wider than the screen
     plain.set_input_files("#same", photo)
     plain.get_by_label("What is it?").fill("Medlar")
     plain.get_by_label(re.compile("I agree")).check()
