@@ -14,6 +14,7 @@ from cli.errors import FruitsError, UsageError
 from cli.photos.strip_metadata import UnknownFormat, strip
 from cli.settings.folders import local
 from cli.ui.output import progress_bar, say
+from job.contract.errors import DecodeError
 from job.contract.filenames import ignored_kind, skipped_folder
 from job.contract.reading import open_regular
 from job.contract.records import counted
@@ -102,6 +103,19 @@ def taught_to(identifier: Identifier, photos: list[LabelledPhoto], with_metadata
     return replace(result, refused=sorted([*result.refused, *refused]))
 
 
+def without_metadata(content: bytes) -> bytes:
+    """
+    Return a photo without metadata, as it is taught.
+
+    Raises:
+        DecodeError: this cannot be guaranteed for the file.
+    """
+    try:
+        return strip(content)
+    except UnknownFormat as error:
+        raise DecodeError(f"cannot remove its metadata: {error}") from error
+
+
 def refuse_untaught(result: Taught, photos: int) -> None:
     """Raise FruitsError if some of the `photos` photos were not taught."""
     if not result.refused:
@@ -119,9 +133,9 @@ def _stripped(photos: list[LabelledPhoto]) -> tuple[list[LabelledPhoto], list[tu
     usable, refused = [], []
     for photo in photos:
         try:
-            strip(photo.read())
-        except UnknownFormat as error:
-            refused.append((photo.source, f"cannot remove its metadata: {error}"))
+            without_metadata(photo.read())
+        except DecodeError as error:
+            refused.append((photo.source, str(error)))
             continue
         usable.append(photo._replace(read=partial(_read_stripped, photo)))
     return usable, refused

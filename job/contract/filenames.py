@@ -14,6 +14,7 @@ IMAGE_SUFFIXES = frozenset(
 )
 # Trash and thumbnails of Synology, QNAP, Windows and macOS; those of Linux begin with a dot.
 SYSTEM_FOLDERS = frozenset({"@eadir", "@recycle", "#recycle", "$recycle.bin", "system volume information", "__macosx", "lost+found"})
+TAUGHT = re.compile(r"/taught-([0-9a-f]{16})\.[a-z]+$")  # of a photo of `fruitsctl teach`, by the SHA-256 of its content
 MAX_LOOSE = 10_000  # with more files beside its sub-folders, a folder is left to one task
 
 
@@ -51,6 +52,17 @@ def ignored_kind(name: str) -> str | None:
     if not suffix:
         return "(none)"
     return suffix if re.fullmatch(r"\.(?=\d*[a-z])[a-z0-9]{1,8}", suffix) else "(other)"
+
+
+def taught_name(label: str, digest: str, suffix: str) -> str:
+    """Return the name below INPUT of a taught photo; `digest` is the SHA-256 of its content."""
+    return f"{label}/taught-{digest[:16]}{suffix}"
+
+
+def taught_digest(uri: str) -> str | None:
+    """Return the beginning of the digest in the name of a taught photo; None for every other photo."""
+    found = TAUGHT.search(uri)
+    return found[1] if found else None
 
 
 def is_pattern(address: str) -> bool:

@@ -23,11 +23,11 @@ import pyarrow.compute as pc
 from PIL import Image
 
 from job.contract.errors import DecodeError, InputError, JobError, OutputError
-from job.contract.filenames import FolderToList, label_of, skipped_folder
+from job.contract.filenames import FolderToList, label_of, skipped_folder, taught_name
 from job.contract.records import Manifest, counted
 from job.contract.uris import is_s3, join, printable, shown
 from job.imaging.bounded_decode import decode_in_subprocess
-from job.imaging.decode import FORMATS
+from job.imaging.decode import FORMATS, Decoded
 from job.imaging.networks import FULL, Features
 from job.inputs import local, s3
 from job.inputs.fetch import MAX_BYTES, ListedImage, content_etag, fetch, find_image
@@ -49,6 +49,7 @@ PART = re.compile(r"part-(\d+).*\.parquet$")
 MAX_LABEL_BYTES = 255  # of a file name on Linux, macOS and Windows
 NOTE = "taught after the run: report.html does not show them"  # ends the note of the manifest
 Progress = Callable[[int, int | None], None]
+Decode = Callable[[bytes, int, bool], Decoded]
 
 
 class Lesson(NamedTuple):
@@ -103,9 +104,11 @@ def check_label(label: str) -> None:
         raise InputError(f"`{printable(label)}` cannot be a label", "use the name of a folder, for example Apple")
 
 
-def teach(identifier: Identifier, lessons: Sequence[Lesson], progress: Progress) -> Taught:
+def teach(identifier: Identifier, lessons: Sequence[Lesson], progress: Progress, decode: Decode = decode_in_subprocess) -> Taught:
     """
     Teach the run of `identifier` and return what came of it. Photos that cannot be decoded are refused, the others are taught.
+
+    A process with busy threads passes another `decode`: a fork waits for OpenBLAS to end its own, forever if one is multiplying.
 
     If the features cannot be committed, the photos are taken back from INPUT.
 
@@ -117,7 +120,7 @@ def teach(identifier: Identifier, lessons: Sequence[Lesson], progress: Progress)
     for lesson in lessons:
         check_label(lesson.label)
     folder = open_folder(identifier.gallery.output)
-    photos, refused = _prepare(identifier, lessons, read_tombstones(folder), progress)
+    photos, refused = _prepare(identifier, lessons, read_tombstones(folder), progress, decode)
     run_id = f"teach-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid4().hex[:4]}"
     with Lease.acquire(folder, run_id) as lease:
         if not identifier.gallery.is_current():
@@ -136,7 +139,7 @@ def teach(identifier: Identifier, lessons: Sequence[Lesson], progress: Progress)
 
 
 def _prepare(
-    identifier: Identifier, lessons: Sequence[Lesson], erased: Tombstones, progress: Progress
+    identifier: Identifier, lessons: Sequence[Lesson], erased: Tombstones, progress: Progress, decode: Decode
 ) -> tuple[list[_Photo], list[tuple[str, str]]]:
     """Decode and embed every photo before anything is written. The bytes are not kept: many photos take gigabytes."""
     photos: dict[str, _Photo] = {}
@@ -148,9 +151,9 @@ def _prepare(
                 raise DecodeError(f"too large: {len(content)} bytes")
             if erased.contains(content):
                 raise DecodeError(REFUSED)
-            decoded = decode_in_subprocess(content, identifier.network.size_px, identifier.gallery.model.endswith(FULL))
+            decoded = decode(content, identifier.network.size_px, identifier.gallery.model.endswith(FULL))
             digest = hashlib.sha256(content).hexdigest()
-            name = f"{lesson.label}/taught-{digest[:16]}{_suffix(content)}"
+            name = taught_name(lesson.label, digest, _suffix(content))
             photos[name] = _Photo(lesson, name, digest, len(content), decoded.width, decoded.height, identifier.network(decoded.pixels))
         except DecodeError as error:
             refused.append((lesson.source, str(error)))

@@ -48,6 +48,13 @@ def page(browser: Browser, size: str) -> Iterator[Page]:
     assert complaints == []
 
 
+@pytest.fixture
+def plain(browser: Browser, size: str) -> Iterator[Page]:
+    """A page without JavaScript."""
+    with browser.new_context(viewport=SIZES[size], has_touch=size == "phone", java_script_enabled=False) as context:
+        yield context.new_page()
+
+
 def _local(url: str) -> bool:
     return url.startswith(("file:", "data:", "blob:", "about:", "http://127.0.0.1", "http://localhost"))
 

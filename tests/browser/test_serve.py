@@ -1,37 +1,18 @@
 """The page in a real browser, phone and desktop: a photo in, the fruit out, in both languages, with and without JavaScript."""
 
-import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
-
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.servers import serving, shown
 from tests.e2e.conftest import GALLERY, UNTRAINED
-
-SIZES = {"phone": {"width": 390, "height": 844}, "desktop": {"width": 1280, "height": 900}}
 
 
 @pytest.fixture(scope="module")
 def url(sample, cache, short_jvm, tmp_path_factory):
     """A server on 200 photos of ten fruits, with the untrained network."""
-    root = tmp_path_factory.mktemp("serve")
-    for label in GALLERY:
-        shutil.copytree(sample / "Training" / label, root / "photos" / label)
-    output = root / "out"
-    environment = {**os.environ, "FRUITS_CACHE": str(cache), **short_jvm}
-    program = [sys.executable, "-m", "cli"]
-    run = subprocess.run(
-        [*program, "run", root / "photos", output, "--local", *UNTRAINED], env=environment, capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 0, run.stderr[-3000:]
-    words = ["serve", "--output", output, "--port", "0", "--photos-per-minute", "0", "--seconds", "120", "--json"]
-    with subprocess.Popen([*program, *words], env=environment, stdout=subprocess.PIPE, text=True) as process:
-        yield json.loads(process.stdout.readline())["url"]
-        process.send_signal(signal.SIGTERM)
+    folders, root = [sample / "Training" / label for label in GALLERY], tmp_path_factory.mktemp("serve")
+    with serving(root, folders, UNTRAINED, [], {"FRUITS_CACHE": str(cache), **short_jvm}) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
@@ -145,13 +126,6 @@ def test_after_going_back_the_page_takes_another_photo(page, url, apple):
     expect(page.locator(".answer")).to_be_visible()
 
 
-@pytest.fixture
-def plain(browser, size):
-    """A page without JavaScript."""
-    with browser.new_context(viewport=SIZES[size], has_touch=size == "phone", java_script_enabled=False) as context:
-        yield context.new_page()
-
-
 def test_without_javascript_the_form_has_a_button(plain, url, apple, screenshot):
     plain.goto(url)
     screenshot(plain, "serve-start-plain")
@@ -178,11 +152,3 @@ def test_without_javascript_and_without_a_photo_the_page_says_so(plain, url):
     plain.locator("form button").click()
 
     expect(plain.locator(".error")).to_have_text("No photo was sent. Choose one first.")
-
-
-def shown(page):
-    """Every picture has arrived: those further down come when they are scrolled to."""
-    for picture in page.locator("img[loading=lazy]").all():
-        picture.scroll_into_view_if_needed()
-    page.wait_for_function("[...document.querySelectorAll('img[loading=lazy]')].every((image) => image.complete && image.naturalWidth)")
-    page.evaluate("scrollTo(0, 0)")

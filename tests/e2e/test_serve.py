@@ -1,6 +1,9 @@
 """`fruitsctl serve` as a separate process, on a run with the untrained network: API, limits, many clients, how it ends."""
 
+import io
 import json
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,8 +18,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from PIL import ExifTags, Image
 
 CLIENTS = 50
+AGREED = {"label": "Quince", "consent": "yes"}
 
 
 @pytest.fixture(scope="module")
@@ -207,3 +212,84 @@ def test_the_api_keeps_its_own_description(server, tmp_path):
 
     assert done.returncode == 0, done.stdout[-4000:]
     assert "Tested: 3" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def own_run(fruitsctl, photos, tmp_path_factory):
+    """(INPUT, OUTPUT) of a run on 60 photos that may change. By mean colours, distances mean something: the untrained network's do not."""
+    root = tmp_path_factory.mktemp("teaching")
+    shutil.copytree(photos, root / "photos")
+    fruitsctl.run(root / "photos", root / "out", "--components=3", "--model=mean_colour")
+    return root / "photos", root / "out"
+
+
+@pytest.fixture(scope="module")
+def quince():
+    """A photo unlike all others, blue, with metadata."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "Telltale"
+    photo = io.BytesIO()
+    Image.new("RGB", (320, 240), (10, 10, 250)).save(photo, "JPEG", exif=exif)
+    return photo.getvalue()
+
+
+def test_a_photo_is_taught_known_at_once_and_erased_like_any_other(fruitsctl, own_run, quince):
+    source, output = own_run
+    with serving(fruitsctl, output, "--teach") as (about, process), httpx.Client(base_url=about["url"]) as client:
+        before = client.post("/identify", files={"photo": quince}).json()
+        answer = client.post("/teach", files={"photo": ("secret-name.jpg", quince)}, data=AGREED)
+        assert (about["teach"], answer.status_code) == (True, 201), answer.text
+        (copy,) = (source / "Quince").iterdir()
+        assert answer.json()["address"] == str(copy)
+        assert b"Telltale" not in copy.read_bytes()
+
+        after = client.post("/identify", files={"photo": quince}).json()
+        nearest = after["results"][0]["neighbours"][0]
+        assert before["best"] != "Quince"
+        assert (after["status"], after["best"]) == ("ok", "Quince")
+        assert (nearest["name"], nearest["distance"]) == (f"Quince/{copy.name}", 0)
+        assert client.get(nearest["thumbnail"]).status_code == 200
+        assert client.get("/healthz").json()["images"] == 61
+
+        erased = fruitsctl(*shlex.split(answer.json()["erase"])[1:], "--yes", "--json")
+        assert (erased.returncode, json.loads(erased.stdout)["found"]) == (0, []), erased.stderr
+        assert not copy.exists()
+        assert client.get(nearest["thumbnail"]).status_code == 404
+        assert client.post("/identify", files={"photo": quince}).json() == before
+        assert client.get("/healthz").json()["images"] == 60
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+
+    assert out == ""
+    assert "everyone who can open this address can add photos" in err
+    assert "secret-name" not in err
+
+
+def test_visitors_who_teach_at_once_all_succeed_and_questions_go_on(fruitsctl, own_run):
+    source, output = own_run
+    contents = []
+    for shade in range(6):
+        photo = io.BytesIO()
+        Image.new("RGB", (64, 64), (10 * shade, 0, 250)).save(photo, "PNG")
+        contents.append(photo.getvalue())
+    with serving(fruitsctl, output, "--teach") as (about, _), ThreadPoolExecutor(12) as visitors:
+        before = httpx.get(f"{about['url']}/healthz").json()["images"]
+        lessons = [visitors.submit(httpx.post, f"{about['url']}/teach", files={"photo": one}, data=AGREED, timeout=120) for one in contents]
+        questions = [visitors.submit(httpx.post, f"{about['url']}/identify", files={"photo": one}, timeout=120) for one in contents * 5]
+
+        assert [lesson.result().status_code for lesson in lessons] == [201] * 6
+        assert [question.result().status_code for question in questions] == [200] * 30
+        assert httpx.get(f"{about['url']}/healthz").json()["images"] == before + 6
+    assert len(list((source / "Quince").iterdir())) >= 6
+
+
+def test_the_api_keeps_its_description_of_teaching(fruitsctl, own_run, tmp_path):
+    """Bytes that are no photo are refused although the description allows them, so that check is left out."""
+    program = Path(sys.executable).with_name("schemathesis")
+    with serving(fruitsctl, own_run[1], "--teach", "--photos-per-minute", "0") as (about, _):
+        command = [program, "run", f"{about['url']}/openapi.json", "--include-path", "/teach", "--seed", "7", "--max-examples", "25"]
+        options = ["--exclude-checks", "positive_data_acceptance", "--no-color", "--generation-database", "none"]
+        done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "Tested: 1" in done.stdout

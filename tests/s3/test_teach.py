@@ -6,12 +6,18 @@ import subprocess
 import sys
 
 import pytest
+from fastapi.testclient import TestClient
 
+from cli.photos.lessons import without_metadata
 from job.product.gallery import open_gallery
+from job.product.identify.identifier import Identifier
+from job.product.web.app import make_app
+from job.product.web.limits import Limits
 from job.storage import data_files
 from job.storage.folders import open_folder
 from job.storage.lease import Lease
 from job.storage.schema import FEATURES
+from tests.s3.server_of_regions import a_moto, four_buckets, reached_as_aws  # noqa: F401
 from tests.unit.job.product.galleries import RUN, picture, write_gallery
 from tests.unit.job.product.test_teach import COLOURS, YELLOW, manifest_fields
 
@@ -63,3 +69,31 @@ def test_a_run_that_writes_is_not_disturbed(output, bucket, s3_server, tmp_path)
 
     assert (done.returncode, "another" in done.stderr) == (3, True)
     assert s3_server.client().list_objects_v2(Bucket=bucket, Prefix="photos/Banana/")["KeyCount"] == 0
+
+
+def test_a_visitor_teaches_a_run_on_s3_and_sees_the_photo_at_once(output, bucket, s3_server, tmp_path):
+    identifier = Identifier(output, weights=lambda which: pytest.fail(which), cache=tmp_path)
+    lesson = {"files": {"photo": picture(YELLOW)}, "data": {"label": "Banana", "consent": "yes"}}
+    with TestClient(make_app(identifier, Limits(), None, without_metadata)) as client:
+        with Lease.acquire(open_folder(output), "another"):
+            assert client.post("/teach", **lesson).status_code == 409
+        answer = client.post("/teach", **lesson)
+        nearest = client.post("/identify", files={"photo": picture(YELLOW)}).json()["results"][0]["neighbours"][0]
+        thumbnail = client.get(nearest["thumbnail"])
+
+    address = answer.json()["address"]
+    assert (answer.status_code, address.startswith(f"s3://{bucket}/photos/Banana/taught-")) == (201, True)
+    assert answer.json()["erase"] == f"fruitsctl forget {address} --output {output}"
+    assert (nearest["name"], nearest["distance"]) == ("/".join(address.split("/")[-2:]), 0)
+    assert thumbnail.status_code == 200
+
+
+def test_a_visitor_s_photo_never_reaches_a_bucket_outside_the_union(aws, buckets, tmp_path):
+    output = write_gallery(tmp_path / "out", COLOURS, **manifest_fields("s3://fruits-virginia/photos"))
+    identifier = Identifier(output, weights=lambda which: pytest.fail(which), cache=tmp_path)
+    with TestClient(make_app(identifier, Limits(), None, without_metadata)) as client:
+        refused = client.post("/teach", files={"photo": picture(YELLOW)}, data={"label": "Banana", "consent": "yes"})
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "region")
+    assert "`fruits-virginia`" in refused.json()["error"]["message"]
+    assert buckets.list_objects_v2(Bucket="fruits-virginia", Prefix="photos/Banana/")["KeyCount"] == 0

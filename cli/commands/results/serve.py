@@ -11,6 +11,8 @@ from typing import Annotated
 import typer
 
 from cli.errors import UsageError
+from cli.settings.config import settings
+from cli.ui import run_files
 from cli.ui.output import emit, say
 from job.contract.records import counted
 
@@ -28,26 +30,34 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8000,
     photos_per_minute: Annotated[int, typer.Option(min=0, help="From one address; 0: any number.")] = 120,
     seconds: Annotated[float, typer.Option(min=0.1, help="For one photo, waiting included.")] = 60.0,
+    teach: Annotated[
+        bool, typer.Option("--teach", help="Let visitors add photos to the run after a wrong answer, as `fruitsctl teach` does.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The address as JSON on stdout.")] = False,
 ) -> None:
     """Show which fruit is on a photo, on a page that a phone can open.
 
-    Photos are looked at in memory and forgotten: nothing is stored, nothing about them is logged. There is no password:
-    as it is, only this machine can open the page; with --host 0.0.0.0 everyone in your network can.
+    Photos are looked at in memory and forgotten: without --teach nothing is stored, and nothing about them is logged. There is no
+    password: as it is, only this machine can open the page; with --host 0.0.0.0 everyone in your network can. With --teach a visitor who
+    agrees adds a photo, without metadata, to INPUT and to the run: put a login before the server first.
     """
     if find_spec("fastapi") is None or find_spec("uvicorn") is None:
         raise UsageError("the extra `job` is not installed", "run `uv tool install '.[job]'` in the checkout")
     import uvicorn
 
     from cli.photos.identifier import open_identifier
+    from cli.photos.lessons import without_metadata
     from job.product.identify.answer import NO_SECOND_OPINION
     from job.product.web.app import make_app
     from job.product.web.limits import Limits
     from job.product.web.safety import allowed_hosts
 
     with listen(host, port) as listening:
+        if teach:
+            run_files.export_aws_settings(settings())  # INPUT may be on S3 where OUTPUT is not
         identifier = open_identifier(output, run)
-        app = make_app(identifier, Limits(photos_per_minute=photos_per_minute, seconds=seconds), allowed_hosts(host))
+        limits = Limits(photos_per_minute=photos_per_minute, seconds=seconds)
+        app = make_app(identifier, limits, allowed_hosts(host), without_metadata if teach else None)
         # Neither addresses nor photos in a log.
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5))
         url = url_of(listening)
@@ -57,12 +67,15 @@ def serve(
             "images": len(gallery),
             "labels": len(gallery.names),
             "second_opinion": identifier.second_opinion,
+            "teach": teach,
         }
         text = f"Serving {counted(len(gallery), 'photos')} of {counted(len(gallery.names), 'labels')}, run {gallery.run_id}\n  {url}"
         with suppress(KeyboardInterrupt):  # how it is meant to end
             emit({"url": url, **about}, text if identifier.second_opinion else f"{text}\n{NO_SECOND_OPINION}", as_json)
             if allowed_hosts(host) is None:
                 say("Open this address on a phone in the same network. There is no password: everyone in this network can open it.")
+            if teach:
+                say("Teaching is on: everyone who can open this address can add photos to the run.")
             say("Press Ctrl-C to stop.")
             server.run(sockets=[listening])
 

@@ -69,6 +69,16 @@ class Identified(Strict):
     model: str
 
 
+class Learned(Strict):
+    """A photo that was taught: a copy without metadata is in INPUT."""
+
+    run_id: str
+    label: Annotated[str, Field(description="As the run spells it")]
+    address: Annotated[str, Field(description="Of the copy in INPUT: a path on the server, or s3://…")]
+    erase: Annotated[str, Field(description="Command that erases the photo and all that is derived from it")]
+    new: Annotated[bool, Field(description="False if the run had the photo before")]
+
+
 class Healthy(Strict):
     status: Literal["ok"]
     run_id: str
@@ -80,6 +90,7 @@ class Healthy(Strict):
 class Problem(Strict):
     code: Annotated[str, Field(description="Error code for programs: too_large, too_many, busy, …")]
     message: str
+    hint: Annotated[str, Field(description="What to do")]
 
 
 class Failed(Strict):

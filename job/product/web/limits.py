@@ -16,6 +16,7 @@ from typing import TypeVar
 from job.contract.records import counted
 
 T = TypeVar("T")
+LATER = "wait for the seconds of Retry-After, then send it again"
 ADDRESSES = 10_000  # addresses remembered; the one idle for longest is forgotten first
 
 
@@ -32,11 +33,11 @@ class Limits:
 
 
 class Refused(Exception):  # noqa: N818 - the client's fault
-    """A request that gets no answer: `status` of HTTP, `code` for programs and for the page's words, `message` for people."""
+    """A request that gets no answer: `status` of HTTP, `code` for programs and for the page's words, `message` and `hint` for people."""
 
-    def __init__(self, status: int, code: str, message: str, retry_after: float | None = None) -> None:
+    def __init__(self, status: int, code: str, message: str, hint: str, retry_after: float | None = None) -> None:
         super().__init__(message)
-        self.status, self.code, self.message = status, code, message
+        self.status, self.code, self.message, self.hint = status, code, message, hint
         self.headers = {} if retry_after is None else {"Retry-After": str(max(1, round(retry_after + 0.5)))}
 
 
@@ -60,7 +61,7 @@ class RateLimiter:
             self._buckets.popitem(last=False)
         if not allowed:
             wait = (1 - tokens) * 60 / self._per_minute
-            raise Refused(429, "too_many", f"more than {counted(self._per_minute, 'photos')} per minute", wait)
+            raise Refused(429, "too_many", f"more than {counted(self._per_minute, 'photos')} per minute", LATER, wait)
 
 
 def _network(address: str) -> str:
@@ -92,7 +93,7 @@ class MemoryBudget:
         def book(count: int) -> None:
             nonlocal mine
             if self._held + count > self._limit:
-                raise Refused(503, "busy", "too many uploads in progress", 5)
+                raise Refused(503, "busy", "too many uploads in progress", LATER, 5)
             mine += count
             self._held += count
 
@@ -123,7 +124,7 @@ class WorkerPool:
             async with asyncio.timeout_at(deadline):
                 await self._free.acquire()
         except TimeoutError as error:
-            raise Refused(503, "busy", "all cores are busy", self._seconds) from error
+            raise Refused(503, "busy", "all cores are busy", LATER, self._seconds) from error
         running = loop.run_in_executor(self._threads, task)
         running.add_done_callback(self._ended)
         try:
@@ -132,7 +133,7 @@ class WorkerPool:
         except TimeoutError as error:
             if running.done():  # its own TimeoutError
                 raise
-            raise Refused(504, "too_slow", f"timed out after {self._seconds:g} s") from error
+            raise Refused(504, "too_slow", f"timed out after {self._seconds:g} s", "send a smaller photo") from error
 
     def _ended(self, running: asyncio.Future[T]) -> None:
         self._free.release()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
@@ -12,12 +13,11 @@ import numpy as np
 import numpy.typing as npt
 from fastapi import Depends, Request
 
-from job.contract.errors import JobError
-from job.product.gallery import Gallery
+from job.contract.errors import JobError, OutputError
 from job.product.identify.identifier import Identifier
 from job.product.web.answers import Identified, to_web
-from job.product.web.limits import Limits, MemoryBudget, RateLimiter, Refused, WorkerPool
-from job.product.web.photo import read_photo
+from job.product.web.limits import LATER, Limits, MemoryBudget, RateLimiter, Refused, WorkerPool
+from job.product.web.photo import Sent, read_photo
 
 if TYPE_CHECKING:
     from job.inputs.fetch import ListedImage
@@ -25,18 +25,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Numbers = npt.NDArray[np.intp]
 THUMBNAILS = 2_000  # kept in memory, a few KB each, while their photos are there
-NO_SUCH_PHOTO = "no_such_photo"
+NO_SUCH_PHOTO = ("no_such_photo", "photo not found", "ask for one that an answer names")
+GONE = (NO_SUCH_PHOTO[0], "the photo was deleted or has changed", NO_SUCH_PHOTO[2])
+TRIES = 5  # to read a run while this server adds a photo to it: two files, one shortly after the other
 
 
 class View(NamedTuple):
     """
-    What the server shows. `numbers` (n,) name the thumbnails of the gallery's rows.
+    What the server shows. `numbers` (n,) name the thumbnails of the gallery's rows, `unused` is the first that none has had.
 
-    A photo keeps its number when others are erased: a page that was sent before never shows another photo in its place.
+    A photo keeps its number when others are erased or added: a page that was sent before never shows another photo in its place.
     """
 
     identifier: Identifier
     numbers: Numbers
+    unused: int
 
 
 class IdentifyService:
@@ -44,7 +47,8 @@ class IdentifyService:
 
     def __init__(self, identifier: Identifier, limits: Limits) -> None:
         self.limits = limits
-        self._shown = View(identifier, np.arange(len(identifier.gallery)))
+        self._own_changes = 0  # begun and ended: odd while this server adds a photo to the run
+        self.shown = View(identifier, np.arange(len(identifier.gallery)), len(identifier.gallery))
         self._reading = threading.Lock()
         self._work = WorkerPool(limits.photos_at_once, limits.seconds)
         self._rate, self._memory = RateLimiter(limits.photos_per_minute), MemoryBudget(limits.held_bytes)
@@ -57,10 +61,20 @@ class IdentifyService:
         Raises:
             Refused: the photo does not come as it should, or a limit is reached.
         """
+        async with self.received(request) as sent:
+            return await self._work.run(partial(look, sent.content))
+
+    @asynccontextmanager
+    async def received(self, request: Request) -> AsyncIterator[Sent]:
+        """
+        Give the photo of `request`; its bytes count as held until the end of the block.
+
+        Raises:
+            Refused: as `process_photo`.
+        """
         self._rate.check(request.client.host if request.client else "")
         with self._memory.reserve() as book:
-            content = await read_photo(request, self.limits, book)
-            return await self._work.run(partial(look, content))
+            yield await read_photo(request, self.limits, book)
 
     def identify(self, content: bytes, top: int = 5) -> Identified:
         """
@@ -69,7 +83,7 @@ class IdentifyService:
         Raises:
             Refused: the run cannot be read now.
         """
-        identifier, numbers = self._view()
+        identifier, numbers, _ = self.current()
         return to_web(identifier.identify(content, top), identifier.gallery.uris, numbers)
 
     async def thumbnail(self, row: int) -> bytes:
@@ -88,32 +102,55 @@ class IdentifyService:
         Raises:
             Refused: the run cannot be read now.
         """
-        return await asyncio.to_thread(self._view)
+        return await asyncio.to_thread(self.current)
 
-    def _view(self) -> View:
-        """Return what is shown now. The run's files are listed for each request, so that an erased photo disappears at once."""
+    def current(self) -> View:
+        """
+        Return what is shown now, as `view` does, and wait for it.
+
+        The run's files are listed for each request, so that an erased photo disappears at once.
+        """
         try:
-            if self._shown.identifier.gallery.is_current():
-                return self._shown
+            if self.shown.identifier.gallery.is_current():
+                return self.shown
             with self._reading:
-                before = self._shown
+                before = self.shown
                 if not before.identifier.gallery.is_current():  # no other thread has read it meanwhile
-                    now = before.identifier.reopened()
-                    self._shown = View(now, kept_numbers(before, now.gallery))
+                    self.shown = renewed(before, self._reopened(before.identifier))
                     self._picture.cache_clear()
-                return self._shown
+                return self.shown
         except JobError as error:
-            raise Refused(503, "no_run", "the run is being changed, or cannot be read", 5) from error
+            raise Refused(503, "no_run", "the run is being changed, or cannot be read", LATER, 5) from error
+
+    def _reopened(self, identifier: Identifier) -> Identifier:
+        """Return the identifier with the run as it is now. An own photo that arrives meanwhile is no reason to refuse a request."""
+        for left in reversed(range(TRIES)):
+            before = self._own_changes
+            try:
+                return identifier.reopened()
+            except OutputError:
+                if not left or (before % 2 == 0 and self._own_changes == before):
+                    raise
+        raise AssertionError  # the last try returns or raises
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Mark the time during which this server itself, in one thread, may change the run."""
+        self._own_changes += 1
+        try:
+            yield
+        finally:
+            self._own_changes += 1
 
     def _thumbnail(self, row: int) -> bytes:
-        identifier, numbers = self._view()
+        identifier, numbers, _ = self.current()
         places = np.flatnonzero(numbers == row)
         if not len(places):
-            raise Refused(404, NO_SUCH_PHOTO, "photo not found")
+            raise Refused(404, *NO_SUCH_PHOTO)
         key = identifier.key(identifier.gallery.uri(int(places[0])))
         if key is None:
             self._picture.cache_clear()  # no picture outlives its photo
-            raise Refused(404, NO_SUCH_PHOTO, "the photo was deleted or has changed")
+            raise Refused(404, *GONE)
         return self._picture(key)
 
     def close(self) -> None:
@@ -131,16 +168,18 @@ def _picture(key: ListedImage) -> bytes:
 
     picture = as_webp(key)
     if picture is None:
-        raise Refused(404, NO_SUCH_PHOTO, "the photo was deleted or has changed")
+        raise Refused(404, *GONE)
     return picture
 
 
-def kept_numbers(before: View, gallery: Gallery) -> Numbers:
-    """Return the numbers (n,) that the photos of `gallery` had; row numbers if one is new, because the whole run is."""
+def renewed(before: View, identifier: Identifier) -> View:
+    """Return the view of the run as `identifier` has it: photos keep their numbers, new ones get those that none has had."""
     import pyarrow.compute as pc
 
-    rows = pc.index_in(gallery.uris, value_set=before.identifier.gallery.uris)
-    return np.arange(len(gallery)) if rows.null_count else before.numbers[rows.to_numpy(zero_copy_only=False)]
+    rows = pc.fill_null(pc.index_in(identifier.gallery.uris, value_set=before.identifier.gallery.uris), -1).to_numpy(zero_copy_only=False)
+    new = rows < 0
+    numbers = np.where(new, before.unused + np.cumsum(new) - 1, before.numbers[rows])
+    return View(identifier, numbers, before.unused + int(new.sum()))
 
 
 def service_of(request: Request) -> IdentifyService:

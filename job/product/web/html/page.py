@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,17 +19,27 @@ from job.product.gallery import Gallery
 from job.product.web.answers import Identified
 from job.product.web.html.words import WORDS
 from job.product.web.limits import Limits, Refused
+from job.product.web.teaching import Kept
 
 PREVIEW_PX = 512
 SHOWN = 24  # photos of the gallery on the start page
 
 
-def start_page(language: str, limits: Limits, gallery: Gallery, numbers: npt.NDArray[np.intp]) -> str:
+class Look(NamedTuple):
+    """How pages look to a visitor. `groups`: those of the run, where visitors may teach it photos; else None."""
+
+    language: str
+    limits: Limits
+    groups: tuple[str, ...] | None = None
+
+
+def start_page(look: Look, gallery: Gallery, numbers: npt.NDArray[np.intp]) -> str:
     """Render the start page. `numbers` (n,) name the thumbnails of the gallery."""
+    language = look.language
     images = f"{len(gallery):,}".replace(",", chr(0x202F) if language == "fr" else ",")
     text = WORDS[language]["known"].format(images=images, labels=len(gallery.names))
     known = [(int(numbers[row]), label) for row, label in some_rows(gallery)]
-    return render(language, limits, known=known, known_text=text)
+    return render(look, known=known, known_text=text)
 
 
 def some_rows(gallery: Gallery) -> list[tuple[int, str]]:
@@ -39,8 +49,9 @@ def some_rows(gallery: Gallery) -> list[tuple[int, str]]:
     return [(int(rows[i]), gallery.names[codes[i]]) for i in picked]
 
 
-def answer_page(language: str, limits: Limits, answer: Identified, photo: str | None) -> str:
+def answer_page(look: Look, answer: Identified, photo: str | None) -> str:
     """Render the answer to a photo. `photo` comes from `preview`."""
+    language = look.language
     words = WORDS[language]
     heading = group_name(answer.group or answer.best or "", language) if answer.status == "ok" else words[answer.status]
     fruit = fruit_of(answer.fruit.key) if answer.fruit else None
@@ -49,8 +60,7 @@ def answer_page(language: str, limits: Limits, answer: Identified, photo: str | 
         for result in answer.results
     ]
     return render(
-        language,
-        limits,
+        look,
         answer=answer.model_dump() | {"results": results},
         heading=heading,
         photo=photo,
@@ -70,16 +80,33 @@ def variety_of(answer: Identified, heading: str, language: str) -> str:
     return ", ".join(told)
 
 
-def refusal_page(language: str, limits: Limits, refused: Refused) -> str:
-    words = WORDS[language]
+def taught_page(look: Look, kept: Kept) -> str:
+    """Render what became of a photo that was taught: where it is, and how to erase it."""
+    words = WORDS[look.language]
+    told = words["taught"] if kept.new else words["taught_before"]
+    return render(look, heading=told.format(label=group_name(kept.label, look.language)), kept=kept)
+
+
+def refusal_page(look: Look, refused: Refused) -> str:
+    words = WORDS[look.language]
     text = words.get(f"error.{refused.code}", words["error.other"])
-    return render(language, limits, heading=words["error"], problem=text.format(megabytes=megabytes(limits)))
+    return render(look, heading=words["error"], problem=text.format(megabytes=megabytes(look.limits)))
 
 
-def render(language: str, limits: Limits, **values: Any) -> str:
+def render(look: Look, **values: Any) -> str:
+    language, limits, groups = look
     words = WORDS[language]
     too_large = words["error.too_large"].format(megabytes=megabytes(limits))
-    given = {"answer": None, "heading": "", "problem": "", "known": []} | values
+    names = sorted((group_name(group, language) for group in groups or ()), key=str.casefold)
+    given = {
+        "answer": None,
+        "heading": "",
+        "problem": "",
+        "known": [],
+        "kept": None,
+        "teaching": groups is not None,
+        "names": names,
+    } | values
     template = environment().get_template("page.html")
     return template.render(language=language, words=words, limits=limits, months=MONTHS[language], too_large=too_large, **given)
 

@@ -1,6 +1,7 @@
 """Small pictures of real and odd photos: what they show, what they no longer carry, and that their weight is bounded."""
 
 import base64
+import hashlib
 import io
 import os
 
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image, ImageOps
 
+from job.contract.filenames import taught_name
 from job.inputs.fetch import ListedImage, stat_etag
 from job.product import thumbnails
 from job.product.thumbnails import (
@@ -179,3 +181,16 @@ def test_the_sprite_never_outgrows_its_bound(monkeypatch):
     monkeypatch.setattr(thumbnails, "SPRITE_BYTES", 100)
     assert sprite(noise) == ""
     assert sprite([]) == ""
+
+
+def test_a_taught_photo_is_newer_than_its_run_and_is_shown_while_it_has_the_content_of_its_name(tmp_path):
+    content = jpeg((20, 20))
+    path = tmp_path / taught_name("Plum", hashlib.sha256(content).hexdigest(), ".jpg")
+    path.parent.mkdir()
+    path.write_bytes(content)
+    path.with_name("later.jpg").write_bytes(content)
+    uris = [f"file://{path}", f"file://{path.with_name('later.jpg')}"]
+
+    assert list(small_photos(uris, find_unchanged_since(0))) == uris[:1]
+    path.write_bytes(jpeg((20, 20), "blue"))
+    assert small_photos(uris, find_unchanged_since(0)) == {}

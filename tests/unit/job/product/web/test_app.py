@@ -196,7 +196,8 @@ def test_a_body_that_is_no_photo_is_refused(client, kind, content, status):
     answer = client.post("/identify", content=content, headers={"content-type": kind})
 
     assert answer.status_code == status
-    assert set(answer.json()["error"]) == {"code", "message"}
+    assert set(answer.json()["error"]) == {"code", "message", "hint"}
+    assert answer.json()["error"]["hint"]
 
 
 def test_a_large_photo_in_a_form_touches_no_disk(client, monkeypatch, tmp_path):
@@ -286,7 +287,7 @@ def told(language="en", label=None, **values):
     common |= values
     unsaid = {"reason": None, "seen_as": None, "second_opinion": False, "run_id": RUN, "pca_run_id": RUN, "model": "m"}
     answer = Identified(**unsaid | common, fruit=FruitCard(**fruit.to_dict()) if fruit else None)
-    return page.answer_page(language, Limits(), answer, None)
+    return page.answer_page(page.Look(language, Limits()), answer, None)
 
 
 def test_a_label_with_markup_in_it_is_shown_as_text():

@@ -156,20 +156,20 @@ def test_a_refit_while_the_run_is_opened_again_leaves_no_pca_of_before(tmp_path:
         assert client.get("/healthz").status_code == 503
 
         assert client.get("/healthz").status_code == 200
-        assert client.app.state.service._view().identifier.gallery.mean.tolist() == [0.25] * 3
+        assert client.app.state.service.current().identifier.gallery.mean.tolist() == [0.25] * 3
 
 
 @pytest.mark.parametrize("name", ["pca.npz", "manifest.json"])
 def test_a_run_whose_pca_or_manifest_is_written_again_is_read_again(tmp_path: Path, name: str):
     with serving(tmp_path) as client:
         service = client.app.state.service
-        before = service._view()
+        before = service.current()
         file = tmp_path / "runs" / RUN / name
         file.with_suffix(".new").write_bytes(file.read_bytes())
         file.with_suffix(".new").replace(file)
 
-        assert service._view() is not before
-        assert service._view() is service._view()
+        assert service.current() is not before
+        assert service.current() is service.current()
 
 
 def test_when_every_photo_was_erased_nothing_is_shown(tmp_path: Path):
