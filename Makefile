@@ -107,7 +107,7 @@ docs: executed  ## build the guide in build/site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 publish-docs: executed  ## publish the guide as VERSION in the branch gh-pages; ALIAS=latest for a release
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mike deploy --push --update-aliases $(VERSION) $(ALIAS)
+	PATH="$(abspath $(BIN)):$$PATH" NO_MKDOCS_2_WARNING=1 $(BIN)/mike deploy --push --update-aliases $(VERSION) $(ALIAS)
 	git show gh-pages:versions.json | grep -q '"latest"' && default=latest || default=$(VERSION); $(BIN)/mike set-default --push $$default
 
 slides:  ## build the slides as PDF in build/slides/; needs npx and Chromium
