@@ -239,10 +239,11 @@ def own_streams() -> Iterator[tuple[TextIO, TextIO]]:
 
 
 def headings(notebook: nbformat.NotebookNode) -> list[str]:
-    """Return for each cell the heading above it."""
+    """Return for each cell the heading above it, in English: a text has its French translation below it."""
     found = [""]
     for cell in notebook.cells:
-        titles = [line.lstrip("# ") for line in cell.source.splitlines() if line.startswith("#")] if cell.cell_type == "markdown" else []
+        text = cell.source.partition('<div lang="fr">')[0] if cell.cell_type == "markdown" else ""
+        titles = [line.lstrip("# ") for line in text.splitlines() if line.startswith("#")]
         found.append((titles or found)[-1])
     return found[1:]
 

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from job.contract.params import Params
-from job.spark.notebook import NotebookError, execute
+from job.spark.notebook import NotebookError, execute, headings
 from job.storage.folders import open_folder
 
 
@@ -28,3 +28,10 @@ def test_what_a_failed_cell_said_is_in_no_outcome_once_an_erasure_ran(tmp_path: 
     kept = nbformat.read(output / "runs" / "r" / "mine.ipynb", as_version=4).cells[0].outputs
     assert ("photos/Anna.jpg" in str(raised.value), "photos/Anna.jpg" in said, bool(kept)) == (not erases, not erases, not erases)
     assert "mine.ipynb" in raised.value.hint
+
+
+def test_the_heading_of_a_cell_is_the_english_one():
+    text = nbformat.v4.new_markdown_cell('# A run\n\n## Publish\n\n<div lang="fr">\n\n# Une exécution\n\n## Publier\n\n</div>')
+    code = nbformat.v4.new_code_cell("# not a heading")
+
+    assert headings(nbformat.v4.new_notebook(cells=[code, text, code])) == ["", "Publish", "Publish"]
